@@ -1,0 +1,91 @@
+# Every target sets up what it needs: a fresh clone, Python 3.11 or newer and make are enough.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+PEERS := .venv-peers/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+# pydoclint as a flake8 plugin: alone it can't leave out DOC105 (types in prose, "int or (int, int)").
+# Raises: what a helper raises is documented too, so the section is not compared with the body.
+PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC105 --style=numpy --check-return-types=False --check-yield-types=False \
+	--check-class-attributes=False --skip-checking-raises=True --skip-checking-private-functions=True \
+	--allow-init-docstring=True --omit-stars-when-documenting-varargs=True
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help setup test lint format demo bench bench-peers lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: .venv/.ready  ## Create .venv (done again only when pyproject.toml or requirements.lock changes)
+
+test: lint  ## Lint, types, then the tests (PYTEST_ARGS="-n 2 -m 'not slow'" reaches pytest)
+	@echo "== pytest"
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+lint: .venv/.ready  ## ruff, import-linter, pydoclint, mypy
+	@echo "== ruff check"
+	@$(BIN)/ruff check
+	@echo "== ruff format --check"
+	@$(BIN)/ruff format --check
+	@echo "== import-linter"
+	@$(BIN)/lint-imports --no-logo
+	@echo "== pydoclint"
+	@$(BIN)/$(PYDOCLINT) vizcnn
+	@echo "== mypy"
+	@$(BIN)/mypy
+
+format: .venv/.ready  ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+demo: .venv/.ready  ## Explain the small bundled CNN, offline
+	@$(BIN)/vizcnn demo
+
+bench: .venv/.ready  ## Time our methods
+	@$(BIN)/python -m tests.benchmarks.bench
+
+bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an environment of their own
+	@$(PEERS)/python -m tests.benchmarks.peers
+
+lock: check-python  ## Write requirements.lock anew from the newest versions that pyproject.toml accepts
+	@echo "== a fresh environment for requirements.lock"
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --upgrade pip setuptools '.[dev]'
+	@{ sed -n '/^#/p' requirements.lock; build/lock/bin/python -m pip freeze --all --exclude pip --exclude vizcnn; } > build/requirements.lock
+	@mv build/requirements.lock requirements.lock && rm -rf build/lock
+
+clean:  ## Remove environments, caches and builds
+	@rm -rf .venv .venv-peers build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: check-python
+check-python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed. Name another one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "vizcnn needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another one: make PYTHON=python3.11"; exit 1; }
+
+.venv/.ready: pyproject.toml requirements.lock | check-python
+	@echo "== setting up .venv (a few minutes the first time)"
+ifdef UV
+	@test -x $(BIN)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv
+	@uv pip install --quiet --python $(BIN)/python -c requirements.lock -e '.[dev]'
+else
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+endif
+	@touch $@
+
+.venv-peers/.ready: pyproject.toml tests/benchmarks/requirements-peers.txt | check-python
+	@echo "== setting up .venv-peers (a few minutes the first time)"
+ifdef UV
+	@test -x $(PEERS)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv-peers
+	@uv pip install --quiet --python $(PEERS)/python --no-deps -r tests/benchmarks/requirements-peers.txt -e .
+else
+	@test -x $(PEERS)/pip || $(PYTHON) -m venv .venv-peers
+	@$(PEERS)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/benchmarks/requirements-peers.txt -e .
+endif
+	@touch $@

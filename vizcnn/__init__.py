@@ -1,0 +1,65 @@
+"""vizcnn: see what a trained Keras CNN has learned, and why it decides as it does.
+
+>>> import vizcnn as vz                                              # doctest: +SKIP
+>>> cnn = vz.adapt("model.keras", preprocess="mobilenet", labels="labels.txt")  # doctest: +SKIP
+>>> vz.gradcam(cnn, "cat.jpg", target="tabby").plot()                # doctest: +SKIP
+
+Importing vizcnn loads no deep-learning framework, picks no Keras backend and sets nothing; names are resolved when
+they are first used. Every installed method (`vizcnn.methods()`) is a function here: `vizcnn.saliency`,
+`vizcnn.gradcam`, and those that other packages register.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vizcnn.adapter import KerasAdapter, ModelAdapter, adapt
+    from vizcnn.explanation import Explanation, explain
+    from vizcnn.plugins.registry import methods, register
+    from vizcnn.results import Attributions, load_result
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "adapt": "vizcnn.adapter",
+    "ModelAdapter": "vizcnn.adapter",
+    "KerasAdapter": "vizcnn.adapter",
+    "explain": "vizcnn.explanation",
+    "Explanation": "vizcnn.explanation",
+    "methods": "vizcnn.plugins.registry",
+    "register": "vizcnn.plugins.registry",
+    "Attributions": "vizcnn.results",
+    "load_result": "vizcnn.results",
+}
+_MODULES = ("adapter", "errors", "inputs", "plugins", "render", "results", "targets")
+
+__all__ = [  # noqa: F822  (resolved lazily)
+    "Attributions",
+    "Explanation",
+    "KerasAdapter",
+    "ModelAdapter",
+    "adapt",
+    "explain",
+    "load_result",
+    "methods",
+    "register",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"vizcnn.{name}")
+    if not name.startswith("_"):
+        registry = importlib.import_module("vizcnn.plugins.registry")
+        if name in registry.names():
+            return registry.get(name).function
+    raise AttributeError(f"module 'vizcnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    registry = importlib.import_module("vizcnn.plugins.registry")
+    return sorted({*__all__, *_MODULES, "__version__", *(name for name in registry.names() if name.isidentifier())})

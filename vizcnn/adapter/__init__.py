@@ -1,0 +1,115 @@
+"""The one door to a model: everything else in vizcnn asks a `ModelAdapter` and gets NumPy arrays back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from vizcnn.adapter.base import LAST_SPATIAL, Gradients, LayerInfo, ModelAdapter, Prediction
+from vizcnn.errors import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.keras import KerasAdapter
+
+__all__ = ["LAST_SPATIAL", "Gradients", "KerasAdapter", "LayerInfo", "ModelAdapter", "Prediction", "adapt", "as_adapter"]
+
+
+def adapt(
+    model: Any,
+    *,
+    preprocess: Any = None,
+    labels: Any = None,
+    batch_size: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> ModelAdapter:
+    """Adapt a model, so that every method of vizcnn can look into it.
+
+    Adapting is optional (each method takes a bare model or a path too) but it is where preprocessing and labels are said
+    once, and what was compiled for a model lives as long as its adapter.
+
+    Parameters
+    ----------
+    model : keras.Model, path, or ModelAdapter
+        The trained model, or the file that holds it (``.keras`` or HDF5). An adapter is returned as it is.
+    preprocess : callable or str, default None
+        Turns a batch of pixels (N, H, W, C), float32 in 0..255, into the model's inputs. A string names a module of
+        `keras.applications` ("mobilenet", "resnet50", ...) or a scaling: "0..1", "-1..1", "none". None: pixels go in as
+        they are, which is right for a model that scales its inputs itself.
+    labels : sequence, mapping or path, default None
+        The classes' names, by index: a list, a mapping from index to name, or a file (one name a line, or JSON).
+    batch_size : int, default None
+        How many samples go through the model at once. None: picked from the model's size.
+    image_size : (int, int), default None
+        Height and width that images are brought to where the model leaves them open. None: the first image's own size.
+    custom_objects : mapping, default None
+        Names to classes or functions that the file of a model refers to.
+
+    Returns
+    -------
+    ModelAdapter
+        A `KerasAdapter` for a Keras model or a file.
+
+    Raises
+    ------
+    ModelFileError
+        If the file can't be read as a model.
+    UnsupportedModelError
+        If `model` is none of these.
+
+    Examples
+    --------
+    >>> import keras, vizcnn as vz
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    >>> vz.adapt(model, labels=["cat", "dog"]).labels
+    ('cat', 'dog')
+    """
+    settings = {"preprocess": preprocess, "labels": labels, "batch_size": batch_size, "image_size": image_size}
+    if isinstance(model, ModelAdapter):
+        if any(value is not None for value in settings.values()):
+            raise UnsupportedModelError(
+                "`model` is adapted already, and keeps the settings it was adapted with; give `preprocess`, `labels`, "
+                "`batch_size` and `image_size` to `vizcnn.adapt` together with the bare model."
+            )
+        return model
+    if isinstance(model, str | os.PathLike):
+        from vizcnn.adapter.loading import load_model
+
+        path = os.fspath(model)
+        model = load_model(path, custom_objects=custom_objects)
+        settings["name"] = os.path.basename(os.path.normpath(path))
+    from vizcnn.adapter.keras import KerasAdapter
+
+    _check_keras(model)
+    return KerasAdapter(model, **settings)
+
+
+def as_adapter(model: Any) -> ModelAdapter:
+    """Return the adapter that a method's `model` means: a bare Keras model has the same one for as long as it lives."""
+    if isinstance(model, ModelAdapter):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return adapt(model)
+    from vizcnn.adapter.keras import implicit_adapter
+
+    _check_keras(model)
+    return implicit_adapter(model)
+
+
+def _check_keras(model: Any) -> None:
+    from vizcnn.adapter.keras import is_keras_model
+
+    if not is_keras_model(model):
+        raise UnsupportedModelError(
+            f"`model` must be a Keras 3 model, the path of one, or an adapter; got {type(model).__module__}."
+            f"{type(model).__qualname__}. A tf_keras (Keras 2) model has to be saved and opened by its path."
+        )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "KerasAdapter":
+        from vizcnn.adapter.keras import KerasAdapter
+
+        return KerasAdapter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,63 @@
+"""TensorFlow: compiled functions, gradients in a graph, and the activations that a model may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class Backend:
+    """See `vizcnn.adapter.backends`."""
+
+    name = "tensorflow"
+    out_of_memory: tuple[type[Exception], ...] = (tf.errors.ResourceExhaustedError,)
+
+    def compile(self, function: Callable[..., dict[str, Any]], examples: Sequence[np.ndarray]) -> Callable[..., Any]:
+        """Trace `function` once, for any number of samples, and return what runs it on arrays.
+
+        The variables of the model are captured by reference, so new weights are seen at once.
+
+        Parameters
+        ----------
+        function : callable
+            Takes tensors and returns a dict of tensors.
+        examples : sequence of ndarray
+            One array per argument; all but the first axis are fixed.
+        """
+        specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in examples]
+        # Always a graph, never eager: TensorFlow's eager gradient of some strided convolutions corrupts memory.
+        concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
+
+        def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+            return {name: tensor.numpy() for name, tensor in concrete(*map(tf.constant, arrays)).items()}
+
+        return run
+
+    def gradient(self, total: Any, tensor: Any) -> Any | None:
+        """Return d total / d tensor, or None where `total` doesn't depend on it.
+
+        Called while a function is being traced. `tf.gradients` takes any tensor of the graph after the fact, goes back no
+        further than to that tensor, and follows custom gradients.
+        """
+        (gradient,) = tf.gradients(total, tensor)
+        return None if gradient is None else tf.convert_to_tensor(gradient)
+
+    def belongs(self, tensor: Any) -> bool:
+        """Tell whether a tensor is one of the graph being traced, rather than of a loop or function inside it."""
+        return tf.is_tensor(tensor) and getattr(tensor, "graph", None) is tf.compat.v1.get_default_graph()
+
+    def float32(self, tensor: Any) -> Any:
+        """Cast to float32."""
+        return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
+
+    def activation_functions(self) -> Iterator[tuple[Any, str]]:
+        """Yield (module, name) of TensorFlow's own activations, which a layer may call instead of Keras's."""
+        for name in _ACTIVATIONS:
+            yield tf.nn, name
+
+
+_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "crelu", "elu", "selu", "gelu", "silu", "swish", "softplus", "softsign",
+                "sigmoid", "tanh", "softmax")  # fmt: skip

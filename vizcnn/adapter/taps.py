@@ -1,0 +1,248 @@
+"""Read or replace what happens inside a model while it runs; undone on leaving the `with` block.
+
+A layer instance gets its own `call`, and an activation function its own wrapper in the module that holds it, for as long
+as the block lasts. No graph is rebuilt, so this holds for Sequential, Functional, nested, shared and subclassed models and
+for `keras.ops` nodes alike. Only the thread that opened the block is tapped: others pass through to the original.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from types import TracebackType
+from typing import Any, Self
+
+import keras
+
+from vizcnn.adapter.backends import current
+
+RELU_FAMILY = frozenset({"relu", "relu6", "leaky_relu"})
+"""The activations that the guided and relu rules act on: max(x, 0) with a slope, a cap or a threshold."""
+
+_KERAS_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "glu", "softplus", "softsign",
+                      "sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink",
+                      "squareplus", "sparse_plus", "log_sigmoid", "tanh", "softmax", "log_softmax", "sparsemax",
+                      "threshold")  # fmt: skip
+
+_lock = threading.RLock()
+_thread = threading.local()
+
+
+class Stop(BaseException):
+    """Ends a run after the last layer asked for. A BaseException: what a model catches is Exception."""
+
+
+@dataclass
+class Call:
+    """A layer's call: its path, which call of that layer it is, and what went in and came out."""
+
+    path: str
+    index: int
+    operation: Any
+    output: Any
+
+
+@dataclass
+class Activation:
+    """An activation's call: its name, the layer it happened in, whether a rule replaced it, and its output."""
+
+    name: str
+    path: str
+    replaced: bool
+    output: Any
+
+
+@dataclass
+class Taps:
+    """The record of one run of a model, and what is replaced during it.
+
+    Parameters
+    ----------
+    operations : mapping
+        Paths to the layers and `keras.ops` nodes that are tapped.
+    rule : str, default "vanilla"
+        The gradient rule that ReLU gets.
+    stop_after : collection of str, default ()
+        The run ends by `Stop` as soon as all of these paths have been called.
+    """
+
+    operations: Mapping[str, Any]
+    rule: str = "vanilla"
+    stop_after: frozenset[str] = frozenset()
+    calls: list[Call] = field(default_factory=list)
+    activations: list[Activation] = field(default_factory=list)
+    _before: dict[int, tuple[Any, Any, str]] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _stack: list[str] = field(default_factory=list)
+    _inside: bool = False
+    _undo: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        _lock.acquire()
+        try:
+            _thread.taps = self
+            wrappers = {}
+            for owner, attribute, name in _activation_functions():
+                original = getattr(owner, attribute)
+                wrappers[id(original)] = self._tapped_activation(name, original)
+                self._undo.enter_context(replaced(owner, attribute, wrappers[id(original)]))
+            for path, operation in self.operations.items():
+                method = "quantized_call" if getattr(operation, "quantization_mode", None) else "call"
+                tapped = self._tapped_call(path, operation, getattr(operation, method))
+                self._undo.enter_context(replaced(operation, method, tapped))
+                # A layer that was given the framework's own function holds it itself, where no module's wrapper reaches.
+                wrapper = wrappers.get(id(vars(operation).get("activation")))
+                if wrapper is not None:
+                    self._undo.enter_context(replaced(operation, "activation", wrapper))
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        try:
+            self._undo.close()
+        finally:
+            _thread.taps = None
+            _lock.release()
+        return kind is not None and issubclass(kind, Stop)
+
+    def _tapped_call(self, path: str, operation: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if getattr(_thread, "taps", None) is not self:
+                return original(*args, **kwargs)
+            opaque = type(operation).__name__ in _OPAQUE and not self._inside
+            self._stack.append(path)
+            self._inside |= opaque
+            try:
+                output = original(*args, **kwargs)
+            finally:
+                self._stack.pop()
+                self._inside &= not opaque
+            if opaque:
+                self.activations.append(Activation(type(operation).__name__, path, False, output))
+            self._look_through(original, args, output, operation)
+            self.calls.append(Call(path, self._counts[path], operation, output))
+            self._counts[path] += 1
+            if self.stop_after and self.stop_after <= self._counts.keys():
+                raise Stop
+            return output
+
+        return call
+
+    def _tapped_activation(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def activation(*args: Any, **kwargs: Any) -> Any:
+            # One activation is often written by others (silu by sigmoid, the ReLU layer by relu): the outermost counts.
+            if getattr(_thread, "taps", None) is not self or self._inside:
+                return original(*args, **kwargs)
+            self._inside = True
+            try:
+                replace = self.rule != "vanilla" and name in RELU_FAMILY
+                output = _with_rule(self.rule, original, args, kwargs) if replace else original(*args, **kwargs)
+            finally:
+                self._inside = False
+            if name in ("softmax", "sigmoid") and args and _over_last_axis(args, kwargs):
+                self._before[id(output)] = (output, args[0], name)
+            self.activations.append(Activation(name, self._stack[-1] if self._stack else "", replace, output))
+            return output
+
+        return activation
+
+    def _look_through(self, original: Callable[..., Any], args: tuple[Any, ...], output: Any, operation: Any) -> None:
+        """Carry the logits through a layer that only moves numbers about."""
+        if type(operation).__name__ in _RESHAPING and len(args) == 1 and id(args[0]) in self._before:
+            _, logits, name = self._before[id(args[0])]
+            self._before[id(output)] = (output, original(logits), name)
+
+    def before_activation(self, output: Any) -> tuple[Any, str] | None:
+        """Return what went into the softmax or sigmoid that made this very tensor, and which it was."""
+        found = self._before.get(id(output))
+        return None if found is None else (found[1], found[2])
+
+    def rule_report(self, ends: tuple[Any, ...]) -> tuple[Counter[str], Counter[str]]:
+        """Count the activations that were replaced, and those that were not, by name; those that make `ends` don't count."""
+        known = {id(end) for end in ends}
+        done = Counter(a.name for a in self.activations if a.replaced)
+        left = Counter(a.name for a in self.activations if not a.replaced and id(a.output) not in known)
+        return done, left
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an instance, module or class another attribute for the length of a block, past its own `__setattr__`."""
+    missing = object()
+    before = vars(owner).get(name, missing)
+    if isinstance(owner, type):
+        setattr(owner, name, staticmethod(value))
+    else:
+        vars(owner)[name] = value
+    try:
+        yield
+    finally:
+        if isinstance(owner, type):
+            setattr(owner, name, before)
+        elif before is missing:
+            del vars(owner)[name]
+        else:
+            vars(owner)[name] = before
+
+
+_RESHAPING = frozenset({"Reshape", "Flatten", "Permute"})
+
+# Written by relu, but not one: PReLU adds the relu of -x with a learned slope.
+_OPAQUE = frozenset({"PReLU"})
+
+
+def _activation_functions() -> Iterator[tuple[Any, str, str]]:
+    """Yield owner, attribute and name of each activation: of Keras's backend, Keras's ReLU, and the framework itself."""
+    backend = current()
+    for part in ("nn", "numpy"):
+        module = importlib.import_module(f"keras.src.backend.{backend.name}.{part}")
+        yield from ((module, name, name) for name in _KERAS_ACTIVATIONS if hasattr(module, name))
+    activations = importlib.import_module("keras.src.activations.activations")
+    yield activations.ReLU, "static_call", "relu"
+    yield from ((owner, name, name) for owner, name in backend.activation_functions())
+
+
+def _with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Run a ReLU so that its gradient follows the rule; what it computes forward stays the same.
+
+    guided: what comes back is cut to its positive part, then goes through the ReLU's own derivative (Springenberg et al.
+    2015). relu: it is cut to its positive part and goes straight on (Zeiler and Fergus 2014, the "deconvnet").
+    """
+
+    if not args:
+        (first, *_), kwargs = kwargs, dict(kwargs)
+        args = (kwargs.pop(first),)
+
+    def positive(*grads: Any, upstream: Any = None) -> Any:
+        gradient = grads[0] if upstream is None else upstream
+        return keras.ops.maximum(gradient, keras.ops.zeros_like(gradient))
+
+    if rule == "guided":
+
+        @keras.ops.custom_gradient
+        def gate(x: Any) -> Any:
+            return keras.ops.stop_gradient(x), positive
+
+        return gate(function(*args, **kwargs))
+
+    @keras.ops.custom_gradient
+    def rectified(x: Any) -> Any:
+        return function(x, *args[1:], **kwargs), positive
+
+    return rectified(args[0])
+
+
+def _over_last_axis(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    axis = kwargs.get("axis", args[1] if len(args) > 1 else -1)
+    return axis in (None, -1, len(args[0].shape) - 1)

@@ -1,0 +1,154 @@
+"""Several methods on the same images, side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vizcnn.adapter import as_adapter
+from vizcnn.errors import OptionError
+from vizcnn.plugins import registry
+from vizcnn.results import Attributions, write_file
+
+Method = str | tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One result per method.
+
+    Attributes
+    ----------
+    results : dict
+        The methods, as they were asked for, to their results.
+    """
+
+    results: dict[str, Attributions]
+
+    def __getitem__(self, method: str) -> Attributions:
+        return self.results[method]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    @property
+    def notes(self) -> dict[str, tuple[str, ...]]:
+        """What the reader should know, by method."""
+        return {method: result.notes for method, result in self.results.items() if result.notes}
+
+    def plot(self, axes: Any = None, **style: Any) -> Any:
+        """Draw a row per image and a column per method, the image first.
+
+        Parameters
+        ----------
+        axes : sequence of Axes, default None
+            One per panel; None: a new figure.
+        **style
+            As `Attributions.plot` takes them.
+
+        Returns
+        -------
+        ndarray of Axes, shape (images, methods + 1)
+        """
+        from vizcnn.render import figure
+
+        return figure.plot_explanation(self, axes, **style)
+
+    def save(self, path: str | os.PathLike[str], **style: Any) -> Path:
+        """Write the picture that `plot` draws.
+
+        Parameters
+        ----------
+        path : path
+            Where to; folders on the way are made.
+        **style
+            As `plot` takes them.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ResultError
+            If the suffix isn't a picture's, or the file can't be written.
+        """
+        from vizcnn.render import figure
+
+        if Path(path).suffix.lower() == ".npz":
+            raise OptionError("`path` of an explanation must be a picture; save its results one by one as .npz.")
+        return write_file(path, lambda file: figure.save(self.plot, file, Path(path).suffix, shape=self._shape, **style))
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return len(next(iter(self.results.values()))), len(self.results) + 1
+
+    def _repr_png_(self) -> bytes:
+        from vizcnn.render import figure
+
+        return figure.png(self.plot, shape=self._shape)
+
+
+def explain(
+    model: Any,
+    images: Any,
+    target: Any = None,
+    *,
+    methods: Sequence[Method] | Method = ("saliency", "gradcam"),
+    layer: str | None = None,
+) -> Explanation:
+    """Explain images by several methods.
+
+    Parameters
+    ----------
+    model : keras.Model, path or ModelAdapter
+        The model.
+    images : path, image, array of shape (N, H, W, C), or a list
+        The images.
+    target : optional
+        What is explained, default None: the class that the model predicts for each image. See `vizcnn.targets`.
+    methods : sequence of str or (str, dict), default ("saliency", "gradcam")
+        Names, with options where they are wanted: ``"saliency:rule=guided"`` or ``("saliency", {"rule": "guided"})``.
+    layer : str, default None
+        The layer, for the methods that look at one.
+
+    Returns
+    -------
+    Explanation
+        One result per method; `.plot()` draws a grid.
+
+    Raises
+    ------
+    MethodError, OptionError
+        If a method or an option doesn't exist; before anything is computed.
+    """
+    asked = [methods] if isinstance(methods, str | tuple) and _is_method(methods) else list(methods)
+    if not asked:
+        raise OptionError("`methods` must name at least one method; got none.")
+    parsed = {_name(method): registry.parse(method) for method in asked}
+    adapter = as_adapter(model)
+    loaded = registry.load_images(adapter, images)
+    results = {}
+    for name, (plugin, options) in parsed.items():
+        if layer is not None and "layer" in plugin.options:
+            options.setdefault("layer", layer)
+        results[name] = plugin.function(adapter, loaded, target, **options)
+    return Explanation(results)
+
+
+def _is_method(methods: Any) -> bool:
+    return isinstance(methods, str) or (len(methods) == 2 and isinstance(methods[1], Mapping))
+
+
+def _name(method: Method) -> str:
+    if isinstance(method, str):
+        return method
+    options = ",".join(f"{option}={value}" for option, value in method[1].items())
+    return f"{method[0]}:{options}" if options else method[0]

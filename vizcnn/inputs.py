@@ -1,0 +1,312 @@
+"""From whatever people have (files, folders, Pillow images, arrays, tensors, tf.data) to one batch after another.
+
+Images stay where they are, a path or an array, until their batch is due: a thousand photographs cost the memory of one
+batch. What was done to them (resized, converted) is said in `ImageSet.notes`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vizcnn.errors import InputError
+from vizcnn.render.image import resize
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+"""Files that are taken from a folder."""
+
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+@dataclass(frozen=True)
+class ImageSet(Sequence[np.ndarray]):
+    """Images at their own resolution, and the model's inputs made of them.
+
+    As a sequence it gives each image as it was, (H, W, C): uint8 from files and Pillow, otherwise the array's own dtype.
+
+    Attributes
+    ----------
+    sources : list of Path or ndarray
+        Where each image is.
+    size : (int, int)
+        Height and width that the model is given.
+    channels : int
+        Channels that the model is given.
+    names : tuple of str
+        File names, or ``image 0``.
+    notes : tuple of str
+        What had to be done to the images.
+    """
+
+    sources: list[Path | np.ndarray]
+    size: tuple[int, int]
+    channels: int
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    preprocess: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        source = self.sources[index]
+        return source if isinstance(source, np.ndarray) else read_image(source, self.channels)
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """Shape (H, W, C) of one input."""
+        return (*self.size, self.channels)
+
+    def inputs(self, part: slice) -> np.ndarray:
+        """Return the model's inputs for some of the images, float32 (n, H, W, C), preprocessed."""
+        chosen = self.sources[part]
+        batch = np.empty((len(chosen), *self.sample_shape), dtype=np.float32)
+        for row, source in zip(batch, chosen, strict=True):
+            image = source if isinstance(source, np.ndarray) else read_image(source, self.channels)
+            row[...] = image if image.shape == row.shape else resize(image, self.size)
+        return batch if self.preprocess is None else self.preprocess(batch)
+
+
+def load(
+    images: Any,
+    shape: Sequence[int | None] = (),
+    *,
+    preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> ImageSet:
+    """Take images in any form and check them.
+
+    Parameters
+    ----------
+    images : path, folder, Pillow image, array, tensor, tf.data.Dataset, or a list of these
+        Arrays are (H, W), (H, W, C) or (N, H, W, C), and (N, H, W) for a model of one channel.
+    shape : (H, W, C), default ()
+        What the model takes, None where open.
+    preprocess : callable, default None
+        Turns a batch of pixels into the model's inputs.
+    image_size : (int, int), default None
+        Height and width where the model leaves them open; None: those of the first image.
+
+    Returns
+    -------
+    ImageSet
+
+    Raises
+    ------
+    InputError
+        If a file isn't an image, an array has the wrong number of axes or channels, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> load(np.zeros((2, 8, 8, 3)), (8, 8, 3)).sample_shape
+    (8, 8, 3)
+    """
+    if isinstance(images, ImageSet):
+        return images
+    height, width, channels = tuple(shape) if len(shape) == 3 else (None, None, None)
+    found = [_Source(*entry) for entry in _collect(images, (height, width, channels))]
+    if not found:
+        raise InputError(f"`images` must hold at least one image; got {_describe(images)}.")
+    notes = []
+    channels = channels or found[0].channels
+    for source in found:
+        if source.array is not None and source.channels != channels:
+            raise InputError(
+                f"`images` must have {channels} channel{'s' * (channels > 1)}, as the model takes; {source.name} has shape "
+                f"{source.array.shape}. {_channel_remedy(source.channels, channels)}"
+            )
+    converted = sum(source.array is None and source.channels != channels for source in found)
+    if converted:
+        notes.append(f"{converted} of {len(found)} images converted to {channels} channel{'s' * (channels > 1)}.")
+    first = image_size or found[0].size
+    size = (height or first[0], width or first[1])
+    others = sorted({source.size for source in found if source.size != size})
+    if others:
+        shown = ", ".join(f"{h}x{w}" for h, w in others[:3]) + (", ..." if len(others) > 3 else "")
+        why = "the model takes" if height and width else "images of one call share"
+        notes.append(f"Images of {shown} (height x width) were resized to the {size[0]}x{size[1]} that {why}.")
+    return ImageSet(
+        sources=[source.array if source.array is not None else source.path for source in found],  # type: ignore[misc]
+        size=size,
+        channels=channels,
+        names=tuple(source.name for source in found),
+        notes=tuple(notes),
+        preprocess=preprocess,
+    )
+
+
+def read_image(path: Path, channels: int = 3) -> np.ndarray:
+    """Read a file as uint8 (H, W, channels), upright, transparent parts on white.
+
+    Raises
+    ------
+    InputError
+        If the file isn't there, isn't an image, or is too large to be one in good faith.
+    """
+    with _open(path) as image:
+        return _pixels(image, channels, str(path))
+
+
+class _Source:
+    """One image before it is read: its size and channels, and the array or the path that holds it."""
+
+    def __init__(self, name: str, source: Path | np.ndarray) -> None:
+        self.name = name
+        self.path: Path | None = None
+        self.array: np.ndarray | None = None
+        if isinstance(source, np.ndarray):
+            self.array = source
+            self.size: tuple[int, int] = (source.shape[0], source.shape[1])
+            self.channels = source.shape[2]
+        else:
+            self.path = source
+            with _open(source) as image:
+                upright = image.getexif().get(0x0112, 1) < 5
+                self.size = (image.height, image.width) if upright else (image.width, image.height)
+                self.channels = 1 if image.mode in ("1", "L", "LA") or image.mode[0] in "IF" else 3
+
+
+def _collect(images: Any, shape: tuple[int | None, int | None, int | None]) -> Iterator[tuple[str, Path | np.ndarray]]:
+    if isinstance(images, str | os.PathLike):
+        yield from _from_path(Path(images))
+    elif isinstance(images, Image.Image):
+        yield "image", _pixels(images, shape[2] or (1 if images.mode in ("1", "L", "LA") else 3), "the Pillow image")
+    elif hasattr(images, "as_numpy_iterator"):
+        yield from _from_dataset(images, shape)
+    elif isinstance(images, list | tuple):
+        for position, image in enumerate(images):
+            for name, source in _collect(image, shape):
+                yield (f"image {position}" if name.startswith("image") else name), source
+    else:
+        yield from _from_array(_as_array(images), shape)
+
+
+def _from_path(path: Path) -> Iterator[tuple[str, Path]]:
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not files:
+            raise InputError(f"`images` folder {str(path)!r} holds no image ({', '.join(SUFFIXES)}).")
+        yield from ((file.name, file) for file in files)
+    else:
+        yield path.name, path
+
+
+def _from_dataset(dataset: Any, shape: tuple[int | None, int | None, int | None]) -> Iterator[tuple[str, np.ndarray]]:
+    count = 0
+    for element in dataset.as_numpy_iterator():
+        images = element[0] if isinstance(element, tuple) else element
+        for _, array in _from_array(_as_array(images), shape):
+            yield f"image {count}", array
+            count += 1
+
+
+def _from_array(array: np.ndarray, shape: tuple[int | None, int | None, int | None]) -> Iterator[tuple[str, np.ndarray]]:
+    if array.ndim == 2:
+        array = array[None, :, :, None]
+    elif array.ndim == 3:
+        is_batch = shape[2] == 1 and array.shape[-1] != 1 and array.shape[1:] == (shape[0] or -1, shape[1] or -1)
+        array = array[..., None] if is_batch else array[None]
+    if array.ndim != 4:
+        raise InputError(
+            f"`images` as an array must be (H, W), (H, W, C) or (N, H, W, C); got shape {array.shape}. A list takes images of "
+            f"different sizes."
+        )
+    if 0 in array.shape[1:]:
+        raise InputError(f"`images` must not be empty; got an array of shape {array.shape}.")
+    if not np.isfinite(array.sum(dtype=np.float64)):
+        bad = [i for i, image in enumerate(array) if not np.isfinite(image).all()]
+        if bad:
+            raise InputError(f"`images` must be finite; image {bad[0]} holds NaN or infinity. Clean it before explaining.")
+    single = len(array) == 1
+    for index, image in enumerate(array):
+        yield ("image" if single else f"image {index}"), image
+
+
+def _as_array(images: Any) -> np.ndarray:
+    if hasattr(images, "detach"):  # a PyTorch tensor that may need a gradient or live on a device
+        images = images.detach().cpu()
+    try:
+        array = np.asarray(images)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`images` can't be read as an array: {error}. Got {_describe(images)}.") from error
+    if array.dtype.kind not in "fiub":
+        try:
+            array = array.astype(np.float32)  # bfloat16 and its like, which NumPy counts as neither
+        except (TypeError, ValueError):
+            raise InputError(
+                f"`images` must be paths, Pillow images, numeric arrays, or a list of these; got {_describe(images)}."
+            ) from None
+    return array
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except FileNotFoundError:
+        raise InputError(f"`images` file {str(path)!r} doesn't exist.") from None
+    except UnidentifiedImageError:
+        raise InputError(f"`images` file {str(path)!r} isn't an image that Pillow can read.") from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"`images` file {str(path)!r} is too large to open safely: {error} Shrink it first.") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"`images` file {str(path)!r} can't be opened: {error}.") from error
+
+
+def _pixels(image: Image.Image, channels: int, name: str) -> np.ndarray:
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode[0] in "IF":
+            return _deep_pixels(image, channels)
+        if channels not in _MODES:
+            raise InputError(f"`images` files have 1, 3 or 4 channels; the model takes {channels}. Give arrays instead.")
+        if channels < 4 and (image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info):
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        pixels = np.asarray(image.convert(_MODES[channels]))
+    except Image.DecompressionBombError as error:
+        raise InputError(f"`images` file {name!r} is too large to open safely: {error} Shrink it first.") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"`images` file {name!r} is damaged: {error}.") from error
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _deep_pixels(image: Image.Image, channels: int) -> np.ndarray:
+    """Bring 16-bit, 32-bit and float images to 0..255: by 16 bits where they fit, by their own range otherwise."""
+    values = np.asarray(image, dtype=np.float64)
+    low, high = (0.0, 65535.0) if image.mode.startswith("I") and values.max() > 255 else (0.0, 255.0)
+    if values.min() < low or values.max() > high:
+        low, high = float(values.min()), float(values.max())
+    pixels = np.rint((values - low) / (high - low) * 255).astype(np.uint8)
+    return np.repeat(pixels[..., None], channels, axis=-1)
+
+
+def _channel_remedy(have: int, want: int) -> str:
+    if have == 1 and want == 3:
+        return "Repeat the one channel: np.repeat(images, 3, axis=-1)."
+    if have in (3, 4) and want == 1:
+        return "Average the channels: images.mean(axis=-1, keepdims=True); from files vizcnn does this itself."
+    if have == 4 and want == 3:
+        return "Drop the fourth channel: images[..., :3]."
+    return "Axes are (H, W, C) or (N, H, W, C), channels last."
+
+
+def _describe(images: Any) -> str:
+    if isinstance(images, np.ndarray):
+        return f"an array of shape {images.shape}, dtype {images.dtype}"
+    text = repr(images)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Return the image files that paths and folders mean, in order."""
+    return [file for path in paths for _, file in _from_path(Path(path))]

@@ -1,0 +1,1 @@
+"""One module per visualization; each registers itself (`vizcnn.plugins.registry`)."""

@@ -1,0 +1,96 @@
+"""Grad-CAM: where in a layer's feature maps the score comes from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from vizcnn.adapter import LAST_SPATIAL, ModelAdapter
+from vizcnn.errors import LayerError
+from vizcnn.plugins.registry import register
+from vizcnn.results import Maps
+from vizcnn.targets import Score
+
+Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
+
+
+@register("gradcam", needs={"gradients"})
+def gradcam(
+    model: ModelAdapter,
+    inputs: np.ndarray,
+    score: Score,
+    *,
+    layer: str | None = None,
+    rule: Rule = "vanilla",
+    relu: bool = True,
+) -> Maps:
+    """Weigh a layer's feature maps by their mean gradient, and add them up [1]_.
+
+    Parameters
+    ----------
+    model : keras.Model, path or ModelAdapter
+        The model.
+    images : path, image, array of shape (N, H, W, C), or a list
+        The images.
+    target : optional
+        What is explained, default None: the class that the model predicts.
+    layer : str, default None
+        Path or name of the layer. None: the last one with more than one row and column before they are pooled or flattened
+        away, after its addition or activation; `Attributions.layer` says which that was.
+    rule : {"vanilla", "guided", "relu"}, default "vanilla"
+        What ReLU does to the gradient between the score and the layer; see `saliency`.
+    relu : bool, default True
+        Keep the positive part of the map only, as in [1]_: what speaks for the target.
+
+    Returns
+    -------
+    Attributions
+        `values` (N, H, W): the map enlarged bilinearly with half-pixel centres; `raw` (N, h, w): the signed map at the layer's
+        size, before its negative part is cut.
+
+    Raises
+    ------
+    LayerError
+        If there is no such layer, it has no rows and columns, or the score doesn't depend on it.
+    RuleError
+        If a rule other than "vanilla" finds no ReLU in the model.
+
+    Notes
+    -----
+    tf-keras-vis takes the last convolution instead, which in ResNets is before the addition, and in MobileNet comes after the
+    pooling; and it enlarges by `scipy.ndimage.zoom`, which shifts the map by up to half a cell. Averaging the gradient can
+    light up places that the score doesn't depend on where the layer isn't followed by global average pooling [2]_.
+
+    References
+    ----------
+    .. [1] Selvaraju et al., "Grad-CAM", ICCV 2017. arXiv:1610.02391
+    .. [2] Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations", 2020. arXiv:2011.08891
+    """
+    taken = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
+    if taken.values.ndim != 4:
+        raise LayerError(
+            f"`layer` {taken.layer!r} has no spatial map, its output has shape {taken.values.shape[1:]}; name a layer before the "
+            f"rows and columns are pooled or flattened away."
+        )
+    weights = taken.gradients.mean(axis=(1, 2), keepdims=True)
+    cam = (weights * taken.values).sum(axis=-1)
+    values = np.maximum(cam, 0) if relu else cam
+    return Maps.of(taken, values, raw=cam, signed=not relu, notes=_notes(cam, taken.layer, relu=relu))
+
+
+def _notes(cam: np.ndarray, layer: str | None, *, relu: bool) -> tuple[str, ...]:
+    notes = []
+    if cam.shape[1] == 1 or cam.shape[2] == 1:
+        notes.append(
+            f"The map of layer {layer!r} is {cam.shape[1]}x{cam.shape[2]} pixels, so it says little of where: name a layer that "
+            f"comes earlier."
+        )
+    negative = (cam.max(axis=(1, 2)) <= 0) & (cam.min(axis=(1, 2)) < 0)
+    if relu and negative.any():
+        notes.append(
+            f"The map is negative everywhere before its ReLU for {int(negative.sum())} of {len(cam)} images (highest value "
+            f"{cam[negative].max():.3g}), so it is drawn blank: nothing there speaks for the target. relu=False shows what speaks "
+            f"against it."
+        )
+    return tuple(notes)

@@ -1,0 +1,77 @@
+"""Saliency: how each pixel moves the score."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.plugins.registry import register
+from vizcnn.results import Maps
+from vizcnn.targets import Score
+
+Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
+
+
+@register("saliency", needs={"gradients"})
+def saliency(
+    model: ModelAdapter,
+    inputs: np.ndarray,
+    score: Score,
+    *,
+    rule: Rule = "vanilla",
+    reduce: Literal["max_abs", "signed", "none"] = "max_abs",
+) -> Maps:
+    """Take the gradient of the score by every input value [1]_.
+
+    Parameters
+    ----------
+    model : keras.Model, path or ModelAdapter
+        The model.
+    images : path, image, array of shape (N, H, W, C), or a list
+        The images.
+    target : optional
+        What is explained, default None: the class that the model predicts.
+    rule : {"vanilla", "guided", "relu"}, default "vanilla"
+        What ReLU does to the gradient that comes back through it. "vanilla": the derivative, where the unit was on.
+        "guided" [2]_: the derivative, of positive gradients only. "relu" (also "deconv", "rectified") [3]_: positive gradients
+        pass, wherever the unit stood. Guided maps look sharp but change little when the weights are made random [4]_.
+    reduce : {"max_abs", "signed", "none"}, default "max_abs"
+        How the channels become one value: the largest magnitude, as in [1]_; their signed sum; or not at all.
+
+    Returns
+    -------
+    Attributions
+        `values` (N, H, W), or (N, H, W, C) with reduce="none": change of the score per unit of input; `raw` (N, H, W, C): the
+        gradient.
+
+    Raises
+    ------
+    RuleError
+        If a rule other than "vanilla" finds no ReLU in the model.
+    CapabilityError
+        If the model has no gradients.
+
+    Notes
+    -----
+    The class score is the logit, while tf-keras-vis differentiates whatever the model returns unless its `ReplaceToLinear` is
+    applied. Through a ReLU with a cap or a slope the guided rule keeps that ReLU's own derivative (ReLU6 passes nothing above
+    6), where others test x > 0 alone.
+
+    References
+    ----------
+    .. [1] Simonyan, Vedaldi and Zisserman, "Deep Inside Convolutional Networks", 2013. arXiv:1312.6034
+    .. [2] Springenberg et al., "Striving for Simplicity: The All Convolutional Net", 2014. arXiv:1412.6806
+    .. [3] Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014. arXiv:1311.2901
+    .. [4] Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018. arXiv:1810.03292
+    """
+    taken = model.gradients(inputs, score, rule=rule)
+    gradient = taken.gradients
+    if reduce == "max_abs":
+        values = np.abs(gradient).max(axis=-1)
+    elif reduce == "signed":
+        values = gradient.sum(axis=-1)
+    else:
+        values = gradient
+    return Maps.of(taken, values, raw=gradient, signed=reduce != "max_abs")

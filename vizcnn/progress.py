@@ -1,0 +1,55 @@
+"""A bar for work that takes over two seconds; in terminals and notebooks only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+PATIENCE = 2.0
+"""Seconds after which a bar is shown."""
+
+
+def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]:
+    """Yield the items, and show a bar once they take long.
+
+    Parameters
+    ----------
+    items : iterable
+        What is worked through.
+    total : int
+        How many there are.
+    description : str
+        What is being done.
+    """
+    if not _is_shown():
+        yield from items
+        return
+    start = time.monotonic()
+    bar = None
+    try:
+        for done, item in enumerate(items):
+            if bar is None and done and time.monotonic() - start > PATIENCE:
+                bar = _bar()
+                bar.start()
+                task = bar.add_task(description, total=total, completed=done)
+            yield item
+            if bar is not None:
+                bar.update(task, completed=done + 1)
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _is_shown() -> bool:
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _bar():  # type: ignore[no-untyped-def]
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True), transient=True)

@@ -1,0 +1,1 @@
+"""The one image-rendering backend: arrays to pixels (`image`), pixels to figures (`figure`)."""

@@ -1,0 +1,208 @@
+"""Arrays to pixels: pure functions on NumPy arrays; what they return to be shown is uint8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import matplotlib
+import numpy as np
+
+SEQUENTIAL = "inferno"
+"""Default colour map of maps without a sign: perceptually uniform, dark where nothing is."""
+
+DIVERGING = "RdBu_r"
+"""Default colour map of signed maps: white at zero, red for, blue against."""
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image or a map to `size`.
+
+    Bilinear with half-pixel centres where it grows (the corners' pixels keep their place, as in TensorFlow, PyTorch and
+    OpenCV, and unlike `scipy.ndimage.zoom`); averaged over the area of a pixel where it shrinks.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, C)
+        Any numeric dtype.
+    size : (int, int)
+        Height and width.
+
+    Returns
+    -------
+    ndarray, shape (height, width[, C])
+        uint8 for uint8, otherwise float32.
+
+    Examples
+    --------
+    >>> resize(np.array([[0.0, 4.0]]), (1, 4))
+    array([[0., 1., 3., 4.]], dtype=float32)
+    """
+    array = np.ascontiguousarray(image if image.dtype == np.uint8 else image.astype(np.float32))
+    height, width = size
+    shrinks = height < array.shape[0] or width < array.shape[1]
+    # OpenCV takes width before height, up to four channels at once, and drops an axis of one channel.
+    if array.ndim == 3 and array.shape[2] > 4:
+        return np.concatenate([resize(array[..., i : i + 4], size) for i in range(0, array.shape[2], 4)], axis=-1)
+    resized = cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized).reshape(height, width, *array.shape[2:])
+
+
+def to_display(image: np.ndarray) -> np.ndarray:
+    """Turn any image into pixels that can be shown.
+
+    uint8 is taken as it is. Of floats, those within 0..1 and those within 0..255 are taken as such; anything else (an input
+    that was standardized) is stretched from its lowest to its highest value. Two channels and five or more show their mean.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, C)
+        The image.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+    """
+    array = image[..., None] if image.ndim == 2 else image
+    if array.shape[-1] not in (1, 3, 4):
+        array = array.mean(axis=-1, keepdims=True)
+    array = array[..., :3]
+    if array.dtype != np.uint8:
+        values = array.astype(np.float64)
+        low, high = float(values.min()), float(values.max())
+        if low < 0 or high > 255:
+            values = (values - low) / (high - low) * 255
+        elif high <= 1:
+            values = values * 255
+        array = np.rint(values).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
+
+
+def limits(
+    values: np.ndarray, *, signed: bool, percentile: float = 99.0, vmin: float | None = None, vmax: float | None = None
+) -> tuple[float, float]:
+    """Return the values that the ends of a colour map stand for.
+
+    Signed maps get a scale centred on zero; the others begin at zero. The end is a percentile of the magnitudes, so that a
+    few outliers don't leave the rest in the dark. A constant map gets a scale of its own and never a width of zero.
+
+    Parameters
+    ----------
+    values : ndarray
+        The map, or all maps that share the scale.
+    signed : bool
+        Whether the sign means something.
+    percentile : float, default 99.0
+        Percentile, 0 to 100, of the magnitudes that the scale ends at.
+    vmin, vmax : float, default None
+        Ends that are given rather than found.
+
+    Returns
+    -------
+    (float, float)
+    """
+    if vmax is None:
+        magnitudes = np.abs(values)
+        end = float(np.percentile(magnitudes, percentile)) or float(magnitudes.max())
+        vmax = end or 1.0
+        if vmin is not None and vmax <= vmin:
+            vmax = vmin + 1.0
+    if vmin is None:
+        vmin = -abs(vmax) if signed else min(0.0, vmax - 1.0) if vmax <= 0 else 0.0
+    return float(vmin), float(vmax)
+
+
+def colorize(values: np.ndarray, *, cmap: str, vmin: float, vmax: float) -> np.ndarray:
+    """Colour a map.
+
+    Parameters
+    ----------
+    values : ndarray, shape (H, W)
+        The map.
+    cmap : str
+        A matplotlib colour map's name.
+    vmin, vmax : float
+        Values at the ends of the colour map; what lies beyond is clipped.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+    """
+    scaled = (np.clip(values, vmin, vmax) - vmin) / (vmax - vmin if vmax > vmin else 1.0)
+    return np.asarray(matplotlib.colormaps[cmap](scaled, bytes=True))[..., :3]
+
+
+def opacity(values: np.ndarray, *, vmin: float, vmax: float, alpha: float) -> np.ndarray:
+    """Return how opaque a map lies over its image: clear where it is zero, `alpha` from half of its scale on.
+
+    Parameters
+    ----------
+    values : ndarray, shape (H, W)
+        The map.
+    vmin, vmax : float
+        Its scale, as `limits` gives it.
+    alpha : float
+        Highest opacity, 0 to 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W)
+    """
+    end = max(abs(vmin), abs(vmax)) or 1.0
+    return np.clip(2 * np.abs(values) / end, 0, 1).astype(np.float32) * np.float32(alpha)
+
+
+def overlay(
+    image: np.ndarray, values: np.ndarray, *, cmap: str, vmin: float, vmax: float, alpha: float = 0.7
+) -> np.ndarray:
+    """Lay a coloured map over an image, at the image's own resolution.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W[, C])
+        The image, as it was given.
+    values : ndarray, shape (h, w)
+        The map; it is brought to the image's size as floats, before it is coloured.
+    cmap : str
+        A matplotlib colour map's name.
+    vmin, vmax : float
+        Values at the ends of the colour map.
+    alpha : float, default 0.7
+        Highest opacity of the map, 0 to 1.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+    """
+    pixels = to_display(image)
+    values = resize(values, pixels.shape[:2]) if values.shape != pixels.shape[:2] else values
+    weight = opacity(values, vmin=vmin, vmax=vmax, alpha=alpha)[..., None]
+    gray = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    mixed = (1 - weight) * gray[..., None] + weight * colorize(values, cmap=cmap, vmin=vmin, vmax=vmax)
+    return np.rint(mixed).astype(np.uint8)
+
+
+def montage(images: Sequence[np.ndarray], *, columns: int | None = None, gap: int = 2) -> np.ndarray:
+    """Put images of one size side by side, in rows.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of uint8, shape (H, W, 3)
+        The images.
+    columns : int, default None
+        Images in a row; None: about as many as there are rows.
+    gap : int, default 2
+        White pixels between them.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows * (H + gap) - gap, columns * (W + gap) - gap, 3)
+    """
+    columns = columns or int(np.ceil(np.sqrt(len(images))))
+    rows = -(-len(images) // columns)
+    height, width = images[0].shape[:2]
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, dtype=np.uint8)
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet

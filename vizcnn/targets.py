@@ -1,0 +1,525 @@
+"""What is explained: a target, resolved against a model, gives one score per sample.
+
+None is the class that the model predicts for each image; an integer or a label is that class; a list has one of these per
+image. The objects of this module say the rest: another output (`Class`), a unit or a channel of any layer (`Neuron`,
+`Channel`), one class against another (`Contrast`), any weighted sum (`Mix`), a part of an output map (`Region`). A function
+of the model's outputs is a target too, and so are the score objects of tf-keras-vis.
+
+Class scores are logits: the value before a final softmax or sigmoid. A single sigmoid unit is two classes, and the score
+of class 0 is the negative of its logit.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from vizcnn.errors import TargetError, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.base import ModelAdapter
+
+Names = tuple[str | None, ...]
+
+
+class Reading(Protocol):
+    """What a score's formula may read of a running model, as tensors of the namespace `xp`."""
+
+    xp: Any
+
+    def returned(self) -> Any:
+        """Return what the model returned, in its own structure."""
+
+    def logits(self, output: str) -> Any:
+        """Return an output before its final softmax or sigmoid, (N, ..., K)."""
+
+    def activation(self, output: str) -> str | None:
+        """Return the activation that the output ends in: "softmax", "sigmoid" or None."""
+
+    def layer(self, path: str) -> Any:
+        """Return a layer's output, (N, ..., K)."""
+
+
+Formula = Callable[[Reading, Sequence[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A target resolved for N samples of one model.
+
+    Attributes
+    ----------
+    key : hashable
+        Two scores with equal keys are computed by the same formula; only their `params` differ.
+    formula : callable
+        Takes a `Reading` and the params as tensors, and returns the scores, shape (N,).
+    params : tuple of ndarray
+        The numbers that the formula is fed, each with one row per sample.
+    names : tuple of str or None
+        What is explained, per sample; None where it is the predicted class.
+    classes : tuple of int or None
+        Per sample, the class that is explained: -1 the predicted one, None where it isn't a class.
+    output : str or None
+        The output that a class belongs to.
+    """
+
+    key: Hashable
+    formula: Formula = field(compare=False)
+    params: tuple[np.ndarray, ...]
+    names: Names
+    classes: tuple[int | None, ...]
+    output: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, part: slice) -> Score:
+        return replace(
+            self,
+            params=tuple(param[part] for param in self.params),
+            names=self.names[part],
+            classes=self.classes[part],
+        )
+
+    def repeat(self, times: int) -> Score:
+        """Return the score of each sample repeated `times` times in a row, as a perturbation method needs it."""
+        return replace(
+            self,
+            params=tuple(np.repeat(param, times, axis=0) for param in self.params),
+            names=tuple(name for name in self.names for _ in range(times)),
+            classes=tuple(index for index in self.classes for _ in range(times)),
+        )
+
+
+class Target(ABC):
+    """Something in a model that a picture can explain."""
+
+    @abstractmethod
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """Resolve against a model for `count` samples.
+
+        Raises
+        ------
+        TargetError
+            If the model has no such thing.
+        """
+
+
+@dataclass(frozen=True)
+class Class(Target):
+    """The score of a class.
+
+    Parameters
+    ----------
+    index : int, str, None, or a sequence of these, default None
+        Class index, label, or None for the predicted class; a sequence has one per image.
+    output : str or int, default None
+        Which of several outputs, by name or position; None: the first.
+
+    Examples
+    --------
+    >>> Class("tabby")
+    Class(index='tabby', output=None)
+    """
+
+    index: Any = None
+    output: str | int | None = None
+
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """See `Target.score`."""
+        output = model.output_name(self.output)
+        many = isinstance(self.index, list | tuple | np.ndarray)
+        wanted = list(self.index) if many else [self.index] * count
+        if len(wanted) != count:
+            raise TargetError(f"`target` as a list must have one entry per image; got {len(wanted)} for {count} images.")
+        indices = [_class_index(entry, model, output) for entry in wanted]
+        return Score(
+            key=("class", output),
+            formula=partial(_class_score, output=output),
+            params=(np.array(indices, dtype=np.int32),),
+            names=tuple(None if index < 0 else model.label(index) for index in indices),
+            classes=tuple(indices),
+            output=output,
+        )
+
+
+@dataclass(frozen=True)
+class Channel(Target):
+    """The mean activation of a channel of a layer.
+
+    Parameters
+    ----------
+    layer : str
+        The layer's path or name.
+    channel : int
+        Index on the last axis of its output.
+    """
+
+    layer: str
+    channel: int
+
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """See `Target.score`."""
+        info = model.layer(self.layer)
+        channels = info.output_shape[-1] if info.output_shape else None
+        _check_index("channel", self.channel, channels, info.path)
+        return Score(
+            key=("channel", info.path),
+            formula=partial(_channel_score, path=info.path),
+            params=(np.full(count, self.channel, dtype=np.int32),),
+            names=(f"{info.path}, channel {self.channel}",) * count,
+            classes=(None,) * count,
+        )
+
+
+@dataclass(frozen=True)
+class Neuron(Target):
+    """The activation of one unit of a layer.
+
+    Parameters
+    ----------
+    layer : str
+        The layer's path or name.
+    index : int or tuple of int
+        Its position in the layer's output, without the batch axis: ``(row, column, channel)`` or a unit's number.
+    """
+
+    layer: str
+    index: int | tuple[int, ...]
+
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """See `Target.score`."""
+        info = model.layer(self.layer)
+        index = (self.index,) if isinstance(self.index, int | np.integer) else tuple(self.index)
+        if info.output_shape is not None:
+            if len(index) != len(info.output_shape) - 1:
+                raise TargetError(
+                    f"`index` must have {len(info.output_shape) - 1} numbers, one per axis of the output "
+                    f"{info.output_shape} of layer {info.path!r} after the batch; got {self.index!r}."
+                )
+            for number, size in zip(index, info.output_shape[1:], strict=True):
+                _check_index("index", number, size, info.path)
+        return Score(
+            key=("neuron", info.path, index),
+            formula=partial(_neuron_score, path=info.path, index=index),
+            params=(),
+            names=(f"{info.path}, unit {', '.join(map(str, index))}",) * count,
+            classes=(None,) * count,
+        )
+
+
+@dataclass(frozen=True)
+class Region(Target):
+    """The mean score of a class within a part of an output that is a map (segmentation).
+
+    Parameters
+    ----------
+    where : (int, int, int, int) or ndarray of bool, shape (h, w)
+        A box ``(top, left, bottom, right)`` in the map's pixels, the last two left out as in a slice; or a mask.
+    index : int, str or None, default None
+        The class; None: the one with the highest mean score there.
+    output : str or int, default None
+        Which of several outputs; None: the first.
+    """
+
+    where: Any
+    index: int | str | None = None
+    output: str | int | None = None
+
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """See `Target.score`."""
+        output = model.output_name(self.output)
+        shape = model.output_shapes[output]
+        if len(shape) != 3:
+            raise TargetError(
+                f"`target` Region needs an output that is a map (h, w, K); output {output!r} of model {model.name!r} has "
+                f"shape {shape}. Give a class."
+            )
+        mask = self._mask(shape)
+        index = _class_index(self.index, model, output)
+        return Score(
+            key=("region", output),
+            formula=partial(_region_score, output=output),
+            params=(np.full(count, index, dtype=np.int32), np.repeat(mask[None], count, axis=0)),
+            names=(None if index < 0 else f"{model.label(index)} in a region",) * count,
+            classes=(index,) * count,
+            output=output,
+        )
+
+    def _mask(self, shape: tuple[int | None, ...]) -> np.ndarray:
+        size = (shape[0], shape[1])
+        mask = np.asarray(self.where)
+        if mask.shape == (4,) and mask.dtype != bool:
+            top, left, bottom, right = (int(edge) for edge in mask)
+            if None in size:
+                raise TargetError(f"`where` must be a mask for an output of open size {shape}; got the box {self.where!r}.")
+            mask = np.zeros((int(size[0] or 0), int(size[1] or 0)), dtype=bool)
+            mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
+        if mask.ndim != 2 or any(want is not None and want != have for want, have in zip(size, mask.shape, strict=True)):
+            raise TargetError(f"`where` must be a box or a mask of the map's size {size}; got shape {mask.shape}.")
+        if not mask.any():
+            raise TargetError(f"`where` must hold at least one pixel of the map of size {size}; got {self.where!r}.")
+        return (mask / mask.sum()).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Mix(Target):
+    """A weighted sum of targets.
+
+    Parameters
+    ----------
+    targets : sequence
+        Anything that is a target by itself.
+    weights : sequence of float, default None
+        One per target; None: 1 each.
+    """
+
+    targets: tuple[Any, ...]
+    weights: tuple[float, ...] | None = None
+
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """See `Target.score`."""
+        weights = self.weights if self.weights is not None else (1.0,) * len(self.targets)
+        if not self.targets or len(weights) != len(self.targets):
+            raise TargetError(f"`weights` must have one number per target; got {len(weights)} for {len(self.targets)}.")
+        parts = [resolve(target, model, count) for target in self.targets]
+        names = [_sum_name([part.names[i] for part in parts], weights) for i in range(count)]
+        return Score(
+            key=("mix", tuple(weights), tuple(part.key for part in parts)),
+            formula=partial(_mix_score, parts=[(part.formula, len(part.params)) for part in parts], weights=weights),
+            params=tuple(param for part in parts for param in part.params),
+            names=tuple(names),
+            classes=(None,) * count,
+        )
+
+
+def Contrast(target: Any, other: Any) -> Mix:  # noqa: N802  (reads as the class that it makes)
+    """Return the score of `target` minus that of `other`: why this and not that."""
+    return Mix((target, other), (1.0, -1.0))
+
+
+@dataclass(frozen=True)
+class Function(Target):
+    """Any function of what the model returns.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the model's outputs as the backend's tensors, in the structure in which the model returns them, and returns one
+        score per sample, shape (N,); further axes are averaged. It must be differentiable for gradient methods.
+        Each function is compiled once: keep it, rather than making a new lambda for each call.
+    """
+
+    function: Callable[[Any], Any]
+
+    def score(self, model: ModelAdapter, count: int) -> Score:  # noqa: ARG002
+        """See `Target.score`."""
+        name = getattr(self.function, "name", None) or getattr(self.function, "__name__", type(self.function).__name__)
+        return Score(
+            key=("function", _Identity(self.function)),
+            formula=partial(_function_score, function=self.function),
+            params=(),
+            names=(str(name),) * count,
+            classes=(None,) * count,
+        )
+
+
+class _Identity:
+    """A key that is equal to itself alone and keeps its function alive, so that no other can take its place."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __hash__(self) -> int:
+        return id(self.function)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.function is other.function
+
+
+def resolve(target: Any, model: ModelAdapter, count: int) -> Score:
+    """Turn every accepted form of a target into the score of `count` samples.
+
+    Raises
+    ------
+    TargetError
+        If the form is unknown, or the model has no such class, label, layer or unit.
+    """
+    if isinstance(target, Score):
+        if len(target) != count:
+            raise TargetError(f"`target` is a score of {len(target)} samples; got {count}.")
+        return target
+    if isinstance(target, Target):
+        return target.score(model, count)
+    if target is None or isinstance(target, str | int | np.integer):
+        return Class(target).score(model, count)
+    if isinstance(target, Mapping):
+        if len(target) != 1:
+            raise TargetError(f"`target` as a mapping takes one output's name to a class; got {target!r}.")
+        ((output, index),) = target.items()
+        return Class(index, output).score(model, count)
+    foreign = _from_tf_keras_vis(target, model, count)
+    if foreign is not None:
+        return foreign.score(model, count)
+    if isinstance(target, list | tuple | np.ndarray):
+        return Class(list(target)).score(model, count)
+    if callable(target):
+        return Function(target).score(model, count)
+    raise TargetError(
+        f"`target` must be None, a class index, a label, a list with one of these per image, an object of vizcnn.targets, or "
+        f"a function of the outputs; got {target!r}."
+    )
+
+
+def _from_tf_keras_vis(target: Any, model: ModelAdapter, count: int) -> Target | None:
+    """Read the score objects of tf-keras-vis, which mean positions in the batch, as ours, which are cut into batches."""
+    scores = list(target) if isinstance(target, list | tuple) else [target]
+    if not scores or not all(_is_foreign(score) for score in scores):
+        return None
+    names = list(model.output_shapes)
+    if len(scores) > len(names):
+        raise TargetError(f"`target` has {len(scores)} tf-keras-vis scores for the {len(names)} outputs of the model.")
+    active: list[Any] = []
+    for output, score in zip(names, scores, strict=False):
+        kind = type(score).__name__
+        if kind == "CategoricalScore":
+            active.append(Class(_spread(list(score.indices), count), output))
+        elif kind == "BinaryScore":
+            active.append(Class(_spread([int(value) for value in score.target_values], count), output))
+        elif kind != "InactiveScore":
+            if len(names) > 1:
+                raise TargetError(f"`target` {kind} is not known for one of several outputs; give a function of all outputs.")
+            active.append(Function(score))
+    if not active:
+        raise TargetError("`target` leaves every output inactive; give a score for at least one.")
+    return active[0] if len(active) == 1 else Mix(tuple(active))
+
+
+def _is_foreign(score: Any) -> bool:
+    return any(base.__module__.startswith("tf_keras_vis.") for base in type(score).__mro__)
+
+
+def _spread(entries: list[Any], count: int) -> list[Any]:
+    return entries * count if len(entries) == 1 else entries
+
+
+def _class_index(entry: Any, model: ModelAdapter, output: str) -> int:
+    if entry is None:
+        return -1
+    classes = model.num_classes(output)
+    if isinstance(entry, str):
+        return _label_index(entry, model, classes)
+    if isinstance(entry, bool | np.bool_) or not isinstance(entry, int | np.integer):
+        raise TargetError(f"`target` must be a class index or a label; got {entry!r}.")
+    if not 0 <= entry < classes:
+        raise TargetError(
+            f"`target` must be a class index from 0 to {classes - 1} for output {output!r} of model {model.name!r}; got "
+            f"{int(entry)}."
+        )
+    return int(entry)
+
+
+def _label_index(label: str, model: ModelAdapter, classes: int) -> int:
+    labels = (model.labels or ())[:classes]
+    if not labels:
+        raise TargetError(
+            f"`target` {label!r} is a label, but model {model.name!r} has none. Give the class index, or name the classes: "
+            f"vizcnn.adapt(model, labels=[...])."
+        )
+    found = [i for i, name in enumerate(labels) if name == label]
+    found = found or [i for i, name in enumerate(labels) if _fold(label) in (_fold(name), *_fold(name).split(", "))]
+    if len(found) > 1:
+        raise TargetError(f"`target` {label!r} is the label of several classes, {found}; give the index of one.")
+    if not found:
+        raise TargetError(
+            f"`target` must be a label of model {model.name!r}; got {label!r}.{did_you_mean(label, labels)} "
+            f"Labels: {listed(labels)}."
+        )
+    return found[0]
+
+
+def _fold(name: str) -> str:
+    return name.casefold().replace("_", " ")
+
+
+def _check_index(argument: str, number: int, size: int | None, path: str) -> None:
+    if not isinstance(number, int | np.integer) or number < 0 or (size is not None and number >= size):
+        limit = f"from 0 to {size - 1}" if size is not None else "from 0 on"
+        raise TargetError(f"`{argument}` must be a whole number {limit} in the output of layer {path!r}; got {number!r}.")
+
+
+def _sum_name(names: list[str | None], weights: Sequence[float]) -> str:
+    text = ""
+    for name, weight in zip(names, weights, strict=True):
+        sign = "−" if weight < 0 else "+" if text else ""
+        factor = "" if abs(weight) == 1 else f"{abs(weight):g}×"
+        text += f" {sign} {factor}{name or 'predicted'}" if text else f"{sign}{factor}{name or 'predicted'}"
+    return text
+
+
+# The formulas: written once for every array namespace ----------------------------------------------------------------
+
+
+def _class_logits(reading: Reading, output: str) -> Any:
+    """(N, ..., K), with the single unit of a sigmoid opened into its two sides."""
+    xp = reading.xp
+    values = reading.logits(output)
+    if len(values.shape) == 1:
+        values = xp.expand_dims(values, -1)
+    if values.shape[-1] == 1 and reading.activation(output) == "sigmoid":
+        values = xp.concatenate([-values, values], axis=-1)
+    return values
+
+
+def _pick(xp: Any, values: Any, index: Any) -> Any:
+    """The entry `index` of each row of (N, K); -1 picks the largest."""
+    index = xp.where(index < 0, xp.argmax(values, axis=-1), index)
+    chosen = xp.equal(xp.expand_dims(index, -1), xp.arange(values.shape[-1], dtype="int32"))
+    return xp.sum(xp.where(chosen, values, xp.zeros_like(values)), axis=-1)
+
+
+def _class_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
+    values = _class_logits(reading, output)
+    axes = tuple(range(1, len(values.shape) - 1))
+    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
+
+
+def _region_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
+    xp = reading.xp
+    index, mask = params
+    values = xp.sum(_class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
+    return _pick(xp, values, index)
+
+
+def _channel_score(reading: Reading, params: Sequence[Any], path: str) -> Any:
+    values = reading.layer(path)
+    axes = tuple(range(1, len(values.shape) - 1))
+    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
+
+
+def _neuron_score(reading: Reading, params: Sequence[Any], path: str, index: tuple[int, ...]) -> Any:  # noqa: ARG001
+    return reading.layer(path)[(slice(None), *index)]
+
+
+def _mix_score(reading: Reading, params: Sequence[Any], parts: Sequence[Any], weights: Sequence[float]) -> Any:
+    total: Any = 0.0
+    start = 0
+    for (formula, count), weight in zip(parts, weights, strict=True):
+        total = total + weight * formula(reading, params[start : start + count])
+        start += count
+    return total
+
+
+def _function_score(reading: Reading, params: Sequence[Any], function: Callable[[Any], Any]) -> Any:  # noqa: ARG001
+    xp = reading.xp
+    values = function(reading.returned())
+    values = xp.stack(list(values)) if isinstance(values, list | tuple) else values
+    rank = len(values.shape)
+    if rank == 0:
+        raise TargetError("`target` as a function must return one score per image, shape (N,); got a single number.")
+    return xp.mean(values, axis=tuple(range(1, rank))) if rank > 1 else values
