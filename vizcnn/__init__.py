@@ -1,8 +1,8 @@
 """vizcnn: see what a trained Keras CNN has learned, and why it decides as it does.
 
->>> import vizcnn as vz                                              # doctest: +SKIP
+>>> import vizcnn as vz  # doctest: +SKIP
 >>> cnn = vz.adapt("model.keras", preprocess="mobilenet", labels="labels.txt")  # doctest: +SKIP
->>> vz.gradcam(cnn, "cat.jpg", target="tabby").plot()                # doctest: +SKIP
+>>> vz.gradcam(cnn, "cat.jpg", target="tabby").plot()  # doctest: +SKIP
 
 Importing vizcnn loads no deep-learning framework, picks no Keras backend and sets nothing; names are resolved when
 they are first used. Every installed method (`vizcnn.methods()`) is a function here: `vizcnn.saliency`,
@@ -35,7 +35,7 @@ _HOME = {
 }
 _MODULES = ("adapter", "errors", "inputs", "plugins", "render", "results", "targets")
 
-__all__ = [  # noqa: F822  (resolved lazily)
+__all__ = [
     "Attributions",
     "Explanation",
     "KerasAdapter",

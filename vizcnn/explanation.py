@@ -84,7 +84,9 @@ class Explanation:
 
         if Path(path).suffix.lower() == ".npz":
             raise OptionError("`path` of an explanation must be a picture; save its results one by one as .npz.")
-        return write_file(path, lambda file: figure.save(self.plot, file, Path(path).suffix, shape=self._shape, **style))
+        return write_file(
+            path, lambda file: figure.save(self.plot, file, Path(path).suffix, shape=self._shape, **style)
+        )
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -129,7 +131,7 @@ def explain(
     MethodError, OptionError
         If a method or an option doesn't exist; before anything is computed.
     """
-    asked = [methods] if isinstance(methods, str | tuple) and _is_method(methods) else list(methods)
+    asked: list[Any] = [methods] if _is_method(methods) else list(methods)
     if not asked:
         raise OptionError("`methods` must name at least one method; got none.")
     parsed = {_name(method): registry.parse(method) for method in asked}
@@ -144,7 +146,9 @@ def explain(
 
 
 def _is_method(methods: Any) -> bool:
-    return isinstance(methods, str) or (len(methods) == 2 and isinstance(methods[1], Mapping))
+    return isinstance(methods, str) or (
+        isinstance(methods, tuple) and len(methods) == 2 and isinstance(methods[1], Mapping)
+    )
 
 
 def _name(method: Method) -> str:

@@ -1,12 +1,14 @@
 """From whatever people have (files, folders, Pillow images, arrays, tensors, tf.data) to one batch after another.
 
-Images stay where they are, a path or an array, until their batch is due: a thousand photographs cost the memory of one
-batch. What was done to them (resized, converted) is said in `ImageSet.notes`.
+Files stay on disk until their batch is due: a thousand photographs cost the memory of one batch. What was done to them
+(resized, converted) is said in `ImageSet.notes`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageSet(Sequence[np.ndarray]):
     """Images at their own resolution, and the model's inputs made of them.
 
@@ -74,6 +76,22 @@ class ImageSet(Sequence[np.ndarray]):
             row[...] = image if image.shape == row.shape else resize(image, self.size)
         return batch if self.preprocess is None else self.preprocess(batch)
 
+    def float_range(self) -> tuple[float, float] | None:
+        """Return the lowest and the highest value where all images are arrays of floats, else None."""
+        arrays = [source for source in self.sources if isinstance(source, np.ndarray) and source.dtype.kind == "f"]
+        if len(arrays) < len(self):
+            return None
+        return min(float(array.min()) for array in arrays), max(float(array.max()) for array in arrays)
+
+    def _serves(
+        self,
+        shape: Sequence[int | None],
+        preprocess: Callable[[np.ndarray], np.ndarray] | None,
+        size: tuple[int, int] | None,
+    ) -> bool:
+        fits = len(shape) != 3 or all(want in (None, have) for want, have in zip(shape, self.sample_shape, strict=True))
+        return fits and preprocess is self.preprocess and (None not in shape[:2] or size in (None, self.size))
+
 
 def load(
     images: Any,
@@ -110,20 +128,28 @@ def load(
     (8, 8, 3)
     """
     if isinstance(images, ImageSet):
-        return images
+        if images._serves(shape, preprocess, image_size):
+            return images
+        images = images.sources
     height, width, channels = tuple(shape) if len(shape) == 3 else (None, None, None)
-    found = [_Source(*entry) for entry in _collect(images, (height, width, channels))]
+    entries = list(_collect(images, (height, width, channels)))
+    unnamed = ["image"] if len(entries) == 1 else [f"image {position}" for position in range(len(entries))]
+    found = [_Source(name or other, source) for (name, source), other in zip(entries, unnamed, strict=True)]
     if not found:
         raise InputError(f"`images` must hold at least one image; got {_describe(images)}.")
     notes = []
     channels = channels or found[0].channels
     for source in found:
-        if source.array is not None and source.channels != channels:
+        if not source.is_picture and source.channels != channels:
             raise InputError(
                 f"`images` must have {channels} channel{'s' * (channels > 1)}, as the model takes; {source.name} has shape "
-                f"{source.array.shape}. {_channel_remedy(source.channels, channels)}"
+                f"{(*source.size, source.channels)}. {_channel_remedy(source.channels, channels)}"
             )
-    converted = sum(source.array is None and source.channels != channels for source in found)
+        if source.is_picture and channels not in _MODES:
+            raise InputError(
+                f"`images` files have 1, 3 or 4 channels; the model takes {channels}. Give arrays instead."
+            )
+    converted = sum(source.channels != channels for source in found)
     if converted:
         notes.append(f"{converted} of {len(found)} images converted to {channels} channel{'s' * (channels > 1)}.")
     first = image_size or found[0].size
@@ -134,7 +160,7 @@ def load(
         why = "the model takes" if height and width else "images of one call share"
         notes.append(f"Images of {shown} (height x width) were resized to the {size[0]}x{size[1]} that {why}.")
     return ImageSet(
-        sources=[source.array if source.array is not None else source.path for source in found],  # type: ignore[misc]
+        sources=[source.kept(channels) for source in found],
         size=size,
         channels=channels,
         names=tuple(source.name for source in found),
@@ -156,35 +182,52 @@ def read_image(path: Path, channels: int = 3) -> np.ndarray:
 
 
 class _Source:
-    """One image before it is read: its size and channels, and the array or the path that holds it."""
+    """One image before it is read: its size and channels, and what holds it."""
 
-    def __init__(self, name: str, source: Path | np.ndarray) -> None:
+    def __init__(self, name: str, source: _Held) -> None:
         self.name = name
-        self.path: Path | None = None
-        self.array: np.ndarray | None = None
+        self.is_picture = not isinstance(source, np.ndarray)
+        self._source = source
         if isinstance(source, np.ndarray):
-            self.array = source
+            if not _is_finite(source):
+                raise InputError(f"`images` must be finite; {name} holds NaN or infinity. Clean it before explaining.")
             self.size: tuple[int, int] = (source.shape[0], source.shape[1])
-            self.channels = source.shape[2]
+            self.channels: int = source.shape[2]
+        elif isinstance(source, Image.Image):
+            self.size, self.channels = _measured(source)
         else:
-            self.path = source
-            with _open(source) as image:
-                upright = image.getexif().get(0x0112, 1) < 5
-                self.size = (image.height, image.width) if upright else (image.width, image.height)
-                self.channels = 1 if image.mode in ("1", "L", "LA") or image.mode[0] in "IF" else 3
+            with _open(source) as image, _blaming(source):
+                self.size, self.channels = _measured(image)
+
+    def kept(self, channels: int) -> Path | np.ndarray:
+        """Return what an `ImageSet` holds of it."""
+        if isinstance(self._source, Image.Image):
+            return _pixels(self._source, channels, self.name)
+        return self._source
 
 
-def _collect(images: Any, shape: tuple[int | None, int | None, int | None]) -> Iterator[tuple[str, Path | np.ndarray]]:
+_Held = Path | Image.Image | np.ndarray
+_Entry = tuple[str | None, _Held]
+
+
+def _measured(image: Image.Image) -> tuple[tuple[int, int], int]:
+    """Return height and width, as it stands upright, and channels."""
+    upright = image.getexif().get(0x0112, 1) < 5
+    size = (image.height, image.width) if upright else (image.width, image.height)
+    return size, 1 if image.mode in ("1", "L", "LA") or image.mode[0] in "IF" else 3
+
+
+def _collect(images: Any, shape: tuple[int | None, int | None, int | None]) -> Iterator[_Entry]:
+    """Yield every image with its name, None where it has none of its own."""
     if isinstance(images, str | os.PathLike):
         yield from _from_path(Path(images))
     elif isinstance(images, Image.Image):
-        yield "image", _pixels(images, shape[2] or (1 if images.mode in ("1", "L", "LA") else 3), "the Pillow image")
+        yield None, images
     elif hasattr(images, "as_numpy_iterator"):
         yield from _from_dataset(images, shape)
     elif isinstance(images, list | tuple):
-        for position, image in enumerate(images):
-            for name, source in _collect(image, shape):
-                yield (f"image {position}" if name.startswith("image") else name), source
+        for image in images:
+            yield from _collect(image, shape)
     else:
         yield from _from_array(_as_array(images), shape)
 
@@ -199,16 +242,14 @@ def _from_path(path: Path) -> Iterator[tuple[str, Path]]:
         yield path.name, path
 
 
-def _from_dataset(dataset: Any, shape: tuple[int | None, int | None, int | None]) -> Iterator[tuple[str, np.ndarray]]:
-    count = 0
+def _from_dataset(dataset: Any, shape: tuple[int | None, int | None, int | None]) -> Iterator[_Entry]:
+    if int(dataset.cardinality()) == -1:
+        raise InputError("`images` must end; got a tf.data.Dataset that repeats for ever. Give dataset.take(100).")
     for element in dataset.as_numpy_iterator():
-        images = element[0] if isinstance(element, tuple) else element
-        for _, array in _from_array(_as_array(images), shape):
-            yield f"image {count}", array
-            count += 1
+        yield from _from_array(_as_array(element[0] if isinstance(element, tuple) else element), shape)
 
 
-def _from_array(array: np.ndarray, shape: tuple[int | None, int | None, int | None]) -> Iterator[tuple[str, np.ndarray]]:
+def _from_array(array: np.ndarray, shape: tuple[int | None, int | None, int | None]) -> Iterator[_Entry]:
     if array.ndim == 2:
         array = array[None, :, :, None]
     elif array.ndim == 3:
@@ -221,13 +262,14 @@ def _from_array(array: np.ndarray, shape: tuple[int | None, int | None, int | No
         )
     if 0 in array.shape[1:]:
         raise InputError(f"`images` must not be empty; got an array of shape {array.shape}.")
-    if not np.isfinite(array.sum(dtype=np.float64)):
-        bad = [i for i, image in enumerate(array) if not np.isfinite(image).all()]
-        if bad:
-            raise InputError(f"`images` must be finite; image {bad[0]} holds NaN or infinity. Clean it before explaining.")
-    single = len(array) == 1
-    for index, image in enumerate(array):
-        yield ("image" if single else f"image {index}"), image
+    yield from ((None, image) for image in array)
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Tell whether all values are finite as float32; the sum tells it without a copy."""
+    with np.errstate(all="ignore"):
+        total = abs(array.sum(dtype=np.float64))
+        return bool(total <= np.finfo(np.float32).max or np.isfinite(array.astype(np.float32)).all())
 
 
 def _as_array(images: Any) -> np.ndarray:
@@ -237,13 +279,13 @@ def _as_array(images: Any) -> np.ndarray:
         array = np.asarray(images)
     except (TypeError, ValueError) as error:
         raise InputError(f"`images` can't be read as an array: {error}. Got {_describe(images)}.") from error
+    if array.dtype.kind == "V":
+        with contextlib.suppress(TypeError, ValueError):
+            array = array.astype(np.float32)  # bfloat16 and its like, which NumPy doesn't count as floats
     if array.dtype.kind not in "fiub":
-        try:
-            array = array.astype(np.float32)  # bfloat16 and its like, which NumPy counts as neither
-        except (TypeError, ValueError):
-            raise InputError(
-                f"`images` must be paths, Pillow images, numeric arrays, or a list of these; got {_describe(images)}."
-            ) from None
+        raise InputError(
+            f"`images` must be paths, Pillow images, numeric arrays, or a list of these; got {_describe(images)}."
+        )
     return array
 
 
@@ -260,33 +302,41 @@ def _open(path: Path) -> Image.Image:
         raise InputError(f"`images` file {str(path)!r} can't be opened: {error}.") from error
 
 
-def _pixels(image: Image.Image, channels: int, name: str) -> np.ndarray:
+@contextlib.contextmanager
+def _blaming(name: object) -> Iterator[None]:
+    """Say which file it is that Pillow can't read to its end."""
     try:
+        yield
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(f"`images` file {str(name)!r} is too large to open safely: {error} Shrink it first.") from None
+    except (OSError, ValueError, SyntaxError, struct.error) as error:
+        raise InputError(f"`images` file {str(name)!r} is damaged: {error}.") from error
+
+
+def _pixels(image: Image.Image, channels: int, name: str) -> np.ndarray:
+    with _blaming(name):
         image = ImageOps.exif_transpose(image)
         if image.mode[0] in "IF":
-            return _deep_pixels(image, channels)
-        if channels not in _MODES:
-            raise InputError(f"`images` files have 1, 3 or 4 channels; the model takes {channels}. Give arrays instead.")
+            return _deep_pixels(image, channels, name)
         if channels < 4 and (image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info):
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         pixels = np.asarray(image.convert(_MODES[channels]))
-    except Image.DecompressionBombError as error:
-        raise InputError(f"`images` file {name!r} is too large to open safely: {error} Shrink it first.") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"`images` file {name!r} is damaged: {error}.") from error
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def _deep_pixels(image: Image.Image, channels: int) -> np.ndarray:
+def _deep_pixels(image: Image.Image, channels: int, name: str) -> np.ndarray:
     """Bring 16-bit, 32-bit and float images to 0..255: by 16 bits where they fit, by their own range otherwise."""
     values = np.asarray(image, dtype=np.float64)
-    low, high = (0.0, 65535.0) if image.mode.startswith("I") and values.max() > 255 else (0.0, 255.0)
+    if not np.isfinite(values).all():
+        raise InputError(f"`images` file {name!r} holds NaN or infinity. Clean it before explaining.")
+    is_deep = image.mode.startswith("I;16") or (image.mode == "I" and values.max() > 255)
+    low, high = (0.0, 65535.0) if is_deep else (0.0, 255.0)
     if values.min() < low or values.max() > high:
         low, high = float(values.min()), float(values.max())
-    pixels = np.rint((values - low) / (high - low) * 255).astype(np.uint8)
+    pixels = np.rint((values - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
     return np.repeat(pixels[..., None], channels, axis=-1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from vizcnn.errors import VizcnnWarning
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
+    from vizcnn.inputs import ImageSet
 
 SATURATED = 0.9999
 """Probability from which on an output counts as saturated."""
@@ -29,88 +31,99 @@ class Watch:
     ----------
     model : ModelAdapter
         The model that was explained.
-    names : sequence of str
-        The images' names.
+    images : ImageSet
+        The images.
     """
 
-    def __init__(self, model: ModelAdapter, names: Sequence[str]) -> None:
+    def __init__(self, model: ModelAdapter, images: ImageSet) -> None:
         self._model = model
-        self._names = names
+        self._images = images
         self._low, self._high = np.inf, -np.inf
-        self._ends: list[tuple[float, float]] = []
-        self._probabilities: list[float | None] = []
+        self._faults: dict[str, list[str]] = {"negative": [], "saturated": [], "zero": [], "constant": [], "broken": []}
+        self._negative = -np.inf
+        self._probability = 0.0
 
-    def see(self, inputs: np.ndarray, values: np.ndarray, probabilities: Sequence[float | None]) -> None:
-        """Look at one batch: its inputs, its maps and the probabilities of what is explained."""
+    def see(
+        self,
+        names: Sequence[str],
+        inputs: np.ndarray,
+        values: np.ndarray,
+        raw: np.ndarray,
+        probabilities: Iterable[float | None],
+    ) -> None:
+        """Look at one batch: its inputs, its maps before and after they were made one value per pixel, and the probabilities
+        of the predicted classes."""
         self._low, self._high = min(self._low, float(inputs.min())), max(self._high, float(inputs.max()))
-        flat = values.reshape(len(values), -1)
-        self._ends += zip(flat.min(axis=1).tolist(), flat.max(axis=1).tolist(), strict=True)
-        self._probabilities += probabilities
+        for name, value, signed, probability in zip(names, values, raw, probabilities, strict=True):
+            low, high = float(value.min()), float(value.max())
+            if not (np.isfinite(low) and np.isfinite(high)):
+                self._faults["broken"].append(name)
+            elif low == high == 0 and signed.max() <= 0 and signed.min() < 0:
+                self._faults["negative"].append(name)
+                self._negative = max(self._negative, float(signed.max()))
+            elif low == high == 0 and probability is not None and probability >= SATURATED:
+                self._faults["saturated"].append(name)
+                self._probability = max(self._probability, probability)
+            elif low == high == 0:
+                self._faults["zero"].append(name)
+            elif low == high and value.size > 1:
+                self._faults["constant"].append(name)
 
     def notes(self) -> tuple[str, ...]:
         """Return what is suspect."""
-        zero, constant, saturated, broken = [], [], [], []
-        for name, (low, high), probability in zip(self._names, self._ends, self._probabilities, strict=True):
-            if not np.isfinite(low + high):
-                broken.append(name)
-            elif low == high == 0:
-                (saturated if probability is not None and probability >= SATURATED else zero).append(name)
-            elif low == high:
-                constant.append(name)
-        notes = []
-        if saturated:
-            notes.append(
-                f"The map of {_which(saturated, self._names)} is zero everywhere, and the output is saturated (probability "
-                f"{max(p for p in self._probabilities if p is not None):.6f}): explain logits, which is what a class index or "
-                f"a label does, rather than a function of the probabilities."
-            )
-        if zero:
-            notes.append(
-                f"The map of {_which(zero, self._names)} is zero everywhere (0 is its lowest and its highest value): nothing in "
-                f"the image moves this score. Try another target, an earlier layer, or a method without gradients."
-            )
-        if constant:
-            notes.append(
-                f"The map of {_which(constant, self._names)} has one value everywhere: it tells no part of the image from "
-                f"another. Try an earlier layer."
-            )
-        if broken:
-            notes.append(
-                f"The map of {_which(broken, self._names)} holds NaN or infinity: the model's numbers overflow. Check its "
-                f"weights and, with float16, its scale."
-            )
+        texts = {
+            "negative": f"is negative everywhere before its ReLU (highest value {self._negative:.3g}), so it is drawn blank: "
+            f"nothing there speaks for the target. `raw` keeps the signed map, and relu=False draws it.",
+            "saturated": f"is zero everywhere, and the output is saturated (probability {self._probability:.6f}), where a "
+            f"probability no longer moves. Explain a logit: a class index or a label does, of a model whose last layer is the "
+            f"softmax or the sigmoid.",
+            "zero": "is zero everywhere (0 is its lowest and its highest value): nothing in the image moves this score. Try "
+            "another target, an earlier layer, or a method without gradients.",
+            "constant": "has one value everywhere: it tells no part of the image from another. Try an earlier layer.",
+            "broken": "holds NaN or infinity: the model's numbers overflow. Check its weights and, with float16, its scale.",
+        }
+        notes = [
+            f"The map of {_which(names, self._images.names)} {texts[fault]}"
+            for fault, names in self._faults.items()
+            if names
+        ]
         return (*notes, *self._range_notes())
 
     def _range_notes(self) -> Iterable[str]:
-        known = self._model.input_range
+        preprocess, known = self._model.preprocess, self._model.input_range
+        given = self._images.float_range()
         seen = f"{self._low:.4g} to {self._high:.4g}"
+        if preprocess is not None and preprocess.name == "none":
+            return
         if known is None:
-            if self._high > _PIXELS:
+            if preprocess is None and self._high > _PIXELS:
                 yield (
                     f"The inputs lie in {seen}, and the model has no layer that scales them: most models are trained on -1..1 or "
                     f"0..1. Give vizcnn.adapt the `preprocess` of training, or 'none' if raw pixels are right."
                 )
-            return
-        low, high = known
-        margin = 0.01 * (high - low)
-        if self._low < low - margin or self._high > high + margin:
-            yield f"The inputs lie in {seen}, outside the {low:.4g} to {high:.4g} that the model takes. Check `preprocess`."
-        elif high - low > 2 * _PIXELS and self._low >= -1 and 0 < self._high <= 1:
+        elif given is not None and given[0] >= -1 and 0 < given[1] <= 1:
+            taker = "the model" if preprocess is None else f"`preprocess` {preprocess.name!r}"
             yield (
-                f"The inputs lie in {seen}, but the model takes {low:.4g} to {high:.4g}: they look scaled already. Give pixels, "
-                f"0 to 255."
+                f"The images lie in {given[0]:.4g} to {given[1]:.4g}, but {taker} takes pixels, 0 to 255: they look scaled "
+                f"already. Give pixels, or leave `preprocess` out."
+            )
+        elif self._low < known[0] - 0.01 * (known[1] - known[0]) or self._high > known[1] + 0.01 * (
+            known[1] - known[0]
+        ):
+            yield (
+                f"The inputs lie in {seen}, outside the {known[0]:.4g} to {known[1]:.4g} that the model takes. Check `preprocess`."
             )
 
 
-def warn(notes: Iterable[str]) -> None:
+def warn(notes: Iterable[str], category: type[Warning] = VizcnnWarning) -> None:
     """Give each note as a warning, at the line outside vizcnn that made the call."""
     for note in notes:
-        warnings.warn(note, VizcnnWarning, stacklevel=_depth())
+        warnings.warn(note, category, stacklevel=_depth())
 
 
 def _depth() -> int:
     """Return how many frames above `warn` the caller of vizcnn is."""
-    home = str(Path(__file__).parent)
+    home = str(Path(__file__).parent) + os.sep
     frame, depth = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
         frame, depth = frame.f_back, depth + 1

@@ -21,7 +21,7 @@ from vizcnn.render.image import resize
 if TYPE_CHECKING:
     from vizcnn.adapter.base import Gradients, ModelAdapter
     from vizcnn.inputs import ImageSet
-    from vizcnn.targets import Score
+    from vizcnn.scores import Score
 
 PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".webp", ".tif", ".tiff")
 """Suffixes of the files that `save` draws; ``.npz`` keeps the raw values."""
@@ -81,7 +81,7 @@ class Maps:
         predictions: list[Prediction] = []
         explained: list[tuple[str, int | None, float | None]] = []
         notes = dict.fromkeys(context.notes)
-        watch = Watch(context.model, context.images.names)
+        watch = Watch(context.model, context.images)
         last: Maps | None = None
         for part, inputs, maps in parts:
             score = context.score[part]
@@ -95,7 +95,7 @@ class Maps:
             raw.add(small)
             scores.add(np.asarray(reached, dtype=np.float32))
             notes |= dict.fromkeys(maps.notes)
-            watch.see(inputs, maps.values, [p for _, _, p in batch[1]])
+            watch.see(context.images.names[part], inputs, maps.values, small, [p.probability for p in batch[0]])
             last = maps
         if last is None:
             raise RuntimeError("no batch was explained")
@@ -234,7 +234,9 @@ class Attributions:
             return write_file(path, self._write_npz)
         from vizcnn.render import figure
 
-        return write_file(path, lambda file: figure.save(self.plot, file, Path(path).suffix, shape=(1, len(self)), **style))
+        return write_file(
+            path, lambda file: figure.save(self.plot, file, Path(path).suffix, shape=(1, len(self)), **style)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary: arrays as they are, the rest as plain values."""
@@ -247,7 +249,18 @@ class Attributions:
         }
 
     def _described(self) -> dict[str, Any]:
-        plain = ("target", "classes", "probabilities", "model", "method", "layer", "signed", "options", "names", "notes")
+        plain = (
+            "target",
+            "classes",
+            "probabilities",
+            "model",
+            "method",
+            "layer",
+            "signed",
+            "options",
+            "names",
+            "notes",
+        )
         described: dict[str, Any] = {"kind": self.kind, **{name: getattr(self, name) for name in plain}}
         described["predictions"] = [[p.index, p.label, p.probability] for p in self.predictions]
         return described
@@ -255,7 +268,8 @@ class Attributions:
     def _write_npz(self, file: io.BytesIO) -> None:
         arrays = {f"image {i}": np.asarray(image) for i, image in enumerate(self.images)}
         text = json.dumps(self._described(), default=str)
-        np.savez_compressed(file, about=np.array(text), values=self.values, raw=self.raw, scores=self.scores, **arrays)
+        arrays |= {"about": np.array(text), "values": self.values, "raw": self.raw, "scores": self.scores}
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes allow_pickle for any name
 
     def _repr_png_(self) -> bytes:
         from vizcnn.render import figure
@@ -266,7 +280,9 @@ class Attributions:
     def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Make the result that `_write_npz` wrote."""
         tuples = ("target", "classes", "probabilities", "names", "notes")
-        fields = {name: tuple(value) if name in tuples else value for name, value in about.items() if name != "kind"}
+        fields: dict[str, Any] = {
+            name: tuple(value) if name in tuples else value for name, value in about.items() if name != "kind"
+        }
         fields["predictions"] = tuple(Prediction(*row) for row in about["predictions"])
         images = [arrays[f"image {i}"] for i in range(len(arrays["values"]))]
         return cls(values=arrays["values"], raw=arrays["raw"], scores=arrays["scores"], images=images, **fields)

@@ -12,88 +12,26 @@ of class 0 is the negative of its logit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vizcnn.errors import TargetError, did_you_mean, listed
+from vizcnn.scores import (
+    Score,
+    channel_score,
+    class_score,
+    function_score,
+    mix_score,
+    neuron_score,
+    region_score,
+)
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
-
-Names = tuple[str | None, ...]
-
-
-class Reading(Protocol):
-    """What a score's formula may read of a running model, as tensors of the namespace `xp`."""
-
-    xp: Any
-
-    def returned(self) -> Any:
-        """Return what the model returned, in its own structure."""
-
-    def logits(self, output: str) -> Any:
-        """Return an output before its final softmax or sigmoid, (N, ..., K)."""
-
-    def activation(self, output: str) -> str | None:
-        """Return the activation that the output ends in: "softmax", "sigmoid" or None."""
-
-    def layer(self, path: str) -> Any:
-        """Return a layer's output, (N, ..., K)."""
-
-
-Formula = Callable[[Reading, Sequence[Any]], Any]
-
-
-@dataclass(frozen=True)
-class Score:
-    """A target resolved for N samples of one model.
-
-    Attributes
-    ----------
-    key : hashable
-        Two scores with equal keys are computed by the same formula; only their `params` differ.
-    formula : callable
-        Takes a `Reading` and the params as tensors, and returns the scores, shape (N,).
-    params : tuple of ndarray
-        The numbers that the formula is fed, each with one row per sample.
-    names : tuple of str or None
-        What is explained, per sample; None where it is the predicted class.
-    classes : tuple of int or None
-        Per sample, the class that is explained: -1 the predicted one, None where it isn't a class.
-    output : str or None
-        The output that a class belongs to.
-    """
-
-    key: Hashable
-    formula: Formula = field(compare=False)
-    params: tuple[np.ndarray, ...]
-    names: Names
-    classes: tuple[int | None, ...]
-    output: str | None = None
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, part: slice) -> Score:
-        return replace(
-            self,
-            params=tuple(param[part] for param in self.params),
-            names=self.names[part],
-            classes=self.classes[part],
-        )
-
-    def repeat(self, times: int) -> Score:
-        """Return the score of each sample repeated `times` times in a row, as a perturbation method needs it."""
-        return replace(
-            self,
-            params=tuple(np.repeat(param, times, axis=0) for param in self.params),
-            names=tuple(name for name in self.names for _ in range(times)),
-            classes=tuple(index for index in self.classes for _ in range(times)),
-        )
 
 
 class Target(ABC):
@@ -136,11 +74,13 @@ class Class(Target):
         many = isinstance(self.index, list | tuple | np.ndarray)
         wanted = list(self.index) if many else [self.index] * count
         if len(wanted) != count:
-            raise TargetError(f"`target` as a list must have one entry per image; got {len(wanted)} for {count} images.")
+            raise TargetError(
+                f"`target` as a list must have one entry per image; got {len(wanted)} for {count} images."
+            )
         indices = [_class_index(entry, model, output) for entry in wanted]
         return Score(
             key=("class", output),
-            formula=partial(_class_score, output=output),
+            formula=partial(class_score, output=output),
             params=(np.array(indices, dtype=np.int32),),
             names=tuple(None if index < 0 else model.label(index) for index in indices),
             classes=tuple(indices),
@@ -170,7 +110,7 @@ class Channel(Target):
         _check_index("channel", self.channel, channels, info.path)
         return Score(
             key=("channel", info.path),
-            formula=partial(_channel_score, path=info.path),
+            formula=partial(channel_score, path=info.path),
             params=(np.full(count, self.channel, dtype=np.int32),),
             names=(f"{info.path}, channel {self.channel}",) * count,
             classes=(None,) * count,
@@ -206,7 +146,7 @@ class Neuron(Target):
                 _check_index("index", number, size, info.path)
         return Score(
             key=("neuron", info.path, index),
-            formula=partial(_neuron_score, path=info.path, index=index),
+            formula=partial(neuron_score, path=info.path, index=index),
             params=(),
             names=(f"{info.path}, unit {', '.join(map(str, index))}",) * count,
             classes=(None,) * count,
@@ -244,7 +184,7 @@ class Region(Target):
         index = _class_index(self.index, model, output)
         return Score(
             key=("region", output),
-            formula=partial(_region_score, output=output),
+            formula=partial(region_score, output=output),
             params=(np.full(count, index, dtype=np.int32), np.repeat(mask[None], count, axis=0)),
             names=(None if index < 0 else f"{model.label(index)} in a region",) * count,
             classes=(index,) * count,
@@ -257,14 +197,18 @@ class Region(Target):
         if mask.shape == (4,) and mask.dtype != bool:
             top, left, bottom, right = (int(edge) for edge in mask)
             if None in size:
-                raise TargetError(f"`where` must be a mask for an output of open size {shape}; got the box {self.where!r}.")
+                raise TargetError(
+                    f"`where` must be a mask for an output of open size {shape}; got the box {self.where!r}."
+                )
             mask = np.zeros((int(size[0] or 0), int(size[1] or 0)), dtype=bool)
             mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
-        if mask.ndim != 2 or any(want is not None and want != have for want, have in zip(size, mask.shape, strict=True)):
+        if mask.ndim != 2 or any(
+            want is not None and want != have for want, have in zip(size, mask.shape, strict=True)
+        ):
             raise TargetError(f"`where` must be a box or a mask of the map's size {size}; got shape {mask.shape}.")
         if not mask.any():
             raise TargetError(f"`where` must hold at least one pixel of the map of size {size}; got {self.where!r}.")
-        return (mask / mask.sum()).astype(np.float32)
+        return np.asarray(mask / mask.sum(), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -291,14 +235,15 @@ class Mix(Target):
         names = [_sum_name([part.names[i] for part in parts], weights) for i in range(count)]
         return Score(
             key=("mix", tuple(weights), tuple(part.key for part in parts)),
-            formula=partial(_mix_score, parts=[(part.formula, len(part.params)) for part in parts], weights=weights),
+            formula=partial(mix_score, parts=[(part.formula, len(part.params)) for part in parts], weights=weights),
             params=tuple(param for part in parts for param in part.params),
             names=tuple(names),
             classes=(None,) * count,
+            output=next((part.output for part in parts if part.output is not None), None),
         )
 
 
-def Contrast(target: Any, other: Any) -> Mix:  # noqa: N802  (reads as the class that it makes)
+def Contrast(target: Any, other: Any) -> Mix:
     """Return the score of `target` minus that of `other`: why this and not that."""
     return Mix((target, other), (1.0, -1.0))
 
@@ -317,12 +262,12 @@ class Function(Target):
 
     function: Callable[[Any], Any]
 
-    def score(self, model: ModelAdapter, count: int) -> Score:  # noqa: ARG002
+    def score(self, model: ModelAdapter, count: int) -> Score:
         """See `Target.score`."""
         name = getattr(self.function, "name", None) or getattr(self.function, "__name__", type(self.function).__name__)
         return Score(
             key=("function", _Identity(self.function)),
-            formula=partial(_function_score, function=self.function),
+            formula=partial(function_score, function=self.function),
             params=(),
             names=(str(name),) * count,
             classes=(None,) * count,
@@ -393,7 +338,9 @@ def _from_tf_keras_vis(target: Any, model: ModelAdapter, count: int) -> Target |
             active.append(Class(_spread([int(value) for value in score.target_values], count), output))
         elif kind != "InactiveScore":
             if len(names) > 1:
-                raise TargetError(f"`target` {kind} is not known for one of several outputs; give a function of all outputs.")
+                raise TargetError(
+                    f"`target` {kind} is not known for one of several outputs; give a function of all outputs."
+                )
             active.append(Function(score))
     if not active:
         raise TargetError("`target` leaves every output inactive; give a score for at least one.")
@@ -448,9 +395,11 @@ def _fold(name: str) -> str:
 
 
 def _check_index(argument: str, number: int, size: int | None, path: str) -> None:
-    if not isinstance(number, int | np.integer) or number < 0 or (size is not None and number >= size):
+    if number < 0 or (size is not None and number >= size):
         limit = f"from 0 to {size - 1}" if size is not None else "from 0 on"
-        raise TargetError(f"`{argument}` must be a whole number {limit} in the output of layer {path!r}; got {number!r}.")
+        raise TargetError(
+            f"`{argument}` must be a whole number {limit} in the output of layer {path!r}; got {number!r}."
+        )
 
 
 def _sum_name(names: list[str | None], weights: Sequence[float]) -> str:
@@ -460,66 +409,3 @@ def _sum_name(names: list[str | None], weights: Sequence[float]) -> str:
         factor = "" if abs(weight) == 1 else f"{abs(weight):g}×"
         text += f" {sign} {factor}{name or 'predicted'}" if text else f"{sign}{factor}{name or 'predicted'}"
     return text
-
-
-# The formulas: written once for every array namespace ----------------------------------------------------------------
-
-
-def _class_logits(reading: Reading, output: str) -> Any:
-    """(N, ..., K), with the single unit of a sigmoid opened into its two sides."""
-    xp = reading.xp
-    values = reading.logits(output)
-    if len(values.shape) == 1:
-        values = xp.expand_dims(values, -1)
-    if values.shape[-1] == 1 and reading.activation(output) == "sigmoid":
-        values = xp.concatenate([-values, values], axis=-1)
-    return values
-
-
-def _pick(xp: Any, values: Any, index: Any) -> Any:
-    """The entry `index` of each row of (N, K); -1 picks the largest."""
-    index = xp.where(index < 0, xp.argmax(values, axis=-1), index)
-    chosen = xp.equal(xp.expand_dims(index, -1), xp.arange(values.shape[-1], dtype="int32"))
-    return xp.sum(xp.where(chosen, values, xp.zeros_like(values)), axis=-1)
-
-
-def _class_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
-    values = _class_logits(reading, output)
-    axes = tuple(range(1, len(values.shape) - 1))
-    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
-
-
-def _region_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
-    xp = reading.xp
-    index, mask = params
-    values = xp.sum(_class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
-    return _pick(xp, values, index)
-
-
-def _channel_score(reading: Reading, params: Sequence[Any], path: str) -> Any:
-    values = reading.layer(path)
-    axes = tuple(range(1, len(values.shape) - 1))
-    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
-
-
-def _neuron_score(reading: Reading, params: Sequence[Any], path: str, index: tuple[int, ...]) -> Any:  # noqa: ARG001
-    return reading.layer(path)[(slice(None), *index)]
-
-
-def _mix_score(reading: Reading, params: Sequence[Any], parts: Sequence[Any], weights: Sequence[float]) -> Any:
-    total: Any = 0.0
-    start = 0
-    for (formula, count), weight in zip(parts, weights, strict=True):
-        total = total + weight * formula(reading, params[start : start + count])
-        start += count
-    return total
-
-
-def _function_score(reading: Reading, params: Sequence[Any], function: Callable[[Any], Any]) -> Any:  # noqa: ARG001
-    xp = reading.xp
-    values = function(reading.returned())
-    values = xp.stack(list(values)) if isinstance(values, list | tuple) else values
-    rank = len(values.shape)
-    if rank == 0:
-        raise TargetError("`target` as a function must return one score per image, shape (N,); got a single number.")
-    return xp.mean(values, axis=tuple(range(1, rank))) if rank > 1 else values

@@ -12,7 +12,16 @@ from vizcnn.errors import UnsupportedModelError
 if TYPE_CHECKING:
     from vizcnn.adapter.keras import KerasAdapter
 
-__all__ = ["LAST_SPATIAL", "Gradients", "KerasAdapter", "LayerInfo", "ModelAdapter", "Prediction", "adapt", "as_adapter"]
+__all__ = [
+    "LAST_SPATIAL",
+    "Gradients",
+    "KerasAdapter",
+    "LayerInfo",
+    "ModelAdapter",
+    "Prediction",
+    "adapt",
+    "as_adapter",
+]
 
 
 def adapt(

@@ -14,7 +14,7 @@ from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import LayerError, OptionError, did_you_mean, listed
 
 if TYPE_CHECKING:
-    from vizcnn.targets import Score
+    pass
 
 Array: TypeAlias = np.ndarray
 Outputs: TypeAlias = tuple[Array, ...]
@@ -128,7 +128,7 @@ class ModelAdapter(ABC):
         batch_size: int | None = None,
         image_size: tuple[int, int] | None = None,
     ) -> None:
-        if batch_size is not None and (not isinstance(batch_size, int | np.integer) or batch_size < 1):
+        if batch_size is not None and batch_size < 1:
             raise OptionError(f"`batch_size` must be a positive integer or None; got {batch_size!r}.")
         if image_size is not None and (len(tuple(image_size)) != 2 or min(image_size) < 1):
             raise OptionError(f"`image_size` must be (height, width) in pixels; got {image_size!r}.")
@@ -191,6 +191,7 @@ class ModelAdapter(ABC):
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """Get ready for inputs of shape (H, W, C); for models whose layers are only made when they see an input."""
+        del sample_shape  # most models are ready
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
         """Return how many samples of that shape (H, W, C) go through the model at once."""
@@ -209,7 +210,7 @@ class ModelAdapter(ABC):
         LayerError
             If there is none, or several of that name.
         """
-        path, call = self._split_call(getattr(layer, "path", None) if isinstance(layer, LayerInfo) else layer)
+        path, call = split_call(getattr(layer, "path", None) if isinstance(layer, LayerInfo) else layer)
         by_path = {info.path: info for info in self.layers}
         found = [by_path[path]] if path in by_path else [info for info in self.layers if info.name == path]
         if len(found) == 1:
@@ -225,15 +226,6 @@ class ModelAdapter(ABC):
             f"{did_you_mean(path, [*by_path, *(info.name for info in self.layers)])} "
             f"Layers with feature maps: {listed(maps)}."
         )
-
-    def _split_call(self, layer: Any) -> tuple[str, int | None]:
-        if not isinstance(layer, str):
-            raise LayerError(f"`layer` must be a layer's path or name; got {layer!r}.")
-        if layer.endswith("]") and "[" in layer:
-            path, _, number = layer[:-1].rpartition("[")
-            if number.isdigit():
-                return path, int(number)
-        return layer, None
 
     def output_name(self, output: str | int | None) -> str:
         """Return the name of an output given by name or position; None is the only one, or the first.
@@ -298,6 +290,17 @@ def check_rule(rule: Any) -> str:
     if rule not in RULES:
         raise OptionError(f"`rule` must be one of {listed(RULES)}; got {rule!r}.{did_you_mean(rule, RULES)}")
     return RULES[rule]
+
+
+def split_call(layer: Any) -> tuple[str, int | None]:
+    """Take ``conv[1]`` apart into the path and the number of the call."""
+    if not isinstance(layer, str):
+        raise LayerError(f"`layer` must be a layer's path or name; got {layer!r}.")
+    if layer.endswith("]") and "[" in layer:
+        path, _, number = layer[:-1].rpartition("[")
+        if number.isdigit():
+            return path, int(number)
+    return layer, None
 
 
 def slices(count: int, size: int) -> Iterable[slice]:

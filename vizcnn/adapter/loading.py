@@ -47,7 +47,9 @@ def load_model(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any
         if named is not file:
             named.symlink_to(file.resolve())
         try:
-            return keras.saving.load_model(named, custom_objects=dict(custom_objects or {}), compile=False, safe_mode=True)
+            return keras.saving.load_model(
+                named, custom_objects=dict(custom_objects or {}), compile=False, safe_mode=True
+            )
         except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
             raise ModelFileError(f"`model` file {str(path)!r} can't be loaded: {_reason(error)}") from error
 
@@ -84,7 +86,9 @@ def _check_zip(file: Path) -> None:
             f"`model` file {str(file)!r} is truncated: it begins like a .keras file and has no end. Copy it again."
         ) from None
     if "config.json" not in names:
-        raise ModelFileError(f"`model` file {str(file)!r} isn't a Keras model: it is a zip archive without a config.json.")
+        raise ModelFileError(
+            f"`model` file {str(file)!r} isn't a Keras model: it is a zip archive without a config.json."
+        )
 
 
 def _what(head: bytes) -> str:

@@ -29,6 +29,7 @@ class Preprocess:
         self._function = function
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Return the inputs made of a batch of pixels, which stays as it is."""
         # A copy: Keras's own functions scale their argument in place.
         result = np.asarray(self._function(np.array(batch, dtype=np.float32)), dtype=np.float32)
         if len(result) != len(batch) or result.ndim != batch.ndim:
@@ -43,7 +44,7 @@ class Preprocess:
         """What black and white become, lowest and highest; None where the function doesn't take such an image."""
         try:
             ends = [self(np.full((1, 32, 32, 3), value, dtype=np.float32)) for value in (0.0, 255.0)]
-        except Exception:  # a stranger's function on an image that it may not be made for
+        except Exception:  # noqa: BLE001 - a stranger's function on an image that it may not be made for
             return None
         return float(min(end.min() for end in ends)), float(max(end.max() for end in ends))
 
@@ -60,11 +61,11 @@ def resolve_preprocess(preprocess: str | Callable[[np.ndarray], Any] | None) -> 
         return preprocess
     if callable(preprocess):
         return Preprocess(preprocess, getattr(preprocess, "__name__", type(preprocess).__name__))
-    if isinstance(preprocess, str) and preprocess in SCALINGS:
+    if preprocess in SCALINGS:
         factor, offset = SCALINGS[preprocess]
         return Preprocess(lambda batch: batch * np.float32(factor) + np.float32(offset), preprocess)
     modules = _application_modules()
-    if isinstance(preprocess, str) and preprocess in modules:
+    if preprocess in modules:
         return Preprocess(modules[preprocess], preprocess)
     raise OptionError(
         f"`preprocess` must be a function, one of {', '.join(map(repr, SCALINGS))}, or the name of a keras.applications "

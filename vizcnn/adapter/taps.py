@@ -69,11 +69,14 @@ class Taps:
         The gradient rule that ReLU gets.
     stop_after : collection of str, default ()
         The run ends by `Stop` as soon as all of these paths have been called.
+    instead : mapping, default {}
+        Paths, or ``path[1]`` for a second call, to tensors that take the place of what the layer returns.
     """
 
     operations: Mapping[str, Any]
     rule: str = "vanilla"
     stop_after: frozenset[str] = frozenset()
+    instead: Mapping[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
     _before: dict[int, tuple[Any, Any, str]] = field(default_factory=dict)
@@ -127,10 +130,14 @@ class Taps:
             finally:
                 self._stack.pop()
                 self._inside &= not opaque
+            index = self._counts[path]
+            given = self.instead.get(f"{path}[{index}]" if index else path)
+            if given is not None:
+                output = keras.ops.cast(given, output.dtype)
             if opaque:
                 self.activations.append(Activation(type(operation).__name__, path, False, output))
             self._look_through(original, args, output, operation)
-            self.calls.append(Call(path, self._counts[path], operation, output))
+            self.calls.append(Call(path, index, operation, output))
             self._counts[path] += 1
             if self.stop_after and self.stop_after <= self._counts.keys():
                 raise Stop
@@ -219,7 +226,6 @@ def _with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], k
     guided: what comes back is cut to its positive part, then goes through the ReLU's own derivative (Springenberg et al.
     2015). relu: it is cut to its positive part and goes straight on (Zeiler and Fergus 2014, the "deconvnet").
     """
-
     if not args:
         (first, *_), kwargs = kwargs, dict(kwargs)
         args = (kwargs.pop(first),)
@@ -230,17 +236,15 @@ def _with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], k
 
     if rule == "guided":
 
-        @keras.ops.custom_gradient
         def gate(x: Any) -> Any:
             return keras.ops.stop_gradient(x), positive
 
-        return gate(function(*args, **kwargs))
+        return keras.ops.custom_gradient(gate)(function(*args, **kwargs))
 
-    @keras.ops.custom_gradient
     def rectified(x: Any) -> Any:
         return function(x, *args[1:], **kwargs), positive
 
-    return rectified(args[0])
+    return keras.ops.custom_gradient(rectified)(args[0])
 
 
 def _over_last_axis(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from vizcnn.adapter import LAST_SPATIAL, ModelAdapter
 from vizcnn.errors import LayerError
 from vizcnn.plugins.registry import register
 from vizcnn.results import Maps
-from vizcnn.targets import Score
+from vizcnn.scores import Score
 
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
@@ -76,21 +76,13 @@ def gradcam(
     weights = taken.gradients.mean(axis=(1, 2), keepdims=True)
     cam = (weights * taken.values).sum(axis=-1)
     values = np.maximum(cam, 0) if relu else cam
-    return Maps.of(taken, values, raw=cam, signed=not relu, notes=_notes(cam, taken.layer, relu=relu))
+    return Maps.of(taken, values, raw=cam, signed=not relu, notes=_notes(cam, taken.layer))
 
 
-def _notes(cam: np.ndarray, layer: str | None, *, relu: bool) -> tuple[str, ...]:
-    notes = []
-    if cam.shape[1] == 1 or cam.shape[2] == 1:
-        notes.append(
-            f"The map of layer {layer!r} is {cam.shape[1]}x{cam.shape[2]} pixels, so it says little of where: name a layer that "
-            f"comes earlier."
-        )
-    negative = (cam.max(axis=(1, 2)) <= 0) & (cam.min(axis=(1, 2)) < 0)
-    if relu and negative.any():
-        notes.append(
-            f"The map is negative everywhere before its ReLU for {int(negative.sum())} of {len(cam)} images (highest value "
-            f"{cam[negative].max():.3g}), so it is drawn blank: nothing there speaks for the target. relu=False shows what speaks "
-            f"against it."
-        )
-    return tuple(notes)
+def _notes(cam: np.ndarray, layer: str | None) -> tuple[str, ...]:
+    if 1 not in cam.shape[1:]:
+        return ()
+    return (
+        f"The map of layer {layer!r} is {cam.shape[1]}x{cam.shape[2]} pixels, so it says little of where: name a layer that "
+        f"comes earlier.",
+    )

@@ -141,7 +141,9 @@ def get(name: str) -> Plugin:
 def names() -> tuple[str, ...]:
     """Return the names of all plugins: vizcnn's own first."""
     _load()
-    return tuple(sorted(_plugins, key=lambda name: (not _plugins[name].origin.startswith("vizcnn."), "/" in name, name)))
+    return tuple(
+        sorted(_plugins, key=lambda name: (not _plugins[name].origin.startswith("vizcnn."), "/" in name, name))
+    )
 
 
 def methods() -> tuple[str, ...]:
@@ -287,7 +289,7 @@ def _literal(text: str) -> Any:
 
 def _load() -> None:
     """Import vizcnn's own plugins and those of other packages, once."""
-    global _loaded  # noqa: PLW0603
+    global _loaded
     with _lock:
         if _loaded:
             return
@@ -299,7 +301,7 @@ def _load() -> None:
         for point in importlib.metadata.entry_points(group=GROUP):
             try:
                 point.load()
-            except Exception as error:  # a stranger's package may raise anything, and must not take vizcnn down
+            except Exception as error:  # noqa: BLE001 - a stranger's package may raise anything, and must not take vizcnn down
                 _failed[point.name] = f"{type(error).__name__}: {error}"
                 package_name = point.dist.name if point.dist is not None else "an unknown package"
                 warnings.warn(

@@ -9,7 +9,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.plugins.registry import register
 from vizcnn.results import Maps
-from vizcnn.targets import Score
+from vizcnn.scores import Score
 
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 

@@ -209,5 +209,3 @@ def _show_image(axis: Axes, image: np.ndarray) -> None:
 def _bare(axis: Axes) -> None:
     axis.set_xticks([])
     axis.set_yticks([])
-
-

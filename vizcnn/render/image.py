@@ -149,7 +149,7 @@ def opacity(values: np.ndarray, *, vmin: float, vmax: float, alpha: float) -> np
     ndarray of float32, shape (H, W)
     """
     end = max(abs(vmin), abs(vmax)) or 1.0
-    return np.clip(2 * np.abs(values) / end, 0, 1).astype(np.float32) * np.float32(alpha)
+    return np.asarray(np.clip(2 * np.abs(values) / end, 0, 1) * alpha, dtype=np.float32)
 
 
 def overlay(
@@ -179,7 +179,7 @@ def overlay(
     weight = opacity(values, vmin=vmin, vmax=vmax, alpha=alpha)[..., None]
     gray = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     mixed = (1 - weight) * gray[..., None] + weight * colorize(values, cmap=cmap, vmin=vmin, vmax=vmax)
-    return np.rint(mixed).astype(np.uint8)
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
 def montage(images: Sequence[np.ndarray], *, columns: int | None = None, gap: int = 2) -> np.ndarray:

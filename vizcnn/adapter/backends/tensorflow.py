@@ -36,6 +36,17 @@ class Backend:
 
         return run
 
+    def function(
+        self, function: Callable[..., Any], shapes: Sequence[tuple[int | None, ...]]
+    ) -> tuple[Callable[..., Any], tuple[int | None, ...]]:
+        """Trace `function`, float32 tensors to one tensor, and return what runs it on tensors, and the result's shape.
+
+        What it returns can be differentiated from outside, and that gradient runs compiled too.
+        """
+        specs = [tf.TensorSpec((None, *shape), tf.float32) for shape in shapes]
+        concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
+        return concrete, tuple(concrete.output_shapes)
+
     def gradient(self, total: Any, tensor: Any) -> Any | None:
         """Return d total / d tensor, or None where `total` doesn't depend on it.
 

@@ -1,0 +1,47 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+from tests.models import ZOO, Built  # noqa: E402
+
+# No clock: compiling a model takes as long as it takes. No chance: a test that passes here passes everywhere.
+settings.register_profile(
+    "vizcnn",
+    deadline=None,
+    derandomize=True,
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("vizcnn")
+
+
+@pytest.fixture(params=ZOO)
+def built(request: Any) -> Built:
+    """The network of `tests.models`, put together in every way."""
+    builder: Callable[[], Built] = ZOO[request.param]
+    return builder()
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real models and images; tests that need it are skipped without it."""
+    folder = os.environ.get("VIZCNN_TEST_DATA")
+    if not folder:
+        pytest.skip("set VIZCNN_TEST_DATA to the folder with the real models to run this")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"VIZCNN_TEST_DATA is {folder!r}, which is no folder")
+    return path

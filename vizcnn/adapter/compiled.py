@@ -1,0 +1,96 @@
+"""Functions that are traced once and kept, for as long as what keeps them lives."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter.base import Array, Outputs
+
+CAPACITY = 64
+"""Functions that are kept; only targets that are functions ever come near it."""
+
+
+@dataclass
+class Traced:
+    """What the tracing of one function has told, beside what it computes."""
+
+    layer: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+Build = Callable[..., dict[str, Any]]
+"""Takes a `Traced` to write to, then tensors, and returns a dict of tensors."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a compiled function returned for some samples."""
+
+    arrays: dict[str, Array]
+    traced: Traced
+
+    @property
+    def outputs(self) -> Outputs:
+        """The model's own outputs among the arrays."""
+        return tuple(array for name, array in self.arrays.items() if name.startswith("output "))
+
+    @staticmethod
+    def joined(runs: Sequence[Run]) -> Run:
+        """Return the runs of several batches as one."""
+        if len(runs) == 1:
+            return runs[0]
+        names = runs[0].arrays
+        return Run({name: np.concatenate([run.arrays[name] for run in runs]) for name in names}, runs[0].traced)
+
+
+@dataclass
+class CompiledFunctions:
+    """Functions by key, the least recently used thrown away.
+
+    Parameters
+    ----------
+    backend : Backend
+        What compiles them.
+
+    Attributes
+    ----------
+    num_traces : int
+        How many were compiled so far.
+    """
+
+    backend: Any
+    num_traces: int = 0
+    _kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def keep(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what is kept under that key, and make it first where there is nothing."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+                self.num_traces += 1
+                while len(self._kept) > CAPACITY:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def prepare(self, key: Hashable, build: Build, examples: Sequence[Array]) -> tuple[Callable[..., Any], Traced]:
+        """Return the function of that key, and compile it first where there is none."""
+
+        def make() -> tuple[Callable[..., Any], Traced]:
+            traced = Traced()
+            return self.backend.compile(lambda *tensors: build(traced, *tensors), examples), traced
+
+        kept: tuple[Callable[..., Any], Traced] = self.keep(key, make)
+        return kept
+
+    def run(self, key: Hashable, build: Build, arrays: Sequence[Array]) -> Run:
+        """Run the function of that key on arrays that have one row per sample."""
+        function, traced = self.prepare(key, build, arrays)
+        return Run(function(*arrays), traced)

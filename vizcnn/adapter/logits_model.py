@@ -1,0 +1,63 @@
+"""A Keras model of another one's class scores, for a library that takes Keras models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+
+
+def logits_model(
+    backend: Any,
+    sample_shape: tuple[int, ...],
+    finish: Callable[..., Any],
+    read: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Make a Functional model out of compiled functions.
+
+    Its layers have no weights of their own: they read the original's, so that new weights are seen and nothing done to what
+    is returned reaches the original. Gradients through it run compiled. It exists for a model of any kind.
+
+    Parameters
+    ----------
+    backend : Backend
+        What compiles.
+    sample_shape : tuple of int
+        Shape (H, W, C) of one input.
+    finish : callable
+        Takes the input, and the layer's output where there is `read`, and returns the logits (N, ..., K).
+    read : callable, default None
+        Takes the input and returns a layer's output; the model then has a layer named "layer" that computes it. None: the
+        model is one step.
+
+    Returns
+    -------
+    keras.Model
+        Input (N, H, W, C) in a list; output (N, ..., K): logits, with both sides of a single sigmoid unit.
+    """
+    tensors = [keras.Input(sample_shape, dtype="float32", name="input")]
+    if read is not None:
+        tensors.append(_Step("layer", *backend.function(read, [sample_shape]))(*tensors))
+    shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
+    logits = _Step("logits", *backend.function(finish, shapes))(*tensors)
+    model = keras.Model(tensors[:1], logits, name="logits")
+    model.predict = partial(model.predict, verbose=0)
+    return model
+
+
+class _Step(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """A compiled function as a layer."""
+
+    def __init__(self, name: str, function: Callable[..., Any], shape: tuple[int | None, ...]) -> None:
+        super().__init__(name=name, dtype="float32")
+        # Past Keras's own __setattr__, which would track the function's variables as weights.
+        object.__setattr__(self, "_function", function)
+        object.__setattr__(self, "_shape", shape)
+
+    def call(self, *tensors: Any) -> Any:
+        return self._function(*tensors)
+
+    def compute_output_spec(self, *tensors: Any) -> Any:
+        return keras.KerasTensor(self._shape, dtype="float32")

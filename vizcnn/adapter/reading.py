@@ -1,0 +1,102 @@
+"""A run of a Keras model, read: its outputs before and after their activation, and any layer on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from vizcnn.adapter.backends import current
+from vizcnn.adapter.base import split_call
+from vizcnn.adapter.taps import RELU_FAMILY, Taps
+from vizcnn.errors import LayerError, RuleError
+
+
+@dataclass
+class Facts:
+    """What running a model, symbolically or not, has told of it.
+
+    Attributes
+    ----------
+    outputs : dict
+        Names of the outputs to their shapes, without the batch axis.
+    activations : dict
+        Names of the outputs to the softmax or sigmoid that they end in, or None.
+    layer_shapes : dict
+        Paths of layers to the shapes of their outputs.
+    logarithm : dict
+        Names of the outputs to whether they hold probabilities whose logits are out of reach.
+    """
+
+    outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    activations: dict[str, str | None] = field(default_factory=dict)
+    layer_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    logarithm: dict[str, bool] = field(default_factory=dict)
+
+
+class Reading:
+    """A run of the model, as the formulas of `vizcnn.targets` read it."""
+
+    xp = keras.ops
+
+    def __init__(self, facts: Facts, taps: Taps, returned: Any) -> None:
+        self._facts = facts
+        self._taps = taps
+        self._returned = returned
+        self._backend = current()
+        self.flat: list[Any] = keras.tree.flatten(returned) if returned is not None else []
+
+    def returned(self) -> Any:
+        """See `vizcnn.targets.Reading`."""
+        return self._returned
+
+    def logits(self, output: str) -> Any:
+        """See `vizcnn.targets.Reading`."""
+        tensor = self.flat[list(self._facts.outputs).index(output)]
+        before = self._taps.before_activation(tensor)
+        values = self._backend.float32(before[0] if before else tensor)
+        if before is None and self._facts.logarithm.get(output):
+            return keras.ops.log(keras.ops.maximum(values, 1e-30))
+        return values
+
+    def activation(self, output: str) -> str | None:
+        """See `vizcnn.targets.Reading`."""
+        return self._facts.activations[output]
+
+    def layer(self, path: str, *, cast: bool = True) -> Any:
+        """See `vizcnn.targets.Reading`."""
+        bare, index = split_call(path)
+        found = [call for call in self._taps.calls if call.path == bare]
+        match = [call for call in found if call.index == (index or 0)]
+        if not match:
+            count = f"is called {len(found)} times" if found else "is not called"
+            raise LayerError(f"`layer` {path!r} can't be read: layer {bare!r} {count} in a run of the model.")
+        tensor = match[0].output
+        if not self._backend.belongs(tensor):
+            raise LayerError(f"`layer` {path!r} can't be read: it runs inside a loop, or returns more than one tensor.")
+        return self._backend.float32(tensor) if cast else tensor
+
+    def named_outputs(self) -> dict[str, Any]:
+        """Return the outputs as what a compiled function returns."""
+        return {f"output {i}": self._backend.float32(tensor) for i, tensor in enumerate(self.flat)}
+
+
+def rule_notes(rule: str, taps: Taps, ends: Sequence[Any], name: str) -> tuple[str, ...]:
+    """Say which activations a rule left as they are; raise `RuleError` where it found none to replace."""
+    if rule == "vanilla":
+        return ()
+    done, left = taps.rule_report(tuple(ends))
+    others = ", ".join(f"{kind} ({count})" for kind, count in left.most_common())
+    if not done:
+        found = f"its activations are {others}" if others else "no activation was found"
+        raise RuleError(
+            f"`rule` {rule!r} changes how ReLU ({', '.join(sorted(RELU_FAMILY))}) hands the gradient on, and model {name!r} has "
+            f"none of them: {found}. Use rule='vanilla'."
+        )
+    if left:
+        return (
+            f"Rule {rule!r} replaced {done.total()} activations (ReLU) and left {left.total()} as they are: {others}.",
+        )
+    return ()

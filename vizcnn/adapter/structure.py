@@ -1,0 +1,116 @@
+"""How a Keras model is put together: its layers by path, its inputs and its outputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from vizcnn.adapter.base import LayerInfo
+
+
+@dataclass(frozen=True)
+class Found:
+    """A layer or `keras.ops` node, and what is said of it."""
+
+    operation: Any
+    info: LayerInfo
+
+
+def _children(layer: Any) -> list[Any]:
+    if isinstance(layer, keras.Sequential):
+        return list(layer.layers)
+    if hasattr(layer, "operations") and isinstance(layer, keras.Model):
+        return list(layer.operations)
+    return list(layer._flatten_layers(include_self=False, recursive=False)) if isinstance(layer, keras.Layer) else []
+
+
+def walk(model: Any) -> Iterator[tuple[str, Found]]:
+    """Yield every layer and `keras.ops` node that computes, by path, those that hold others before what they hold."""
+    seen = {id(model)}
+    names: set[str] = set()
+
+    def visit(parent: Any, prefix: str, depth: int) -> Iterator[tuple[str, Found]]:
+        for child in _children(parent):
+            if id(child) in seen or isinstance(child, keras.layers.InputLayer):
+                continue
+            seen.add(id(child))
+            path, number = prefix + child.name, 1
+            while path in names:
+                number += 1
+                path = f"{prefix}{child.name}~{number}"
+            names.add(path)
+            is_container = bool(_children(child))
+            yield path, Found(child, _info(child, path, depth, is_container))
+            yield from visit(child, path + "/", depth + 1)
+
+    yield from visit(model, "", 0)
+
+
+def _info(operation: Any, path: str, depth: int, is_container: bool) -> LayerInfo:
+    try:
+        shape = tuple(operation.output.shape)
+    except (AttributeError, ValueError):
+        shape = None
+    activation = getattr(operation, "activation", None)
+    name = getattr(activation, "__name__", None) or (activation and type(activation).__name__)
+    return LayerInfo(
+        path=path,
+        kind=type(operation).__name__,
+        output_shape=shape,
+        num_params=sum(int(np.prod(w.shape)) for w in getattr(operation, "weights", ())),
+        depth=depth,
+        is_container=is_container,
+        activation=None if name == "linear" else name,
+    )
+
+
+def is_complete(model: Any) -> bool:
+    """Tell whether all layers that the model holds have their weights."""
+    return all(layer.built for layer in _children(model) if isinstance(layer, keras.Layer))
+
+
+def input_shapes(model: Any) -> list[tuple[int | None, ...]]:
+    """Return the shapes of the inputs, batch axis first; an empty list while they aren't known."""
+    try:
+        tensors = model.inputs
+    except (AttributeError, ValueError):
+        tensors = None
+    if tensors:
+        return [tuple(tensor.shape) for tensor in tensors]
+    shape = (getattr(model, "_build_shapes_dict", None) or {}).get("input_shape")
+    return [tuple(shape)] if isinstance(shape, tuple | list) and all(isinstance(s, int | None) for s in shape) else []
+
+
+def symbolic_outputs(model: Any) -> tuple[list[str], list[tuple[int | None, ...]]]:
+    """Return names and shapes (without the batch axis) of the outputs, as far as they are known without a run."""
+    try:
+        tensors, struct = model.outputs, model.output
+    except (AttributeError, ValueError):
+        return [], []
+    if not tensors:
+        return [], []
+    names = list(getattr(model, "output_names", ()))
+    if isinstance(struct, dict) or len(names) != len(tensors):
+        names = names_of(struct)
+    counts: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        unique.append(f"{name}[{counts[name]}]" if counts[name] else name)
+        counts[name] += 1
+    return unique, [tuple(tensor.shape[1:]) for tensor in tensors]
+
+
+def names_of(struct: Any) -> list[str]:
+    """Return a name for each tensor of what a model returns, in the order in which Keras flattens it."""
+    flat = keras.tree.flatten(struct)
+    if isinstance(struct, dict):
+        positions = keras.tree.flatten(dict(zip(struct, range(len(struct)), strict=True)))
+        if len(positions) == len(flat):
+            keys = list(struct)
+            return [str(keys[i]) for i in positions]
+    return ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]

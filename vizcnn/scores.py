@@ -1,0 +1,148 @@
+"""The score that a target comes down to: a formula, written once for every array namespace, and the numbers it is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from vizcnn.errors import TargetError
+
+Names = tuple[str | None, ...]
+
+
+class Reading(Protocol):
+    """What a score's formula may read of a running model, as tensors of the namespace `xp`."""
+
+    xp: Any
+
+    def returned(self) -> Any:
+        """Return what the model returned, in its own structure."""
+
+    def logits(self, output: str) -> Any:
+        """Return an output before its final softmax or sigmoid, (N, ..., K)."""
+
+    def activation(self, output: str) -> str | None:
+        """Return the activation that the output ends in: "softmax", "sigmoid" or None."""
+
+    def layer(self, path: str) -> Any:
+        """Return a layer's output, (N, ..., K)."""
+
+
+Formula = Callable[[Reading, Sequence[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A target resolved for N samples of one model.
+
+    Attributes
+    ----------
+    key : hashable
+        Two scores with equal keys are computed by the same formula; only their `params` differ.
+    formula : callable
+        Takes a `Reading` and the params as tensors, and returns the scores, shape (N,).
+    params : tuple of ndarray
+        The numbers that the formula is fed, each with one row per sample.
+    names : tuple of str or None
+        What is explained, per sample; None where it is the predicted class.
+    classes : tuple of int or None
+        Per sample, the class that is explained: -1 the predicted one, None where it isn't a class.
+    output : str or None
+        The output that a class belongs to.
+    """
+
+    key: Hashable
+    formula: Formula = field(compare=False)
+    params: tuple[np.ndarray, ...]
+    names: Names
+    classes: tuple[int | None, ...]
+    output: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, part: slice) -> Score:
+        return replace(
+            self,
+            params=tuple(param[part] for param in self.params),
+            names=self.names[part],
+            classes=self.classes[part],
+        )
+
+    def repeat(self, times: int) -> Score:
+        """Return the score of each sample repeated `times` times in a row, as a perturbation method needs it."""
+        return replace(
+            self,
+            params=tuple(np.repeat(param, times, axis=0) for param in self.params),
+            names=tuple(name for name in self.names for _ in range(times)),
+            classes=tuple(index for index in self.classes for _ in range(times)),
+        )
+
+
+def class_logits(reading: Reading, output: str) -> Any:
+    """Return (N, ..., K), with the single unit of a sigmoid opened into its two sides."""
+    xp = reading.xp
+    values = reading.logits(output)
+    if len(values.shape) == 1:
+        values = xp.expand_dims(values, -1)
+    if values.shape[-1] == 1 and reading.activation(output) == "sigmoid":
+        values = xp.concatenate([-values, values], axis=-1)
+    return values
+
+
+def _pick(xp: Any, values: Any, index: Any) -> Any:
+    """Return the entry `index` of each row of (N, K); -1 picks the largest."""
+    index = xp.where(index < 0, xp.argmax(values, axis=-1), index)
+    chosen = xp.equal(xp.expand_dims(index, -1), xp.arange(values.shape[-1], dtype="int32"))
+    return xp.sum(xp.where(chosen, values, xp.zeros_like(values)), axis=-1)
+
+
+def class_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
+    """Return the logit of a class: params are the indices (N,), -1 for the largest; a map is averaged over its positions."""
+    values = class_logits(reading, output)
+    axes = tuple(range(1, len(values.shape) - 1))
+    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
+
+
+def region_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
+    """Return the logit of a class, averaged by a mask: params are the indices (N,) and weights (N, h, w)."""
+    xp = reading.xp
+    index, mask = params
+    values = xp.sum(class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
+    return _pick(xp, values, index)
+
+
+def channel_score(reading: Reading, params: Sequence[Any], path: str) -> Any:
+    """Return the mean of a channel of a layer: params are the channels (N,)."""
+    values = reading.layer(path)
+    axes = tuple(range(1, len(values.shape) - 1))
+    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
+
+
+def neuron_score(reading: Reading, params: Sequence[Any], path: str, index: tuple[int, ...]) -> Any:  # noqa: ARG001
+    """Return one unit of a layer."""
+    return reading.layer(path)[(slice(None), *index)]
+
+
+def mix_score(reading: Reading, params: Sequence[Any], parts: Sequence[Any], weights: Sequence[float]) -> Any:
+    """Return a weighted sum of other formulas, each of which takes its share of the params."""
+    total: Any = 0.0
+    start = 0
+    for (formula, count), weight in zip(parts, weights, strict=True):
+        total = total + weight * formula(reading, params[start : start + count])
+        start += count
+    return total
+
+
+def function_score(reading: Reading, params: Sequence[Any], function: Callable[[Any], Any]) -> Any:  # noqa: ARG001
+    """Return whatever a function makes of what the model returns."""
+    xp = reading.xp
+    values = function(reading.returned())
+    values = xp.stack(list(values)) if isinstance(values, list | tuple) else values
+    rank = len(values.shape)
+    if rank == 0:
+        raise TargetError("`target` as a function must return one score per image, shape (N,); got a single number.")
+    return xp.mean(values, axis=tuple(range(1, rank))) if rank > 1 else values
