@@ -1,0 +1,197 @@
+"""Gradient ascent on a model's input: parametrization, transforms, score, penalties and update in one compiled step."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from vizcnn.adapter.backends import current
+from vizcnn.scores import Score
+from vizcnn.transforms import Transforms
+
+# Square root of the covariance of colours in ImageNet, as the feature-visualization literature uses it (Olah et al. 2017).
+_COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an ascent computes: with equal plans, the compiled step is the same.
+
+    Attributes
+    ----------
+    shape : (int, int, int, int)
+        Shape (N, H, W, C) of the images.
+    parametrization : str
+        "pixel" or "fourier".
+    penalties : tuple
+        Functions of a namespace and the images (N, H, W, C) in 0..1, each returning (N,).
+    modifiers : tuple
+        Functions of the images that are applied before the model sees them.
+    transforms : Transforms
+        The random changes; only their padding is part of the step.
+    optimizer : str
+        The optimizer's configuration, as text.
+    scale, offset : tuple of float
+        Matrix (C, C), row by row, and vector (C,) that turn an image of 0..1 into the model's input.
+    """
+
+    shape: tuple[int, int, int, int]
+    parametrization: str
+    penalties: tuple[Any, ...]
+    modifiers: tuple[Any, ...]
+    transforms: Transforms
+    optimizer: str
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+
+@dataclass
+class Ascent:
+    """The images of one plan, as variables, and the compiled step that changes them.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is computed.
+    optimizer : keras.optimizers.Optimizer
+        A copy of its own is used.
+    scores : callable
+        Takes the model's inputs and the score's params as tensors, and returns the scores, shape (N,).
+    """
+
+    plan: Plan
+    optimizer: Any
+    scores: Callable[..., Any]
+    _step: Callable[..., Any] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.optimizer = self.optimizer.from_config(self.optimizer.get_config())
+        shape = start(self.plan, np.random.default_rng(0)).shape
+        self._variable = keras.Variable(np.zeros(shape, np.float32), name="image")
+        self.optimizer.build([self._variable])
+        self._fresh = [np.array(v) for v in self.optimizer.variables]
+
+    def run(self, score: Score, steps: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the images (N, H, W, C) in 0..1 and their scores (N,) before each step, and the images after the last one."""
+        plan = self.plan
+        generator = np.random.default_rng(seed)
+        padded = (plan.shape[1] + 2 * plan.transforms.pad, plan.shape[2] + 2 * plan.transforms.pad)
+        with self._lock:  # the variables are one run's at a time
+            self._variable.assign(start(plan, generator))
+            for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+                variable.assign(value)
+            for _ in range(steps):
+                arrays = [plan.transforms.matrices(generator, plan.shape[0], padded), *score.params]
+                if self._step is None:
+                    self._step = current().compile(self._build, arrays)
+                answer = self._step(*arrays)
+                yield answer["images"], answer["scores"]
+            yield np.asarray(keras.ops.convert_to_numpy(self._images())), np.full(plan.shape[0], np.nan, np.float32)
+
+    def _build(self, matrices: Any, *params: Any) -> dict[str, Any]:
+        plan, backend = self.plan, current()
+        variable = keras.ops.convert_to_tensor(self._variable.value)
+        images = picture(plan, variable)
+        seen = images
+        for modifier in plan.modifiers:
+            seen = modifier(seen)
+        seen = moved(seen, matrices, plan.transforms, plan.shape)
+        scores = self.scores(to_inputs(plan, seen), *params)
+        loss = -keras.ops.sum(scores)
+        for penalty in plan.penalties:
+            loss = loss + keras.ops.sum(penalty(keras.ops, images))
+        gradient = backend.gradient(loss, variable)
+        # Scores of different models and layers differ by orders of magnitude; the step's length should not.
+        axes = tuple(range(1, len(gradient.shape)))
+        size = keras.ops.sqrt(keras.ops.mean(gradient**2, axis=axes, keepdims=True))
+        self.optimizer.apply([gradient / (size + 1e-12)], [self._variable])
+        return {"images": images, "scores": scores}
+
+    def _images(self) -> Any:
+        return picture(self.plan, self._variable.value)
+
+
+def start(plan: Plan, generator: np.random.Generator) -> np.ndarray:
+    """Return what an ascent begins with: faint noise, in the parametrization's own terms."""
+    count, height, width, channels = plan.shape
+    if plan.parametrization == "fourier":
+        return (
+            generator.normal(0, 0.01, (2, count, channels, height, width)).astype(np.float32).transpose(1, 0, 2, 3, 4)
+        )
+    return generator.normal(0, 0.01, plan.shape).astype(np.float32)
+
+
+def picture(plan: Plan, variable: Any) -> Any:
+    """Return the images (N, H, W, C) in 0..1 that a variable stands for."""
+    ops = keras.ops
+    _, height, width, channels = plan.shape
+    if plan.parametrization == "fourier":
+        rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]
+        frequency = np.maximum(np.hypot(rows, columns), 1 / max(height, width))
+        spectrum = variable * ops.convert_to_tensor((np.sqrt(height * width) / frequency).astype(np.float32))
+        real, _ = ops.ifft2((spectrum[:, 0], spectrum[:, 1]))
+        values = ops.transpose(real, (0, 2, 3, 1)) / 4
+    else:
+        values = variable
+    if channels == 3:
+        largest = np.linalg.norm(_COLOURS, axis=0).max()
+        values = ops.matmul(values, ops.convert_to_tensor((_COLOURS / largest).T))
+    return ops.sigmoid(values)
+
+
+def moved(images: Any, matrices: Any, transforms: Transforms, shape: tuple[int, int, int, int]) -> Any:
+    """Return the images after the affine maps, resampled once; beyond the edge lies mid-grey."""
+    ops = keras.ops
+    pad = transforms.pad
+    if pad:
+        images = ops.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)), constant_values=0.5)
+    if transforms.jitter or transforms.rotate or transforms.scale != (1.0, 1.0):
+        images = ops.image.affine_transform(
+            images,
+            matrices,
+            interpolation="bilinear",
+            fill_mode="constant",
+            fill_value=0.5,
+            data_format="channels_last",
+        )
+    return images[:, pad : pad + shape[1], pad : pad + shape[2]] if pad else images
+
+
+def to_inputs(plan: Plan, images: Any) -> Any:
+    """Return the model's inputs made of images in 0..1."""
+    channels = plan.shape[-1]
+    matrix = np.array(plan.scale, dtype=np.float32).reshape(channels, channels)
+    offset = np.array(plan.offset, dtype=np.float32)
+    return keras.ops.matmul(images, keras.ops.convert_to_tensor(matrix)) + keras.ops.convert_to_tensor(offset)
+
+
+def affine(preprocess: Callable[[np.ndarray], np.ndarray] | None, ends: tuple[float, float], channels: int) -> Any:
+    """Return the matrix and the offset that turn an image of 0..1 into inputs.
+
+    Parameters
+    ----------
+    preprocess : callable or None
+        From pixels (0..255) to inputs; it is taken to be affine, as all of Keras's are, and asked at its corners.
+    ends : (float, float)
+        Without `preprocess`: what 0 and 1 become.
+    channels : int
+        Channels of the image.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Shapes (C, C) and (C,): inputs = images @ matrix + offset.
+    """
+    if preprocess is None:
+        return np.eye(channels) * (ends[1] - ends[0]), np.full(channels, ends[0])
+    corners = np.zeros((channels + 1, 32, 32, channels), dtype=np.float32)
+    for channel in range(channels):
+        corners[channel + 1, ..., channel] = 255
+    values = preprocess(corners)[:, 16, 16, :].astype(np.float64)
+    return values[1:] - values[0], values[0]
