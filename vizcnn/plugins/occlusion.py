@@ -1,0 +1,175 @@
+"""Occlusion: how far the score falls when a part of the image is hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import OptionError, listed
+from vizcnn.plugins.registry import register
+from vizcnn.progress import track
+from vizcnn.render.image import blur
+from vizcnn.results import Maps
+from vizcnn.scores import Score
+
+BASELINES = ("mean", "blur", "noise")
+"""Baselines by name."""
+
+
+@register("occlusion", needs={"scores", "outputs"})
+def occlusion(
+    model: ModelAdapter,
+    inputs: np.ndarray,
+    score: Score,
+    *,
+    patch_size: int | tuple[int, int] | None = None,
+    stride: int | tuple[int, int] | None = None,
+    baseline: float | Sequence[float] | str = "mean",
+    seed: int = 0,
+) -> Maps:
+    """Measure how far the score falls when each patch is hidden [1]_.
+
+    Every pixel is covered: windows at the right and bottom edge are clipped there. Where windows overlap, a pixel gets the mean
+    of those that cover it.
+
+    Parameters
+    ----------
+    model : keras.Model, path or ModelAdapter
+        The model.
+    images : path, image, array of shape (N, H, W, C), or a list
+        The images.
+    target : optional
+        What is explained, default None: the class that the model predicts.
+    patch_size : int or (int, int), default None
+        Height and width of the hidden patch, in input pixels. None: an eighth of the image.
+    stride : int or (int, int), default None
+        Pixels from one patch to the next, down and across. None: half of the patch.
+    baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
+        What is put in place of the patch, in the units of the model's inputs: one number, one per channel, the image's mean
+        colour, the image blurred by a Gaussian as wide as the patch, or uniform noise between its lowest and highest value.
+    seed : int, default 0
+        Seed of the noise.
+
+    Returns
+    -------
+    Attributions
+        `values` (N, H, W): mean drop of the score over the patches that cover a pixel, in score units; positive = it spoke for
+        the target. `raw` (N, rows, columns): the drop at each position. `class_map` (N, rows, columns): the class that the model
+        predicts when that patch is hidden.
+
+    Raises
+    ------
+    OptionError
+        If the patch is larger than the image, the stride is not positive or larger than the patch, or the baseline is unknown.
+
+    Notes
+    -----
+    One run of the model per position: (H / stride) * (W / stride) for each image. The result depends on the baseline: a patch of
+    zeros is black, grey or the mean colour, according to the preprocessing.
+
+    References
+    ----------
+    .. [1] Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014. arXiv:1311.2901
+    """
+    size = inputs.shape[1:3]
+    patch = _pair("patch_size", patch_size, (max(1, size[0] // 8), max(1, size[1] // 8)))
+    step = _pair("stride", stride, (max(1, patch[0] // 2), max(1, patch[1] // 2)))
+    if patch[0] > size[0] or patch[1] > size[1]:
+        raise OptionError(
+            f"`patch_size` must not be larger than the image, {size[0]}x{size[1]}; got {patch[0]}x{patch[1]}."
+        )
+    if step[0] > patch[0] or step[1] > patch[1]:
+        raise OptionError(f"`stride` must not be larger than the patch, {patch}, or pixels stay uncovered; got {step}.")
+    tops, lefts = _starts(size[0], patch[0], step[0]), _starts(size[1], patch[1], step[1])
+    windows = [(slice(t, t + patch[0]), slice(x, x + patch[1])) for t in tops for x in lefts]
+    clean, outputs = model.evaluate(inputs, score)
+    fills = [_fill(image, baseline, patch, seed) for image in inputs]
+    batch = min(model.batch_size_for(inputs.shape[1:]), len(windows))
+    hidden = np.empty((batch, *inputs.shape[1:]), dtype=np.float32)
+    runs = [(i, start) for i in range(len(inputs)) for start in range(0, len(windows), batch)]
+    drops = np.empty((len(inputs), len(windows)), dtype=np.float32)
+    classes = np.empty((len(inputs), len(windows)), dtype=np.int32)
+    cost = f"occlusion, {len(windows) * len(inputs):,} runs of the model"
+    settled = score.settled(model.class_values(outputs, score.output)[0].tolist())
+    for i, start in track(runs, len(runs), cost):
+        chosen = windows[start : start + batch]
+        _hide(hidden, inputs[i], fills[i], chosen, restart=start == 0)
+        scores, given = model.evaluate(hidden[: len(chosen)], settled[i : i + 1].repeat(len(chosen)))
+        _restore(hidden, inputs[i], chosen)
+        drops[i, start : start + batch] = clean[i] - scores
+        classes[i, start : start + batch] = model.class_values(given, score.output)[0]
+    grid = (len(inputs), len(tops), len(lefts))
+    return Maps(
+        _spread(drops, windows, size),
+        raw=drops.reshape(grid),
+        signed=True,
+        scores=clean,
+        outputs=outputs,
+        class_map=classes.reshape(grid),
+    )
+
+
+def _pair(argument: str, value: Any, default: tuple[int, int]) -> tuple[int, int]:
+    pair = default if value is None else (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(number, int | np.integer) and number > 0 for number in pair):
+        raise OptionError(f"`{argument}` must be a positive whole number, or two; got {value!r}.")
+    return int(pair[0]), int(pair[1])
+
+
+def _starts(size: int, patch: int, step: int) -> list[int]:
+    """Return where windows begin, so that the last one reaches the edge; it is clipped there."""
+    count = 1 + -(-(size - patch) // step)
+    return [index * step for index in range(count)]
+
+
+def _fill(image: np.ndarray, baseline: Any, patch: tuple[int, int], seed: int) -> np.ndarray:
+    """Return what hides the image, everywhere: an array that broadcasts to its shape."""
+    if isinstance(baseline, str):
+        if baseline == "mean":
+            return np.broadcast_to(image.mean(axis=(0, 1)), image.shape)
+        if baseline == "blur":
+            return blur(image, (patch[0] / 2, patch[1] / 2))
+        if baseline == "noise":
+            generator = np.random.default_rng(seed)
+            return generator.uniform(image.min(), image.max(), image.shape).astype(np.float32)
+        raise OptionError(
+            f"`baseline` must be a number, one per channel, or one of {listed(BASELINES)}; got {baseline!r}."
+        )
+    colour = np.asarray(baseline, dtype=np.float32)
+    if colour.ndim > 1 or (colour.ndim == 1 and colour.size != image.shape[-1]) or not np.isfinite(colour).all():
+        raise OptionError(
+            f"`baseline` must be one number or one for each of {image.shape[-1]} channels; got {baseline!r}."
+        )
+    return np.broadcast_to(colour, image.shape)
+
+
+Window = tuple[slice, slice]
+
+
+def _hide(hidden: np.ndarray, image: np.ndarray, fill: np.ndarray, windows: Sequence[Window], *, restart: bool) -> None:
+    if restart:
+        hidden[...] = image
+    for row, window in zip(hidden, windows, strict=False):
+        row[window] = fill[window]
+
+
+def _restore(hidden: np.ndarray, image: np.ndarray, windows: Sequence[Window]) -> None:
+    for row, window in zip(hidden, windows, strict=False):
+        row[window] = image[window]
+
+
+def _spread(drops: np.ndarray, windows: Sequence[Window], size: tuple[int, int]) -> np.ndarray:
+    """Give each pixel the mean over the windows that cover it."""
+    total = np.zeros((len(drops), *size), dtype=np.float64)
+    cover = np.zeros(size, dtype=np.float64)
+    for drop, window in zip(_columns(drops), windows, strict=True):
+        total[(slice(None), *window)] += drop[:, None, None]
+        cover[window] += 1
+    return (total / cover).astype(np.float32)
+
+
+def _columns(drops: np.ndarray) -> Iterator[np.ndarray]:
+    yield from drops.T
