@@ -1,0 +1,130 @@
+"""Make images for a score: the loop around a model's gradient ascent, as plugins need it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import OptionError
+from vizcnn.progress import track
+from vizcnn.scores import Score
+from vizcnn.transforms import Transforms
+
+OPEN_SIZE = 224
+"""Height and width where neither the model nor the caller says them."""
+
+
+@dataclass(frozen=True)
+class Maximized:
+    """What was made.
+
+    Attributes
+    ----------
+    images : ndarray of float32, shape (N, H, W, C)
+        The images, 0..1.
+    inputs : ndarray of float32, shape (N, H, W, C)
+        The same as the model takes them.
+    history : ndarray of float32, shape (steps, N)
+        The scores before each step, under its transforms.
+    frames : ndarray of float32, shape (frames, N, H, W, C)
+        Images on the way.
+    notes : tuple of str
+        What the reader should know.
+    """
+
+    images: np.ndarray
+    inputs: np.ndarray
+    history: np.ndarray
+    frames: np.ndarray
+    notes: tuple[str, ...]
+
+
+def maximize(
+    model: ModelAdapter,
+    score: Score,
+    shape: tuple[int, int, int],
+    *,
+    steps: int,
+    seed: int = 0,
+    frames: int = 0,
+    input_range: tuple[float, float] | None = None,
+    parametrization: str = "fourier",
+    transforms: Transforms | None = None,
+    modifiers: Sequence[Any] = (),
+    penalties: Sequence[Any] = (),
+    optimizer: Any = None,
+) -> Maximized:
+    """Make one image per sample of a score.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model.
+    score : Score
+        What is to rise.
+    shape : (int, int, int)
+        Shape (H, W, C) of an image.
+    steps, seed, frames, input_range, parametrization, transforms, modifiers, penalties, optimizer
+        See `vizcnn.activation_maximization`.
+
+    Returns
+    -------
+    Maximized
+    """
+    notes = []
+    ends = input_range
+    if ends is not None and not ends[0] < ends[1]:
+        raise OptionError(f"`input_range` must be (lowest, highest); got {ends!r}.")
+    if ends is None and model.preprocess is None:
+        ends = model.input_range
+        if ends is None:
+            ends = (0.0, 1.0)
+            notes.append(
+                f"Model {model.name!r} doesn't say what range its inputs have: the image was made for 0 to 1. Give "
+                f"vizcnn.adapt the `preprocess` of training, or `input_range`."
+            )
+    climb = model.ascend(
+        score,
+        shape,
+        steps=steps,
+        seed=seed,
+        optimizer=optimizer,
+        ends=ends,
+        parametrization=parametrization,
+        transforms=transforms or Transforms(),
+        modifiers=tuple(modifiers),
+        penalties=tuple(penalties),
+    )
+    keep = set(np.linspace(0, steps, frames).round().astype(int).tolist()) if frames else set()
+    history, kept, images = [], [], np.empty(0, np.float32)
+    for step, (images, scores) in enumerate(track(climb, steps + 1, f"{len(score)} images, {steps} steps")):
+        history.append(scores)
+        if step in keep:
+            kept.append(images)
+    return Maximized(
+        images=images,
+        inputs=_inputs(model, images, ends),
+        history=np.array(history[:-1], dtype=np.float32),
+        frames=np.array(kept, dtype=np.float32),
+        notes=tuple(notes),
+    )
+
+
+def image_shape(model: ModelAdapter, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
+    """Return the shape (H, W, C) of an image for a model; `size` counts where the model leaves it open."""
+    given = model.input_shape or (None, None, None)
+    open_size = size or model.image_size or (OPEN_SIZE, OPEN_SIZE)
+    if size is not None and any(want is not None and want != have for want, have in zip(given, size, strict=False)):
+        raise OptionError(f"`size` must be the {given[0]}x{given[1]} that model {model.name!r} takes; got {size!r}.")
+    return int(given[0] or open_size[0]), int(given[1] or open_size[1]), int(given[2] or 3)
+
+
+def _inputs(model: ModelAdapter, images: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray:
+    if ends is None and model.preprocess is not None:
+        return model.preprocess(images * 255)
+    low, high = ends or (0.0, 1.0)
+    return np.asarray(low + images * (high - low), dtype=np.float32)

@@ -1,0 +1,60 @@
+"""Activations: the feature maps of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import LayerError, OptionError
+from vizcnn.plugins.registry import register
+from vizcnn.results_sheets import LayerMaps
+
+JOURNEY = 6
+"""How many layers are shown where none is named."""
+
+
+@register("activations", needs={"activations"})
+def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[str] | None = None) -> LayerMaps:
+    """Show what layers make of an image.
+
+    Nothing is computed past the last layer asked for.
+
+    Parameters
+    ----------
+    model : keras.Model, path or ModelAdapter
+        The model.
+    images : path, image, array of shape (N, H, W, C), or a list
+        The images.
+    layer : str or sequence of str, default None
+        Paths or names. None: the journey through the network, up to six layers with feature maps from the first to the last.
+
+    Returns
+    -------
+    FeatureMaps
+        `values` (N, h, w, K): the outputs of the layer, or of the last of several; `maps`: of each.
+
+    Raises
+    ------
+    LayerError
+        If a layer doesn't exist, or its output has no rows and columns.
+    """
+    paths = _journey(model) if layer is None else [layer] if isinstance(layer, str) else list(layer)
+    if not paths:
+        raise OptionError("`layer` must name at least one layer; got none.")
+    maps = model.activations(inputs, paths)
+    for path, values in maps.items():
+        if values.ndim != 4:
+            raise LayerError(f"`layer` {path!r} has no feature maps, its output has shape {values.shape[1:]}.")
+    return LayerMaps(maps)
+
+
+def _journey(model: ModelAdapter) -> list[str]:
+    kinds = ("Activation", "ReLU", "LeakyReLU", "Pooling2D", "Add", "Concatenate", "Conv2D", "Convolution")
+    spatial = [i for i in model.layers if i.output_shape and i.is_spatial and not i.is_container]
+    paths = [info.path for info in spatial if info.kind.endswith(kinds)]
+    if not paths:
+        raise LayerError(f"Model {model.name!r} has no layer with feature maps.")
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(JOURNEY, len(paths))).round().astype(int))
+    return [paths[i] for i in chosen]

@@ -1,0 +1,76 @@
+"""Filters: the kernels of a convolution."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import LayerError, OptionError
+from vizcnn.maximization import image_shape, maximize
+from vizcnn.plugins.registry import register
+from vizcnn.results_sheets import Kernels
+from vizcnn.targets import Channel
+from vizcnn.transforms import TotalVariation, Transforms
+
+
+@register("filters", needs={"kernels"})
+def filters(
+    model: ModelAdapter, layer: str | None = None, *, exciting: int = 0, steps: int = 128, seed: int = 0
+) -> Kernels:
+    """Show the kernels of a convolution.
+
+    Parameters
+    ----------
+    model : keras.Model, path or ModelAdapter
+        The model.
+    layer : str, default None
+        Path or name of the layer. None: the first convolution larger than 1x1.
+    exciting : int, default 0
+        For how many kernels, those of the largest norm first, to find the input that excites their channel most, by
+        activation maximization.
+    steps : int, default 128
+        Steps of that search.
+    seed : int, default 0
+        Seed of that search.
+
+    Returns
+    -------
+    Kernels
+        `values` (kh, kw, C, K); `.plot()` draws them zero-centred, on one scale.
+
+    Raises
+    ------
+    LayerError
+        If the layer doesn't exist or has no kernels.
+    OptionError
+        If more inputs are asked for than there are kernels.
+    """
+    path = layer if layer is not None else _first(model)
+    values = model.kernels(path)
+    info = model.layer(path)
+    depthwise = "Depthwise" in info.kind or "Separable" in info.kind
+    kernels = values.reshape(*values.shape[:2], 1, -1) if depthwise else values
+    norms = np.sqrt((kernels.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
+    order = tuple(np.argsort(-norms, kind="stable").tolist())
+    if not 0 <= exciting <= len(order):
+        raise OptionError(f"`exciting` must be from 0 to the {len(order)} kernels of layer {path!r}; got {exciting!r}.")
+    found = None
+    if exciting:
+        score = Channel(path, 0).score(model, exciting).with_params(np.array(order[:exciting], dtype=np.int32))
+        moves = Transforms(jitter=2, scale=(0.95, 1.05), rotate=5)
+        shape = image_shape(model)
+        found = maximize(
+            model, score, shape, steps=steps, seed=seed, transforms=moves, penalties=[TotalVariation()]
+        ).images
+    return Kernels(values=values, layer=info.path, model=model.name, order=order, exciting=found)
+
+
+def _first(model: ModelAdapter) -> str:
+    kinds = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Convolution")
+    paths = [info.path for info in model.layers if info.kind in kinds]
+    for path in paths:
+        if model.kernels(path).shape[:2] != (1, 1):
+            return path
+    if not paths:
+        raise LayerError(f"Model {model.name!r} has no convolution, so it has no kernels to show.")
+    return paths[0]
