@@ -28,9 +28,9 @@ settings.register_profile(
 settings.load_profile("vizcnn")
 
 
-@pytest.fixture(params=ZOO)
+@pytest.fixture(scope="module", params=ZOO)
 def built(request: Any) -> Built:
-    """The network of `tests.models`, put together in every way."""
+    """The network of `tests.models`, put together in every way; one model for all tests of a module."""
     builder: Callable[[], Built] = ZOO[request.param]
     return builder()
 

@@ -62,6 +62,13 @@ def linear_model(weights: np.ndarray, shape: tuple[int, ...], activation: str | 
     return keras.Sequential([keras.Input(shape), layers.Flatten(name="flatten"), head], name="linear")
 
 
+def differences(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, step: float = 1e-2) -> np.ndarray:
+    """Return the gradient of a score by one image, from the change that each of its values makes: no autodiff."""
+    steps = (np.eye(x.size, dtype=np.float32) * np.float32(step)).reshape(x.size, *x.shape)
+    up, down = np.asarray(function(x + steps)), np.asarray(function(x - steps))
+    return ((up.astype(np.float64) - down) / (2 * step)).reshape(x.shape)
+
+
 # The reference ------------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +330,9 @@ def without_softmax() -> Built:
     return Built(keras.Model(x, logits, name="zoo"), "conv1", "out", softmax=False)
 
 
-ZOO: dict[str, Callable[[], Built]] = {
+Builder = Callable[[], Built]
+
+ZOO: dict[str, Builder] = {
     build.__name__: build
     for build in (
         sequential,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from vizcnn.adapter import as_adapter
-from vizcnn.errors import OptionError
+from vizcnn.errors import MethodError, OptionError, ResultError, listed
 from vizcnn.plugins import registry
 from vizcnn.results import Attributions, write_file
 
 Method = str | tuple[str, Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """One result per method.
 
@@ -82,20 +83,17 @@ class Explanation:
         """
         from vizcnn.render import figure
 
-        if Path(path).suffix.lower() == ".npz":
-            raise OptionError("`path` of an explanation must be a picture; save its results one by one as .npz.")
-        return write_file(
-            path, lambda file: figure.save(self.plot, file, Path(path).suffix, shape=self._shape, **style)
-        )
-
-    @property
-    def _shape(self) -> tuple[int, int]:
-        return len(next(iter(self.results.values()))), len(self.results) + 1
+        suffix = Path(path).suffix
+        if suffix.lower() == ".npz":
+            raise ResultError("`path` of an explanation must be a picture; save its results one by one as .npz.")
+        return write_file(path, lambda file: figure.save_explanation(self, file, suffix, **style))
 
     def _repr_png_(self) -> bytes:
         from vizcnn.render import figure
 
-        return figure.png(self.plot, shape=self._shape)
+        buffer = io.BytesIO()
+        figure.save_explanation(self, buffer, ".png", limit=figure.NOTEBOOK)
+        return buffer.getvalue()
 
 
 def explain(
@@ -128,20 +126,31 @@ def explain(
 
     Raises
     ------
-    MethodError, OptionError
-        If a method or an option doesn't exist; before anything is computed.
+    MethodError, OptionError, CapabilityError, LayerError
+        If a method, an option or a layer doesn't exist, or a method doesn't work on this model; before anything is computed.
     """
     asked: list[Any] = [methods] if _is_method(methods) else list(methods)
     if not asked:
         raise OptionError("`methods` must name at least one method; got none.")
-    parsed = {_name(method): registry.parse(method) for method in asked}
-    adapter = as_adapter(model)
-    loaded = registry.load_images(adapter, images)
-    results = {}
+    found = [registry.parse(method) for method in asked]
+    parsed = {_name(method): plugin_and_options for method, plugin_and_options in zip(asked, found, strict=True)}
     for name, (plugin, options) in parsed.items():
+        if not plugin.explains:
+            raise MethodError(
+                f"`methods` must explain images; {name!r} doesn't, call vizcnn.{plugin.name}(...) instead."
+            )
         if layer is not None and "layer" in plugin.options:
             options.setdefault("layer", layer)
-        results[name] = plugin.function(adapter, loaded, target, **options)
+    if layer is not None and not any("layer" in plugin.options for plugin, _ in parsed.values()):
+        raise OptionError(f"`layer` {layer!r} is for methods that look at a layer; none of {listed(parsed)} does.")
+    adapter = as_adapter(model)
+    for plugin, _ in parsed.values():
+        registry.check_needs(plugin, adapter)
+    loaded = registry.load_images(adapter, images)
+    for _, options in parsed.values():
+        if options.get("layer") is not None:
+            options["layer"] = registry.layer_paths(adapter, options["layer"])
+    results = {name: plugin.function(adapter, loaded, target, **given) for name, (plugin, given) in parsed.items()}
     return Explanation(results)
 
 

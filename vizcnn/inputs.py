@@ -212,7 +212,9 @@ _Entry = tuple[str | None, _Held]
 
 def _measured(image: Image.Image) -> tuple[tuple[int, int], int]:
     """Return height and width, as it stands upright, and channels."""
-    upright = image.getexif().get(0x0112, 1) < 5
+    # Of a PNG without EXIF before its pixels, Pillow would read all pixels to look for it behind them.
+    known = image.format != "PNG" or "exif" in image.info
+    upright = not known or image.getexif().get(0x0112, 1) < 5
     size = (image.height, image.width) if upright else (image.width, image.height)
     return size, 1 if image.mode in ("1", "L", "LA") or image.mode[0] in "IF" else 3
 

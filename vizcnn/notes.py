@@ -51,8 +51,19 @@ class Watch:
         raw: np.ndarray,
         probabilities: Iterable[float | None],
     ) -> None:
-        """Look at one batch: its inputs, its maps before and after they were made one value per pixel, and the probabilities
-        of the predicted classes."""
+        """Look at one batch.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The images' names.
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs.
+        values, raw : ndarray
+            The maps, and what they were before they were reduced.
+        probabilities : iterable of float or None
+            Those of the predicted classes.
+        """
         self._low, self._high = min(self._low, float(inputs.min())), max(self._high, float(inputs.max()))
         for name, value, signed, probability in zip(names, values, raw, probabilities, strict=True):
             low, high = float(value.min()), float(value.max())
@@ -79,7 +90,7 @@ class Watch:
             f"softmax or the sigmoid.",
             "zero": "is zero everywhere (0 is its lowest and its highest value): nothing in the image moves this score. Try "
             "another target, an earlier layer, or a method without gradients.",
-            "constant": "has one value everywhere: it tells no part of the image from another. Try an earlier layer.",
+            "constant": "has one value everywhere: it tells no part of the image from another. Try an earlier layer, or smaller patches.",
             "broken": "holds NaN or infinity: the model's numbers overflow. Check its weights and, with float16, its scale.",
         }
         notes = [
@@ -111,7 +122,8 @@ class Watch:
             known[1] - known[0]
         ):
             yield (
-                f"The inputs lie in {seen}, outside the {known[0]:.4g} to {known[1]:.4g} that the model takes. Check `preprocess`."
+                f"The inputs lie in {seen}, outside the {known[0]:.4g} to {known[1]:.4g} that the model takes. Check "
+                f"`preprocess`."
             )
 
 

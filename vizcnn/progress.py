@@ -55,4 +55,5 @@ def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import Progress
 
-    return Progress(console=Console(stderr=True), transient=True)
+    # Rich would send standard output to the bar's console too, and a pipe would get nothing.
+    return Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())

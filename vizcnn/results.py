@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 
@@ -34,7 +36,7 @@ class Context:
     model: ModelAdapter
     method: str
     images: ImageSet
-    score: Score
+    score: Score | None
     options: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
@@ -57,6 +59,8 @@ class Maps:
         From the run on the images themselves; None: the door runs the model once more for them.
     notes : tuple of str, default ()
         What the plugin noticed.
+    class_map : ndarray of int, shape (N, rows, columns), default None
+        The class predicted at each position of a method that changes the image there.
     """
 
     values: np.ndarray
@@ -66,6 +70,7 @@ class Maps:
     scores: np.ndarray | None = None
     outputs: Outputs | None = None
     notes: tuple[str, ...] = ()
+    class_map: np.ndarray | None = None
 
     @classmethod
     def of(cls, taken: Gradients, values: np.ndarray, **fields: Any) -> Self:
@@ -76,8 +81,10 @@ class Maps:
     @classmethod
     def collect(cls, parts: Iterable[tuple[slice, np.ndarray, Maps]], context: Context) -> Attributions:
         """Join the maps of all batches into one result."""
+        if context.score is None:
+            raise TypeError(f"Plugin {context.method!r} returns Maps, so its function must take a `score`.")
         count = len(context.images)
-        values, raw, scores = Gather(count), Gather(count), Gather(count)
+        values, raw, scores, classes = Gather(count), Gather(count), Gather(count), Gather(count)
         predictions: list[Prediction] = []
         explained: list[tuple[str, int | None, float | None]] = []
         notes = dict.fromkeys(context.notes)
@@ -94,6 +101,8 @@ class Maps:
             values.add(_at_size(maps.values, context.images.size))
             raw.add(small)
             scores.add(np.asarray(reached, dtype=np.float32))
+            if maps.class_map is not None:
+                classes.add(maps.class_map)
             notes |= dict.fromkeys(maps.notes)
             watch.see(context.images.names[part], inputs, maps.values, small, [p.probability for p in batch[0]])
             last = maps
@@ -118,10 +127,11 @@ class Maps:
             options=dict(context.options),
             names=context.images.names,
             notes=said,
+            class_map=classes.result() if last.class_map is not None else None,
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attributions:
     """How much each pixel of each image spoke for the target.
 
@@ -154,6 +164,8 @@ class Attributions:
         File names of the images, or ``image 0``.
     notes : tuple of str
         What the reader should know before trusting the maps.
+    class_map : ndarray of int32, shape (N, rows, columns), or None
+        Occlusion: the class that the model predicts while each position is hidden.
     """
 
     values: np.ndarray
@@ -171,6 +183,7 @@ class Attributions:
     options: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    class_map: np.ndarray | None = None
 
     kind: ClassVar[str] = "attributions"
 
@@ -234,9 +247,8 @@ class Attributions:
             return write_file(path, self._write_npz)
         from vizcnn.render import figure
 
-        return write_file(
-            path, lambda file: figure.save(self.plot, file, Path(path).suffix, shape=(1, len(self)), **style)
-        )
+        suffix = Path(path).suffix
+        return write_file(path, lambda file: figure.save_attributions(self, file, suffix, **style))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary: arrays as they are, the rest as plain values."""
@@ -245,6 +257,7 @@ class Attributions:
             "values": self.values,
             "raw": self.raw,
             "scores": self.scores,
+            "class_map": self.class_map,
             "images": [np.asarray(image) for image in self.images],
         }
 
@@ -265,16 +278,26 @@ class Attributions:
         described["predictions"] = [[p.index, p.label, p.probability] for p in self.predictions]
         return described
 
-    def _write_npz(self, file: io.BytesIO) -> None:
-        arrays = {f"image {i}": np.asarray(image) for i, image in enumerate(self.images)}
-        text = json.dumps(self._described(), default=str)
-        arrays |= {"about": np.array(text), "values": self.values, "raw": self.raw, "scores": self.scores}
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes allow_pickle for any name
+    def _write_npz(self, file: BinaryIO) -> None:
+        # What numpy.savez_compressed writes, with one image in memory at a time.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in self._arrays():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+
+    def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        yield "about", np.array(json.dumps(self._described(), default=_plain))
+        yield from (("values", self.values), ("raw", self.raw), ("scores", self.scores))
+        if self.class_map is not None:
+            yield "class_map", self.class_map
+        yield from ((f"image {i}", np.asarray(image)) for i, image in enumerate(self.images))
 
     def _repr_png_(self) -> bytes:
         from vizcnn.render import figure
 
-        return figure.png(self.plot, shape=(1, len(self)))
+        buffer = io.BytesIO()
+        figure.save_attributions(self, buffer, ".png", limit=figure.NOTEBOOK)
+        return buffer.getvalue()
 
     @classmethod
     def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
@@ -283,9 +306,12 @@ class Attributions:
         fields: dict[str, Any] = {
             name: tuple(value) if name in tuples else value for name, value in about.items() if name != "kind"
         }
+        options = {name: tuple(value) if isinstance(value, list) else value for name, value in about["options"].items()}
+        fields["options"] = options
         fields["predictions"] = tuple(Prediction(*row) for row in about["predictions"])
         images = [arrays[f"image {i}"] for i in range(len(arrays["values"]))]
-        return cls(values=arrays["values"], raw=arrays["raw"], scores=arrays["scores"], images=images, **fields)
+        fields |= {name: arrays[name] for name in ("values", "raw", "scores")}
+        return cls(images=images, class_map=arrays.get("class_map"), **fields)
 
 
 def load_result(path: str | os.PathLike[str]) -> Attributions:
@@ -307,7 +333,8 @@ def load_result(path: str | os.PathLike[str]) -> Attributions:
         If it isn't such a file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: NumPy leaves a file open that isn't one of its own.
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
         return Attributions.from_arrays(about, arrays)
@@ -317,22 +344,31 @@ def load_result(path: str | os.PathLike[str]) -> Attributions:
         raise ResultError(f"`path` {str(path)!r} isn't a result that vizcnn saved: {error}.") from error
 
 
-def write_file(path: str | os.PathLike[str], write: Any) -> Path:
+def write_file(
+    path: str | os.PathLike[str], write: Callable[[BinaryIO], None], suffixes: Sequence[str] = (".npz", *PICTURES)
+) -> Path:
     """Write a file whole or not at all: what was there before stays until the new one is complete."""
     file = Path(path)
-    if file.suffix.lower() not in (".npz", *PICTURES):
-        raise ResultError(f"`path` must end in .npz or one of {', '.join(PICTURES)}; got {str(path)!r}.")
-    buffer = io.BytesIO()
-    write(buffer)
+    if file.suffix.lower() not in suffixes:
+        raise ResultError(f"`path` must end in {' or '.join(suffixes)}; got {str(path)!r}.")
     partial = file.with_name(f".{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(buffer.getbuffer())
-        partial.replace(file)
+        try:
+            with partial.open("wb") as stream:
+                write(stream)
+            partial.replace(file)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
     except OSError as error:
-        partial.unlink(missing_ok=True) if os.access(file.parent, os.W_OK) else None
         raise ResultError(f"`path` {str(path)!r} can't be written: {error.strerror or error}.") from error
     return file
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON knows in place of NumPy's numbers and arrays, and the text of anything else."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 
 def _at_size(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -72,6 +72,22 @@ class Score:
             classes=self.classes[part],
         )
 
+    def settled(self, predicted: Sequence[int]) -> Score:
+        """Return the score in which "the predicted class" is the class predicted for each sample, whatever it becomes."""
+        classes = tuple(p if index == -1 else index for p, index in zip(predicted, self.classes, strict=True))
+        if classes == self.classes:
+            return self
+        index = np.array([-1 if c is None else c for c in classes], dtype=np.int32)
+        return replace(self, params=(index, *self.params[1:]), classes=classes)
+
+    def with_params(self, *params: np.ndarray) -> Score:
+        """Return the score of other numbers: channels of the same layer, say."""
+        return replace(self, params=params)
+
+    def named(self, names: Sequence[str]) -> Score:
+        """Return the score under other names."""
+        return replace(self, names=tuple(names))
+
     def repeat(self, times: int) -> Score:
         """Return the score of each sample repeated `times` times in a row, as a perturbation method needs it."""
         return replace(
@@ -115,9 +131,12 @@ def region_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
     return _pick(xp, values, index)
 
 
-def channel_score(reading: Reading, params: Sequence[Any], path: str) -> Any:
-    """Return the mean of a channel of a layer: params are the channels (N,)."""
+def channel_score(reading: Reading, params: Sequence[Any], path: str, where: str = "everywhere") -> Any:
+    """Return the mean of a channel of a layer, or its value in the middle: params are the channels (N,)."""
     values = reading.layer(path)
+    if where == "centre":
+        for size in values.shape[1:-1]:
+            values = values[:, size // 2]
     axes = tuple(range(1, len(values.shape) - 1))
     return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
 

@@ -90,7 +90,7 @@ class Class(Target):
 
 @dataclass(frozen=True)
 class Channel(Target):
-    """The mean activation of a channel of a layer.
+    """The activation of a channel of a layer.
 
     Parameters
     ----------
@@ -98,19 +98,24 @@ class Channel(Target):
         The layer's path or name.
     channel : int
         Index on the last axis of its output.
+    where : {"everywhere", "centre"}, default "everywhere"
+        Its mean over all positions, or its value in the middle of the map.
     """
 
     layer: str
     channel: int
+    where: str = "everywhere"
 
     def score(self, model: ModelAdapter, count: int) -> Score:
         """See `Target.score`."""
         info = model.layer(self.layer)
         channels = info.output_shape[-1] if info.output_shape else None
         _check_index("channel", self.channel, channels, info.path)
+        if self.where not in ("everywhere", "centre"):
+            raise TargetError(f"`where` must be 'everywhere' or 'centre'; got {self.where!r}.")
         return Score(
-            key=("channel", info.path),
-            formula=partial(channel_score, path=info.path),
+            key=("channel", info.path, self.where),
+            formula=partial(channel_score, path=info.path, where=self.where),
             params=(np.full(count, self.channel, dtype=np.int32),),
             names=(f"{info.path}, channel {self.channel}",) * count,
             classes=(None,) * count,
@@ -174,6 +179,7 @@ class Region(Target):
     def score(self, model: ModelAdapter, count: int) -> Score:
         """See `Target.score`."""
         output = model.output_name(self.output)
+        model.output_activation(output)  # runs a model of open size once, so that the map's size is known
         shape = model.output_shapes[output]
         if len(shape) != 3:
             raise TargetError(

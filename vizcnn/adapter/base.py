@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,7 +14,7 @@ from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import LayerError, OptionError, did_you_mean, listed
 
 if TYPE_CHECKING:
-    pass
+    from vizcnn.scores import Score
 
 Array: TypeAlias = np.ndarray
 Outputs: TypeAlias = tuple[Array, ...]
@@ -151,9 +151,34 @@ class ModelAdapter(ABC):
         """Every layer that computes, nested ones too, in the order in which the model holds them."""
 
     @property
+    def connections(self) -> tuple[tuple[str, str], ...]:
+        """Which layer feeds which: pairs (from, to) of paths.
+
+        Where a layer is called again, that call is a ``path[1]`` of its own, so the graph has no circles. A layer that only
+        holds others is left out for those inside it. The model's inputs and outputs take part as ``<name>``
+        (`end_of_model`). Unless an adapter knows better, each layer feeds the next one.
+        """
+        first = [end_of_model(name) for name in self.input_shapes] or [end_of_model("input")]
+        chain = [info.path for info in self.layers if not info.is_container]
+        ends = [end_of_model(name) for name in self.output_shapes]
+        sources = [first, *([path] for path in chain)]
+        targets = [*([path] for path in chain), ends]
+        return tuple((a, b) for froms, tos in zip(sources, targets, strict=True) for a in froms for b in tos)
+
+    @property
     @abstractmethod
     def input_shape(self) -> tuple[int | None, ...]:
         """Shape (H, W, C) of one input, None where open; () while nothing is known."""
+
+    @property
+    def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
+        """Shape of each input for one sample (without the batch axis), by the input's name; empty while nothing is known."""
+        return {"input": self.input_shape} if self.input_shape else {}
+
+    @property
+    def num_params(self) -> int:
+        """How many weights the model has, shared ones counted once."""
+        return sum(info.num_params for info in self.layers if info.depth == 0)
 
     @property
     @abstractmethod
@@ -172,6 +197,10 @@ class ModelAdapter(ABC):
     def scores(self, inputs: Array, target: Any = None) -> Array:
         """Return one score per sample, shape (N,)."""
 
+    def evaluate(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
+        """Return the scores and what the model returns, from one run where the adapter can."""
+        return self.scores(inputs, target), self.outputs(inputs)
+
     def kernels(self, layer: Any) -> Array:
         """Return the weights of a convolution, shape (kh, kw, C, K)."""
         raise NotImplementedError
@@ -182,6 +211,19 @@ class ModelAdapter(ABC):
 
     def gradients(self, inputs: Array, target: Any = None, *, of: Any = None, rule: str = "vanilla") -> Gradients:
         """Return d score / d input, or / d the output of layer `of`, with that output."""
+        raise NotImplementedError
+
+    def ascend(
+        self,
+        score: Score,
+        shape: tuple[int, int, int],
+        *,
+        steps: int,
+        seed: int = 0,
+        optimizer: Any = None,
+        **plan: Any,
+    ) -> Iterator[tuple[Array, Array]]:
+        """Raise the score by changing the input; see `vizcnn.adapter.ascent`."""
         raise NotImplementedError
 
     @property
@@ -276,6 +318,11 @@ class ModelAdapter(ABC):
             values = np.concatenate([1 - values, values], axis=1)
         probable = activation is not None or looks_like_probabilities(values)
         return values.argmax(axis=1), values, probable
+
+
+def end_of_model(name: str) -> str:
+    """Return how `ModelAdapter.connections` writes an input or output of the model."""
+    return f"<{name}>"
 
 
 def looks_like_probabilities(values: Array) -> bool:

@@ -18,10 +18,21 @@ CAPACITY = 64
 
 @dataclass
 class Traced:
-    """What the tracing of one function has told, beside what it computes."""
+    """What the tracing of one function has told, beside what it computes.
+
+    Attributes
+    ----------
+    layer : str or None
+        The layer that was differentiated by.
+    notes : tuple of str
+        What the reader of a picture should know.
+    undecided : frozenset of str
+        Outputs that it took for logits, which its first run has to confirm.
+    """
 
     layer: str | None = None
     notes: tuple[str, ...] = ()
+    undecided: frozenset[str] = frozenset()
 
 
 Build = Callable[..., dict[str, Any]]

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from vizcnn.adapter.ascent import Ascent, Plan, affine
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.base import (
     LAST_SPATIAL,
@@ -27,10 +28,20 @@ from vizcnn.adapter.base import (
     slices,
     split_call,
 )
+from vizcnn.adapter.connections import trace
 from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
 from vizcnn.adapter.logits_model import logits_model
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
-from vizcnn.adapter.structure import Found, input_shapes, is_complete, names_of, symbolic_outputs, walk
+from vizcnn.adapter.structure import (
+    Found,
+    as_the_model_takes_it,
+    input_names,
+    input_shapes,
+    is_complete,
+    names_of,
+    symbolic_outputs,
+    walk,
+)
 from vizcnn.adapter.taps import Call, Taps
 from vizcnn.errors import (
     CapabilityError,
@@ -71,11 +82,14 @@ class KerasAdapter(ModelAdapter):
         self._backend = current()
         self._lock = threading.RLock()
         self._functions = CompiledFunctions(self._backend)
-        self._facts = Facts()
-        self._sample_shape: tuple[int, ...] | None = None
+        self._known: dict[tuple[int, ...] | None, Facts] = {}
+        self._logarithm: dict[str, bool] = {}
+        self._shown = threading.local()
+        self._last_shown: tuple[int, ...] | None = None
         self._complete = False
         self._halved: int | None = None
         self._found: dict[str, Found] | None = None
+        self._connections: tuple[tuple[str, str], ...] | None = None
 
     @property
     def num_traces(self) -> int:
@@ -95,7 +109,18 @@ class KerasAdapter(ModelAdapter):
     @property
     def capabilities(self) -> frozenset[str]:
         """See `ModelAdapter.capabilities`; a Keras model answers everything."""
-        return frozenset({"outputs", "scores", "kernels", "activations", "gradients", "keras"})
+        return frozenset({"outputs", "scores", "kernels", "activations", "gradients", "ascent", "keras"})
+
+    @property
+    def _sample_shape(self) -> tuple[int, ...] | None:
+        """The shape of the inputs that this thread works on; before its first, of those last seen by any."""
+        shape: tuple[int, ...] | None = getattr(self._shown, "shape", self._last_shown)
+        return shape
+
+    @property
+    def _facts(self) -> Facts:
+        """What is known of the model for inputs of that shape."""
+        return self._known.setdefault(self._sample_shape, Facts(logarithm=self._logarithm))
 
     # What the model is ------------------------------------------------------------------------------------------------
 
@@ -112,8 +137,36 @@ class KerasAdapter(ModelAdapter):
         """See `ModelAdapter.layer`; a Keras layer object is accepted too."""
         if not isinstance(layer, str | LayerInfo):
             paths = [path for path, found in self._operations().items() if found.operation is layer]
-            layer = paths[0] if paths else getattr(layer, "name", layer)
+            layer = paths[0] if paths else layer
         return super().layer(layer)
+
+    @property
+    def connections(self) -> tuple[tuple[str, str], ...]:
+        """See `ModelAdapter.connections`; found by running the model once on symbols."""
+        with self._lock:
+            if self._connections is None:
+                inputs = self._symbols()
+                names, _ = symbolic_outputs(self.model)
+                told = trace(self.model, self._tappable(), self.layers, inputs, names)
+                for path, shape in told.shapes.items():
+                    self._facts.layer_shapes.setdefault(path, shape)
+                self._connections = told.connections
+            return self._connections
+
+    def _symbols(self) -> dict[str, Any]:
+        """Return a symbol for each of the model's inputs, by name."""
+        shapes = input_shapes(self.model)
+        if not shapes and self._sample_shape:
+            shapes = [(None, *self._sample_shape)]
+        if not shapes:
+            raise self._unknown_inputs()
+        if len(shapes) == 1 and len(shapes[0]) == 4 and None not in shapes[0][1:]:
+            self.prepare(tuple(int(size or 1) for size in shapes[0][1:]))
+        types = [tensor.dtype for tensor in getattr(self.model, "inputs", None) or ()] or ["float32"] * len(shapes)
+        names = input_names(self.model, len(shapes))
+        return {
+            name: keras.KerasTensor(shape, dtype=dtype) for name, shape, dtype in zip(names, shapes, types, strict=True)
+        }
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -132,6 +185,17 @@ class KerasAdapter(ModelAdapter):
                 f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C)."
             )
         return shape
+
+    @property
+    def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
+        """See `ModelAdapter.input_shapes`."""
+        shapes = [shape[1:] for shape in input_shapes(self.model)]
+        return dict(zip(input_names(self.model, len(shapes)), shapes, strict=True))
+
+    @property
+    def num_params(self) -> int:
+        """See `ModelAdapter.num_params`."""
+        return int(self.model.count_params()) if self.model.built else super().num_params
 
     @property
     def output_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
@@ -164,12 +228,12 @@ class KerasAdapter(ModelAdapter):
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call."""
-        self._sample_shape = sample_shape
+        self._shown.shape = self._last_shown = tuple(sample_shape)
         if self._complete:
             return
         with self._lock:
             if not self.model.built or not is_complete(self.model):
-                self._found = None
+                self._found = self._connections = None
                 self._forward(self.model, np.zeros((1, *sample_shape), dtype=np.float32))
             self._complete = True
 
@@ -194,18 +258,26 @@ class KerasAdapter(ModelAdapter):
 
     def outputs(self, inputs: Array) -> Outputs:
         """See `ModelAdapter.outputs`."""
-        return self._run(("outputs",), self._build_outputs, inputs).outputs
+        return self._run(("outputs",), self._build_outputs, self._checked(inputs)).outputs
 
     def scores(self, inputs: Array, target: Any = None) -> Array:
         """See `ModelAdapter.scores`."""
+        return self.evaluate(inputs, target)[0]
+
+    def evaluate(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
+        """See `ModelAdapter.evaluate`."""
+        inputs = self._checked(inputs)
         score = resolve(target, self, len(inputs))
 
-        def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:  # noqa: ARG001
+        def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
             with Taps(self._tappable()) as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
-            return {"scores": self._score(reading, score, params), **reading.named_outputs()}
+            scores = self._score(reading, score, params)
+            traced.undecided = reading.undecided
+            return {"scores": scores, **reading.named_outputs()}
 
-        return self._run(("scores", score.key), build, inputs, score).arrays["scores"]
+        run = self._run(("scores", score.key), build, inputs, score)
+        return run.arrays["scores"], run.outputs
 
     def kernels(self, layer: Any) -> Array:
         """See `ModelAdapter.kernels`; of a separable convolution the depthwise part."""
@@ -224,6 +296,7 @@ class KerasAdapter(ModelAdapter):
 
     def activations(self, inputs: Array, layers: Sequence[Any]) -> dict[str, Array]:
         """See `ModelAdapter.activations`."""
+        inputs = self._checked(inputs)
         paths = tuple(self.layer(layer).path for layer in ([layers] if isinstance(layers, str) else layers))
         bare = frozenset(split_call(path)[0] for path in paths)
         stop = bare if bare == set(paths) else frozenset()
@@ -262,6 +335,7 @@ class KerasAdapter(ModelAdapter):
             If there is no such layer, or the score doesn't depend on it.
         """
         rule = check_rule(rule)
+        inputs = self._checked(inputs)
         score = resolve(target, self, len(inputs))
         path = of if of in (None, LAST_SPATIAL) else self.layer(of).path
 
@@ -270,6 +344,7 @@ class KerasAdapter(ModelAdapter):
                 reading = self._read(taps, self._forward(self.model, tensor))
             traced.notes = rule_notes(rule, taps, reading.flat, self.name)
             scores = self._score(reading, score, params)
+            traced.undecided = reading.undecided
             total = keras.ops.sum(scores)
             if path is None:
                 by, gradient = tensor, self._backend.gradient(total, tensor)
@@ -294,10 +369,106 @@ class KerasAdapter(ModelAdapter):
             run.traced.notes,
         )
 
+    def logits_model(self, sample_shape: tuple[int, ...], output: str | int | None = None, *, layer: Any = None) -> Any:
+        """Return a small Functional Keras model of this one's class scores, for a library that takes Keras models.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+        output : str or int, default None
+            Which of several outputs, by name or position; None: the first.
+        layer : str or Layer, default None
+            A layer whose output is to be found inside, by the name "layer"; the logits depend on it as in the original.
+
+        Returns
+        -------
+        keras.Model
+            See `vizcnn.adapter.logits_model`.
+
+        Raises
+        ------
+        LayerError
+            If there is no such layer.
+        """
+        self.prepare(sample_shape)
+        name = self.output_name(output)
+        path = None if layer is None else self.layer(layer).path
+        self.output_activation(name)  # so that the outputs are known by name before the logits are read
+
+        def finish(tensor: Any, *given: Any) -> Any:
+            with Taps(self._tappable(), instead={str(path): given[0]} if given else {}) as taps:
+                reading = self._read(taps, self._forward(self.model, tensor))
+            return class_logits(reading, name)
+
+        def read(tensor: Any) -> Any:
+            with Taps(self._tappable()) as taps:
+                self._forward(self.model, tensor)
+            return Reading(self._facts, taps, None).layer(str(path))
+
+        def make() -> Any:
+            return logits_model(self._backend, sample_shape, finish, None if path is None else read)
+
+        return self._functions.keep(("logits model", name, path, sample_shape, self._facts.logarithm.get(name)), make)
+
+    def ascend(
+        self,
+        score: Score,
+        shape: tuple[int, int, int],
+        *,
+        steps: int,
+        seed: int = 0,
+        optimizer: Any = None,
+        ends: tuple[float, float] | None = None,
+        **plan: Any,
+    ) -> Iterator[tuple[Array, Array]]:
+        """See `ModelAdapter.ascend`.
+
+        Parameters
+        ----------
+        score : Score
+            What is to rise, one image per sample.
+        shape : (int, int, int)
+            Shape (H, W, C) of an image.
+        steps : int
+            How many steps.
+        seed : int, default 0
+            Seed of the start and of the transforms.
+        optimizer : keras.optimizers.Optimizer or str, default None
+            What makes the steps; None: Adam with a learning rate of 0.05. It is copied, and starts anew.
+        ends : (float, float), default None
+            What black and white are to the model; None: what `preprocess` makes of them.
+        **plan
+            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.ascent.Plan`.
+
+        Yields
+        ------
+        (ndarray, ndarray)
+            Before each step the images (N, H, W, C) in 0..1 and their scores (N,); last the images, and scores of NaN.
+        """
+        self.prepare(shape)
+        maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
+        matrix, offset = affine(self.preprocess if ends is None else None, ends or (0.0, 1.0), shape[-1])
+        made = Plan(
+            shape=(len(score), *shape),
+            optimizer=f"{type(maker).__name__} {maker.get_config()}",
+            scale=tuple(matrix.ravel().tolist()),
+            offset=tuple(offset.tolist()),
+            **plan,
+        )
+
+        def scores(tensor: Any, *params: Any) -> Any:
+            with Taps(self._tappable()) as taps:
+                reading = self._read(taps, self._forward(self.model, tensor))
+            return self._score(reading, score, params)
+
+        ascent = self._functions.keep(("ascent", made, score.key), lambda: Ascent(made, maker, scores))
+        yield from ascent.run(score, steps, seed)
+
     # How it is run ----------------------------------------------------------------------------------------------------
 
     def _forward(self, model: Any, tensor: Any) -> Any:
-        return model(tensor, training=False)
+        return model(as_the_model_takes_it(model, tensor), training=False)
 
     def _tappable(self) -> dict[str, Any]:
         return {path: found.operation for path, found in self._operations().items()}
@@ -311,11 +482,14 @@ class KerasAdapter(ModelAdapter):
         """Run the model symbolically, for what can't be known otherwise."""
         sample = self._sample_shape or self.input_shape
         if not sample or None in sample:
-            raise UnsupportedModelError(
-                f"Model {self.name!r} doesn't say what inputs it takes; show it an image first, or call it once on a batch."
-            )
-        example = np.zeros((1, *(int(size or 1) for size in sample)), dtype=np.float32)
-        self._functions.prepare((("outputs",), example.shape[1:], False), self._build_outputs, [example])
+            raise self._unknown_inputs()
+        example = self._checked(np.zeros((1, *(int(size or 1) for size in sample)), dtype=np.float32))
+        self._functions.prepare(self._full_key(("outputs",), example), self._build_outputs, [example])
+
+    def _unknown_inputs(self) -> UnsupportedModelError:
+        return UnsupportedModelError(
+            f"Model {self.name!r} doesn't say what inputs it takes; show it an image first, or call it once on a batch."
+        )
 
     def _read(self, taps: Taps, returned: Any) -> Reading:
         reading = Reading(self._facts, taps, returned)
@@ -373,13 +547,12 @@ class KerasAdapter(ModelAdapter):
 
     def _run(self, key: tuple[Any, ...], build: Build, inputs: Array, score: Score | None = None) -> Run:
         """Run a compiled function over the samples, a batch at a time."""
-        inputs = self._checked(inputs)
         params = score.params if score is not None else ()
         while True:
             size = self.batch_size_for(inputs.shape[1:])
             try:
                 runs = [
-                    self._run_batch(key, build, [inputs[part], *(param[part] for param in params)], score)
+                    self._run_batch(key, build, [inputs[part], *(param[part] for param in params)])
                     for part in slices(len(inputs), size)
                 ]
                 return Run.joined(runs)
@@ -388,23 +561,31 @@ class KerasAdapter(ModelAdapter):
                     raise
             self._halved = size // 2
 
-    def _run_batch(self, key: tuple[Any, ...], build: Build, arrays: list[Array], score: Score | None) -> Run:
-        output = score.output if score is not None else None
-        logarithm = output is not None and self._facts.logarithm.get(output, False)
-        run = self._functions.run((key, arrays[0].shape[1:], logarithm), build, arrays)
-        if output and output not in self._facts.logarithm and self._settle(output, run):
-            return self._run_batch(key, build, arrays, score)
+    def _run_batch(self, key: tuple[Any, ...], build: Build, arrays: list[Array]) -> Run:
+        run = self._functions.run(self._full_key(key, arrays[0]), build, arrays)
+        if any(self._settle(output, run) for output in run.traced.undecided):
+            return self._run_batch(key, build, arrays)
         return run
 
+    def _full_key(self, key: tuple[Any, ...], inputs: Array) -> tuple[Any, ...]:
+        hidden = frozenset(output for output, is_hidden in self._logarithm.items() if is_hidden)
+        return key, inputs.shape[1:], hidden
+
     def _settle(self, output: str, run: Run) -> bool:
-        """Decide once whether an output holds probabilities whose logits are out of reach; their logarithm is explained then."""
-        position = list(self._facts.outputs).index(output)
-        values = run.outputs[position]
-        hidden = self._facts.activations[output] is None and looks_like_probabilities(
-            values.reshape(-1, values.shape[-1])
-        )
-        self._facts.logarithm[output] = hidden
-        if hidden:
+        """Decide once whether an output holds probabilities whose logits are out of reach; their logarithm is explained then.
+
+        Returns
+        -------
+        bool
+            Whether this run took the probabilities for logits, and has to be done again.
+        """
+        with self._lock:
+            first = output not in self._logarithm
+            if first:
+                values = run.outputs[list(self._facts.outputs).index(output)]
+                self._logarithm[output] = looks_like_probabilities(values.reshape(-1, values.shape[-1]))
+            hidden = self._logarithm[output]
+        if first and hidden:
             warnings.warn(
                 f"The output {output!r} of model {self.name!r} holds probabilities, and the logits behind them can't be "
                 f"reached: scores are log-probabilities. A softmax that is the model's last layer can be looked through.",

@@ -6,7 +6,8 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,60 @@ def load_model(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any
             )
         except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
             raise ModelFileError(f"`model` file {str(path)!r} can't be loaded: {_reason(error)}") from error
+
+
+def load_application(name: str) -> tuple[Any, tuple[str, ...]]:
+    """Load a model of `keras.applications` with its ImageNet weights, from Keras's cache or from the network.
+
+    Parameters
+    ----------
+    name : str
+        Its function, such as "MobileNetV2".
+
+    Returns
+    -------
+    (keras.Model, tuple of str)
+        The model, and the names of its 1,000 classes.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such model, or it can't be downloaded.
+    """
+    import keras
+    import numpy as np
+
+    make = getattr(keras.applications, name, None)
+    if not callable(make):
+        raise ModelFileError(f"`name` must be a model of keras.applications, such as 'MobileNetV2'; got {name!r}.")
+    with _downloads(f"the ImageNet weights of {name}"):
+        model = make(weights="imagenet")
+        best = keras.applications.imagenet_utils.decode_predictions(np.eye(1000, dtype=np.float32), top=1)
+    return model, tuple(label for ((_, label, _),) in best)
+
+
+def download(url: str, what: str) -> Path:
+    """Return the local copy of a file, which is downloaded into Keras's cache the first time.
+
+    Raises
+    ------
+    ModelFileError
+        If it can't be downloaded.
+    """
+    import keras
+
+    with _downloads(what):
+        return Path(keras.utils.get_file(origin=url))
+
+
+@contextmanager
+def _downloads(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # Keras raises a bare Exception where the network fails
+        raise ModelFileError(
+            f"{what[0].upper()}{what[1:]} can't be downloaded: {_first_sentence(str(error))}. It takes a network connection, once."
+        ) from error
 
 
 def _kind(file: Path) -> str:

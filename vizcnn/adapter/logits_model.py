@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
+
+from vizcnn.adapter.base import slices
 
 
 def logits_model(
@@ -43,8 +46,14 @@ def logits_model(
     shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
     logits = _Step("logits", *backend.function(finish, shapes))(*tensors)
     model = keras.Model(tensors[:1], logits, name="logits")
-    model.predict = partial(model.predict, verbose=0)
+    model.predict = partial(_predict, model)
     return model
+
+
+def _predict(model: Any, inputs: Sequence[np.ndarray], batch_size: int = 32) -> np.ndarray:
+    """Do what `keras.Model.predict` does, without its progress bar and without tracing anything anew."""
+    parts = slices(len(inputs[0]), batch_size)
+    return np.concatenate([keras.ops.convert_to_numpy(model([array[part] for array in inputs])) for part in parts])
 
 
 class _Step(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types

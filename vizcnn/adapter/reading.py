@@ -46,6 +46,7 @@ class Reading:
         self._taps = taps
         self._returned = returned
         self._backend = current()
+        self.undecided: frozenset[str] = frozenset()
         self.flat: list[Any] = keras.tree.flatten(returned) if returned is not None else []
 
     def returned(self) -> Any:
@@ -57,7 +58,11 @@ class Reading:
         tensor = self.flat[list(self._facts.outputs).index(output)]
         before = self._taps.before_activation(tensor)
         values = self._backend.float32(before[0] if before else tensor)
-        if before is None and self._facts.logarithm.get(output):
+        if before is not None:
+            return values
+        if output not in self._facts.logarithm:
+            self.undecided |= {output}
+        if self._facts.logarithm.get(output):
             return keras.ops.log(keras.ops.maximum(values, 1e-30))
         return values
 

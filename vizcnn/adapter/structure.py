@@ -86,6 +86,26 @@ def input_shapes(model: Any) -> list[tuple[int | None, ...]]:
     return [tuple(shape)] if isinstance(shape, tuple | list) and all(isinstance(s, int | None) for s in shape) else []
 
 
+def as_the_model_takes_it(model: Any, tensor: Any) -> Any:
+    """Return the input in the structure that the model was made with: bare, in a list of one, or in a dict of one."""
+    try:
+        struct = model.input
+    except (AttributeError, ValueError):
+        return tensor
+    return keras.tree.pack_sequence_as(struct, [tensor]) if len(keras.tree.flatten(struct)) == 1 else tensor
+
+
+def input_names(model: Any, count: int) -> list[str]:
+    """Return a name for each of the inputs whose shapes `input_shapes` gives."""
+    try:
+        names = [tensor.name for tensor in model.inputs or ()]
+    except (AttributeError, ValueError):
+        names = []
+    if len(set(names)) == count == len(names) and not any(name.startswith("keras_tensor") for name in names):
+        return names
+    return ["input"] if count == 1 else [f"input_{i}" for i in range(count)]
+
+
 def symbolic_outputs(model: Any) -> tuple[list[str], list[tuple[int | None, ...]]]:
     """Return names and shapes (without the batch axis) of the outputs, as far as they are known without a run."""
     try:

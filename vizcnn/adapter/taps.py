@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from types import TracebackType
 from typing import Any, Self
@@ -45,6 +45,12 @@ class Call:
     index: int
     operation: Any
     output: Any
+    inputs: tuple[Any, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The path, with the call's number from the second one on."""
+        return f"{self.path}[{self.index}]" if self.index else self.path
 
 
 @dataclass
@@ -55,6 +61,19 @@ class Activation:
     path: str
     replaced: bool
     output: Any
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What a tensor was before its softmax or sigmoid: the tensor, its logits, which it was, and what that one made.
+
+    The tensors are kept so that no other can take their `id`.
+    """
+
+    output: Any
+    logits: Any
+    name: str
+    made: Any
 
 
 @dataclass
@@ -71,15 +90,18 @@ class Taps:
         The run ends by `Stop` as soon as all of these paths have been called.
     instead : mapping, default {}
         Paths, or ``path[1]`` for a second call, to tensors that take the place of what the layer returns.
+    apart : bool, default False
+        A layer that returns what it was given (dropout, outside of training) returns a copy, so that the two can be told apart.
     """
 
     operations: Mapping[str, Any]
     rule: str = "vanilla"
     stop_after: frozenset[str] = frozenset()
     instead: Mapping[str, Any] = field(default_factory=dict)
+    apart: bool = False
     calls: list[Call] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
-    _before: dict[int, tuple[Any, Any, str]] = field(default_factory=dict)
+    _before: dict[int, _Before] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
     _stack: list[str] = field(default_factory=list)
     _inside: bool = False
@@ -130,6 +152,10 @@ class Taps:
             finally:
                 self._stack.pop()
                 self._inside &= not opaque
+            inputs = _tensors(args, kwargs)
+            if self.apart:
+                known = {id(tensor) for tensor in inputs}
+                output = keras.tree.map_structure(lambda t: keras.ops.copy(t) if id(t) in known else t, output)
             index = self._counts[path]
             given = self.instead.get(f"{path}[{index}]" if index else path)
             if given is not None:
@@ -137,7 +163,7 @@ class Taps:
             if opaque:
                 self.activations.append(Activation(type(operation).__name__, path, False, output))
             self._look_through(original, args, output, operation)
-            self.calls.append(Call(path, index, operation, output))
+            self.calls.append(Call(path, index, operation, output, inputs))
             self._counts[path] += 1
             if self.stop_after and self.stop_after <= self._counts.keys():
                 raise Stop
@@ -158,7 +184,7 @@ class Taps:
             finally:
                 self._inside = False
             if name in ("softmax", "sigmoid") and args and _over_last_axis(args, kwargs):
-                self._before[id(output)] = (output, args[0], name)
+                self._before[id(output)] = _Before(output, args[0], name, made=output)
             self.activations.append(Activation(name, self._stack[-1] if self._stack else "", replace, output))
             return output
 
@@ -167,17 +193,17 @@ class Taps:
     def _look_through(self, original: Callable[..., Any], args: tuple[Any, ...], output: Any, operation: Any) -> None:
         """Carry the logits through a layer that only moves numbers about."""
         if type(operation).__name__ in _RESHAPING and len(args) == 1 and id(args[0]) in self._before:
-            _, logits, name = self._before[id(args[0])]
-            self._before[id(output)] = (output, original(logits), name)
+            before = self._before[id(args[0])]
+            self._before[id(output)] = replace(before, output=output, logits=original(before.logits))
 
     def before_activation(self, output: Any) -> tuple[Any, str] | None:
         """Return what went into the softmax or sigmoid that made this very tensor, and which it was."""
         found = self._before.get(id(output))
-        return None if found is None else (found[1], found[2])
+        return None if found is None else (found.logits, found.name)
 
     def rule_report(self, ends: tuple[Any, ...]) -> tuple[Counter[str], Counter[str]]:
         """Count the activations that were replaced, and those that were not, by name; those that make `ends` don't count."""
-        known = {id(end) for end in ends}
+        known = {id(end) for end in ends} | {id(self._before[id(end)].made) for end in ends if id(end) in self._before}
         done = Counter(a.name for a in self.activations if a.replaced)
         left = Counter(a.name for a in self.activations if not a.replaced and id(a.output) not in known)
         return done, left
@@ -245,6 +271,12 @@ def _with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], k
         return function(x, *args[1:], **kwargs), positive
 
     return keras.ops.custom_gradient(rectified)(args[0])
+
+
+def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the tensors that a layer is called on; the mask that Keras hands along is none of them."""
+    given = (args, {name: value for name, value in kwargs.items() if name != "mask"})
+    return tuple(value for value in keras.tree.flatten(given) if keras.ops.is_tensor(value))
 
 
 def _over_last_axis(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

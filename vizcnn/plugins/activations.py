@@ -53,7 +53,9 @@ def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[s
 def _journey(model: ModelAdapter) -> list[str]:
     kinds = ("Activation", "ReLU", "LeakyReLU", "Pooling2D", "Add", "Concatenate", "Conv2D", "Convolution")
     spatial = [i for i in model.layers if i.output_shape and i.is_spatial and not i.is_container]
-    paths = [info.path for info in spatial if info.kind.endswith(kinds)]
+    # Where activations are layers of their own, a convolution's bare sum says less than what follows it.
+    activated = [info.path for info in spatial if info.activation or info.kind.endswith(("ReLU", "Add", "Pooling2D"))]
+    paths = activated or [info.path for info in spatial if info.kind.endswith(kinds)]
     if not paths:
         raise LayerError(f"Model {model.name!r} has no layer with feature maps.")
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(JOURNEY, len(paths))).round().astype(int))

@@ -10,7 +10,7 @@ from vizcnn.maximization import image_shape, maximize
 from vizcnn.plugins.registry import register
 from vizcnn.results_sheets import Kernels
 from vizcnn.targets import Channel
-from vizcnn.transforms import TotalVariation, Transforms
+from vizcnn.transforms import NONE, TotalVariation
 
 
 @register("filters", needs={"kernels"})
@@ -27,7 +27,7 @@ def filters(
         Path or name of the layer. None: the first convolution larger than 1x1.
     exciting : int, default 0
         For how many kernels, those of the largest norm first, to find the input that excites their channel most, by
-        activation maximization.
+        activation maximization: of the unit in the middle of the map, cut to what it sees.
     steps : int, default 128
         Steps of that search.
     seed : int, default 0
@@ -56,13 +56,20 @@ def filters(
         raise OptionError(f"`exciting` must be from 0 to the {len(order)} kernels of layer {path!r}; got {exciting!r}.")
     found = None
     if exciting:
-        score = Channel(path, 0).score(model, exciting).with_params(np.array(order[:exciting], dtype=np.int32))
-        moves = Transforms(jitter=2, scale=(0.95, 1.05), rotate=5)
-        shape = image_shape(model)
-        found = maximize(
-            model, score, shape, steps=steps, seed=seed, transforms=moves, penalties=[TotalVariation()]
-        ).images
+        found = _exciting(model, info.path, order[:exciting], steps, seed)
     return Kernels(values=values, layer=info.path, model=model.name, order=order, exciting=found)
+
+
+def _exciting(model: ModelAdapter, path: str, channels: tuple[int, ...], steps: int, seed: int) -> np.ndarray:
+    """Return the images that excite the middle unit of each channel most, cut to what that unit sees."""
+    shape = image_shape(model)
+    score = Channel(path, 0, "centre").score(model, len(channels)).with_params(np.array(channels, dtype=np.int32))
+    made = maximize(model, score, shape, steps=steps, seed=seed, transforms=NONE, penalties=[TotalVariation()])
+    seen = np.abs(model.gradients(made.inputs, score).gradients).max(axis=(0, 3)) > 0
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if not len(rows):
+        return made.images
+    return made.images[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _first(model: ModelAdapter) -> str:

@@ -3,7 +3,7 @@
 A plugin is a function of an adapter, a batch and a score. `register` makes a public function of it that takes what people
 have: it adapts the model, loads the images, resolves the target, checks options and what the plugin needs, cuts the work
 into batches, and writes method, layer, options and notes onto the result. Packages add theirs by an entry point in the
-group ``vizcnn.plugins`` that names a module or a function which registers.
+group ``vizcnn.plugins`` that names a module, or a function in it; importing the module registers them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import importlib
 import importlib.metadata
 import inspect
 import pkgutil
+import re
 import threading
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -26,6 +26,7 @@ from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.adapter.base import slices
 from vizcnn.errors import CapabilityError, MethodError, OptionError, PluginWarning, check_choice, did_you_mean, listed
 from vizcnn.inputs import ImageSet, load
+from vizcnn.notes import warn
 from vizcnn.progress import track
 from vizcnn.results import Context
 from vizcnn.targets import resolve
@@ -43,9 +44,11 @@ class Plugin:
     name : str
         What it is asked for by.
     function : callable
-        The public function: model, images, target, then keyword-only options.
+        The public function: model, images, target, as far as the plugin takes them, then keyword-only options.
     run : callable
-        The plugin's own: adapter, batch of inputs, score, then the options.
+        The plugin's own: adapter, batch of inputs, score, as far as it takes them, then the options.
+    takes : tuple of str
+        Of "model", "images" and "target", what the public function takes.
     needs : frozenset of str
         What the model must be able to answer, of `ModelAdapter.capabilities`.
     options : mapping
@@ -59,11 +62,31 @@ class Plugin:
     name: str
     function: Callable[..., Any]
     run: Callable[..., Any]
+    takes: tuple[str, ...]
     needs: frozenset[str]
     options: Mapping[str, Any]
     summary: str
     origin: str
 
+    @property
+    def explains(self) -> bool:
+        """Whether it explains images, one map each, and so has a place in `vizcnn.explain`."""
+        return self.takes == ("model", "images", "target")
+
+    @property
+    def package(self) -> str:
+        """The package that it comes from."""
+        return self.origin.partition(".")[0]
+
+    def choices(self, option: str) -> tuple[Any, ...]:
+        """Return the values that an option may take; () where it isn't one of a few."""
+        kind = get_type_hints(self.run).get(option)
+        return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+# What the arguments of a plugin's own function are called at the public door. With "score" the target is resolved for the
+# images; with "target" the plugin takes it as it was given.
+_PUBLIC = {"model": "model", "inputs": "images", "score": "target", "target": "target", "layer": "layer"}
 
 _plugins: dict[str, Plugin] = {}
 _failed: dict[str, str] = {}
@@ -85,7 +108,9 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
     -------
     callable
         A decorator. The function that it takes has the arguments ``(model, inputs, score, *, options...)``: a
-        `ModelAdapter`, a batch (N, H, W, C) and the `Score` of that batch; it returns `vizcnn.results.Maps`. Options with
+        `ModelAdapter`, a batch (N, H, W, C) and the `Score` of that batch; it returns `vizcnn.results.Maps`. A plugin that
+        looks at the model alone leaves out ``inputs``, one without a target ``score``; without ``inputs`` it is called once
+        and returns the result itself. An argument ``layer`` may stand before the star. Options with
         `typing.Literal` types are checked before the model runs, and an option named ``layer`` is looked up.
 
     Raises
@@ -95,18 +120,27 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
     """
 
     def decorate(run: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = inspect.signature(run).parameters.values()
-        options = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+        parameters = list(inspect.signature(run).parameters.values())
+        leading = [p.replace(name=_public(p.name, name)) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        options = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY or p.name == "layer"}
+        leading = [p.replace(default=None) if p.name == "target" else p for p in leading]
+        signature = inspect.Signature(leading)
 
         @wraps(run)
-        def function(model: Any, images: Any, target: Any = None, **given: Any) -> Any:
-            return _call(plugin, model, images, target, given)
+        def function(*args: Any, **given: Any) -> Any:
+            named = {name: given.pop(name) for name in signature.parameters if name in given}
+            bound = signature.bind(*args, **named).arguments
+            if "layer" in bound:
+                given["layer"] = bound.pop("layer")
+            return _call(plugin, bound.pop("model"), bound, given)
 
-        function.__signature__ = _public_signature(options.values())  # type: ignore[attr-defined]
+        keyword_only = [p for p in options.values() if p.kind is p.KEYWORD_ONLY]
+        function.__signature__ = signature.replace(parameters=[*leading, *keyword_only])  # type: ignore[attr-defined]
         plugin = Plugin(
             name=name,
             function=function,
             run=run,
+            takes=tuple(p.name for p in leading if p.name != "layer"),
             needs=frozenset(needs),
             options={option: parameter.default for option, parameter in options.items()},
             summary=(inspect.getdoc(run) or "").partition("\n")[0].replace(" [1]_", ""),
@@ -179,18 +213,24 @@ def parse(method: str | tuple[str, Mapping[str, Any]]) -> tuple[Plugin, dict[str
     Raises
     ------
     MethodError, OptionError
-        If there is no such method, or the text isn't of this form.
+        If there is no such method or option, or the text isn't of this form.
     """
-    if isinstance(method, tuple):
-        return get(method[0]), dict(method[1])
+    if isinstance(method, tuple) and len(method) == 2 and isinstance(method[1], Mapping):
+        plugin = get(method[0])
+        _checked_options(plugin, method[1])
+        return plugin, dict(method[1])
+    if not isinstance(method, str):
+        raise MethodError(f"`method` must be a name, or a pair of a name and its options; got {method!r}.")
     name, _, text = method.partition(":")
     options = {}
-    for entry in filter(None, text.split(",")):
+    for entry in filter(None, re.split(r",(?=\s*\w+\s*=)", text)):
         option, equals, value = entry.partition("=")
         if not equals:
             raise OptionError(f"`method` options have the form 'name:option=value,option=value'; got {method!r}.")
         options[option.strip()] = _literal(value.strip())
-    return get(name.strip()), options
+    plugin = get(name.strip())
+    _checked_options(plugin, options)
+    return plugin, options
 
 
 def works_on(adapter: ModelAdapter) -> tuple[str, ...]:
@@ -201,18 +241,26 @@ def works_on(adapter: ModelAdapter) -> tuple[str, ...]:
 # The door ----------------------------------------------------------------------------------------------------------------
 
 
-def _call(plugin: Plugin, model: Any, images: Any, target: Any, given: Mapping[str, Any]) -> Any:
-    options = _checked_options(plugin, given)
+def _call(plugin: Plugin, model: Any, given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    checked = _checked_options(plugin, options)
     adapter = as_adapter(model)
-    _check_needs(plugin, adapter)
-    batch = load_images(adapter, images)
-    if options.get("layer") is not None:
-        options["layer"] = adapter.layer(options["layer"]).path
-    score = resolve(target, adapter, len(batch))
-    context = Context(adapter, plugin.name, batch, score, options)
+    check_needs(plugin, adapter)
+    images = load_images(adapter, given["images"]) if "images" in plugin.takes else None
+    if checked.get("layer") is not None:
+        checked["layer"] = layer_paths(adapter, checked["layer"])
+    target = given.get("target")
+    if images is None:
+        return plugin.run(adapter, *([target] if "target" in plugin.takes else []), **checked)
+    score = resolve(target, adapter, len(images)) if "target" in plugin.takes else None
+    context = Context(adapter, plugin.name, images, score, checked)
     parts = _parts(plugin, context)
     first = next(parts)
     return type(first[2]).collect(_chain(first, parts), context)
+
+
+def layer_paths(adapter: ModelAdapter, layer: Any) -> Any:
+    """Return the path of a layer, or the list of several."""
+    return [adapter.layer(one).path for one in layer] if isinstance(layer, list | tuple) else adapter.layer(layer).path
 
 
 def load_images(adapter: ModelAdapter, images: Any) -> ImageSet:
@@ -228,7 +276,8 @@ def _parts(plugin: Plugin, context: Context) -> Iterator[tuple[slice, np.ndarray
     batches = list(slices(count, size))
     for part in track(batches, len(batches), f"{plugin.name}, {count} images"):
         inputs = context.images.inputs(part)
-        yield part, inputs, plugin.run(context.model, inputs, context.score[part], **context.options)
+        scores = [] if context.score is None else [context.score[part]]
+        yield part, inputs, plugin.run(context.model, inputs, *scores, **context.options)
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
@@ -236,7 +285,8 @@ def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield from rest
 
 
-def _check_needs(plugin: Plugin, adapter: ModelAdapter) -> None:
+def check_needs(plugin: Plugin, adapter: ModelAdapter) -> None:
+    """Raise `CapabilityError` unless a model can answer what a plugin needs."""
     missing = plugin.needs - adapter.capabilities
     if missing:
         raise CapabilityError(
@@ -252,10 +302,22 @@ def _checked_options(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]
         hint = did_you_mean(unknown[0], plugin.options)
         raise OptionError(f"Method {plugin.name!r} has no option {unknown[0]!r}.{hint} Its options: {known}.")
     options = {**plugin.options, **given}
-    for option, kind in get_type_hints(plugin.run).items():
-        if option in options:
-            _check_type(option, options[option], kind)
+    for option, kind in _option_types(plugin).items():
+        _check_type(option, options[option], kind)
     return options
+
+
+def _option_types(plugin: Plugin) -> dict[str, Any]:
+    """Return the types of the options; those of the other arguments may be names that only a type checker knows."""
+    annotations = {option: kind for option, kind in plugin.run.__annotations__.items() if option in plugin.options}
+    holder = type("Options", (), {"__annotations__": annotations})
+    return get_type_hints(holder, globalns=plugin.run.__globals__)
+
+
+def _public(argument: str, plugin: str) -> str:
+    if argument not in _PUBLIC:
+        raise TypeError(f"plugin {plugin!r} has the argument {argument!r}; before the star stand {', '.join(_PUBLIC)}")
+    return _PUBLIC[argument]
 
 
 def _check_type(option: str, value: Any, kind: Any) -> None:
@@ -263,18 +325,6 @@ def _check_type(option: str, value: Any, kind: Any) -> None:
         check_choice(option, value, get_args(kind))
     elif kind is bool and not isinstance(value, bool | np.bool_):
         raise OptionError(f"`{option}` must be True or False; got {value!r}.")
-
-
-def _public_signature(options: Collection[inspect.Parameter]) -> inspect.Signature:
-    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Signature(
-        [
-            inspect.Parameter("model", positional),
-            inspect.Parameter("images", positional),
-            inspect.Parameter("target", positional, default=None),
-            *options,
-        ]
-    )
 
 
 def _literal(text: str) -> Any:
@@ -301,11 +351,10 @@ def _load() -> None:
         for point in importlib.metadata.entry_points(group=GROUP):
             try:
                 point.load()
-            except Exception as error:  # noqa: BLE001 - a stranger's package may raise anything, and must not take vizcnn down
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's package must not take vizcnn down
                 _failed[point.name] = f"{type(error).__name__}: {error}"
                 package_name = point.dist.name if point.dist is not None else "an unknown package"
-                warnings.warn(
-                    f"The vizcnn plugin {point.name!r} of {package_name} failed to load: {_failed[point.name]}.",
+                warn(
+                    [f"The vizcnn plugin {point.name!r} of {package_name} failed to load: {_failed[point.name]}."],
                     PluginWarning,
-                    stacklevel=2,
                 )

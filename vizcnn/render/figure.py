@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from vizcnn.errors import OptionError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, opacity, resize, to_display
@@ -22,7 +25,17 @@ if TYPE_CHECKING:
 DPI = 150
 """Dots per inch of what `save` writes."""
 
-_PANEL = (3.2, 3.4)
+NOTEBOOK = 12
+"""Images, or rows of images, that a notebook shows of a result."""
+
+_LONGEST = 8000
+"""Pixels, height or width, that a picture of many panels is kept within."""
+
+_WIDTH, _IMAGE, _TITLE = 3.2, 2.6, 0.55
+"""Inches: a panel's width, its image's width beside the colour bar, and what a title takes of its height."""
+
+_COLUMNS = 4
+_TITLE_LETTERS = 40
 _GRAY = np.array([0.299, 0.587, 0.114])
 
 
@@ -70,14 +83,9 @@ def plot_attributions(
     Axes or ndarray of Axes
         What was drawn on.
     """
-    if not 0 < percentile <= 100:
-        raise OptionError(f"`percentile` must be above 0 and at most 100; got {percentile!r}.")
-    if not 0 <= alpha <= 1:
-        raise OptionError(f"`alpha` must be from 0 to 1; got {alpha!r}.")
-    if index is not None and not -len(result) <= index < len(result):
-        raise OptionError(f"`index` must name one of {len(result)} images; got {index!r}.")
-    chosen = range(len(result)) if index is None else [index % len(result)]
-    axes = _axes(ax, (1, len(chosen)), "image")
+    _check_style(percentile, alpha, vmin, vmax)
+    chosen = _chosen(index, len(result))
+    axes = _new_panels(result, chosen, pyplot=True) if ax is None else _given(ax, len(chosen), "image")
     for axis, i in zip(axes, chosen, strict=True):
         values = result.values[i] if result.values[i].ndim == 2 else result.values[i].sum(axis=-1)
         low, high = limits(values, signed=result.signed, percentile=percentile, vmin=vmin, vmax=vmax)
@@ -91,11 +99,13 @@ def plot_attributions(
             colorbar=colorbar,
         )
         if title:
-            axis.set_title(result.title(i), fontsize=9)
+            _set_title(axis, result.title(i))
     return axes[0] if len(axes) == 1 else np.array(axes)
 
 
-def plot_explanation(explanation: Explanation, axes: Any = None, **style: Any) -> np.ndarray:
+def plot_explanation(
+    explanation: Explanation, axes: Any = None, *, index: int | None = None, title: bool = True, **style: Any
+) -> np.ndarray:
     """Draw a row per image: the image, then each method's map over it.
 
     Parameters
@@ -104,6 +114,10 @@ def plot_explanation(explanation: Explanation, axes: Any = None, **style: Any) -
         What to draw.
     axes : sequence of Axes, default None
         One per panel, rows * (methods + 1) of them; None: a new pyplot figure.
+    index : int, default None
+        Draw the row of this image alone.
+    title : bool, default True
+        Write the classes above each image and the methods above the columns.
     **style
         As `plot_attributions` takes them.
 
@@ -111,53 +125,140 @@ def plot_explanation(explanation: Explanation, axes: Any = None, **style: Any) -
     -------
     ndarray of Axes, shape (images, methods + 1)
     """
-    results = list(explanation.results.values())
-    shape = (len(results[0]), len(results) + 1)
-    grid = np.array(_axes(axes, shape, "panel"), dtype=object).reshape(shape)
-    for i, row in enumerate(grid):
-        image = to_display(results[0].images[i])
-        _show_image(row[0], image)
-        row[0].set_title(results[0].title(i), fontsize=9)
-        for axis, (name, result) in zip(row[1:], explanation.results.items(), strict=True):
+    results = explanation.results
+    first = next(iter(results.values()))
+    chosen = _chosen(index, len(first))
+    shape = (len(chosen), len(results) + 1)
+    if axes is None:
+        grid = _new_grid([_aspect(first.images[i]) for i in chosen], shape[1], pyplot=True)
+    else:
+        grid = np.array(_given(axes, shape[0] * shape[1], "panel"), dtype=object).reshape(shape)
+    for row, i in zip(grid, chosen, strict=True):
+        row[0].imshow(to_display(first.images[i]))
+        _bare(row[0])
+        for axis, result in zip(row[1:], results.values(), strict=True):
             plot_attributions(result, axis, index=i, title=False, **style)
-            if i == 0:
-                axis.set_title(f"{name}\n{result.layer}" if result.layer else name, fontsize=9)
+        if title:
+            _set_title(row[0], first.title(i))
+    if title:
+        for axis, (name, result) in zip(grid[0, 1:], results.items(), strict=True):
+            _set_title(axis, f"{name}\n{result.layer}" if result.layer else name)
     return grid
 
 
-def save(plot: Callable[..., Any], file: io.BytesIO, suffix: str, *, shape: tuple[int, int], **style: Any) -> None:
-    """Draw on a figure that pyplot doesn't know, and write it."""
-    figure = _figure(shape)
-    axes = figure.subplots(*shape, squeeze=False).ravel()
-    plot(list(axes) if len(axes) > 1 else axes[0], **style)
-    figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=DPI)
+def save_attributions(
+    result: Attributions, file: BinaryIO, suffix: str, *, limit: int | None = None, **style: Any
+) -> None:
+    """Write what `plot_attributions` draws, on a figure that pyplot doesn't know.
+
+    Parameters
+    ----------
+    result : Attributions
+        What to draw.
+    file : binary file
+        Where to.
+    suffix : str
+        Kind of the picture, as ``.png``.
+    limit : int, default None
+        Draw no more than so many images.
+    **style
+        As `plot_attributions` takes them.
+    """
+    shown = _first(result, limit)
+    axes = _new_panels(shown, _chosen(style.get("index"), len(shown)), pyplot=False)
+    plot_attributions(shown, axes, **style)
+    _write(axes[0], file, suffix, len(shown), len(result))
 
 
-def png(plot: Callable[..., Any], *, shape: tuple[int, int], **style: Any) -> bytes:
-    """Return what `save` writes as PNG."""
-    buffer = io.BytesIO()
-    save(plot, buffer, ".png", shape=shape, **style)
-    return buffer.getvalue()
+def save_explanation(
+    explanation: Explanation, file: BinaryIO, suffix: str, *, limit: int | None = None, **style: Any
+) -> None:
+    """Write what `plot_explanation` draws, on a figure that pyplot doesn't know.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        What to draw.
+    file : binary file
+        Where to.
+    suffix : str
+        Kind of the picture, as ``.png``.
+    limit : int, default None
+        Draw no more than so many rows.
+    **style
+        As `plot_explanation` takes them.
+    """
+    count = len(next(iter(explanation.results.values())))
+    shown = replace(explanation, results={name: _first(r, limit) for name, r in explanation.results.items()})
+    first = next(iter(shown.results.values()))
+    aspects = [_aspect(first.images[i]) for i in _chosen(style.get("index"), len(first))]
+    grid = _new_grid(aspects, len(shown.results) + 1, pyplot=False)
+    plot_explanation(shown, grid, **style)
+    _write(grid[0, 0], file, suffix, len(first), count)
 
 
-def _figure(shape: tuple[int, int]) -> Figure:
-    figure = Figure(figsize=_size(shape), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+def _first(result: Attributions, limit: int | None) -> Attributions:
+    if limit is None or len(result) <= limit:
+        return result
+    return replace(result, values=result.values[:limit], images=[result.images[i] for i in range(limit)])
 
 
-def _size(shape: tuple[int, int]) -> tuple[float, float]:
-    rows, columns = shape
-    return _PANEL[0] * columns, _PANEL[1] * rows
+def _write(axis: Axes, file: BinaryIO, suffix: str, shown: int, count: int) -> None:
+    figure = axis.figure
+    if shown < count:
+        figure.suptitle(f"the first {shown} of {count} images", fontsize=9)
+    inches = max(figure.get_size_inches())  # type: ignore[union-attr]
+    figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=min(DPI, _LONGEST / inches))  # type: ignore[union-attr]
 
 
-def _axes(ax: Any, shape: tuple[int, int], what: str) -> list[Axes]:
-    count = shape[0] * shape[1]
-    if ax is None:
+def _chosen(index: int | None, count: int) -> Sequence[int]:
+    if index is None:
+        return range(count)
+    if not -count <= index < count:
+        raise OptionError(f"`index` must name one of {count} images; got {index!r}.")
+    return [index % count]
+
+
+def _check_style(percentile: float, alpha: float, vmin: float | None, vmax: float | None) -> None:
+    if not 0 < percentile <= 100:
+        raise OptionError(f"`percentile` must be above 0 and at most 100; got {percentile!r}.")
+    if not 0 <= alpha <= 1:
+        raise OptionError(f"`alpha` must be from 0 to 1; got {alpha!r}.")
+    if vmin is not None and vmax is not None and vmin >= vmax:
+        raise OptionError(f"`vmin` must be below `vmax`; got {vmin!r} and {vmax!r}.")
+
+
+def _aspect(image: np.ndarray) -> float:
+    """Return height by width, within what a row of panels can follow."""
+    return float(np.clip(image.shape[0] / image.shape[1], 0.25, 1.6))
+
+
+def _new_panels(result: Attributions, chosen: Sequence[int], *, pyplot: bool) -> list[Axes]:
+    """Make one Axes per image, in rows that are as high as their images."""
+    aspects = [_aspect(result.images[i]) for i in chosen]
+    columns = min(len(aspects), max(_COLUMNS, int(np.ceil(np.sqrt(len(aspects))))))
+    rows = [max(aspects[start : start + columns]) for start in range(0, len(aspects), columns)]
+    axes = list(_new_grid(rows, columns, pyplot=pyplot).ravel())
+    for axis in axes[len(aspects) :]:
+        axis.remove()
+    return axes[: len(aspects)]
+
+
+def _new_grid(aspects: Sequence[float], columns: int, *, pyplot: bool) -> np.ndarray:
+    """Make a figure with one row of Axes per aspect; one of pyplot's, or one that nobody has to close."""
+    heights = [_IMAGE * aspect + _TITLE for aspect in aspects]
+    settings: dict[str, Any] = {"figsize": (_WIDTH * columns, sum(heights)), "layout": "constrained"}
+    if pyplot:
         import matplotlib.pyplot as plt
 
-        _, grid = plt.subplots(*shape, figsize=_size(shape), squeeze=False, layout="constrained")
-        return list(grid.ravel())
+        figure = plt.figure(**settings)
+    else:
+        figure = Figure(**settings)
+        FigureCanvasAgg(figure)
+    return np.asarray(figure.subplots(len(aspects), columns, squeeze=False, height_ratios=heights))
+
+
+def _given(ax: Any, count: int, what: str) -> list[Axes]:
     given = [ax] if isinstance(ax, Axes) else list(np.ravel(np.array(ax, dtype=object)))
     if len(given) != count or not all(isinstance(axis, Axes) for axis in given):
         raise OptionError(
@@ -190,20 +291,23 @@ def _draw_map(
     drawn = axis.imshow(values, cmap=cmap, norm=norm, alpha=weight)
     _bare(axis)
     if colorbar:
-        bar = axis.figure.colorbar(_mappable(drawn), ax=axis, fraction=0.046, pad=0.03)
-        bar.ax.tick_params(labelsize=7)
+        _add_colorbar(axis, ScalarMappable(norm=drawn.norm, cmap=drawn.cmap))
 
 
-def _mappable(drawn: Any) -> Any:
-    """Return the image's colours without its opacity, which a colour bar can't show."""
-    from matplotlib.cm import ScalarMappable
+def _add_colorbar(axis: Axes, mappable: ScalarMappable) -> None:
+    """Draw a colour bar of the image's own height, without the opacity, which a colour bar can't show."""
+    bar = axis.figure.colorbar(mappable, cax=axis.inset_axes((1.03, 0, 0.05, 1)), ticks=MaxNLocator(5))
+    bar.formatter = ScalarFormatter(useMathText=True)
+    bar.formatter.set_powerlimits((-2, 4))
+    bar.update_ticks()
+    bar.ax.tick_params(labelsize=7, length=2)
+    offset = bar.ax.yaxis.get_offset_text()
+    offset.set(size=7, ha="left")
 
-    return ScalarMappable(norm=drawn.norm, cmap=drawn.cmap)
 
-
-def _show_image(axis: Axes, image: np.ndarray) -> None:
-    axis.imshow(image)
-    _bare(axis)
+def _set_title(axis: Axes, text: str) -> None:
+    lines = [short for line in text.splitlines() for short in textwrap.wrap(line, _TITLE_LETTERS)]
+    axis.set_title("\n".join(lines), fontsize=9)
 
 
 def _bare(axis: Axes) -> None:

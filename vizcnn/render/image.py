@@ -39,13 +39,40 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     array([[0., 1., 3., 4.]], dtype=float32)
     """
     array = np.ascontiguousarray(image if image.dtype == np.uint8 else image.astype(np.float32))
-    height, width = size
-    shrinks = height < array.shape[0] or width < array.shape[1]
-    # OpenCV takes width before height, up to four channels at once, and drops an axis of one channel.
+    # OpenCV takes up to four channels at once.
     if array.ndim == 3 and array.shape[2] > 4:
         return np.concatenate([resize(array[..., i : i + 4], size) for i in range(0, array.shape[2], 4)], axis=-1)
-    resized = cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(resized).reshape(height, width, *array.shape[2:])
+    # One axis may shrink while the other grows, and OpenCV's area mean doesn't grow bilinearly.
+    smaller = (min(size[0], array.shape[0]), min(size[1], array.shape[1]))
+    return _resized(_resized(array, smaller, cv2.INTER_AREA), size, cv2.INTER_LINEAR)
+
+
+def _resized(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+    if array.shape[:2] == size:
+        return array
+    # OpenCV takes width before height, and drops an axis of one channel.
+    resized = cv2.resize(array, size[::-1], interpolation=interpolation)
+    return np.asarray(resized).reshape(*size, *array.shape[2:])
+
+
+def blur(image: np.ndarray, sigma: tuple[float, float]) -> np.ndarray:
+    """Blur an image by a Gaussian.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, C)
+        The image.
+    sigma : (float, float)
+        Standard deviation down and across, in pixels.
+
+    Returns
+    -------
+    ndarray of float32
+        The shape of the image.
+    """
+    array = np.ascontiguousarray(image, dtype=np.float32)
+    blurred = cv2.GaussianBlur(array, (0, 0), sigmaX=sigma[1], sigmaY=sigma[0], borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred).reshape(image.shape)
 
 
 def to_display(image: np.ndarray) -> np.ndarray:
@@ -71,7 +98,7 @@ def to_display(image: np.ndarray) -> np.ndarray:
         values = array.astype(np.float64)
         low, high = float(values.min()), float(values.max())
         if low < 0 or high > 255:
-            values = (values - low) / (high - low) * 255
+            values = (values - low) / ((high - low) or 1.0) * 255
         elif high <= 1:
             values = values * 255
         array = np.rint(values).astype(np.uint8)
@@ -84,7 +111,8 @@ def limits(
     """Return the values that the ends of a colour map stand for.
 
     Signed maps get a scale centred on zero; the others begin at zero. The end is a percentile of the magnitudes, so that a
-    few outliers don't leave the rest in the dark. A constant map gets a scale of its own and never a width of zero.
+    few outliers don't leave the rest in the dark. A constant map gets a scale of its own and never a width of zero. NaN and
+    infinity don't count.
 
     Parameters
     ----------
@@ -95,20 +123,23 @@ def limits(
     percentile : float, default 99.0
         Percentile, 0 to 100, of the magnitudes that the scale ends at.
     vmin, vmax : float, default None
-        Ends that are given rather than found.
+        Ends that are given rather than found; of a signed map one gives the other.
 
     Returns
     -------
     (float, float)
     """
+    if vmax is None and signed and vmin is not None:
+        vmax = abs(vmin) or 1.0
     if vmax is None:
-        magnitudes = np.abs(values)
-        end = float(np.percentile(magnitudes, percentile)) or float(magnitudes.max())
-        vmax = end or 1.0
+        magnitudes = np.abs(values[np.isfinite(values)])
+        vmax = 1.0
+        if magnitudes.size:
+            vmax = float(np.percentile(magnitudes, percentile)) or float(magnitudes.max()) or 1.0
         if vmin is not None and vmax <= vmin:
             vmax = vmin + 1.0
     if vmin is None:
-        vmin = -abs(vmax) if signed else min(0.0, vmax - 1.0) if vmax <= 0 else 0.0
+        vmin = -abs(vmax) if signed else 0.0 if vmax > 0 else vmax - 1.0
     return float(vmin), float(vmax)
 
 

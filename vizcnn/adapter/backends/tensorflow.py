@@ -60,6 +60,11 @@ class Backend:
         """Tell whether a tensor is one of the graph being traced, rather than of a loop or function inside it."""
         return tf.is_tensor(tensor) and getattr(tensor, "graph", None) is tf.compat.v1.get_default_graph()
 
+    def parents(self, tensor: Any) -> list[Any]:
+        """Return the tensors that one of the graph being traced was computed from."""
+        operation = getattr(tensor, "op", None) if tf.is_tensor(tensor) else None
+        return [] if operation is None else list(operation.inputs)
+
     def float32(self, tensor: Any) -> Any:
         """Cast to float32."""
         return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
