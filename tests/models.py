@@ -50,9 +50,7 @@ def conv(name: str, weights: tuple[np.ndarray, np.ndarray], **options: Any) -> A
 
 def dense(name: str, weights: tuple[np.ndarray, np.ndarray], **options: Any) -> Any:
     kernel, bias = weights
-    return layers.Dense(
-        len(bias), name=name, kernel_initializer=Fixed(kernel), bias_initializer=Fixed(bias), **options
-    )
+    return layers.Dense(len(bias), name=name, kernel_initializer=Fixed(kernel), bias_initializer=Fixed(bias), **options)
 
 
 def linear_model(weights: np.ndarray, shape: tuple[int, ...], activation: str | None = None, bias: float = 0.0) -> Any:

@@ -400,8 +400,8 @@ def _fold(name: str) -> str:
     return name.casefold().replace("_", " ")
 
 
-def _check_index(argument: str, number: int, size: int | None, path: str) -> None:
-    if number < 0 or (size is not None and number >= size):
+def _check_index(argument: str, number: Any, size: int | None, path: str) -> None:
+    if not isinstance(number, int | np.integer) or number < 0 or (size is not None and number >= size):
         limit = f"from 0 to {size - 1}" if size is not None else "from 0 on"
         raise TargetError(
             f"`{argument}` must be a whole number {limit} in the output of layer {path!r}; got {number!r}."

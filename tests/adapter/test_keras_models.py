@@ -114,7 +114,9 @@ def test_model_never_called_can_be_asked_for_gradients_first(build: models.Build
 
 @pytest.mark.parametrize("build", NEVER_CALLED)
 def test_model_never_called_says_so_when_asked_without_an_image(build: models.Builder) -> None:
-    with pytest.raises(vz.errors.UnsupportedModelError, match="doesn't say what inputs it takes; show it an image first"):
+    with pytest.raises(
+        vz.errors.UnsupportedModelError, match="doesn't say what inputs it takes; show it an image first"
+    ):
         vz.adapt(build().model).num_classes()
 
 
@@ -190,13 +192,17 @@ def test_inputs_of_another_shape_are_rejected(shape: tuple[int, ...]) -> None:
 def test_model_of_two_inputs_is_rejected() -> None:
     x, y = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
     model = keras.Model([x, y], keras.layers.Dense(2)(keras.layers.Flatten()(x + y)), name="two")
-    with pytest.raises(vz.errors.UnsupportedModelError, match="'two' takes 2 inputs; vizcnn explains models of one image"):
+    with pytest.raises(
+        vz.errors.UnsupportedModelError, match="'two' takes 2 inputs; vizcnn explains models of one image"
+    ):
         vz.saliency(model, np.zeros((1, 4, 4, 1), np.float32))
 
 
 def test_model_of_vectors_is_rejected() -> None:
     model = keras.Sequential([keras.Input((7,)), keras.layers.Dense(2)], name="vectors")
-    with pytest.raises(vz.errors.UnsupportedModelError, match=r"takes inputs of shape \(7,\); vizcnn explains models of images"):
+    with pytest.raises(
+        vz.errors.UnsupportedModelError, match=r"takes inputs of shape \(7,\); vizcnn explains models of images"
+    ):
         vz.saliency(model, np.zeros((1, 7), np.float32))
 
 

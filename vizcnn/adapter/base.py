@@ -128,7 +128,8 @@ class ModelAdapter(ABC):
         batch_size: int | None = None,
         image_size: tuple[int, int] | None = None,
     ) -> None:
-        if batch_size is not None and batch_size < 1:
+        size: Any = batch_size
+        if size is not None and (not isinstance(size, int | np.integer) or size < 1):
             raise OptionError(f"`batch_size` must be a positive integer or None; got {batch_size!r}.")
         if image_size is not None and (len(tuple(image_size)) != 2 or min(image_size) < 1):
             raise OptionError(f"`image_size` must be (height, width) in pixels; got {image_size!r}.")

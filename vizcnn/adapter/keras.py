@@ -451,7 +451,7 @@ class KerasAdapter(ModelAdapter):
         matrix, offset = affine(self.preprocess if ends is None else None, ends or (0.0, 1.0), shape[-1])
         made = Plan(
             shape=(len(score), *shape),
-            optimizer=f"{type(maker).__name__} {maker.get_config()}",
+            optimizer=f"{type(maker).__name__} { {**maker.get_config(), 'name': ''} }",
             scale=tuple(matrix.ravel().tolist()),
             offset=tuple(offset.tolist()),
             **plan,

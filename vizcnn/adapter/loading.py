@@ -88,6 +88,18 @@ def load_application(name: str) -> tuple[Any, tuple[str, ...]]:
 def download(url: str, what: str) -> Path:
     """Return the local copy of a file, which is downloaded into Keras's cache the first time.
 
+    Parameters
+    ----------
+    url : str
+        Where it is.
+    what : str
+        What to call it in the message.
+
+    Returns
+    -------
+    Path
+        The copy.
+
     Raises
     ------
     ModelFileError
@@ -105,7 +117,8 @@ def _downloads(what: str) -> Iterator[None]:
         yield
     except Exception as error:  # Keras raises a bare Exception where the network fails
         raise ModelFileError(
-            f"{what[0].upper()}{what[1:]} can't be downloaded: {_first_sentence(str(error))}. It takes a network connection, once."
+            f"{what[0].upper()}{what[1:]} can't be downloaded: {_first_sentence(str(error))}. It takes a network "
+            f"connection, once."
         ) from error
 
 
@@ -178,7 +191,8 @@ def _reason(error: Exception) -> str:
         return "it holds a Python lambda, code that would run on loading. Load it yourself if you trust it, and pass the model."
     if isinstance(error, OSError):
         return f"it is damaged or truncated ({_first_sentence(text)})."
-    return f"Keras says {type(error).__name__}: {_first_sentence(text)}."
+    cause = text.rpartition("Exception encountered: ")[2]  # Keras wraps it in as many layers as the model has
+    return f"Keras says {type(error).__name__}: {_first_sentence(cause)}."
 
 
 def _first_sentence(text: str) -> str:

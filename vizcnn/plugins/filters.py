@@ -7,6 +7,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import LayerError, OptionError
 from vizcnn.maximization import image_shape, maximize
+from vizcnn.notes import warn
 from vizcnn.plugins.registry import register
 from vizcnn.results_sheets import Kernels
 from vizcnn.targets import Channel
@@ -65,6 +66,7 @@ def _exciting(model: ModelAdapter, path: str, channels: tuple[int, ...], steps: 
     shape = image_shape(model)
     score = Channel(path, 0, "centre").score(model, len(channels)).with_params(np.array(channels, dtype=np.int32))
     made = maximize(model, score, shape, steps=steps, seed=seed, transforms=NONE, penalties=[TotalVariation()])
+    warn(made.notes)
     seen = np.abs(model.gradients(made.inputs, score).gradients).max(axis=(0, 3)) > 0
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if not len(rows):

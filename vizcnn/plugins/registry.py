@@ -80,7 +80,7 @@ class Plugin:
 
     def choices(self, option: str) -> tuple[Any, ...]:
         """Return the values that an option may take; () where it isn't one of a few."""
-        kind = get_type_hints(self.run).get(option)
+        kind = _option_types(self).get(option)
         return get_args(kind) if get_origin(kind) is Literal else ()
 
 
