@@ -7,7 +7,7 @@ import tempfile
 
 import numpy as np
 
-IN_MEMORY = 256 * 2**20
+IN_MEMORY = 64 * 2**20
 """Bytes from which on an array lives in a temporary file, which goes when the array does."""
 
 
@@ -35,14 +35,13 @@ class Gather:
         self._array[self._filled : self._filled + len(rows)] = rows
         self._filled += len(rows)
         if isinstance(self._array, np.memmap):
-            self._array.flush()
             _release(self._array)
 
     def result(self) -> np.ndarray:
         """Return all rows."""
         if self._array is None or self._filled != self._count:
             raise RuntimeError(f"gathered {self._filled} of {self._count} rows")
-        return self._array
+        return np.asarray(self._array)  # a plain array, whatever holds its memory
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -53,7 +52,7 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def _release(array: np.memmap) -> None:
-    """Let the system take back the pages that are on disk by now."""
+    """Let the pages that were written go from this process to the system, which writes them to disk when it has to."""
     pages = getattr(array, "_mmap", None)
     if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
         pages.madvise(mmap.MADV_DONTNEED)

@@ -75,7 +75,7 @@ class Ascent:
         shape = start(self.plan, np.random.default_rng(0)).shape
         self._variable = keras.Variable(np.zeros(shape, np.float32), name="image")
         self.optimizer.build([self._variable])
-        self._fresh = [keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(v)) for v in self.optimizer.variables]
+        self._fresh = [current().numpy(v.value) for v in self.optimizer.variables]
 
     def run(self, score: Score, steps: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the images (N, H, W, C) in 0..1 and their scores (N,) before each step, and the images after the last one."""
@@ -92,7 +92,7 @@ class Ascent:
                     self._step = current().compile(self._build, arrays)
                 answer = self._step(*arrays)
                 yield answer["images"], answer["scores"]
-            yield np.asarray(keras.ops.convert_to_numpy(self._images())), np.full(plan.shape[0], np.nan, np.float32)
+            yield current().numpy(self._images()), np.full(plan.shape[0], np.nan, np.float32)
 
     def _build(self, matrices: Any, *params: Any) -> dict[str, Any]:
         plan, backend = self.plan, current()

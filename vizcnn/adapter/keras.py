@@ -292,7 +292,7 @@ class KerasAdapter(ModelAdapter):
             raise LayerError(
                 f"`layer` {info.path!r} is a {info.kind}, which has no kernels. Layers that do: {listed(kernels)}."
             )
-        return np.asarray(keras.ops.convert_to_numpy(weights), dtype=np.float32)
+        return np.asarray(self._backend.numpy(getattr(weights, "value", weights)), dtype=np.float32)
 
     def activations(self, inputs: Array, layers: Sequence[Any]) -> dict[str, Array]:
         """See `ModelAdapter.activations`."""

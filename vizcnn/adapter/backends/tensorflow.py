@@ -65,6 +65,10 @@ class Backend:
         operation = getattr(tensor, "op", None) if tf.is_tensor(tensor) else None
         return [] if operation is None else list(operation.inputs)
 
+    def numpy(self, tensor: Any) -> np.ndarray:
+        """Return a tensor's or variable's value."""
+        return np.asarray(tf.convert_to_tensor(tensor).numpy())
+
     def float32(self, tensor: Any) -> Any:
         """Cast to float32."""
         return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
