@@ -150,6 +150,9 @@ class KerasAdapter(ModelAdapter):
                 told = trace(self.model, self._tappable(), self.layers, inputs, names)
                 for path, shape in told.shapes.items():
                     self._facts.layer_shapes.setdefault(path, shape)
+                if not self._facts.activations:
+                    self._facts.outputs |= told.outputs
+                    self._facts.activations |= told.activations
                 self._connections = told.connections
             return self._connections
 

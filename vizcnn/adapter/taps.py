@@ -155,7 +155,7 @@ class Taps:
             inputs = _tensors(args, kwargs)
             if self.apart:
                 known = {id(tensor) for tensor in inputs}
-                output = keras.tree.map_structure(lambda t: keras.ops.copy(t) if id(t) in known else t, output)
+                output = keras.tree.map_structure(lambda t: self._copy(t) if id(t) in known else t, output)
             index = self._counts[path]
             given = self.instead.get(f"{path}[{index}]" if index else path)
             if given is not None:
@@ -195,6 +195,12 @@ class Taps:
         if type(operation).__name__ in _RESHAPING and len(args) == 1 and id(args[0]) in self._before:
             before = self._before[id(args[0])]
             self._before[id(output)] = replace(before, output=output, logits=original(before.logits))
+
+    def _copy(self, tensor: Any) -> Any:
+        copy = keras.ops.copy(tensor)
+        if id(tensor) in self._before:
+            self._before[id(copy)] = (copy, *self._before[id(tensor)][1:])
+        return copy
 
     def before_activation(self, output: Any) -> tuple[Any, str] | None:
         """Return what went into the softmax or sigmoid that made this very tensor, and which it was."""

@@ -1,0 +1,1 @@
+"""Two neural networks written in NumPy alone, and their adapters for vizcnn."""

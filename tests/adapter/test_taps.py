@@ -1,0 +1,168 @@
+"""What a run changes in a model is undone when the run ends, however it ends."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import vizcnn as vz
+from tests.models import dense, functional, images, nested_twice, sequential, subclassed_called
+from vizcnn.adapter.structure import walk
+from vizcnn.adapter.taps import Taps
+
+
+class Broken(layers.Layer):
+    """A layer that can't run."""
+
+    def call(self, x: Any) -> Any:
+        raise RuntimeError("this layer is broken")
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
+
+def _functions() -> list[Any]:
+    """Every function that a run replaces for its length."""
+    nn = keras.src.backend.tensorflow.nn
+    return [tf.nn.relu, tf.nn.softmax, nn.relu, nn.softmax, vars(keras.src.activations.activations.ReLU)["static_call"]]
+
+
+def _state(model: Any) -> list[set[str]]:
+    return [set(vars(layer)) for layer in model._flatten_layers()]
+
+
+def _raises(outputs: Any) -> Any:
+    raise ZeroDivisionError("this target is broken")
+
+
+@pytest.mark.parametrize("build", [nested_twice, subclassed_called])
+def test_model_is_the_same_after_a_target_that_raises(build: Any) -> None:
+    model, x = build().model, images()
+    before, keys, functions = np.asarray(model(x)), _state(model), _functions()
+    with pytest.raises(ZeroDivisionError, match="this target is broken"):
+        vz.adapt(model).gradients(x, _raises, rule="guided")
+    np.testing.assert_array_equal(np.asarray(model(x)), before)
+    assert _state(model) == keys
+    assert _functions() == functions
+
+
+def test_model_is_the_same_after_a_layer_that_raises() -> None:
+    x = keras.Input((6, 5, 3))
+    first = layers.Conv2D(2, 3, activation=tf.nn.relu, name="conv")(x)
+    model, image = keras.Model(x, Broken(name="broken")(first)), images()
+    keys, functions = _state(model), _functions()
+    with pytest.raises(RuntimeError, match="this layer is broken"):
+        vz.adapt(model).gradients(image, 0, rule="guided")
+    assert _state(model) == keys
+    assert _functions() == functions
+    assert model.get_layer("conv").activation is tf.nn.relu
+
+
+def test_adapter_works_on_after_an_exception() -> None:
+    adapter, x = vz.adapt(functional().model), images()
+    expected = vz.adapt(functional().model).scores(x, 1)
+    with pytest.raises(ZeroDivisionError):
+        adapter.scores(x, _raises)
+    np.testing.assert_array_equal(adapter.scores(x, 1), expected)
+
+
+def test_trainable_state_and_weights_are_the_same_afterwards() -> None:
+    x = keras.Input((6, 5, 3))
+    y = layers.Dropout(0.5)(layers.BatchNormalization()(x))
+    model = keras.Model(x, layers.Dense(2)(layers.Flatten()(y)))
+    before = [np.array(weight) for weight in model.get_weights()]
+    vz.adapt(model).gradients(images() * 50, 0)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    assert all(layer.trainable for layer in model.layers)
+
+
+def test_outputs_are_those_of_inference() -> None:
+    x = keras.Input((2, 2, 1))
+    y = layers.Dropout(0.9)(layers.BatchNormalization(epsilon=0.0)(x))
+    model = keras.Model(x, layers.Flatten()(y))
+    image = images(3, (2, 2, 1)) * 50
+    (outputs,) = vz.adapt(model).outputs(image)
+    np.testing.assert_allclose(outputs, image.reshape(3, 4), rtol=1e-6)  # mean 0, variance 1, nothing dropped
+
+
+# Stopping early -------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_past_the_last_layer_asked_for_is_run() -> None:
+    x = keras.Input((6, 5, 3))
+    y = layers.Rescaling(2.0, name="double")(layers.Rescaling(3.0, name="triple")(x))
+    model = keras.Model(x, Broken(name="broken")(y))
+    image = images()
+    found = vz.adapt(model).activations(image, ["triple", "double"])
+    np.testing.assert_allclose(found["triple"], 3 * image, rtol=1e-6)
+    np.testing.assert_allclose(found["double"], 6 * image, rtol=1e-6)
+
+
+def test_model_that_catches_exceptions_does_not_catch_the_stop() -> None:
+    class Careful(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.rest = layers.Rescaling(2.0, name="first"), Broken(name="rest")
+            self.first.built = self.rest.built = self.built = True
+
+        def call(self, x: Any) -> Any:
+            try:
+                return self.rest(self.first(x))
+            except Exception as error:
+                raise AssertionError("ran on") from error
+
+    image = images(1)
+    found = vz.adapt(Careful()).activations(image, ["first"])
+    np.testing.assert_allclose(found["first"], 2 * image, rtol=1e-6)
+
+
+def test_later_call_of_a_layer_is_reached_without_stopping_at_the_first() -> None:
+    double = layers.Rescaling(2.0, name="double")
+    x = keras.Input((6, 5, 3))
+    image = images(1)
+    found = vz.adapt(keras.Model(x, double(double(double(x))))).activations(image, ["double[1]"])
+    np.testing.assert_allclose(found["double[1]"], 4 * image, rtol=1e-6)
+
+
+# The block itself -----------------------------------------------------------------------------------------------------------
+
+
+def _tappable(model: Any) -> dict[str, Any]:
+    return {path: found.operation for path, found in walk(model)}
+
+
+def test_other_threads_pass_through_an_open_block() -> None:
+    model, x = sequential().model, images(1)
+    expected = np.asarray(model(x))
+    got = []
+    with Taps(_tappable(model), rule="guided") as taps:
+        thread = threading.Thread(target=lambda: got.append(np.asarray(model(x))))
+        thread.start()
+        thread.join()
+        assert (taps.calls, taps.activations) == ([], [])
+    np.testing.assert_array_equal(got[0], expected)
+
+
+def test_calls_and_activations_are_recorded_in_order() -> None:
+    model = sequential().model
+    with Taps(_tappable(model)) as taps:
+        model(images(1))
+    assert [(call.path, call.index) for call in taps.calls] == [
+        ("conv1", 0), ("conv2", 0), ("pool", 0), ("predictions", 0)]  # fmt: skip
+    assert [(a.name, a.path, a.replaced) for a in taps.activations] == [
+        ("relu", "conv1", False), ("relu", "conv2", False), ("softmax", "predictions", False)]  # fmt: skip
+
+
+def test_block_that_is_left_by_an_exception_is_undone() -> None:
+    model = keras.Sequential([keras.Input((4,)), dense("unit", (np.eye(4), np.zeros(4)), activation=tf.nn.relu)])
+    keys, functions = _state(model), _functions()
+    with pytest.raises(KeyError), Taps(_tappable(model)):
+        raise KeyError
+    assert (_state(model), _functions()) == (keys, functions)

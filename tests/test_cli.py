@@ -1,0 +1,603 @@
+"""The command line: what a person types, and what comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+from typer.testing import CliRunner
+
+from vizcnn import cli
+from vizcnn.errors import ResultError
+from vizcnn.inputs import read_image
+from vizcnn.pictures import file_names, plan, read_jobs
+from vizcnn.plugins import registry
+from vizcnn.results import Maps
+
+SIZE = 8
+
+
+def _cnn(activation: str, name: str) -> Any:
+    keras.utils.set_random_seed(3)
+    return keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3), name="image"),
+            layers.Rescaling(1 / 255, name="scale"),
+            layers.Conv2D(4, 3, padding="same", activation=activation, name="conv1"),
+            layers.Conv2D(4, 3, padding="same", activation=activation, name="conv2"),
+            layers.GlobalAveragePooling2D(name="pool"),
+            layers.Dense(3, activation="softmax", name="classes"),
+        ],
+        name=name,
+    )
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, its labels, and images of its size in a folder of their own."""
+    root = tmp_path_factory.mktemp("cli")
+    _cnn("relu", "tiny").save(root / "tiny.keras")
+    (root / "labels.txt").write_text("cat\ndog\ncow\n")
+    (root / "images").mkdir()
+    generator = np.random.default_rng(0)
+    for name in ("a", "b", "c"):
+        pixels = generator.integers(1, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / "images" / f"{name}.png")
+    return root
+
+
+def run(*args: object) -> Any:
+    return CliRunner().invoke(cli.app, [str(arg) for arg in args])
+
+
+def explain(folder: Path, out: Path, *args: object, image: str = "images/a.png") -> Any:
+    return run("explain", folder / "tiny.keras", folder / image, "--out", out, *args)
+
+
+def lines(result: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def written(out: Path) -> list[str]:
+    return sorted(file.name for file in out.iterdir()) if out.exists() else []
+
+
+class Probe:
+    """A method of the test's own: it notes what it is given, and its map is what the test asks for."""
+
+    def __init__(self) -> None:
+        self.batches: list[np.ndarray] = []
+        self.layers: list[str | None] = []
+        self.fails: Exception | None = None
+
+    def __call__(self, inputs: np.ndarray, layer: str | None) -> Maps:
+        self.batches.append(inputs.copy())
+        self.layers.append(layer)
+        if self.fails is not None:
+            raise self.fails
+        return Maps(inputs.sum(axis=-1))  # zero where the image is black
+
+
+@pytest.fixture
+def probe() -> Iterator[Probe]:
+    registry.names()
+    noted = Probe()
+
+    @registry.register("probe", needs={"outputs"})
+    def method(model: Any, inputs: Any, score: Any, *, layer: str | None = None) -> Maps:
+        """Note what comes in."""
+        return noted(inputs, layer)
+
+    yield noted
+    del registry._plugins["probe"]
+
+
+# explain: the pictures -----------------------------------------------------------------------------------------------
+
+
+def test_every_image_of_a_folder_gets_a_picture_by_each_default_method_and_a_grid(folder: Path, tmp_path: Path) -> None:
+    result = explain(folder, tmp_path / "new" / "out", image="images")
+    assert result.exit_code == 0, result.stderr
+    assert written(tmp_path / "new" / "out") == [
+        f"{image}.{part}.png" for image in "abc" for part in ("explanation", "gradcam", "saliency")
+    ]
+    with Image.open(tmp_path / "new" / "out" / "a.gradcam.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_one_method_makes_one_picture_and_no_grid(folder: Path, tmp_path: Path) -> None:
+    assert explain(folder, tmp_path, "--method", "saliency").exit_code == 0
+    assert written(tmp_path) == ["a.saliency.png"]
+
+
+def test_options_of_a_method_reach_it_and_are_in_the_name_of_the_file(folder: Path, tmp_path: Path) -> None:
+    result = explain(folder, tmp_path, "-m", "saliency", "-m", "saliency:reduce=signed", "--json")
+    files = lines(result)[0]["files"]
+    assert files["saliency:reduce=signed"] == str(tmp_path / "a.saliency-reduce-signed.png")
+    assert Path(files["saliency"]).read_bytes() != Path(files["saliency:reduce=signed"]).read_bytes()
+
+
+def test_a_method_named_twice_runs_once(folder: Path, tmp_path: Path) -> None:
+    assert explain(folder, tmp_path, "-m", "saliency", "-m", "saliency").exit_code == 0
+    assert written(tmp_path) == ["a.saliency.png"]
+
+
+def test_an_image_named_twice_is_explained_once(folder: Path, tmp_path: Path) -> None:
+    result = explain(folder, tmp_path, folder / "images", "-m", "saliency", "--json")
+    assert [Path(line["image"]).name for line in lines(result)] == ["a.png", "b.png", "c.png"]
+
+
+def test_pictures_of_images_with_one_name_have_different_names() -> None:
+    files = [Path(name) for name in ("x/cat.png", "x/cat.jpg", "y/cat.png", "x/dog.png", "y/CAT.png")]
+    planned = plan(files, read_jobs(["saliency"]), Path("out"))
+    assert [paths["saliency"].name for paths in planned] == [
+        "x-cat.saliency.png",
+        "cat.jpg.saliency.png",
+        "y-cat.saliency.png",
+        "dog.saliency.png",
+        "y-CAT-2.saliency.png",
+    ]
+
+
+def test_names_of_files_are_safe_whatever_the_image_and_the_method_are_called() -> None:
+    (paths,) = plan([Path("x/" + "long" * 60 + ":*?.png")], read_jobs(["saliency"]), Path("out"))
+    assert paths["saliency"].name == "long" * 35 + ".saliency.png"
+    jobs = read_jobs(["tf-keras-vis/gradcam", "saliency:rule=guided", "saliency:rule='guided'"])
+    assert file_names(jobs) == {
+        "explanation": "explanation",
+        "tf-keras-vis/gradcam": "tf-keras-vis-gradcam",
+        "saliency:rule=guided": "saliency-rule-guided",
+        "saliency:rule='guided'": "saliency-rule-guided-2",
+    }
+
+
+def test_a_picture_never_replaces_an_image() -> None:
+    files = [Path("out/a.png"), Path("out/a.saliency.png")]
+    with pytest.raises(
+        ResultError, match=r"`out` must not hold images that a picture would replace; got 'out', with 'a.s"
+    ):
+        plan(files, read_jobs(["saliency"]), Path("out"))
+
+
+# explain: each option ------------------------------------------------------------------------------------------------
+
+
+def test_the_predicted_class_is_explained_without_a_target(folder: Path, tmp_path: Path) -> None:
+    (line,) = lines(explain(folder, tmp_path, "-m", "saliency", "--json"))
+    pixels = read_image(folder / "images" / "a.png")[None].astype(np.float32)
+    probabilities = keras.saving.load_model(folder / "tiny.keras").predict(pixels, verbose=0)[0]
+    assert line["class"] == int(probabilities.argmax())
+    assert line["probability"] == pytest.approx(float(probabilities.max()), abs=1e-5)
+    assert line["target"] == line["label"] == f"class {line['class']}"
+
+
+@pytest.mark.parametrize(("target", "name"), [("2", "class 2"), ("output=1", "class 1"), ("output= 0", "class 0")])
+def test_target_may_be_an_index_and_name_the_output(folder: Path, tmp_path: Path, target: str, name: str) -> None:
+    (line,) = lines(explain(folder, tmp_path, "-m", "saliency", "--json", "--target", target))
+    assert line["target"] == name
+
+
+@pytest.mark.parametrize("target", ["cow", "Cow", "2"])
+def test_target_may_be_a_label(folder: Path, tmp_path: Path, target: str) -> None:
+    args = ("-m", "saliency", "--json", "--labels", folder / "labels.txt", "--target", target)
+    (line,) = lines(explain(folder, tmp_path, *args))
+    assert (line["target"], line["label"] in ("cat", "dog", "cow")) == ("cow", True)
+
+
+def test_a_number_that_is_a_label_means_the_label(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "digits.txt").write_text("2\n1\n0\n")
+    args = ("-m", "saliency", "--json", "--labels", tmp_path / "digits.txt", "--target", "0")
+    (line,) = lines(explain(folder, tmp_path / "out", *args))
+    (other,) = lines(explain(folder, tmp_path / "out", "-m", "saliency", "--json", "--target", "2"))
+    assert line["target"] == "0"
+    assert line["target_probability"] == other["target_probability"]
+
+
+def test_layer_reaches_the_methods_that_look_at_one(folder: Path, tmp_path: Path) -> None:
+    (line,) = lines(explain(folder, tmp_path, "--json", "--layer", "conv1"))
+    assert line["layers"] == {"gradcam": "conv1"}
+    (line,) = lines(explain(folder, tmp_path, "--json"))
+    assert line["layers"] == {"gradcam": "conv2"}
+
+
+def test_a_layer_in_the_method_is_kept(folder: Path, tmp_path: Path) -> None:
+    result = explain(folder, tmp_path, "--json", "-m", "gradcam:layer=conv1", "-m", "gradcam", "--layer", "conv2")
+    assert lines(result)[0]["layers"] == {"gradcam:layer=conv1": "conv1", "gradcam": "conv2"}
+
+
+def test_preprocess_is_applied_to_the_images(folder: Path, tmp_path: Path, probe: Probe) -> None:
+    assert explain(folder, tmp_path, "-m", "probe", "--preprocess", "-1..1").exit_code == 0
+    assert -1 <= probe.batches[0].min() < 0
+    assert probe.batches[0].max() <= 1
+
+
+def test_batch_size_is_how_many_images_go_through_at_once(folder: Path, tmp_path: Path, probe: Probe) -> None:
+    assert explain(folder, tmp_path, "-m", "probe", "--batch-size", "2", image="images").exit_code == 0
+    assert [len(batch) for batch in probe.batches] == [2, 1]
+
+
+def test_all_images_go_through_at_once_by_default(folder: Path, tmp_path: Path, probe: Probe) -> None:
+    assert explain(folder, tmp_path, "-m", "probe", image="images").exit_code == 0
+    assert [len(batch) for batch in probe.batches] == [3]
+
+
+def test_an_open_size_is_that_of_the_first_good_image(folder: Path, tmp_path: Path, probe: Probe) -> None:
+    (tmp_path / "broken.png").write_text("no image")
+    for name, size in (("wide", (12, 8)), ("tall", (8, 12))):
+        Image.effect_noise(size, 50).convert("RGB").save(tmp_path / f"{name}.png")
+    image = keras.Input((None, None, 3))
+    keras.Model(image, layers.Dense(2)(layers.GlobalMaxPooling2D()(image))).save(tmp_path / "open.keras")
+    images = [tmp_path / f"{name}.png" for name in ("broken", "wide", "tall")]
+    result = run("explain", tmp_path / "open.keras", *images, "-m", "probe", "--out", tmp_path / "out", "--json")
+    assert [batch.shape for batch in probe.batches] == [(2, 8, 12, 3)]
+    assert [any("resized to the 8x12" in note for note in line["notes"]) for line in lines(result)[:2]] == [False, True]
+
+
+# explain: what it says -----------------------------------------------------------------------------------------------
+
+
+def test_it_says_what_was_predicted_and_which_files_were_written(folder: Path, tmp_path: Path) -> None:
+    args = ("-m", "saliency", "--labels", folder / "labels.txt", "--target", "dog")
+    result = explain(folder, tmp_path, *args)
+    (line,) = lines(explain(folder, tmp_path, *args, "--json"))
+    seen = f"{line['label']} {line['probability']:.2f}"
+    if line["label"] != "dog":
+        seen += f", explained dog {line['target_probability']:.2f}"
+    assert result.stdout.splitlines() == [f"{folder / 'images' / 'a.png'}: {seen}", f"  {tmp_path / 'a.saliency.png'}"]
+
+
+def test_json_is_one_object_a_line_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    result = explain(folder, tmp_path, "--json", "--labels", folder / "labels.txt", image="images")
+    found = lines(result)
+    assert len(found) == 3
+    assert list(found[0]) == [
+        "image", "class", "label", "probability", "target", "target_probability", "files", "grid", "layers", "notes",
+        "failed", "error",
+    ]  # fmt: skip
+    assert found[1]["image"] == str(folder / "images" / "b.png")
+    assert found[1]["files"] == {name: str(tmp_path / f"b.{name}.png") for name in ("saliency", "gradcam")}
+    assert found[1]["grid"] == str(tmp_path / "b.explanation.png")
+    assert (found[1]["notes"], found[1]["failed"], found[1]["error"]) == ([], {}, None)
+    assert result.stderr == ""
+
+
+def test_notes_are_lines_on_stderr_said_once_and_are_in_the_json(folder: Path, tmp_path: Path) -> None:
+    for name in "xy":
+        Image.new("RGB", (12, 12), "red").save(tmp_path / f"{name}.png")
+    args = (tmp_path / "x.png", tmp_path / "y.png", "-m", "saliency", "--out", tmp_path / "out")
+    result = run("explain", folder / "tiny.keras", *args)
+    note = "Images of 12x12 (height x width) were resized to the 8x8 that the model takes."
+    assert result.stderr.splitlines() == [f"  note (image): {note}"]
+    found = lines(run("explain", folder / "tiny.keras", *args, "--json"))
+    assert [line["notes"] for line in found] == [[f"image: {note}"]] * 2
+
+
+def test_a_note_on_some_images_of_a_batch_is_said_of_those_alone(folder: Path, tmp_path: Path, probe: Probe) -> None:
+    Image.new("RGB", (SIZE, SIZE), "black").save(tmp_path / "black.png")
+    result = explain(folder, tmp_path / "out", tmp_path / "black.png", "-m", "probe", "--json")
+    bright, black = lines(result)
+    assert bright["notes"] == []
+    assert [note.split(" (")[0] for note in black["notes"]] == ["probe: The map of black.png is zero everywhere"]
+
+
+def test_a_warning_about_the_model_is_a_note_of_every_image(folder: Path, tmp_path: Path) -> None:
+    image = keras.Input((SIZE, SIZE, 3), name="image")
+    logits = layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 255)(image)))
+    keras.Model(image, keras.ops.softmax(logits) * 1.0).save(tmp_path / "hidden.keras")
+    args = (folder / "images", "-m", "saliency", "--out", tmp_path / "out", "--batch-size", "1", "--json")
+    result = run("explain", tmp_path / "hidden.keras", *args)
+    assert result.exit_code == 0, result.stderr
+    assert [sum("scores are log-probabilities" in note for note in line["notes"]) for line in lines(result)] == [
+        1,
+        1,
+        1,
+    ]
+
+
+# explain: bad input --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bad_images(folder: Path, tmp_path: Path) -> list[Path]:
+    """A text, the first half of an image, and nothing at all."""
+    (tmp_path / "text.png").write_text("no image")
+    whole = (folder / "images" / "a.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    return [tmp_path / "text.png", tmp_path / "half.png", tmp_path / "none.png"]
+
+
+def test_good_images_are_explained_and_bad_ones_listed_at_the_end(
+    folder: Path, tmp_path: Path, bad_images: list[Path]
+) -> None:
+    result = explain(folder, tmp_path / "out", *bad_images, "-m", "saliency", "--json")
+    assert result.exit_code == 1
+    assert written(tmp_path / "out") == ["a.saliency.png"]
+    assert [line["error"] is None for line in lines(result)] == [True, False, False, False]
+    text, half, none, last = result.stderr.splitlines()
+    assert text == f"vizcnn: `images` file '{bad_images[0]}' isn't an image that Pillow can read."
+    assert half.startswith(f"vizcnn: `images` file '{bad_images[1]}' is damaged: ")
+    assert none == f"vizcnn: `images` file '{bad_images[2]}' doesn't exist."
+    assert last == "vizcnn: 1 of 4 images explained, by 1 of 1 methods."
+
+
+def test_without_a_good_image_the_exit_code_is_2(folder: Path, tmp_path: Path, bad_images: list[Path]) -> None:
+    result = run("explain", folder / "tiny.keras", *bad_images, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_is_listed_with_the_bad_images(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = explain(folder, tmp_path / "out", tmp_path / "empty", "-m", "saliency")
+    assert result.exit_code == 1
+    assert f"vizcnn: `images` folder '{tmp_path / 'empty'}' holds no image" in result.stderr
+
+
+def test_a_method_that_the_model_is_unfit_for_is_listed_and_the_others_run(folder: Path, tmp_path: Path) -> None:
+    _cnn("tanh", "smooth").save(tmp_path / "smooth.keras")
+    args = ("explain", tmp_path / "smooth.keras", folder / "images", "--batch-size", "1", "--out", tmp_path / "out")
+    result = run(*args, "-m", "saliency:rule=guided", "-m", "saliency", "--json")
+    assert result.exit_code == 1
+    assert written(tmp_path / "out") == ["a.saliency.png", "b.saliency.png", "c.saliency.png"]
+    assert [list(line["failed"]) for line in lines(result)] == [["saliency:rule=guided"]] * 3
+    first, last = result.stderr.splitlines()
+    assert first.startswith("vizcnn: saliency:rule=guided: `rule` 'guided' changes how ReLU")
+    assert last == "vizcnn: 3 of 3 images explained, by 1 of 2 methods."
+    assert run(*args, "-m", "saliency:rule=guided").exit_code == 2
+
+
+def test_a_method_that_crashes_is_listed_in_one_line(folder: Path, tmp_path: Path, probe: Probe) -> None:
+    probe.fails = RuntimeError("no\nluck")
+    result = explain(folder, tmp_path, "-m", "probe", "-m", "saliency")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == "vizcnn: probe: RuntimeError: no luck"
+    assert written(tmp_path) == ["a.saliency.png"]
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["-m", "gradcat"], "`method` must be one of .* got 'gradcat'. Did you mean 'gradcam'?"),
+        (["-m", "saliency:rul=guided"], "Method 'saliency' has no option 'rul'. Did you mean 'rule'?"),
+        (["-m", "saliency:rule=giuded"], "`rule` must be one of .*; got 'giuded'. Did you mean 'guided'?"),
+        (["-m", "saliency:guided"], "`method` options have the form 'name:option=value,option=value'; got "),
+        (["--layer", "conv3"], "`layer` must name a layer of model 'tiny.keras'; got 'conv3'. Did you mean 'conv2'?"),
+        (["--layer", "pool"], "`layer` 'pool' has no spatial map"),
+        (["--layer", "conv1", "-m", "saliency"], "`layer` 'conv1' is used by none of the methods 'saliency'; leave it"),
+        (["--target", "3"], "`target` must be a class index from 0 to 2 .*; got 3."),
+        (["--target", "-1"], "`target` must be a class index from 0 to 2 .*; got -1."),
+        (["--target", "cat"], "`target` 'cat' is a label, but model 'tiny.keras' has none."),
+        (["--labels", "nowhere.txt"], "`labels` file 'nowhere.txt' can't be read: "),
+        (
+            ["--preprocess", "mobilnet"],
+            "`preprocess` must be a function, .*; got 'mobilnet'. Did you mean 'mobilenet'?",
+        ),
+        (["--batch-size", "0"], "`batch_size` must be a positive integer or None; got 0."),
+        (["--batch-size", "many"], "Invalid value for '--batch-size': "),
+        (["--metod", "saliency"], "No such option: --metod.* 'vizcnn COMMAND --help' their options."),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path, args: list[str], text: str) -> None:
+    result = explain(folder, tmp_path / "out", *args)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert re.match(f"vizcnn: {text}", line)
+    assert (result.stdout, written(tmp_path / "out")) == ("", [])
+
+
+def test_a_missing_argument_is_one_line_and_exit_code_2(folder: Path) -> None:
+    result = run("explain", folder / "tiny.keras", folder / "images")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert result.stderr.startswith("vizcnn: Missing option '--out'")
+
+
+def test_a_file_that_is_no_model_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> None:
+    for command in (["summary"], ["explain", "--out", tmp_path / "out", folder / "labels.txt"]):
+        result = run(*command, folder / "labels.txt", *([folder / "images"] if command[0] == "explain" else []))
+        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+        assert result.stderr.startswith(f"vizcnn: `model` file '{folder / 'labels.txt'}' isn't a Keras model: ")
+
+
+def test_out_is_checked_before_the_model_is_loaded(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("explain", "nowhere.keras", folder / "images", "--out", tmp_path / "file" / "out")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"vizcnn: `out` '{tmp_path / 'file' / 'out'}' can't be written: '{tmp_path / 'file'}' is a file, not a folder.\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody can write to: /proc")
+def test_a_folder_that_cannot_be_written_is_refused(folder: Path) -> None:
+    result = explain(folder, Path("/proc/vizcnn"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("vizcnn: `out` '/proc/vizcnn' can't be written: ")
+
+
+def test_out_is_not_a_folder_whose_images_are_explained(folder: Path) -> None:
+    before = written(folder / "images")
+    result = explain(folder, folder / "images" / ".." / "images", image="images")
+    assert result.exit_code == 2
+    assert "`out` must not be a folder whose images are explained; got " in result.stderr
+    assert written(folder / "images") == before
+
+
+def test_a_plugin_that_does_not_explain_images_is_refused(folder: Path, tmp_path: Path) -> None:
+    registry.names()
+
+    @registry.register("blueprint")
+    def blueprint(model: Any) -> Any:
+        """Look at the model alone."""
+
+    try:
+        result = explain(folder, tmp_path, "-m", "blueprint")
+        listed = run("methods")
+    finally:
+        del registry._plugins["blueprint"]
+    assert result.exit_code == 2
+    assert "vizcnn: `method` 'blueprint' doesn't explain images. Methods that do: 'gradcam'" in result.stderr
+    assert "  blueprint: Look at the model alone. (from Python only)\n" in listed.stdout
+
+
+# The others ----------------------------------------------------------------------------------------------------------
+
+
+def _nested() -> Any:
+    image = keras.Input((SIZE, SIZE, 3), name="photo")
+    inner = keras.Sequential([keras.Input((SIZE, SIZE, 3)), layers.Conv2D(2, 3, name="conv")], name="base")
+    flat = layers.Flatten(name="flat")(inner(image))
+    return keras.Model(
+        image,
+        {"kind": layers.Dense(2, "softmax", name="kind")(flat), "age": layers.Dense(1, name="age")(flat)},
+        name="nested",
+    )
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r"\s{2,}", line.strip())
+
+
+def test_summary_shows_inputs_outputs_and_layers_with_nested_ones_indented(tmp_path: Path) -> None:
+    _nested().save(tmp_path / "nested.keras")
+    assert [cells(line) for line in run("summary", tmp_path / "nested.keras").stdout.splitlines()] == [
+        ["model nested.keras"],
+        ["input", "photo", "8 x 8 x 3"],
+        ["output", "age", "1"],
+        ["output", "kind", "2", "softmax"],
+        [""],
+        ["layer", "kind", "output shape", "parameters", "fed by"],
+        ["base", "Sequential", "6 x 6 x 2", "56", "<photo>"],
+        ["base/conv", "Conv2D", "6 x 6 x 2", "56", "<photo>"],
+        ["flat", "Flatten", "72", "0", "base/conv"],
+        ["age", "Dense", "1", "73", "flat"],
+        ["kind", "Dense (softmax)", "2", "146", "flat"],
+        [""],
+        ["275 parameters in 5 layers"],
+    ]
+    assert "\n  base/conv " in run("summary", tmp_path / "nested.keras").stdout
+
+
+def test_depth_folds_nested_layers(tmp_path: Path) -> None:
+    _nested().save(tmp_path / "nested.keras")
+    shown = run("summary", tmp_path / "nested.keras", "--depth", "0").stdout
+    assert "base/conv" not in shown
+    assert "\n1 nested layer not shown (depth 0)\n275 parameters in 5 layers\n" in shown
+
+
+def test_a_negative_depth_is_refused(folder: Path) -> None:
+    result = run("summary", folder / "tiny.keras", "--depth", "-1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "vizcnn: `depth` must be 0 or a positive integer, or None for all; got -1.\n"
+
+
+def test_summary_takes_models_of_several_inputs_and_of_open_size(tmp_path: Path) -> None:
+    left, right = (keras.Input((None, None, 1), name=name) for name in ("left", "right"))
+    head = layers.Conv2D(1, 1, activation="sigmoid", name="head")(layers.Concatenate(name="both")([left, right]))
+    keras.Model([left, right], head).save(tmp_path / "two.keras")
+    result = run("summary", tmp_path / "two.keras")
+    assert result.exit_code == 0, result.stderr
+    assert [cells(line) for line in result.stdout.splitlines()[1:4]] == [
+        ["input", "left", "? x ? x 1"],
+        ["input", "right", "? x ? x 1"],
+        ["output", "head", "? x ? x 1", "sigmoid"],
+    ]
+
+
+def test_methods_are_listed_with_options_choices_and_package(probe: Probe) -> None:
+    shown = run("methods").stdout
+    assert "from vizcnn\n" in shown
+    assert "  saliency: Take the gradient of the score by every input value.\n" in shown
+    assert "      rule=vanilla   one of vanilla, guided, relu, deconv, rectified\n" in shown
+    assert "from tests\n  probe: Note what comes in.\n      layer=None\n" in shown
+
+
+def test_plugins_that_failed_to_load_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.names()
+    monkeypatch.setitem(registry._failed, "broken", "ImportError: no module named 'moon'")
+    result = run("methods")
+    assert result.exit_code == 0
+    assert result.stderr == "vizcnn: plugin broken failed to load: ImportError: no module named 'moon'\n"
+
+
+def test_version_is_the_package_s() -> None:
+    import vizcnn
+
+    assert run("--version").stdout == f"vizcnn {vizcnn.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["explain"], ["summary"], ["methods"], ["demo"]])
+def test_help_says_what_a_command_does(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+
+
+def test_main_quiets_tensorflow_unless_the_user_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["vizcnn", "--version"])
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "2"
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+
+# As a process --------------------------------------------------------------------------------------------------------
+
+COMMAND = "import sys; from vizcnn.cli import main; main()"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import atexit, sys\n"
+        "heavy = ('numpy', 'matplotlib', 'keras', 'tensorflow', 'cv2', 'PIL')\n"
+        "atexit.register(lambda: print('LOADED', [name for name in heavy if name in sys.modules]))\n"
+    ) + COMMAND
+    shown = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "Usage: " in shown
+    assert shown.splitlines()[-1] == "LOADED []"
+
+
+def test_without_arguments_the_help_is_shown() -> None:
+    done = subprocess.run([sys.executable, "-c", COMMAND], capture_output=True, text=True, check=True)
+    assert "explain" in done.stdout
+
+
+def test_piped_output_has_no_colour_no_bar_and_no_chatter(folder: Path, tmp_path: Path) -> None:
+    args = ["explain", folder / "tiny.keras", folder / "images", "-m", "saliency", "--out", tmp_path]
+    done = subprocess.run([sys.executable, "-c", COMMAND, *map(str, args)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    assert len(done.stdout.splitlines()) == 6
+
+
+def test_ctrl_c_keeps_what_was_written_and_exits_with_130(folder: Path, tmp_path: Path) -> None:
+    for number in range(60):
+        Image.new("RGB", (SIZE, SIZE), (number, 9, 9)).save(tmp_path / f"{number:02}.png")
+    args = ["explain", folder / "tiny.keras", tmp_path, "--batch-size", "1", "--json", "--out", tmp_path / "out"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    first = json.loads(process.stdout.readline()) if process.stdout else {}
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "vizcnn: stopped; the pictures that were written stay.\n"
+    assert len(rest.splitlines()) < 59
+    assert Path(first["files"]["gradcam"]).is_file()
+    assert not list((tmp_path / "out").glob(".*"))

@@ -1,0 +1,196 @@
+"""What every method that explains images keeps to; registering one is enough to have it tested here."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+from matplotlib.figure import Figure
+
+import vizcnn as vz
+from vizcnn.errors import TargetError
+from vizcnn.plugins import registry
+from vizcnn.results import load_result
+
+ALL = [name for name in vz.methods() if registry.get(name).explains]
+OWN = [name for name in ALL if "/" not in name]
+FOREIGN = [name for name in ALL if "/" in name]
+
+pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
+
+both = pytest.mark.parametrize("method", [*OWN, *FOREIGN])
+own = pytest.mark.parametrize("method", OWN)
+foreign = pytest.mark.parametrize("method", FOREIGN)
+
+
+@cache
+def network(channels: int) -> vz.ModelAdapter:
+    """Return a CNN that takes images of any size, the same one each time."""
+    keras.utils.set_random_seed(channels)
+    inputs = keras.Input((None, None, channels))
+    x = layers.Conv2D(4, 3, activation="relu", padding="same", name="early")(inputs)
+    x = layers.BatchNormalization()(layers.MaxPooling2D()(x))
+    x = layers.Conv2D(5, 3, activation="relu", padding="same", name="late")(x)
+    x = layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(x))
+    return vz.adapt(keras.Model(inputs, layers.Dense(3, activation="softmax")(x)), batch_size=2)
+
+
+@st.composite
+def batches(draw: Any) -> np.ndarray:
+    """Images of any size, number, channels and dtype, in the range that this dtype usually has."""
+    count, channels = draw(st.integers(1, 3)), draw(st.sampled_from([1, 3]))
+    height, width = draw(st.integers(8, 13)), draw(st.integers(8, 13))
+    dtype = draw(st.sampled_from(["float32", "float64", "float16", "uint8", "int32", "bool"]))
+    values = np.random.default_rng(draw(st.integers(0, 99))).uniform(0, 1, (count, height, width, channels))
+    return (values * {"uint8": 255, "int32": 255, "bool": 2}.get(dtype, 1)).astype(dtype)
+
+
+def run(method: str, images: np.ndarray, target: Any = None, **options: Any) -> vz.Attributions:
+    return registry.get(method).function(network(images.shape[-1]), images, target, **options)
+
+
+def state(adapter: vz.ModelAdapter) -> list[Any]:
+    """Return all that a method could have changed of a model."""
+    model = adapter.model
+    flags = [
+        (layer.name, layer.trainable, "call" in vars(layer), vars(layer).get("activation")) for layer in model.layers
+    ]
+    return [
+        [w.numpy().tobytes() for w in model.weights],
+        flags,
+        model.predict(np.ones((1, 8, 8, 3)), verbose=0).tobytes(),
+    ]
+
+
+# Every image, size and dtype ----------------------------------------------------------------------------------------------
+
+
+def check(method: str, images: np.ndarray) -> None:
+    before = images.copy()
+    result = run(method, images)
+    count, height, width, _ = images.shape
+    assert result.values.shape == (count, height, width)
+    assert result.values.dtype == result.raw.dtype == result.scores.dtype == np.float32
+    assert np.isfinite(result.values).all()
+    assert result.scores.shape == (count,)
+    assert len(result.predictions) == len(result.target) == len(result.classes) == count
+    assert images.dtype == before.dtype
+    np.testing.assert_array_equal(images, before)
+
+
+@own
+@settings(max_examples=8)
+@given(images=batches())
+def test_values_are_one_finite_number_per_pixel(method, images):
+    check(method, images)
+
+
+@foreign
+@settings(max_examples=2)
+@given(images=batches())
+def test_values_of_tf_keras_vis_are_one_finite_number_per_pixel(method, images):
+    check(method, images)
+
+
+IMAGES = np.random.default_rng(0).uniform(0, 1, (3, 10, 9, 3)).astype(np.float32)
+
+
+@cache
+def explained(method: str) -> vz.Attributions:
+    """Return what a method says of `IMAGES`, for tests that only look at it."""
+    return run(method, IMAGES)
+
+
+@both
+def test_same_call_gives_the_same_values(method):
+    np.testing.assert_array_equal(run(method, IMAGES).values, explained(method).values)
+
+
+@own
+def test_batch_is_its_loop(method):
+    together = run(method, IMAGES, [0, None, 2])
+    for i, target in enumerate([0, None, 2]):
+        alone = run(method, IMAGES[i : i + 1], target)
+        scale = np.abs(alone.values).max()
+        np.testing.assert_allclose(together.values[i], alone.values[0], rtol=0, atol=1e-5 * scale)
+        np.testing.assert_allclose(together.scores[i], alone.scores[0], rtol=1e-5)
+
+
+@both
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_constant_image_is_safe(method, value):
+    result = run(method, np.full((1, 8, 8, 3), value, dtype=np.float32))
+    assert np.isfinite(result.values).all()
+    assert result.plot(Figure().add_subplot()).images
+
+
+# The model and the call ---------------------------------------------------------------------------------------------------
+
+
+@both
+def test_model_is_the_same_afterwards(method):
+    before = state(network(3))
+    run(method, IMAGES)
+    assert state(network(3)) == before
+
+
+@both
+def test_model_is_the_same_after_an_exception(method):
+    def boom(outputs: Any) -> Any:
+        raise ZeroDivisionError("in the middle of a run")
+
+    before = state(network(3))
+    with pytest.raises((ZeroDivisionError, TargetError), match=r"in the middle of a run|isn't a class"):
+        run(method, IMAGES, boom)
+    assert state(network(3)) == before
+
+
+@both
+def test_wrong_class_is_rejected(method):
+    with pytest.raises(TargetError, match=r"must be a class index from 0 to 2 .*; got 3"):
+        run(method, IMAGES, 3)
+
+
+@own
+def test_bare_model_and_its_adapter_answer_the_same(method):
+    function = registry.get(method).function
+    np.testing.assert_allclose(
+        function(network(3).model, IMAGES, 1).values, run(method, IMAGES, 1).values, rtol=1e-4, atol=1e-6
+    )
+
+
+@both
+def test_arguments_have_the_same_names_and_places(method):
+    parameters = list(inspect.signature(registry.get(method).function).parameters.values())
+    assert [(p.name, p.default) for p in parameters[:3]] == [
+        ("model", inspect.Parameter.empty),
+        ("images", inspect.Parameter.empty),
+        ("target", None),
+    ]
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in parameters[3:])
+
+
+@both
+def test_every_option_is_in_the_result_and_in_the_documentation(method):
+    plugin = registry.get(method)
+    assert explained(method).options.keys() == plugin.options.keys()
+    documentation = inspect.getdoc(plugin.function)
+    assert [
+        option for option in plugin.options if f"{option} :" not in documentation and f"{option}, " not in documentation
+    ] == []
+
+
+@both
+def test_result_survives_being_saved(method, tmp_path):
+    result = explained(method)
+    again = load_result(result.save(tmp_path / "result.npz"))
+    np.testing.assert_array_equal(again.values, result.values)
+    np.testing.assert_array_equal(again.raw, result.raw)
+    assert (again.options, again.notes, again.predictions) == (result.options, result.notes, result.predictions)

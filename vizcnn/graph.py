@@ -1,0 +1,462 @@
+"""A model as boxes and arrows, folded until a reader can take it in."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, takewhile
+
+from vizcnn.adapter.base import LayerInfo, split_call
+
+Shape = tuple[int | None, ...]
+Edge = tuple[str, str]
+
+INPUT = "Input"
+"""The kind of the boxes that stand for the model's inputs."""
+
+# What follows a layer and goes into its box, and what goes into the box of the layer after it.
+_FOLLOWERS = ("Normalization", "Activation", "ReLU", "Relu", "ELU", "Silu", "Gelu", "Softmax", "Dropout", "Noise",
+              "Regularization", "Sigmoid", "Tanh", "Identity")  # fmt: skip
+_LEADERS = ("ZeroPadding",)
+_LONGEST_PERIOD = 6
+
+
+@dataclass(frozen=True)
+class Box:
+    """One layer, or several that are drawn as one.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in the diagram.
+    kind : str
+        The class of its main layer, the one with the most weights.
+    parts : tuple of str
+        The kinds, or inner activations, of the layers in it, in order; of repeated ones, those of the first.
+    shape : tuple or None
+        Of its output, without the batch axis.
+    num_params : int
+        Weights in it.
+    paths : tuple of str
+        The layers in it.
+    parent : str
+        The container that it lies in; "" for the model itself.
+    contents : mapping
+        Kinds to the number of layers in it.
+    repeats : int
+        How many times the same came in a row.
+    is_block : bool
+        Whether it is more than a layer and what belongs to it.
+    is_closed : bool
+        Whether it is a container whose layers aren't shown.
+    has_paths : bool
+        Whether there is more than one way through it, as in a residual block.
+    ends : tuple of str
+        The names of the first and the last of what it repeats.
+    """
+
+    name: str
+    kind: str
+    parts: tuple[str, ...]
+    shape: Shape | None
+    num_params: int
+    paths: tuple[str, ...]
+    parent: str = ""
+    contents: Mapping[str, int] = field(default_factory=dict)
+    repeats: int = 1
+    is_block: bool = False
+    is_closed: bool = False
+    has_paths: bool = False
+    ends: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Boxes by their keys, each after those that feed it, and the arrows between them."""
+
+    boxes: Mapping[str, Box]
+    edges: tuple[Edge, ...]
+
+    @property
+    def before(self) -> dict[str, list[str]]:
+        """What feeds each box."""
+        return _grouped(self.boxes, ((b, a) for a, b in self.edges))
+
+    @property
+    def after(self) -> dict[str, list[str]]:
+        """What each box feeds."""
+        return _grouped(self.boxes, self.edges)
+
+
+def _grouped(keys: Iterable[str], pairs: Iterable[Edge]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {key: [] for key in keys}
+    for a, b in pairs:
+        grouped[a].append(b)
+    return grouped
+
+
+class Lifting:
+    """Where a layer's call is seen when containers below some depth are closed.
+
+    Parameters
+    ----------
+    layers : sequence of LayerInfo
+        The model's layers.
+    connections : sequence of (str, str)
+        As `ModelAdapter.connections` gives them.
+    depth : int or None
+        Layers deeper than this are seen as the container that holds them; None: all are seen.
+    """
+
+    def __init__(self, layers: Sequence[LayerInfo], connections: Iterable[Edge], depth: int | None) -> None:
+        self.infos = {info.path: info for info in layers}
+        self._depth = depth
+        self._calls: Counter[str] = Counter()
+        self._outer: dict[str, int] = {}
+        for address in dict.fromkeys(end for edge in connections for end in edge):
+            path, index = split_call(address)
+            self._calls[path] = max(self._calls[path], (index or 0) + 1)
+
+    def __call__(self, address: str) -> str:
+        """Return the address that stands for a call."""
+        path, index = split_call(address)
+        info = self.infos.get(path)
+        if info is None or self._depth is None or info.depth <= self._depth:
+            return address
+        container = "/".join(path.split("/")[: self._depth + 1])
+        inner = self._calls[path]
+        if container not in self._outer:
+            self._outer[container] = min(self._calls[p] for p in self._calls if p.startswith(container + "/"))
+        outer = self._outer[container]
+        call = (index or 0) // (inner // outer) if inner % outer == 0 else min(index or 0, outer - 1)
+        return f"{container}[{call}]" if call else container
+
+
+def lifted(layers: Sequence[LayerInfo], connections: Sequence[Edge], depth: int | None) -> tuple[Edge, ...]:
+    """Return the connections between the layers that are seen down to a depth, each once."""
+    lift = Lifting(layers, connections, depth)
+    seen = ((lift(a), lift(b)) for a, b in connections)
+    return tuple(dict.fromkeys((a, b) for a, b in seen if a != b))
+
+
+def build(
+    layers: Sequence[LayerInfo], connections: Sequence[Edge], inputs: Mapping[str, Shape], depth: int | None = None
+) -> Graph:
+    """Return a box for every layer that takes part, down to a depth, and for every input.
+
+    Parameters
+    ----------
+    layers, connections
+        As `ModelAdapter` gives them.
+    inputs : mapping
+        Names of the model's inputs to their shapes, without the batch axis.
+    depth : int or None, default None
+        Deeper layers are closed into the container that holds them.
+
+    Returns
+    -------
+    Graph
+    """
+    infos = {info.path: info for info in layers}
+    edges = [(a, b) for a, b in lifted(layers, connections, depth) if not _is_end(b)]
+    starts = {f"<{name}>": shape for name, shape in inputs.items()}
+    boxes: dict[str, Box] = {}
+    for key in dict.fromkeys(end for edge in edges for end in edge):
+        info = infos.get(split_call(key)[0])
+        if info is None:
+            boxes[key] = Box(key.strip("<>"), INPUT, (INPUT,), starts.get(key), 0, ())
+            continue
+        inside = [other for other in layers if other.path.startswith(info.path + "/") and not other.is_container]
+        closed = info.is_container and depth is not None and info.depth >= depth
+        shape = None if info.output_shape is None else info.output_shape[1:]
+        boxes[key] = Box(
+            name=key.rsplit("/", 1)[-1],
+            kind=info.kind,
+            parts=(_part(info),),
+            shape=shape,
+            num_params=info.num_params if closed or not info.is_container else 0,
+            paths=(info.path,),
+            parent=info.path if info.is_container and not closed else info.path.rpartition("/")[0],
+            contents=Counter(map(_called, inside)) if closed else {_called(info): 1},
+            is_block=closed,
+            is_closed=closed,
+        )
+    return _sorted(boxes, edges)
+
+
+def _is_end(address: str) -> bool:
+    return address.startswith("<") and address.endswith(">")
+
+
+def _called(info: LayerInfo) -> str:
+    return info.activation if info.activation and info.kind == "Activation" else info.kind
+
+
+def _part(info: LayerInfo) -> str:
+    inner = info.activation and info.kind != "Activation"
+    return f"{info.kind}, {info.activation}" if inner else _called(info)
+
+
+def _sorted(boxes: Mapping[str, Box], edges: Iterable[Edge]) -> Graph:
+    """Order the boxes so that each comes after what feeds it, as long as there is no circle."""
+    unique = tuple(dict.fromkeys(edges))
+    after = _grouped(boxes, unique)
+    waiting = Counter(b for _, b in unique)
+    order: dict[str, None] = {}
+    left = dict.fromkeys(boxes)
+    while left:
+        ready = next((key for key in left if not waiting[key]), None) or next(iter(left))
+        # Follow one way as far as it goes, so that what belongs together stays together.
+        while ready is not None:
+            del left[ready]
+            order[ready] = None
+            waiting.subtract(after[ready])
+            ready = next((key for key in after[ready] if key in left and not waiting[key]), None)
+    return Graph({key: boxes[key] for key in order}, unique)
+
+
+# Folding ----------------------------------------------------------------------------------------------------------------
+
+
+def fold(graph: Graph, limit: int | None) -> Graph:
+    """Fold a graph step by step until it has at most so many boxes.
+
+    The steps: layers and what belongs to them; blocks; layers whose names say that they are one; repetitions.
+
+    Parameters
+    ----------
+    graph : Graph
+        What `build` returned.
+    limit : int or None
+        None: fold all that can be.
+
+    Returns
+    -------
+    Graph
+    """
+    steps: tuple[Callable[[Graph], Graph], ...] = (fold_chains, fold_blocks, fold_names, fold_repeats)
+    for step in steps:
+        if limit is not None and len(graph.boxes) <= limit:
+            break
+        graph = step(graph)
+    return graph
+
+
+def fold_chains(graph: Graph) -> Graph:
+    """Put normalization, activation and dropout into the box of the layer before, and padding into that of the layer after."""
+    before, after = graph.before, graph.after
+    order = list(graph.boxes)
+    groups: dict[str, str] = {}
+    for key in order:
+        group = [key]
+        for a in before[key]:
+            alone = len(before[key]) == 1 and len(after[a]) == 1
+            single = not (graph.boxes[a].kind == INPUT or graph.boxes[a].is_block or graph.boxes[key].is_block)
+            same = graph.boxes[a].parent == graph.boxes[key].parent
+            leads = _matches(graph.boxes[a].kind, _LEADERS)
+            follows = _matches(graph.boxes[key].kind, _FOLLOWERS) and graph.boxes[key].kind != "Normalization"
+            if alone and single and same and (leads or follows) and not (leads and follows):
+                group = [a]
+        groups[key] = groups.get(group[0], group[0])
+    return _joined(graph, groups, lambda boxes: _main(boxes).name)
+
+
+def fold_blocks(graph: Graph) -> Graph:
+    """Fold what lies between two points where all paths meet into one box, and alike ones in a row into one.
+
+    A block is a part with more than one way through it. Where there is just one of them, or one that makes up over a third
+    of the model (a U-Net), it stays open.
+    """
+    order = list(graph.boxes)
+    place = {key: i for i, key in enumerate(order)}
+    furthest, meeting = -1, []
+    for i, key in enumerate(order):
+        if furthest <= i:
+            meeting.append(i)
+        furthest = max([furthest, *(place[b] for b in graph.after[key])])
+    blocks = [(a, b) for a, b in pairwise(meeting) if 2 < b - a + 1 and b - a <= max(6, len(order) / 3)]
+    if len(blocks) < 2:
+        return graph
+    groups = {key: key for key in order}
+    for a, b in blocks:
+        groups |= dict.fromkeys(order[a + 1 : b + 1], order[a + 1])
+    heads = {order[a + 1] for a, _ in blocks}
+    folded = _joined(graph, groups, _block_name, blocks=heads)
+    return _join_alike(folded, heads)
+
+
+def _join_alike(graph: Graph, heads: Collection[str]) -> Graph:
+    groups: dict[str, str] = {}
+    last = None
+    for key in graph.boxes:
+        fits = key in heads and last in heads and graph.before[key] == [last]
+        alike = fits and last is not None and _alike(graph.boxes[last], graph.boxes[key])
+        groups[key] = groups[last] if alike and last is not None else key
+        last = key
+    return _joined(graph, groups, lambda boxes: boxes[0].name, repeat=True)
+
+
+def _alike(a: Box, b: Box) -> bool:
+    if a.parent != b.parent or a.shape is None or b.shape is None:
+        return False
+    return a.shape[:-1] == b.shape[:-1] and set(a.contents) == set(b.contents)
+
+
+def fold_names(graph: Graph) -> Graph:
+    """Fold what follows one another and has a name in common, as block_3_expand, block_3_depthwise and block_3_project."""
+    before, after = graph.before, graph.after
+    groups: dict[str, str] = {}
+    for key, box in graph.boxes.items():
+        groups[key] = key
+        for a in before[key]:
+            alone = len(before[key]) == 1 and len(after[a]) == 1 and graph.boxes[a].parent == box.parent
+            if alone and _stem(box) and _stem(box) == _stem(graph.boxes[a]):
+                groups[key] = groups[a]
+    sizes = Counter(groups.values())
+    heads = {key for key, size in sizes.items() if size > 1}
+    return _joined(graph, groups, lambda boxes: _stem(boxes[0]), named=heads)
+
+
+def _stem(box: Box) -> str:
+    """Return what stands before the last part of a name, where it ends in a number: block_3 of block_3_expand."""
+    found = re.match(r"(.*\d[a-z]?)[_\-.]", box.name)
+    return found[1] if found and not box.ends and not _is_automatic(found[1], [box]) else ""
+
+
+def fold_repeats(graph: Graph) -> Graph:
+    """Fold what comes several times in a row, with the same kinds and shapes each time, into one box."""
+    order = list(graph.boxes)
+    before, after = graph.before, graph.after
+    groups = {key: key for key in order}
+    periods: dict[str, int] = {}
+    start = 0
+    while start < len(order):
+        links = takewhile(
+            lambda i: before[order[i]] == [order[i - 1]] and after[order[i - 1]] == [order[i]],
+            range(start + 1, len(order)),
+        )
+        chain = [order[start], *(order[i] for i in links)]
+        signs = [_signature(graph.boxes[key]) for key in chain]
+        best = max(_periods(signs), key=lambda found: (found[0] * found[1], -found[0]), default=(1, 1))
+        length = best[0] * best[1]
+        if _begins_late(graph, chain, signs, best):
+            length = 1
+        if length > 1:
+            groups |= dict.fromkeys(chain[:length], chain[0])
+            periods[chain[0]] = best[0]
+        start += length
+    return _joined(graph, groups, lambda boxes: boxes[0].name, repeat=True, periods=periods)
+
+
+def _begins_late(graph: Graph, chain: Sequence[str], signs: Sequence[object], found: tuple[int, int]) -> bool:
+    """Tell whether names say that what repeats begins a little later: with dw_7, pw_7 rather than with pw_6, dw_7."""
+    length, times = found
+
+    def shares_number(start: int) -> bool:
+        names = [graph.boxes[key].name for key in chain[start : start + length]]
+        numbers = {tuple(re.findall(r"\d+", name)[-1:]) for name in names}
+        return len(numbers) == 1 and () not in numbers
+
+    if length == 1 or shares_number(0):
+        return False
+    return any(found in _periods(signs[i:]) and shares_number(i) for i in range(1, length)) and times > 1
+
+
+def _periods(signs: Sequence[object]) -> Iterator[tuple[int, int]]:
+    """Yield (length, times) of what repeats from the start on."""
+    for length in range(1, min(_LONGEST_PERIOD, len(signs) // 2) + 1):
+        times = 1
+        while signs[times * length : (times + 1) * length] == signs[:length]:
+            times += 1
+        if times >= (3 if length == 1 else 2):
+            yield length, times
+
+
+def _signature(box: Box) -> object:
+    return box.parts, box.shape, box.kind, box.repeats, box.parent, tuple(sorted(box.contents.items()))
+
+
+def _joined(
+    graph: Graph,
+    groups: Mapping[str, str],
+    name: Callable[[list[Box]], str],
+    *,
+    blocks: Collection[str] = (),
+    repeat: bool = False,
+    periods: Mapping[str, int] | None = None,
+    named: Collection[str] = (),
+) -> Graph:
+    """Make one box of those that share a group."""
+    members: dict[str, list[Box]] = {}
+    for key, box in graph.boxes.items():
+        members.setdefault(groups[key], []).append(box)
+    boxes = {}
+    for key, found in members.items():
+        if len(found) == 1 and key not in blocks:
+            boxes[key] = found[0]
+            continue
+        period = (periods or {}).get(key, 1)
+        contents: Counter[str] = Counter()
+        for box in found:
+            contents.update(box.contents)
+        last = found[-1].ends or (found[-1].name,)
+        boxes[key] = replace(
+            found[0],
+            name=name(found),
+            kind=_main(found).kind,
+            parts=tuple(part for box in (found[:period] if repeat else found) for part in box.parts),
+            shape=found[-1].shape,
+            num_params=sum(box.num_params for box in found),
+            paths=tuple(path for box in found for path in box.paths),
+            parent=_common_parent(graph, found),
+            contents=dict(contents),
+            repeats=sum(box.repeats for box in found) // period if repeat else 1,
+            is_block=key in blocks or key in named or repeat or any(box.is_block for box in found),
+            is_closed=all(box.is_closed for box in found),
+            has_paths=key in blocks or any(box.has_paths for box in found),
+            ends=((found[0].ends or (found[0].name,))[0], last[-1]) if repeat else (),
+        )
+    edges = [(groups[a], groups[b]) for a, b in graph.edges if groups[a] != groups[b]]
+    return _sorted(boxes, edges)
+
+
+def _main(boxes: Sequence[Box]) -> Box:
+    """Return the box that the others belong to: the first one that neither follows nor leads."""
+    own = [box for box in boxes if not _matches(box.kind, (*_FOLLOWERS, *_LEADERS))]
+    return max(own or boxes, key=lambda box: box.num_params)
+
+
+def _block_name(boxes: list[Box]) -> str:
+    """Return what most names in a block begin with, or the name of its last layer."""
+    first = Counter(box.name[:4] for box in boxes).most_common(1)[0][0]
+    names = [box.name for box in boxes if box.name[:4] == first]
+    same = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False)))
+    same = re.sub(r"[_\-.]\w?$|[_\-.]+$", "", same)
+    most = len(names) > max(1, len(boxes) / 2)
+    return same if most and len(same) > 2 and not _is_automatic(same, boxes) else boxes[-1].name
+
+
+def _is_automatic(name: str, boxes: Iterable[Box]) -> bool:
+    """Tell whether a name is but the beginning of one that Keras gives."""
+    kinds = {re.sub(r"\W|_", "", kind).lower() for box in boxes for kind in box.contents}
+    return any(kind.startswith(re.sub(r"\W|_", "", name).lower()) for kind in kinds)
+
+
+def _common_parent(graph: Graph, boxes: Sequence[Box]) -> str:
+    """Return the container that holds boxes and others too."""
+    parts = [box.parent.split("/") if box.parent else [] for box in boxes]
+    common = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))]
+    paths = {path for box in boxes for path in box.paths}
+    while common:
+        holder = "/".join(common)
+        inside = (box for box in graph.boxes.values() if f"{box.parent}/".startswith(f"{holder}/"))
+        if any(not paths.issuperset(box.paths) for box in inside):
+            break
+        common.pop()
+    return "/".join(common)
+
+
+def _matches(kind: str, words: Iterable[str]) -> bool:
+    return any(word in kind for word in words)

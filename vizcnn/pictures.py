@@ -1,0 +1,397 @@
+"""Image files in, pictures out: what `vizcnn explain` does, without the command line around it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vizcnn.adapter.base import slices
+from vizcnn.errors import (
+    InputError,
+    LayerError,
+    MethodError,
+    OptionError,
+    ResultError,
+    VizcnnError,
+    VizcnnWarning,
+    listed,
+)
+from vizcnn.explanation import Explanation
+from vizcnn.inputs import ImageSet, image_files, load
+from vizcnn.plugins import registry
+from vizcnn.targets import resolve
+
+if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter, Prediction
+    from vizcnn.results import Attributions
+
+GRID = "explanation"
+"""The part of a file's name that stands for all methods side by side."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method as it was asked for: its name with options, and what that means."""
+
+    name: str
+    plugin: registry.Plugin
+    options: Mapping[str, Any]
+
+
+@dataclass
+class Explained:
+    """What became of one image.
+
+    Attributes
+    ----------
+    image : Path
+        The file.
+    prediction : Prediction or None
+        What the model says of it.
+    target, target_probability
+        What is explained, and its probability where the model gives one.
+    files, layers : dict
+        The picture of each method, and the layer that it looked at.
+    grid : Path or None
+        The picture of all methods.
+    notes : list of (str, str)
+        Method (or "image", "model") and what it says.
+    error : str or None
+        Why it could not be explained.
+    """
+
+    image: Path
+    prediction: Prediction | None = None
+    target: str | None = None
+    target_probability: float | None = None
+    files: dict[str, Path] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
+    grid: Path | None = None
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    error: str | None = None
+
+
+def read_jobs(methods: Sequence[str], layer: str | None = None) -> list[Job]:
+    """Read methods in the registry's text form, each once, and give them the layer where they look at one.
+
+    Parameters
+    ----------
+    methods : sequence of str
+        As in ``"saliency:rule=guided"``.
+    layer : str, default None
+        The layer of those that name none; None: each decides.
+
+    Returns
+    -------
+    list of Job
+
+    Raises
+    ------
+    MethodError, OptionError
+        If a method or an option doesn't exist, or none of the methods looks at a layer.
+    """
+    jobs = []
+    for name in dict.fromkeys(methods):
+        plugin, options = registry.parse(name)
+        if not plugin.explains:
+            fitting = [other for other in registry.names() if registry.get(other).explains]
+            raise MethodError(
+                f"`method` {name!r} doesn't explain images. Methods that do: {listed(fitting, limit=30)}."
+            )
+        if layer is not None and "layer" in plugin.options:
+            options.setdefault("layer", layer)
+        jobs.append(Job(name, plugin, options))
+    if layer is not None and not any("layer" in job.plugin.options for job in jobs):
+        raise OptionError(
+            f"`layer` {layer!r} is used by none of the methods {listed(job.name for job in jobs)}; leave it out."
+        )
+    return jobs
+
+
+def check_folder(out: Path, images: Sequence[Path]) -> None:
+    """Make sure that a folder can be written to, without making it, and that its pictures won't be taken for images.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    images : sequence of Path
+        What is explained.
+
+    Raises
+    ------
+    ResultError
+        If not.
+    """
+    if any(image.is_dir() and out.resolve() == image.resolve() for image in images):
+        raise ResultError(f"`out` must not be a folder whose images are explained; got {str(out)!r}. Name another one.")
+    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise ResultError(f"`out` {str(out)!r} can't be written: {str(nearest)!r} is a file, not a folder.")
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise ResultError(f"`out` {str(out)!r} can't be written: {error.strerror or error}.") from error
+
+
+def read_target(text: str | None, model: ModelAdapter) -> Any:
+    """Read a target: a label, a class index, or one of these for an output, as in ``gender=1``.
+
+    Parameters
+    ----------
+    text : str or None
+        What was typed; None: the predicted class.
+    model : ModelAdapter
+        The model, made ready for its images.
+
+    Returns
+    -------
+    None, int, str, or dict
+        What `vizcnn.targets.resolve` takes.
+
+    Raises
+    ------
+    TargetError
+        If the model has no such class.
+    """
+    target: Any = text
+    if text is not None and text not in (model.labels or ()):
+        output, equals, rest = text.partition("=")
+        target = {output: _index(rest)} if equals and output in model.output_shapes else _index(text)
+    resolve(target, model, 1)
+    return target
+
+
+def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[Explained]]:
+    """Return the files that paths and folders mean, each once, and the folders that hold none."""
+    found: dict[Path, Path] = {}
+    bad = []
+    for path in paths:
+        try:
+            for file in image_files([path]):
+                found.setdefault(file.resolve(), file)
+        except InputError as error:
+            bad.append(Explained(path, error=str(error)))
+    return list(found.values()), bad
+
+
+def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSet | Explained]:
+    """Read each image to its end, and yield it as the model takes it; or why it can't be.
+
+    Where the model leaves the size open, the first good image decides.
+    """
+    shape = model.input_shape
+    for file in files:
+        try:
+            image = load(file, shape, preprocess=model.preprocess, image_size=model.image_size)
+            image[0]
+        except InputError as error:
+            yield Explained(file, error=str(error))
+        else:
+            shape = image.sample_shape
+            yield image
+
+
+def file_names(jobs: Sequence[Job]) -> dict[str, str]:
+    """Return the part of a file's name that stands for each method, and for all of them; no two alike."""
+    chosen = {GRID: GRID}
+    for job in jobs:
+        # No dots, so that the last one in a file's name ends the name of the image.
+        slug = re.sub(r"[^\w+-]+", "-", job.name).strip("-")[:80]
+        chosen[job.name] = _fresh(slug, chosen.values())
+    return chosen
+
+
+def plan(files: Sequence[Path], jobs: Sequence[Job], out: Path) -> list[dict[str, Path]]:
+    """Return, for each image, where the picture of each method goes, and under `GRID` that of all of them.
+
+    No two are alike, on file systems that know no upper case too. Images of one name get their suffix or folder into it, and
+    a number where that doesn't tell them apart.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        The images.
+    jobs : sequence of Job
+        The methods.
+    out : Path
+        The folder.
+
+    Returns
+    -------
+    list of dict
+        Methods to files, for each image.
+
+    Raises
+    ------
+    ResultError
+        If a picture would replace an image.
+    """
+    slugs = file_names(jobs)
+    planned = [{method: out / f"{stem}.{slug}.png" for method, slug in slugs.items()} for stem in _stems(files)]
+    replaced = {file.resolve() for file in files} & {path.resolve() for paths in planned for path in paths.values()}
+    if replaced:
+        raise ResultError(
+            f"`out` must not hold images that a picture would replace; got {str(out)!r}, with {min(replaced).name!r}."
+        )
+    return planned
+
+
+def explain_images(
+    model: ModelAdapter, images: Sequence[ImageSet], jobs: Sequence[Job], target: Any, out: Path
+) -> Iterator[Explained | tuple[str, str]]:
+    """Explain images a batch at a time, and write the pictures of each batch before the next one is begun.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model.
+    images : sequence of ImageSet
+        One image each, all of the size that the model takes.
+    jobs : sequence of Job
+        The methods.
+    target : optional
+        What is explained.
+    out : Path
+        The folder.
+
+    Yields
+    ------
+    Explained or (str, str)
+        What became of each image; or a method that doesn't work on this model, and why. It isn't tried again.
+
+    Raises
+    ------
+    LayerError
+        If the layer that was asked for doesn't exist, or a method can't use it.
+    """
+    files = [image.sources[0] for image in images]
+    planned = plan([Path(str(file)) for file in files], jobs, out)
+    working = list(jobs)
+    said: dict[str, None] = {}
+    for part in slices(len(images), model.batch_size_for(images[0].sample_shape)):
+        batch = replace(images[0], sources=files[part], names=tuple(Path(str(f)).name for f in files[part]), notes=())
+        runs: dict[str, _Run] = {}
+        for job in list(working):
+            try:
+                runs[job.name] = _run(job, model, batch, target, said)
+            except Exception as error:  # a stranger's plugin may raise anything; the others still run
+                if isinstance(error, LayerError) and job.options.get("layer") is not None:
+                    raise  # the call is wrong, rather than the model unfit
+                working.remove(job)
+                yield job.name, _reason(error)
+        for i in range(len(batch)) if runs else ():
+            position = part.start + i
+            yield _write(Path(str(files[position])), planned[position], runs, i, images[position].notes, said)
+        if not working:
+            return
+
+
+@dataclass(frozen=True)
+class _Run:
+    result: Attributions
+    notes: list[list[str]]
+
+
+def _run(job: Job, model: ModelAdapter, batch: ImageSet, target: Any, said: dict[str, None]) -> _Run:
+    """Run a method on a batch, and find out which image each of its notes is about."""
+    with listening() as heard:
+        result = job.plugin.function(model, batch, target, **job.options)
+    # What is heard and not noted is said once for each model, whatever the method and the image.
+    said |= dict.fromkeys(text for text in heard if text not in result.notes)
+    some = [note for note in result.notes if len(batch) > 1 and f" of {len(batch)} images" in note]
+    notes = [[note for note in result.notes if note not in some] for _ in range(len(batch))]
+    for i, name in enumerate(batch.names) if some else ():
+        alone = _run(job, model, replace(batch, sources=batch.sources[i : i + 1], names=(name,)), target, said)
+        notes[i] += [note for note in alone.notes[0] if note not in notes[i]]
+    return _Run(result, notes)
+
+
+def _write(
+    file: Path, paths: Mapping[str, Path], runs: Mapping[str, _Run], i: int, notes: Iterable[str], said: Iterable[str]
+) -> Explained:
+    """Write the pictures of one image."""
+    results = {method: _one(run.result, i) for method, run in runs.items()}
+    first = next(iter(results.values()))
+    explained = Explained(file, first.predictions[0], first.target[0], first.probabilities[0])
+    explained.notes = [("image", note) for note in notes] + [("model", note) for note in said]
+    for method, result in results.items():
+        explained.files[method] = result.save(paths[method])
+        explained.notes += [(method, note) for note in runs[method].notes[i]]
+        if result.layer is not None:
+            explained.layers[method] = result.layer
+    if len(results) > 1:
+        explained.grid = Explanation(results).save(paths[GRID])
+    return explained
+
+
+def _one(result: Attributions, i: int) -> Attributions:
+    one = slice(i, i + 1)
+    return replace(
+        result,
+        values=result.values[one],
+        raw=result.raw[one],
+        scores=result.scores[one],
+        images=[result.images[i]],
+        target=result.target[one],
+        classes=result.classes[one],
+        probabilities=result.probabilities[one],
+        predictions=result.predictions[one],
+        names=result.names[one],
+    )
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """Collect vizcnn's warnings, to be shown as lines; those of other packages are not for users of a command."""
+    heard: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=VizcnnWarning)
+        try:
+            yield heard
+        finally:
+            heard += [str(warning.message) for warning in caught]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, VizcnnError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _index(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else text
+
+
+def _stems(files: Sequence[Path]) -> list[str]:
+    forms = [
+        [_safe(file.stem), _safe(file.name), _safe(f"{file.absolute().parent.name}-{file.stem}")] for file in files
+    ]
+    counts = [Counter(form.casefold() for form in column) for column in zip(*forms, strict=True)]
+    chosen: list[str] = []
+    for form in forms:
+        alone = (name for name, count in zip(form, counts, strict=True) if count[name.casefold()] == 1)
+        chosen.append(_fresh(next(alone, form[-1]), chosen))
+    return chosen
+
+
+def _fresh(name: str, taken: Iterable[str]) -> str:
+    used = {other.casefold() for other in taken}
+    numbered = (f"{name}-{number}" if number > 1 else name for number in count(1))
+    return next(candidate for candidate in numbered if candidate.casefold() not in used)
+
+
+def _safe(name: str) -> str:
+    """Return a name that every file system takes, and that leaves room for the method's."""
+    text = re.sub(r"[^\w.()+ -]+", "_", name).strip(" .") or "image"
+    return text.encode()[:140].decode(errors="ignore")

@@ -1,0 +1,70 @@
+"""A model's layers and connections, as text and as a diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import OptionError, UnsupportedModelError
+from vizcnn.plugins.registry import register
+from vizcnn.results_architecture import Architecture
+
+
+@register("architecture")
+def architecture(model: ModelAdapter, *, depth: int | None = None) -> Architecture:
+    """Describe how a model is put together, as text and as a diagram.
+
+    Parameters
+    ----------
+    model : Keras model, path, or adapter
+        See the glossary.
+    depth : int, default None
+        How deep nested layers are opened: 0 shows the model's own alone. None: all of them.
+
+    Returns
+    -------
+    Architecture
+        `summary` is a table of the layers by path, with kind, output shape, parameters and what feeds each; `plot` and `save`
+        draw a box for each layer, high by the rows of its output and wide by its channels, on logarithmic scales.
+
+    Raises
+    ------
+    OptionError
+        If `depth` is negative.
+    UnsupportedModelError
+        If the model was never called, and doesn't say what inputs it takes.
+
+    Examples
+    --------
+    >>> import keras, vizcnn as vz
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)], name="tiny")
+    >>> vz.architecture(model).connections[1]
+    ('flatten', 'dense')
+    """
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
+        raise OptionError(f"`depth` must be 0 or a positive integer, or None for all; got {depth!r}.")
+    connections = model.connections  # first: a run of the model, which tells shapes too
+    return Architecture(
+        model=model.name,
+        layers=model.layers,
+        connections=connections,
+        inputs=dict(model.input_shapes),
+        outputs=dict(model.output_shapes),
+        activations=_activations(model),
+        num_params=model.num_params,
+        depth=depth,
+        options={"depth": depth},
+    )
+
+
+def _activations(model: ModelAdapter) -> Mapping[str, str | None]:
+    """Return what each output ends in: as the model runs it where that can be told, else as its layer says."""
+    inner = {info.path: info.activation for info in model.layers}
+    found = {}
+    for output in model.output_shapes:
+        try:
+            found[output] = model.output_activation(output)
+        except UnsupportedModelError:  # a model of several inputs, or of a size that is open
+            found[output] = None
+        found[output] = found[output] or inner.get(output)
+    return found

@@ -1,0 +1,141 @@
+"""How a model is put together, as text and as a diagram."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from vizcnn.adapter.base import LayerInfo
+from vizcnn.errors import ResultError
+from vizcnn.results import PICTURES, write_file
+from vizcnn.summary import summarize
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Architecture:
+    """A model's layers, and which feeds which.
+
+    Attributes
+    ----------
+    model : str
+        The model's name.
+    layers : tuple of LayerInfo
+        Every layer that computes, nested ones too.
+    connections : tuple of (str, str)
+        Pairs (from, to) of paths, as `ModelAdapter.connections` gives them; the model's inputs and outputs are ``<name>``.
+    inputs, outputs : mapping
+        Names to shapes, without the batch axis.
+    activations : mapping
+        Names of the outputs to the activation that each ends in, or None.
+    num_params : int
+        The model's weights.
+    depth : int or None
+        How deep nested layers are opened; None: all of them.
+    method : str
+        "architecture".
+    options : mapping
+        The method's options.
+    notes : tuple of str
+        What the reader should know.
+    """
+
+    model: str
+    layers: tuple[LayerInfo, ...]
+    connections: tuple[tuple[str, str], ...]
+    inputs: Mapping[str, Shape]
+    outputs: Mapping[str, Shape]
+    activations: Mapping[str, str | None]
+    num_params: int
+    depth: int | None = None
+    method: str = "architecture"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    kind: ClassVar[str] = "architecture"
+
+    def __repr__(self) -> str:
+        return f"<Architecture of {self.model!r}, {len(self.layers)} layers, {self.num_params:,} parameters>"
+
+    @property
+    def summary(self) -> str:
+        """The model as a table of text: path, kind, output shape and parameters of each layer, and what feeds it."""
+        return summarize(self)
+
+    def plot(self, ax: Any = None, **style: Any) -> Any:
+        """Draw the model: a box for each layer, high by the rows of its output and wide by its channels.
+
+        Parameters
+        ----------
+        ax : Axes, default None
+            Where to draw; None: a new figure of the size that the diagram needs.
+        **style
+            `fold` ("auto": layers share a box, and blocks and repetitions become one, as far as the diagram would be too large
+            otherwise; "always": wherever they can; "never"), `width` (inches that a line may be long; default 10), `engine`
+            ("auto": Graphviz decides which boxes stand beside each other, where it is installed; "dot": it must be;
+            "vizcnn": it isn't asked), `title` and `legend` (default True).
+
+        Returns
+        -------
+        Axes
+            What was drawn on.
+        """
+        from vizcnn.render import diagram
+
+        return diagram.plot_architecture(self, ax, **style)
+
+    def save(self, path: str | os.PathLike[str], **style: Any) -> Path:
+        """Write the diagram.
+
+        Parameters
+        ----------
+        path : path
+            Where to, as PNG, SVG, PDF or another picture by its suffix; folders on the way are made.
+        **style
+            As `plot` takes them.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ResultError
+            If the suffix is unknown, or the file can't be written.
+        """
+        from vizcnn.render import diagram
+
+        suffix = Path(path).suffix.lower()
+        if suffix not in PICTURES:
+            raise ResultError(f"`path` must end in one of {', '.join(PICTURES)}; got {str(path)!r}.")
+        return write_file(path, lambda file: diagram.save_architecture(self, file, suffix, **style))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, fit for JSON."""
+        return {
+            "kind": self.kind,
+            "model": self.model,
+            "layers": [asdict(info) for info in self.layers],
+            "connections": [list(edge) for edge in self.connections],
+            "inputs": {name: list(shape) for name, shape in self.inputs.items()},
+            "outputs": {name: list(shape) for name, shape in self.outputs.items()},
+            "activations": dict(self.activations),
+            "num_params": self.num_params,
+            "depth": self.depth,
+            "method": self.method,
+            "options": dict(self.options),
+            "notes": list(self.notes),
+        }
+
+    def _repr_png_(self) -> bytes:
+        from vizcnn.render import diagram
+
+        buffer = io.BytesIO()
+        diagram.save_architecture(self, buffer, ".png")
+        return buffer.getvalue()
