@@ -70,7 +70,7 @@ def _from_keras() -> tuple[Digits, str] | None:
     socket.setdefaulttimeout(10)
     try:
         train, test = keras.datasets.mnist.load_data()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - Keras raises a bare Exception where the network fails
         print(f"Keras could not download MNIST ({type(error).__name__}); set VIZCNN_MNIST to a folder with its files.")
         return None
     finally:
@@ -86,7 +86,9 @@ def _from_sklearn() -> tuple[Digits, str]:
     digits = load_digits()
     # Their strokes touch the border: a pixel of background around them lets them fade out inside the image.
     small = np.pad(np.rint(digits.images * (255 / 16)).astype(np.uint8), ((0, 0), (1, 1), (1, 1)))
-    images = np.stack([np.asarray(Image.fromarray(image).resize((28, 28), Image.Resampling.BICUBIC)) for image in small])
+    images = np.stack(
+        [np.asarray(Image.fromarray(image).resize((28, 28), Image.Resampling.BICUBIC)) for image in small]
+    )
     return _split(images, digits.target.astype(np.uint8)), "scikit-learn's digits, enlarged"
 
 

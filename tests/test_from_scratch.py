@@ -13,8 +13,8 @@ import vizcnn as vz
 from examples.from_scratch import slow, two_layer
 from examples.from_scratch.adapter import NumpyCnnAdapter, TwoLayerAdapter
 from examples.from_scratch.cnn import MaxPooling, make_cnn, train
-from vizcnn.errors import CapabilityError, InputError, LayerError, RuleError
-from vizcnn.targets import Channel, Class, Contrast, Mix, Neuron
+from vizcnn.errors import InputError, LayerError, RuleError
+from vizcnn.targets import Channel, Contrast, Mix, Neuron
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RANDOM = np.random.default_rng(0)
@@ -280,7 +280,7 @@ def test_what_the_network_cannot_answer_is_said(twins):
     cnn = twins[0]
     with pytest.raises(RuleError, match=r"has none: its activations are tanh \(2\). Use rule='vanilla'"):
         vz.saliency(cnn, IMAGE_BATCH, rule="guided")
-    with pytest.raises(LayerError, match="'pool' is a MaxPooling2D, which has no kernels. Layers that do: 'conv'"):
+    with pytest.raises(LayerError, match=r"'pool' is a MaxPooling2D, which has no kernels. Layers that do: 'conv'"):
         cnn.kernels("pool")
     with pytest.raises(LayerError, match="score doesn't depend on layer 'softmax' of model 'numpy_cnn'"):
         cnn.gradients(IMAGE_BATCH, 0, of="softmax")
@@ -312,7 +312,9 @@ def test_two_layer_network_is_explained_and_equals_keras():
 
 def test_two_layer_network_has_no_maps_and_no_kernels():
     cnn = TwoLayerAdapter(two_layer.make_two_layer())
-    with pytest.raises(LayerError, match=r"no layer with more than one row and column.*\(its layers: Dense, Activation\)"):
+    with pytest.raises(
+        LayerError, match=r"no layer with more than one row and column.*\(its layers: Dense, Activation\)"
+    ):
         vz.gradcam(cnn, two_layer.INPUTS.reshape(4, 1, 3, 1))
     assert cnn.capabilities == {"outputs", "scores", "activations", "gradients"}
 

@@ -34,7 +34,7 @@ from tests.models import sequential_never_called as never_called
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
-# 1: gradients of a saturated softmax are zero -----------------------------------------------------------------------------
+# 1: gradients of a saturated softmax are zero --------------------------------------------------------------------
 
 
 def _saturated() -> Any:
@@ -55,7 +55,7 @@ def test_pitfall_01_probability_itself_can_be_asked_for_and_its_blank_map_explai
     assert not result.values.any()
 
 
-# 2: an option that is ignored --------------------------------------------------------------------------------------------
+# 2: an option that is ignored ------------------------------------------------------------------------------------
 
 
 def test_pitfall_02_target_and_layer_change_the_numbers_as_they_should() -> None:
@@ -68,7 +68,7 @@ def test_pitfall_02_target_and_layer_change_the_numbers_as_they_should() -> None
             np.testing.assert_allclose(raw, (by.mean(axis=(1, 2), keepdims=True) * values).sum(axis=-1), **CLOSE)
 
 
-# 3: a single sigmoid unit --------------------------------------------------------------------------------------------------
+# 3: a single sigmoid unit ----------------------------------------------------------------------------------------
 
 
 def test_pitfall_03_sides_of_a_sigmoid_unit_are_opposite_and_alive() -> None:
@@ -79,7 +79,7 @@ def test_pitfall_03_sides_of_a_sigmoid_unit_are_opposite_and_alive() -> None:
     np.testing.assert_allclose(sides[0], -sides[1])
 
 
-# 4: normalization hides sign and magnitude ----------------------------------------------------------------------------------
+# 4: normalization hides sign and magnitude -----------------------------------------------------------------------
 
 
 def test_pitfall_04_values_are_in_units_of_the_score() -> None:
@@ -97,7 +97,7 @@ def test_pitfall_04_constant_map_is_no_division_by_zero() -> None:
     np.testing.assert_array_equal(result.values, np.zeros((1, 2, 2)))
 
 
-# 5: guided only where there is a plain ReLU at the top level ------------------------------------------------------------------
+# 5: guided only where there is a plain ReLU at the top level -----------------------------------------------------
 
 
 def test_pitfall_05_guided_reaches_relu6_in_a_nested_model() -> None:
@@ -116,7 +116,7 @@ def test_pitfall_05_guided_without_relu_is_an_error() -> None:
         vz.saliency(model, images(1, (4, 4, 1)), 0, rule="guided")
 
 
-# 6: the wrong layer -----------------------------------------------------------------------------------------------------------
+# 6: the wrong layer ----------------------------------------------------------------------------------------------
 
 
 def test_pitfall_06_mobilenet_layer_is_before_the_pooling() -> None:
@@ -139,7 +139,7 @@ def test_pitfall_06_separable_convolutions_are_layers_too(kind: Any) -> None:
     assert vz.gradcam(model, images(1, (8, 8, 3)), 0, relu=False).layer == "last"
 
 
-# 7: gradients averaged over the batch -----------------------------------------------------------------------------------------
+# 7: gradients averaged over the batch ----------------------------------------------------------------------------
 
 
 def test_pitfall_07_each_image_has_weights_of_its_own() -> None:
@@ -153,7 +153,7 @@ def test_pitfall_07_each_image_has_weights_of_its_own() -> None:
         np.testing.assert_allclose(result.values[i], alone.values[0], **CLOSE)
 
 
-# 8 and 9: what is called Grad-CAM ---------------------------------------------------------------------------------------------
+# 8 and 9: what is called Grad-CAM --------------------------------------------------------------------------------
 
 
 def _four_cells(weight: float) -> Any:
@@ -183,7 +183,7 @@ def test_pitfall_09_negative_gradients_do_not_turn_the_map_over() -> None:
     assert not result.values.any()
 
 
-# 10: upsampling that shifts the map ---------------------------------------------------------------------------------------------
+# 10: upsampling that shifts the map ------------------------------------------------------------------------------
 
 
 def test_pitfall_10_map_is_enlarged_bilinearly_with_half_pixel_centres() -> None:
@@ -193,7 +193,7 @@ def test_pitfall_10_map_is_enlarged_bilinearly_with_half_pixel_centres() -> None
     np.testing.assert_allclose(result.values[0], np.array(expected) / 4, rtol=1e-5, atol=1e-5)
 
 
-# 16: other images change yours, and bytes wrap around ----------------------------------------------------------------------------
+# 16: other images change yours, and bytes wrap around ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", [vz.saliency, vz.gradcam])
@@ -213,7 +213,7 @@ def test_pitfall_16_bytes_do_not_wrap_around() -> None:
     np.testing.assert_array_equal(result.scores, [250 * 401])
 
 
-# 17: reductions of the channels that can't be compared ----------------------------------------------------------------------------
+# 17: reductions of the channels that can't be compared -----------------------------------------------------------
 
 
 def test_pitfall_17_reduction_of_the_channels_is_said_and_can_be_chosen() -> None:
@@ -226,7 +226,7 @@ def test_pitfall_17_reduction_of_the_channels_is_said_and_can_be_chosen() -> Non
     assert vz.saliency(model, x, 0).options["reduce"] == "max_abs"
 
 
-# 18: state that leaks ------------------------------------------------------------------------------------------------------------
+# 18: state that leaks --------------------------------------------------------------------------------------------
 
 
 def test_pitfall_18_models_are_not_kept_alive_and_not_changed() -> None:
@@ -244,7 +244,7 @@ def test_pitfall_18_models_are_not_kept_alive_and_not_changed() -> None:
     assert [ref() for ref in gone] == [None] * 3
 
 
-# 19: the state of training --------------------------------------------------------------------------------------------------------
+# 19: the state of training ---------------------------------------------------------------------------------------
 
 
 class _Explain(keras.callbacks.Callback):
@@ -280,7 +280,7 @@ def test_pitfall_19_explaining_in_a_callback_leaves_training_as_it_was() -> None
     np.testing.assert_array_equal(*explain.maps)  # nothing was dropped at random
 
 
-# 23: the process dies ----------------------------------------------------------------------------------------------------------------
+# 23: the process dies --------------------------------------------------------------------------------------------
 
 
 def test_pitfall_23_mini_xception_is_explained_and_the_process_lives(test_data: Path, tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_pitfall_23_mini_xception_is_explained_and_the_process_lives(test_data: 
     assert done.stdout.startswith("layer ")
 
 
-# 24: Sequential models -----------------------------------------------------------------------------------------------------------------
+# 24: Sequential models -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("build", [sequential, never_called])

@@ -35,7 +35,7 @@ def _logits() -> np.ndarray:
     return reference(images()).logits
 
 
-# Classes -----------------------------------------------------------------------------------------------------------------
+# Classes ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_label_of_several_classes_is_rejected() -> None:
     assert resolve("Crane", adapter, 1).classes == (2,)  # written as it is, it is one
 
 
-# Units and channels --------------------------------------------------------------------------------------------------------
+# Units and channels ----------------------------------------------------------------------------------------------
 
 
 def test_neuron_is_one_unit_of_a_map(network: Any) -> None:
@@ -218,7 +218,7 @@ def test_layer_that_does_not_exist_is_rejected(network: Any) -> None:
         network.scores(images(), Channel("outt", 0))
 
 
-# Sums ------------------------------------------------------------------------------------------------------------------------
+# Sums ------------------------------------------------------------------------------------------------------------
 
 
 def test_contrast_is_a_difference(network: Any) -> None:
@@ -261,7 +261,7 @@ def test_wrong_part_of_a_mix_is_rejected(network: Any) -> None:
         network.scores(images(), Contrast(0, 3))
 
 
-# Regions of a map ---------------------------------------------------------------------------------------------------------------
+# Regions of a map ------------------------------------------------------------------------------------------------
 
 
 def test_class_of_a_map_is_its_mean(maps: Any) -> None:
@@ -311,7 +311,7 @@ def test_region_of_an_output_that_is_no_map_is_rejected(network: Any) -> None:
         network.scores(images(), Region((0, 0, 1, 1), 0))
 
 
-# Functions -----------------------------------------------------------------------------------------------------------------------
+# Functions -------------------------------------------------------------------------------------------------------
 
 
 def test_function_of_the_outputs_is_a_target(network: Any) -> None:

@@ -207,7 +207,7 @@ def _sorted(boxes: Mapping[str, Box], edges: Iterable[Edge]) -> Graph:
     order: dict[str, None] = {}
     left = dict.fromkeys(boxes)
     while left:
-        ready = next((key for key in left if not waiting[key]), None) or next(iter(left))
+        ready: str | None = next((key for key in left if not waiting[key]), None) or next(iter(left))
         # Follow one way as far as it goes, so that what belongs together stays together.
         while ready is not None:
             del left[ready]
@@ -276,7 +276,7 @@ def fold_blocks(graph: Graph) -> Graph:
         if furthest <= i:
             meeting.append(i)
         furthest = max([furthest, *(place[b] for b in graph.after[key])])
-    blocks = [(a, b) for a, b in pairwise(meeting) if 2 < b - a + 1 and b - a <= max(6, len(order) / 3)]
+    blocks = [(a, b) for a, b in pairwise(meeting) if b - a + 1 > 2 and b - a <= max(6, len(order) / 3)]
     if len(blocks) < 2:
         return graph
     groups = {key: key for key in order}
@@ -432,7 +432,9 @@ def _block_name(boxes: list[Box]) -> str:
     """Return what most names in a block begin with, or the name of its last layer."""
     first = Counter(box.name[:4] for box in boxes).most_common(1)[0][0]
     names = [box.name for box in boxes if box.name[:4] == first]
-    same = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False)))
+    same = "".join(
+        letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    )
     same = re.sub(r"[_\-.]\w?$|[_\-.]+$", "", same)
     most = len(names) > max(1, len(boxes) / 2)
     return same if most and len(same) > 2 and not _is_automatic(same, boxes) else boxes[-1].name

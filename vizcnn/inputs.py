@@ -172,6 +172,10 @@ def load(
 def read_image(path: Path, channels: int = 3) -> np.ndarray:
     """Read a file as uint8 (H, W, channels), upright, transparent parts on white.
 
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, channels)
+
     Raises
     ------
     InputError

@@ -90,7 +90,8 @@ class Watch:
             f"softmax or the sigmoid.",
             "zero": "is zero everywhere (0 is its lowest and its highest value): nothing in the image moves this score. Try "
             "another target, an earlier layer, or a method without gradients.",
-            "constant": "has one value everywhere: it tells no part of the image from another. Try an earlier layer, or smaller patches.",
+            "constant": "has one value everywhere: it tells no part of the image from another. Try an earlier layer, or "
+            "smaller patches.",
             "broken": "holds NaN or infinity: the model's numbers overflow. Check its weights and, with float16, its scale.",
         }
         notes = [

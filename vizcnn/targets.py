@@ -41,6 +41,10 @@ class Target(ABC):
     def score(self, model: ModelAdapter, count: int) -> Score:
         """Resolve against a model for `count` samples.
 
+        Returns
+        -------
+        Score
+
         Raises
         ------
         TargetError
@@ -295,6 +299,10 @@ class _Identity:
 
 def resolve(target: Any, model: ModelAdapter, count: int) -> Score:
     """Turn every accepted form of a target into the score of `count` samples.
+
+    Returns
+    -------
+    Score
 
     Raises
     ------

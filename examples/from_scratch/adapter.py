@@ -78,7 +78,14 @@ class NumpyAdapter(ModelAdapter):
     """
 
     def __init__(
-        self, name: str, *, logits: str, output: str, activation: str, input_shape: tuple[int, int, int], **settings: Any
+        self,
+        name: str,
+        *,
+        logits: str,
+        output: str,
+        activation: str,
+        input_shape: tuple[int, int, int],
+        **settings: Any,
     ) -> None:
         super().__init__(name, **settings)
         self._ends = (logits, output, activation)

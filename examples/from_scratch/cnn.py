@@ -190,7 +190,9 @@ class Network:
                 break
         return run
 
-    def backward(self, run: Run, gradients: Mapping[str, Array], first: str | None = None) -> Iterator[tuple[str, Array]]:
+    def backward(
+        self, run: Run, gradients: Mapping[str, Array], first: str | None = None
+    ) -> Iterator[tuple[str, Array]]:
         """Carry gradients back, from the last layer towards the first.
 
         Parameters

@@ -70,19 +70,22 @@ def unpool(gradient: Array, argmax: Array, shape: tuple[int, ...], size: int) ->
 
 def gradients(network: Any, images: Array, labels: Array) -> tuple[float, dict[str, dict[str, Array]], Array]:
     """Return the mean loss, its gradients by the weights as `Network.gradients` does, and that by the images."""
-    results = [_gradients_of_one(network, image, label, len(images)) for image, label in zip(images, labels, strict=True)]
-    first = results[0][1]
-    summed = {
-        layer: {name: sum(result[1][layer][name] for result in results) for name in weights}
-        for layer, weights in first.items()
-    }
-    by_conv = [result[2] for result in results]
+    count = len(images)
     kernels = network.layers["conv"].weights["kernels"]
-    by_images = np.stack([image_gradient(i, g, kernels) for i, g in zip(images, by_conv, strict=True)])
-    return float(np.mean([result[0] for result in results])), summed, by_images
+    losses, by_images, by_weights = [], [], {}
+    for image, label in zip(images, labels, strict=True):
+        loss, found, by_conv = gradients_of_image(network, image, label)
+        losses.append(loss)
+        by_images.append(image_gradient(image, by_conv, kernels) / count)
+        for layer, weights in found.items():
+            sums = by_weights.setdefault(layer, {})
+            for name, gradient in weights.items():
+                sums[name] = sums.get(name, 0) + gradient / count
+    return float(np.mean(losses)), by_weights, np.stack(by_images)
 
 
-def _gradients_of_one(network: Any, image: Array, label: int, count: int) -> tuple[float, dict[str, Any], Array]:
+def gradients_of_image(network: Any, image: Array, label: int) -> tuple[float, dict[str, Any], Array]:
+    """Return the loss, its gradients by the weights, and that by what the convolution returns."""
     weights = {name: layer.weights for name, layer in network.layers.items()}
     size = network.layers["pool"].size
 
@@ -96,7 +99,6 @@ def _gradients_of_one(network: Any, image: Array, label: int, count: int) -> tup
 
     by_logits = probabilities.copy()
     by_logits[label] -= 1
-    by_logits /= count
     by_hidden = weights["preds"]["matrix"] @ by_logits * _slope(network, "hidden_activation", hidden)
     by_pooled = (weights["hidden"]["matrix"] @ by_hidden).reshape(pooled.shape)
     by_conv = unpool(by_pooled, argmax, maps.shape, size) * _slope(network, "conv_activation", maps)

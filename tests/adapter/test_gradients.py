@@ -83,7 +83,7 @@ def test_scores_come_with_the_outputs_of_the_same_run(network: Any) -> None:
 def test_unknown_rule_is_rejected_with_the_known_ones(network: Any) -> None:
     with pytest.raises(
         vz.errors.OptionError,
-        match="`rule` must be one of 'vanilla', 'guided', 'relu', 'deconv', 'rectified'; got 'guide'.*guided",
+        match=r"`rule` must be one of 'vanilla', 'guided', 'relu', 'deconv', 'rectified'; got 'guide'.*guided",
     ):
         network.gradients(images(1), 0, rule="guide")
 

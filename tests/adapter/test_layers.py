@@ -169,7 +169,7 @@ def test_layer_that_a_run_does_not_reach_is_named() -> None:
         def call(self, x: Any) -> Any:
             return self.used(x)
 
-    with pytest.raises(vz.errors.LayerError, match="`layer` 'spare' can't be read: layer 'spare' .*is not called"):
+    with pytest.raises(vz.errors.LayerError, match=r"`layer` 'spare' can't be read: layer 'spare' .*is not called"):
         vz.adapt(Unused()).activations(np.zeros((1, 2, 2, 1), np.float32), ["spare"])
 
 

@@ -141,7 +141,7 @@ def _averaged(x: np.ndarray) -> np.ndarray:
 
 def test_probabilities_without_logits_are_scored_by_their_logarithm_and_it_is_said_once() -> None:
     x, adapter = images(3, SHAPE), vz.adapt(_model(_average_of_two))
-    with pytest.warns(vz.errors.VizcnnWarning, match="'mean' of model 'tiny' holds probabilities.*log-prob") as caught:
+    with pytest.warns(vz.errors.VizcnnWarning, match="'mean' of model 'tiny' holds probabilities.*log-prob") as caught:  # noqa: PT031 - once in two calls
         first = adapter.scores(x, 1)
         second = adapter.gradients(x, 2)
     assert len(caught) == 1
@@ -285,7 +285,7 @@ def test_outputs_of_one_layer_have_names_of_their_own() -> None:
 def test_unknown_output_is_named_with_the_known_ones() -> None:
     adapter = vz.adapt(_dict_model())
     with pytest.raises(
-        vz.errors.OptionError, match="`output` must be one of 'animal', 'years'.*'anima'.*Did you mean 'animal'"
+        vz.errors.OptionError, match=r"`output` must be one of 'animal', 'years'.*'anima'.*Did you mean 'animal'"
     ):
         adapter.scores(images(1, SHAPE), {"anima": 0})
 

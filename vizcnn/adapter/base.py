@@ -248,6 +248,10 @@ class ModelAdapter(ABC):
         A name is enough where it is unique. ``name[1]`` is the second call of a layer that is called more than once; the
         call's number stays in the returned path.
 
+        Returns
+        -------
+        LayerInfo
+
         Raises
         ------
         LayerError
@@ -272,6 +276,10 @@ class ModelAdapter(ABC):
 
     def output_name(self, output: str | int | None) -> str:
         """Return the name of an output given by name or position; None is the only one, or the first.
+
+        Returns
+        -------
+        str
 
         Raises
         ------

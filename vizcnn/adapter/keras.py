@@ -28,8 +28,8 @@ from vizcnn.adapter.base import (
     slices,
     split_call,
 )
-from vizcnn.adapter.connections import trace
 from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
+from vizcnn.adapter.connections import trace
 from vizcnn.adapter.logits_model import logits_model
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
 from vizcnn.adapter.structure import (

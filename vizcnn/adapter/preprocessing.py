@@ -52,6 +52,10 @@ class Preprocess:
 def resolve_preprocess(preprocess: str | Callable[[np.ndarray], Any] | None) -> Preprocess | None:
     """Return what a name or a function means; see `vizcnn.adapt`.
 
+    Returns
+    -------
+    Preprocess or None
+
     Raises
     ------
     OptionError

@@ -199,7 +199,7 @@ class Taps:
     def _copy(self, tensor: Any) -> Any:
         copy = keras.ops.copy(tensor)
         if id(tensor) in self._before:
-            self._before[id(copy)] = (copy, *self._before[id(tensor)][1:])
+            self._before[id(copy)] = replace(self._before[id(tensor)], output=copy)
         return copy
 
     def before_activation(self, output: Any) -> tuple[Any, str] | None:

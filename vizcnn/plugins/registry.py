@@ -158,6 +158,10 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
 def get(name: str) -> Plugin:
     """Return a plugin by name.
 
+    Returns
+    -------
+    Plugin
+
     Raises
     ------
     MethodError

@@ -21,7 +21,7 @@ from matplotlib.textpath import TextToPath
 
 from vizcnn.errors import OptionError, check_choice
 from vizcnn.graph import INPUT, Box, Graph, build, fold
-from vizcnn.render.layout import MARGIN, Layout, Point, Size, Spot, arrange, rounded
+from vizcnn.render.layout import MARGIN, Point, Size, Spot, arrange, rounded
 from vizcnn.summary import shape_text
 
 if TYPE_CHECKING:
@@ -66,9 +66,10 @@ _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 _NESTED, _OTHER = ("nested model", "#7388a8"), ("other", "#8f8f8f")
 
-_SHORT = {"BatchNormalization": "BN", "LayerNormalization": "LN", "ZeroPadding2D": "pad", "GlobalAveragePooling2D": "GlobalAvgPool",
-          "GlobalMaxPooling2D": "GlobalMaxPool", "AveragePooling2D": "AvgPool", "MaxPooling2D": "MaxPool", "Concatenate": "Concat",
-          "SpatialDropout2D": "Dropout", "DepthwiseConv2D": "DepthwiseConv", "SeparableConv2D": "SeparableConv"}  # fmt: skip
+_SHORT = {"BatchNormalization": "BN", "LayerNormalization": "LN", "ZeroPadding2D": "pad", "AveragePooling2D": "AvgPool",
+          "GlobalAveragePooling2D": "GlobalAvgPool", "GlobalMaxPooling2D": "GlobalMaxPool", "MaxPooling2D": "MaxPool",
+          "Concatenate": "Concat", "SpatialDropout2D": "Dropout",
+          "DepthwiseConv2D": "DepthwiseConv", "SeparableConv2D": "SeparableConv"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def plot_architecture(architecture: Architecture, ax: Any = None, **style: Any) 
         return diagram.draw(figure.add_axes((0.0, 0.0, 1.0, 1.0)), 1.0)
     if not isinstance(ax, Axes):
         raise OptionError(f"`ax` must be one Axes; got {ax!r}.")
-    bounds = ax.get_window_extent().size / ax.figure.dpi
+    extent = ax.get_window_extent()
+    bounds = (extent.width / ax.figure.dpi, extent.height / ax.figure.dpi)
     if style.get("width") is None:
         widths = (4.0, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 30.0)
         found = [_Diagram(architecture, **{**style, "width": width}) for width in widths]
@@ -206,7 +208,7 @@ class _Diagram:
         right, top, back = left + one.width, bottom - one.height, one.back
         color = family(one.box)[1]
         edge = _shade(color, 0.55)
-        line = {"edgecolor": edge, "linewidth": 0.8 * self._scale, "zorder": 4, "joinstyle": "round"}
+        line: dict[str, Any] = {"edgecolor": edge, "linewidth": 0.8 * self._scale, "zorder": 4, "joinstyle": "round"}
         if back:
             lid = [(left, top), (left + back, top - back), (right + back, top - back), (right, top)]
             side = [(right, top), (right + back, top - back), (right + back, bottom - back), (right, bottom)]
@@ -247,7 +249,9 @@ class _Diagram:
         ux, uy = (x1 - x0) / length, (y1 - y0) / length
         head = min(0.075, 0.8 * length)
         base = (x1 - ux * head, y1 - uy * head)
-        patch = PathPatch(_path([*points[:-1], base]), fill=False, edgecolor=color, linewidth=1.0 * self._scale, zorder=2)
+        patch = PathPatch(
+            _path([*points[:-1], base]), fill=False, edgecolor=color, linewidth=1.0 * self._scale, zorder=2
+        )
         patch.set_gid(f"edge:{edge[0]}:{edge[1]}")
         self._ax.add_patch(patch)
         wing = head * 0.42
@@ -438,7 +442,9 @@ def _wrapped(text: str, *, bold: bool = False, limit: int = _LINES) -> list[str]
         if lines[-1] and _text_width((lines[-1] + rest).rstrip(), size, bold=bold) > _TEXT_WIDTH:
             lines.append("")
         while _text_width(rest.rstrip(), size, bold=bold) > _TEXT_WIDTH:
-            fitting = next(n for n in range(len(rest), 0, -1) if n == 1 or _text_width(rest[:n], size, bold=bold) <= _TEXT_WIDTH)
+            fitting = next(
+                n for n in range(len(rest), 0, -1) if n == 1 or _text_width(rest[:n], size, bold=bold) <= _TEXT_WIDTH
+            )
             lines[-1], rest = rest[:fitting], rest[fitting:]
             lines.append("")
         lines[-1] += rest
@@ -466,11 +472,13 @@ def _path(points: Sequence[Point], radius: float = 0.09) -> Path:
 
 
 def _shade(color: str, share: float) -> str:
-    return to_hex(np.array(to_rgb(color)) * share)
+    red, green, blue = np.array(to_rgb(color)) * share
+    return to_hex((red, green, blue))
 
 
 def _tint(color: str, share: float) -> str:
-    return to_hex(1 - (1 - np.array(to_rgb(color))) * (1 - share))
+    red, green, blue = 1 - (1 - np.array(to_rgb(color))) * (1 - share)
+    return to_hex((red, green, blue))
 
 
 def _on(color: str) -> str:

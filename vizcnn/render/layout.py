@@ -119,7 +119,7 @@ def _columns(graph: Graph) -> dict[str, int]:
     columns: dict[str, int] = {}
     for key in graph.boxes:
         columns[key] = max((columns[a] + 1 for a in before[key] if place[a] < place[key]), default=0)
-    for key in reversed(graph.boxes):
+    for key in reversed(list(graph.boxes)):
         later = [columns[b] for b in after[key] if place[b] > place[key]]
         if not before[key] and later:
             columns[key] = max(columns[key], min(later) - 1)
@@ -180,7 +180,7 @@ def dot_places(graph: Graph, sizes: Mapping[str, Size]) -> dict[str, tuple[int, 
     except (OSError, subprocess.SubprocessError, KeyError, ValueError):
         return None
     order = {x: i for i, x in enumerate(sorted(set(xs.values())))}
-    places = {}
+    places: dict[str, tuple[int, int]] = {}
     for x, column in order.items():
         inside = sorted((key for key in xs if xs[key] == x), key=lambda key: ys[key])
         places |= {key: (column, row) for row, key in enumerate(inside)}
@@ -246,7 +246,8 @@ class _Page:
         room = self.max_width - 2 * MARGIN - 6 * TRACK
 
         def broken(width: float) -> list[int]:
-            lines, used = [], width + 1.0
+            lines: list[int] = []
+            used = width + 1.0
             for column in self.widths:
                 used += column + GAP
                 if used > width + GAP or not lines:

@@ -18,6 +18,10 @@ _SUPPORTED = ("tensorflow",)
 def current() -> Any:
     """Return the backend that Keras runs on.
 
+    Returns
+    -------
+    Backend
+
     Raises
     ------
     UnsupportedModelError

@@ -26,6 +26,10 @@ class Backend:
             Takes tensors and returns a dict of tensors.
         examples : sequence of ndarray
             One array per argument; all but the first axis are fixed.
+
+        Returns
+        -------
+        callable
         """
         specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in examples]
         # Always a graph, never eager: TensorFlow's eager gradient of some strided convolutions corrupts memory.
