@@ -281,6 +281,23 @@ def subclassed_called() -> Built:
     return built
 
 
+class FunctionalOfItsOwn(keras.Model):
+    """A class that is made like a Functional model, and goes on from there in a `call` of its own."""
+
+    def __init__(self) -> None:
+        x = _input()
+        super().__init__(x, _features(x), name="zoo")
+        self.pool = layers.GlobalAveragePooling2D(name="pool")
+        self.head = dense("head", DENSE, activation="softmax")
+
+    def call(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return self.head(self.pool(super().call(x, training=training)))
+
+
+def functional_with_a_call() -> Built:
+    return Built(FunctionalOfItsOwn(), "conv1", "out")
+
+
 class Wrapper(keras.Model):
     """A subclassed model that holds a Functional one."""
 
@@ -350,6 +367,7 @@ ZOO: dict[str, Builder] = {
         subclassed,
         subclassed_called,
         wrapped,
+        functional_with_a_call,
         layer_of_layers,
         open_size,
         without_softmax,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from keras import layers
 from PIL import Image
 from typer.testing import CliRunner
 
-from vizcnn import cli
+from vizcnn import cli, progress
 from vizcnn.errors import ResultError
 from vizcnn.inputs import read_image
 from vizcnn.pictures import file_names, plan, read_jobs
@@ -271,6 +272,39 @@ def test_json_is_one_object_a_line_and_nothing_else(folder: Path, tmp_path: Path
     assert found[1]["grid"] == str(tmp_path / "b.explanation.png")
     assert (found[1]["notes"], found[1]["failed"], found[1]["error"]) == ([], {}, None)
     assert result.stderr == ""
+
+
+def test_json_stays_on_stdout_while_a_bar_is_shown(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_is_shown", lambda: True)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # Rich takes standard error for a terminal
+    result = explain(folder, tmp_path, "-m", "saliency", "--json", image="images")
+    assert len(lines(result)) == 3
+    assert "explaining 3 images" in result.stderr
+
+
+@pytest.mark.parametrize(("terminal", "no_color", "colour"), [(True, "", True), (True, "1", False), (False, "", False)])
+def test_colour_is_for_terminals_that_want_it(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, no_color: str, colour: bool
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    cli._fail("no such thing")
+    assert ("\x1b[" in stream.getvalue()) is colour
+    assert "vizcnn: no such thing" in stream.getvalue()
+
+
+def test_a_file_name_that_the_terminal_cannot_show_is_escaped(folder: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / name).write_bytes((folder / "images" / "a.png").read_bytes())
+    result = run("explain", folder / "tiny.keras", tmp_path / name, "-m", "saliency", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert f"{tmp_path}/caf\\udce9.png: " in result.stdout
+    assert written(tmp_path / "out") == ["caf_.saliency.png"]
 
 
 def test_notes_are_lines_on_stderr_said_once_and_are_in_the_json(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The networks written in NumPy alone: right by numbers, by a slow second version, and by Keras; and explained by the plugins."""
 
+import gzip
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import vizcnn as vz
+from examples import mnist_data
 from examples.from_scratch import slow, two_layer
 from examples.from_scratch.adapter import NumpyCnnAdapter, TwoLayerAdapter
 from examples.from_scratch.cnn import MaxPooling, make_cnn, train
@@ -121,6 +125,19 @@ def test_first_step_is_the_learning_rate_times_the_gradient():
     train(network, IMAGES, LABELS, num_epochs=1, batch_size=5, learning_rate=0.3, report=lambda line: None)
     moved = network.layers["conv"].weights["kernels"] - before.layers["conv"].weights["kernels"]
     np.testing.assert_allclose(moved, -0.3 * gradients["conv"]["kernels"], atol=1e-14)
+
+
+@pytest.mark.slow
+def test_held_out_accuracy_on_mnist_is_93_percent_with_5000_images():
+    if not os.environ.get("VIZCNN_MNIST"):
+        pytest.skip("set VIZCNN_MNIST to the folder with MNIST's files to run this")
+    digits = mnist_data.load_mnist()
+    inputs = digits.train_images[:5000, ..., None].astype(np.float32) / 255
+    network = make_cnn()
+    with threadpool_limits(1):  # two threads get in each other's way on small matrices, and in that of other tests
+        train(network, inputs, digits.train_labels[:5000], num_epochs=4, learning_rate=0.2, report=lambda line: None)
+        accuracy = network.accuracy(digits.test_images[..., None].astype(np.float32) / 255, digits.test_labels)
+    assert accuracy >= 0.93
 
 
 def test_unknown_activation_is_rejected():
@@ -254,6 +271,14 @@ def test_occlusion_equals_keras(twins):
     assert np.abs(ours.values).max() > 0.01
 
 
+def test_filters_and_feature_maps_equal_keras(twins):
+    ours, theirs = (vz.filters(cnn, "conv") for cnn in twins)
+    np.testing.assert_array_equal(ours.values, theirs.values)
+    ours, theirs = (vz.activations(cnn, IMAGE_BATCH, ["conv_activation", "pool"]) for cnn in twins)
+    for layer in ("conv_activation", "pool"):
+        np.testing.assert_allclose(ours.maps[layer], theirs.maps[layer], **CLOSE)
+
+
 def test_batches_change_nothing(twins):
     by_one = NumpyCnnAdapter(twins[0].network, batch_size=1)
     images, target = IMAGE_BATCH, [3, 0, 7]
@@ -329,3 +354,75 @@ def test_no_framework_is_loaded_to_explain_a_numpy_network():
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLES)}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+# Their data
+
+
+def write_idx(folder, part, count, *, zipped=False):
+    """Write images whose every pixel is their number, which is their label too."""
+    numbers = np.arange(count, dtype=np.uint8)
+    files = {
+        f"{part}-images-idx3-ubyte": bytes([0, 0, 8, 3])
+        + struct.pack(">3I", count, 2, 2)
+        + np.repeat(numbers, 4).tobytes(),
+        f"{part}-labels-idx1-ubyte": bytes([0, 0, 8, 1]) + struct.pack(">I", count) + numbers.tobytes(),
+    }
+    for name, content in files.items():
+        (folder / (name + ".gz" * zipped)).write_bytes(gzip.compress(content) if zipped else content)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_one_set_of_files_is_split_the_same_way_every_time(tmp_path, monkeypatch, capsys, zipped):
+    write_idx(tmp_path, "t10k", 50, zipped=zipped)
+    monkeypatch.setenv("VIZCNN_MNIST", str(tmp_path))
+    digits, again = mnist_data.load_mnist(), mnist_data.load_mnist()
+    assert capsys.readouterr().out.splitlines()[0] == "MNIST's test images: 40 images to train with, 10 held out"
+    assert sorted([*digits.train_labels, *digits.test_labels]) == list(range(50))
+    assert list(digits.train_labels) != sorted(digits.train_labels)
+    np.testing.assert_array_equal(digits.train_images[:, 1, 1], digits.train_labels)
+    np.testing.assert_array_equal(digits.test_labels, again.test_labels)
+
+
+def test_training_and_test_files_keep_their_own_split(tmp_path, monkeypatch, capsys):
+    write_idx(tmp_path, "train", 30)
+    write_idx(tmp_path, "t10k", 7, zipped=True)
+    monkeypatch.setenv("VIZCNN_MNIST", str(tmp_path))
+    digits = mnist_data.load_mnist()
+    assert capsys.readouterr().out == "MNIST: 30 images to train with, 7 held out\n"
+    assert list(digits.test_labels) == list(range(7))
+    assert list(digits.train_labels) != sorted(digits.train_labels) == list(range(30))
+
+
+def test_folder_without_mnist_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIZCNN_MNIST", str(tmp_path))
+    with pytest.raises(
+        SystemExit, match=f"VIZCNN_MNIST is '{tmp_path}', which holds no MNIST: it must have t10k-images"
+    ):
+        mnist_data.load_mnist()
+
+
+def test_digits_of_scikit_learn_stand_in_where_there_is_no_network(monkeypatch, capsys):
+    def fail():
+        raise OSError("no network")
+
+    monkeypatch.delenv("VIZCNN_MNIST", raising=False)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
+    digits = mnist_data.load_mnist()
+    said = capsys.readouterr().out
+    assert "Keras could not download MNIST (OSError)" in said
+    assert "scikit-learn's digits, enlarged: 1,438 images to train with, 359 held out" in said
+    assert digits.train_images.shape == (1438, 28, 28)
+    assert digits.train_images.dtype == digits.train_labels.dtype == np.uint8
+    assert 250 < digits.train_images.max() <= 255
+    assert set(digits.test_labels) == set(range(10))
+
+
+def test_download_of_keras_is_taken_where_it_works(monkeypatch, capsys):
+    images, labels = np.arange(20 * 784).reshape(20, 28, 28).astype(np.uint8), np.arange(20, dtype=np.uint8)
+    monkeypatch.delenv("VIZCNN_MNIST", raising=False)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: ((images, labels), (images[:5], labels[:5])))
+    digits = mnist_data.load_mnist()
+    assert capsys.readouterr().out == "MNIST by Keras: 20 images to train with, 5 held out\n"
+    np.testing.assert_array_equal(digits.train_images, images[digits.train_labels])
+    assert list(digits.test_labels) == [0, 1, 2, 3, 4]

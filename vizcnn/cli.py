@@ -70,7 +70,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from vizcnn import __version__
 
-        typer.echo(f"vizcnn {__version__}")
+        _say(f"vizcnn {__version__}")
         raise typer.Exit
 
 
@@ -204,7 +204,7 @@ def summary(
     adapter, said = _adapt(model)
     from vizcnn.plugins import registry
 
-    typer.echo(registry.get("architecture").function(adapter, depth=depth).summary)
+    _say(registry.get("architecture").function(adapter, depth=depth).summary)
     _notes(("model", text) for text in said)
 
 
@@ -217,10 +217,10 @@ def methods() -> None:
     with listening():  # a plugin that fails to load is listed below
         plugins = [registry.get(name) for name in registry.names()]
     for package in dict.fromkeys(plugin.package for plugin in plugins):
-        typer.secho(f"from {package}", bold=True)
+        _say(f"from {package}", bold=True)
         for plugin in plugins:
             if plugin.package == package:
-                typer.echo(f"  {plugin.name}: {plugin.summary}" + ("" if plugin.explains else " (from Python only)"))
+                _say(f"  {plugin.name}: {plugin.summary}" + ("" if plugin.explains else " (from Python only)"))
                 _options_of(plugin)
     for name, reason in registry.failures().items():
         _fail(f"plugin {name} failed to load: {reason}")
@@ -259,9 +259,9 @@ def demo(
             failed = True
         else:
             count += 1
-            typer.echo(str(page.file))
+            _say(str(page.file))
         _notes((page.name, note) for note in page.notes)
-    typer.echo(f"{count} pictures of {show.title} are in {out}")
+    _say(f"{count} pictures of {show.title} are in {out}")
     if failed:
         raise typer.Exit(1 if count else 2)
 
@@ -281,9 +281,9 @@ class _Text:
         said = _with_probability(image.prediction.label, image.prediction.probability)
         if image.target != image.prediction.label:
             said += f", explained {_with_probability(str(image.target), image.target_probability)}"
-        typer.secho(f"{image.image}: {said}", bold=True)
+        _say(f"{image.image}: {said}", bold=True)
         for file in (*image.files.values(), *([image.grid] if image.grid else [])):
-            typer.echo(f"  {file}")
+            _say(f"  {file}")
         fresh = [note for note in dict.fromkeys(image.notes) if note not in self._said]
         self._said |= set(fresh)
         _notes(fresh)
@@ -308,7 +308,7 @@ class _Json:
             "failed": dict(failed),
             "error": image.error,
         }
-        typer.echo(json.dumps(line))
+        _say(json.dumps(line))
 
 
 def _adapt(path: str, **settings: Any) -> tuple[ModelAdapter, list[str]]:
@@ -354,16 +354,27 @@ def _hushed() -> Iterator[None]:
 def _options_of(plugin: Plugin) -> None:
     for option, default in plugin.options.items():
         choices = plugin.choices(option)
-        typer.echo(f"      {option}={default}" + (f"   one of {', '.join(map(str, choices))}" if choices else ""))
+        _say(f"      {option}={default}" + (f"   one of {', '.join(map(str, choices))}" if choices else ""))
+
+
+def _say(text: str, *, err: bool = False, **style: Any) -> None:
+    # Not by typer.echo: it writes past the stream that Rich puts in place of the terminal's while a bar is shown.
+    stream = sys.stderr if err else sys.stdout
+    encoding = stream.encoding or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)  # the name of a file may hold anything
+    if stream.isatty() and not os.environ.get("NO_COLOR"):
+        text = typer.style(text, **style)
+    stream.write(f"{text}\n")
+    stream.flush()
 
 
 def _notes(notes: Iterable[tuple[str, str]]) -> None:
     for origin, text in notes:
-        typer.secho(f"  note ({origin}): {text}", err=True, dim=True)
+        _say(f"  note ({origin}): {text}", err=True, dim=True)
 
 
 def _fail(text: str) -> None:
-    typer.secho(f"vizcnn: {' '.join(text.split())}", err=True, fg=typer.colors.RED)
+    _say(f"vizcnn: {' '.join(text.split())}", err=True, fg=typer.colors.RED)
 
 
 def _with_probability(label: str, probability: float | None) -> str:

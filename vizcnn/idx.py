@@ -87,8 +87,10 @@ def read_idx_pair(
 
     Parameters
     ----------
-    images, labels : path
-        The two files, as `read_idx` takes them.
+    images : path
+        The file of the images, as `read_idx` takes it.
+    labels : path
+        The file of the labels.
     max_bytes : int, default 4 GiB
         Largest size of the values of each.
 

@@ -103,7 +103,6 @@ class Watch:
 
     def _range_notes(self) -> Iterable[str]:
         preprocess, known = self._model.preprocess, self._model.input_range
-        given = self._images.float_range()
         seen = f"{self._low:.4g} to {self._high:.4g}"
         if preprocess is not None and preprocess.name == "none":
             return
@@ -113,7 +112,7 @@ class Watch:
                     f"The inputs lie in {seen}, and the model has no layer that scales them: most models are trained on -1..1 or "
                     f"0..1. Give vizcnn.adapt the `preprocess` of training, or 'none' if raw pixels are right."
                 )
-        elif given is not None and given[0] >= -1 and 0 < given[1] <= 1:
+        elif (given := self._images.float_range()) is not None and given[0] >= -1 and 0 < given[1] <= 1:
             taker = "the model" if preprocess is None else f"`preprocess` {preprocess.name!r}"
             yield (
                 f"The images lie in {given[0]:.4g} to {given[1]:.4g}, but {taker} takes pixels, 0 to 255: they look scaled "

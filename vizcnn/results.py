@@ -212,7 +212,8 @@ class Attributions:
             Where to draw: one Axes for one image, a sequence for several. None: a new figure.
         **style
             `index` (draw this image alone), `overlay` (False: the map alone), `cmap`, `vmin`, `vmax`, `percentile` (of
-            magnitudes, where the scale ends; default 99), `alpha` (highest opacity; default 0.7), `colorbar` (default True).
+            magnitudes, where the scale ends; default 99), `alpha` (highest opacity; default 0.7), `colorbar`,
+            `title` (both default True).
 
         Returns
         -------

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-FEWEST, MOST = 10, 40
+FEWEST, MOST = 5, 40
 """Rounds of the slow sides and of the fast ones."""
 
-BUDGET = 60.0
+BUDGET = 12.0
 """Seconds that a row may take, unless the fewest rounds take longer."""
 
 TOLERANCE = 1e-4

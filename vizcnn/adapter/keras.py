@@ -128,10 +128,7 @@ class KerasAdapter(ModelAdapter):
     def layers(self) -> tuple[LayerInfo, ...]:
         """See `ModelAdapter.layers`."""
         shapes = self._facts.layer_shapes
-        return tuple(
-            replace(found.info, output_shape=shapes.get(path, found.info.output_shape))
-            for path, found in self._operations().items()
-        )
+        return tuple(_shaped(found.info, shapes.get(path)) for path, found in self._operations().items())
 
     def layer(self, layer: Any) -> LayerInfo:
         """See `ModelAdapter.layer`; a Keras layer object is accepted too."""
@@ -248,7 +245,7 @@ class KerasAdapter(ModelAdapter):
     def _fitting_batch(self, sample_shape: tuple[int, ...]) -> int:
         shapes = [info.output_shape for info in self.layers if not info.is_container]
         known = [shape[1:] for shape in shapes if shape and None not in shape[1:]]
-        floats = sum(math.prod(size or 1 for size in shape) for shape in known) or 64 * math.prod(sample_shape)
+        floats = sum(map(math.prod, known)) or 64 * math.prod(sample_shape)
         return int(np.clip(2 ** int(np.log2(max(1, _MEMORY // (2 * 4 * floats)))), 1, 32))
 
     def _operations(self) -> dict[str, Found]:
@@ -606,6 +603,10 @@ class KerasAdapter(ModelAdapter):
                              f"{array.shape}.")  # fmt: skip
         self.prepare(array.shape[1:])
         return array
+
+
+def _shaped(info: LayerInfo, shape: tuple[int | None, ...] | None) -> LayerInfo:
+    return info if shape in (None, info.output_shape) else replace(info, output_shape=shape)
 
 
 def is_keras_model(model: Any) -> bool:

@@ -22,11 +22,23 @@ class Found:
 
 
 def _children(layer: Any) -> list[Any]:
+    if not isinstance(layer, keras.Layer):
+        return []
+    graph = _graph(layer)
+    if graph is not None and _runs_its_graph(layer):
+        return graph
+    return [*(graph or ()), *layer._flatten_layers(include_self=False, recursive=False)]
+
+
+def _graph(layer: Any) -> list[Any] | None:
     if isinstance(layer, keras.Sequential):
         return list(layer.layers)
-    if hasattr(layer, "operations") and isinstance(layer, keras.Model):
-        return list(layer.operations)
-    return list(layer._flatten_layers(include_self=False, recursive=False)) if isinstance(layer, keras.Layer) else []
+    return list(layer.operations) if isinstance(layer, keras.Model) and hasattr(layer, "operations") else None
+
+
+def _runs_its_graph(model: Any) -> bool:
+    """Tell whether a model does what its graph says: a class made with inputs and outputs may have a `call` of its own."""
+    return str(getattr(type(model).call, "__module__", "")).startswith("keras.")
 
 
 def walk(model: Any) -> Iterator[tuple[str, Found]]:
@@ -108,6 +120,8 @@ def input_names(model: Any, count: int) -> list[str]:
 
 def symbolic_outputs(model: Any) -> tuple[list[str], list[tuple[int | None, ...]]]:
     """Return names and shapes (without the batch axis) of the outputs, as far as they are known without a run."""
+    if not _runs_its_graph(model):
+        return [], []
     try:
         tensors, struct = model.outputs, model.output
     except (AttributeError, ValueError):

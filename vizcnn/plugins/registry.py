@@ -17,7 +17,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -67,6 +67,13 @@ class Plugin:
     options: Mapping[str, Any]
     summary: str
     origin: str
+
+    @cached_property
+    def option_types(self) -> dict[str, Any]:
+        """Types of the options; those of the other arguments may be names that only a type checker knows."""
+        annotations = {option: kind for option, kind in self.run.__annotations__.items() if option in self.options}
+        holder = type("Options", (), {"__annotations__": annotations})
+        return get_type_hints(holder, globalns=self.run.__globals__)
 
     @property
     def explains(self) -> bool:
@@ -306,16 +313,9 @@ def _checked_options(plugin: Plugin, given: Mapping[str, Any]) -> dict[str, Any]
         hint = did_you_mean(unknown[0], plugin.options)
         raise OptionError(f"Method {plugin.name!r} has no option {unknown[0]!r}.{hint} Its options: {known}.")
     options = {**plugin.options, **given}
-    for option, kind in _option_types(plugin).items():
+    for option, kind in plugin.option_types.items():
         _check_type(option, options[option], kind)
     return options
-
-
-def _option_types(plugin: Plugin) -> dict[str, Any]:
-    """Return the types of the options; those of the other arguments may be names that only a type checker knows."""
-    annotations = {option: kind for option, kind in plugin.run.__annotations__.items() if option in plugin.options}
-    holder = type("Options", (), {"__annotations__": annotations})
-    return get_type_hints(holder, globalns=plugin.run.__globals__)
 
 
 def _public(argument: str, plugin: str) -> str:

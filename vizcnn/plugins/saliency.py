@@ -68,10 +68,12 @@ def saliency(
     """
     taken = model.gradients(inputs, score, rule=rule)
     gradient = taken.gradients
+    # Channel by channel: NumPy is many times slower over an axis of three.
+    channels = [gradient[..., c] for c in range(gradient.shape[-1])]
     if reduce == "max_abs":
-        values = np.abs(gradient).max(axis=-1)
+        values = np.maximum.reduce([np.abs(channel) for channel in channels])
     elif reduce == "signed":
-        values = gradient.sum(axis=-1)
+        values = np.add.reduce(channels)
     else:
         values = gradient
     return Maps.of(taken, values, raw=gradient, signed=reduce != "max_abs")

@@ -50,7 +50,7 @@ _FRAME_COLORS = ("#eef1f6", "#e2e7ef")
 # What a layer does, by words in the name of its class; the first that fits.
 _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("input", "#ffffff", ("Input",)),
-    ("upsampling", "#1f9e89", ("Transpose", "UpSampling", "Resizing", "PixelShuffle")),
+    ("upsampling", "#1f9e89", ("DTranspose", "UpSampling", "Resizing", "PixelShuffle")),
     ("depthwise convolution", "#86bce8", ("Depthwise", "Separable")),
     ("convolution", "#3f7fc4", ("Conv",)),
     ("pooling", "#56b356", ("Pool", "Mean", "Max2D")),

@@ -97,13 +97,11 @@ def arrange(graph: Graph, sizes: Mapping[str, Size], max_width: float, *, use_do
     Layout
     """
     columns = _columns(graph)
+    order: Mapping[str, float] = {}
     branches = len(set(columns.values())) < len(columns)
-    placed = None
     if use_dot or (use_dot is None and branches):
-        placed = dot_places(graph, sizes)
-    rows = _rows(graph, columns) if placed is None else {key: row for key, (_, row) in placed.items()}
-    if placed is not None:
-        columns = {key: column for key, (column, _) in placed.items()}
+        columns, order = dot_places(graph, sizes) or (columns, order)
+    rows = _rows(graph, columns, order)
     layout = Layout({key: Spot(columns[key], rows[key]) for key in graph.boxes})
     _Page(graph, sizes, layout, max_width).draw()
     return layout
@@ -126,39 +124,57 @@ def _columns(graph: Graph) -> dict[str, int]:
     return columns
 
 
-def _rows(graph: Graph, columns: Mapping[str, int]) -> dict[str, int]:
-    """Return a row for each box: the longest way in the first, other ways below it, each straight on."""
+def _rows(graph: Graph, columns: Mapping[str, int], order: Mapping[str, float]) -> dict[str, int]:
+    """Return a row for each box: the longest way in the first, other ways below it, each straight on.
+
+    Parameters
+    ----------
+    graph : Graph
+        What is drawn.
+    columns : mapping
+        The column of each box.
+    order : mapping
+        How low each box should be, where that is known; otherwise the longer ways come first.
+
+    Returns
+    -------
+    dict
+    """
+    ways: list[list[str]] = []
+    left = dict.fromkeys(graph.boxes)
+    while left:
+        ways.append(_longest_way(graph, columns, left))
+        for key in ways[-1]:
+            del left[key]
+    ways[1:] = sorted(ways[1:], key=lambda way: sum(order.get(key, 0.0) for key in way) / len(way))
+    before, after = graph.before, graph.after
     rows: dict[str, int] = {}
     taken: dict[int, set[int]] = {}
-    last = max(columns.values(), default=0)
-    while len(rows) < len(graph.boxes):
-        way = _longest_way(graph, columns, rows)
-        leaves = [columns[b] - 1 for b in graph.after[way[-1]] if columns[b] > columns[way[-1]]]
-        end = max([columns[way[-1]], *leaves])
-        span = set(range(columns[way[0]], min(end, last) + 1))
-        row = next(r for r in range(len(rows) + 1) if not (taken.get(r, set()) & span))
+    for way in ways:
+        first, last = columns[way[0]], columns[way[-1]]
+        # Its row is kept free from what feeds it to what it feeds, for the arrows.
+        start = min([first, *(columns[a] + 1 for a in before[way[0]])])
+        end = max([last, *(columns[b] - 1 for b in after[way[-1]])])
+        span = set(range(start, end + 1))
+        row = next(r for r in range(len(graph.boxes)) if not (taken.get(r, set()) & span))
         taken.setdefault(row, set()).update(span)
         rows |= dict.fromkeys(way, row)
     return rows
 
 
-def _longest_way(graph: Graph, columns: Mapping[str, int], done: Iterable[str]) -> list[str]:
-    done = set(done)
+def _longest_way(graph: Graph, columns: Mapping[str, int], left: Mapping[str, None]) -> list[str]:
     before = graph.before
     ways: dict[str, list[str]] = {}
     best: list[str] = []
-    for key in graph.boxes:
-        if key in done:
-            continue
-        # Only on from the column before, so that a way leaves no place empty.
-        earlier = [ways[a] for a in before[key] if a in ways and columns[a] == columns[key] - 1]
+    for key in left:
+        earlier = [ways[a] for a in before[key] if a in ways and columns[a] < columns[key]]
         ways[key] = [*max(earlier, key=len, default=[]), key]
         best = max(best, ways[key], key=len)
     return best
 
 
-def dot_places(graph: Graph, sizes: Mapping[str, Size]) -> dict[str, tuple[int, int]] | None:
-    """Ask Graphviz for the column and row of each box; None where it isn't installed, or fails."""
+def dot_places(graph: Graph, sizes: Mapping[str, Size]) -> tuple[dict[str, int], dict[str, float]] | None:
+    """Ask Graphviz for the column of each box and how low it should be; None where it isn't installed, or fails."""
     program = shutil.which("dot")
     if program is None:
         return None
@@ -179,12 +195,8 @@ def dot_places(graph: Graph, sizes: Mapping[str, Size]) -> dict[str, tuple[int, 
         ys = {key: points[f"n{i}"][1] for key, i in numbers.items()}
     except (OSError, subprocess.SubprocessError, KeyError, ValueError):
         return None
-    order = {x: i for i, x in enumerate(sorted(set(xs.values())))}
-    places: dict[str, tuple[int, int]] = {}
-    for x, column in order.items():
-        inside = sorted((key for key in xs if xs[key] == x), key=lambda key: ys[key])
-        places |= {key: (column, row) for row, key in enumerate(inside)}
-    return places
+    numbered = {x: i for i, x in enumerate(sorted(set(xs.values())))}
+    return {key: numbered[x] for key, x in xs.items()}, ys
 
 
 # Inches -----------------------------------------------------------------------------------------------------------------
@@ -279,7 +291,7 @@ class _Page:
             s, t = spots[a], spots[b]
             if s.line == t.line and t.column == s.column + 1:
                 self.plans[a, b] = _Plan("direct")
-            elif s.line == t.line and s.row and self._is_free(s.row, s.column, t.column):
+            elif s.line == t.line and s.column < t.column and self._is_free(s.row, s.column, t.column):
                 self.plans[a, b] = _Plan("along")
             elif s.line == t.line and t.row and s.column < t.column and self._is_free(t.row, s.column, t.column):
                 self.plans[a, b] = _Plan("along late")
@@ -306,7 +318,7 @@ class _Page:
             self.plans[a, b] = plan
 
     def _is_free(self, row: int, start: int, end: int) -> bool:
-        return end > start and all((column, row) not in self.at for column in range(start + 1, end))
+        return all((column, row) not in self.at for column in range(start + 1, end))
 
     def _is_uppermost(self, spot: Spot) -> bool:
         return all((spot.column, row) not in self.at for row in range(spot.row))

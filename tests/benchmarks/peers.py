@@ -1,0 +1,73 @@
+"""Time Xplique beside vizcnn and the bare compiled gradient, in an environment where all three import.
+
+Xplique pins TensorFlow <= 2.20, so its times are compared as ratios to the floor measured beside it. Usage:
+
+    python -m tests.benchmarks.peers [--quick] [--markdown FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from xplique.attributions import GradCAM, GuidedBackprop, Saliency
+
+import vizcnn as vz
+from tests.benchmarks import floors
+from tests.benchmarks.floors import LAYERS, MODELS, TARGET, images
+from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report
+
+SIDES = ("vizcnn", "floor", "xplique")
+AHEAD = [
+    Limit("vizcnn / floor", "vizcnn", "floor", most=float("inf")),
+    Limit("xplique / vizcnn", "xplique", "vizcnn", least=1.0),
+]
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
+    parser.add_argument("--markdown", type=Path, help="write the table here too")
+    given = parser.parse_args()
+    table = Table("Xplique 2.0.2, warm", ("model", "batch", "method"), SIDES, AHEAD)
+    for name in MODELS:
+        model = floors.lively_model(name)
+        adapter = vz.adapt(model)
+        for count in (1, 8):
+            for method in ("saliency", "guided", "gradcam"):
+                table.add((name, count, method), _time(model, adapter, name, method, images(count), quick=given.quick))
+    report(machine("tensorflow", "keras", "numpy", "xplique", "vizcnn"), [table], given.markdown, "peers")
+
+
+def _time(model: Any, adapter: Any, name: str, method: str, inputs: np.ndarray, *, quick: bool) -> dict[str, float]:
+    """Time one method on a batch. Xplique is given a model that ends in logits: it ignores its own option for that."""
+    logits = floors.logits_model(model)
+    wanted = tf.one_hot([TARGET] * len(inputs), logits.output_shape[-1])
+    size = len(inputs)
+    if method == "gradcam":
+        floor, theirs = floors.gradcam(model, LAYERS[name]), GradCAM(logits, batch_size=size, conv_layer=LAYERS[name])
+
+        def ours() -> Any:
+            return vz.gradcam(adapter, inputs, TARGET)
+    else:
+        rule = "guided" if method == "guided" else "vanilla"
+        maker = GuidedBackprop if method == "guided" else Saliency
+        floor, theirs = floors.saliency(model, rule), maker(logits, batch_size=size)
+
+        def ours() -> Any:
+            return vz.saliency(adapter, inputs, TARGET, rule=rule)
+
+        assert_close(ours().raw, floor(inputs), f"{method}, {name}, vizcnn and floor")
+        if method == "saliency":
+            assert_close(ours().values, np.asarray(theirs(inputs, wanted))[..., 0], f"{name}, vizcnn and Xplique")
+    return in_turn(
+        {"vizcnn": ours, "floor": lambda: floor(inputs), "xplique": lambda: theirs(inputs, wanted)}, quick=quick
+    )
+
+
+if __name__ == "__main__":
+    main()
