@@ -245,7 +245,7 @@ class KerasAdapter(ModelAdapter):
     def _fitting_batch(self, sample_shape: tuple[int, ...]) -> int:
         shapes = [info.output_shape for info in self.layers if not info.is_container]
         known = [shape[1:] for shape in shapes if shape and None not in shape[1:]]
-        floats = sum(map(math.prod, known)) or 64 * math.prod(sample_shape)
+        floats = sum(math.prod(filter(None, shape)) for shape in known) or 64 * math.prod(sample_shape)
         return int(np.clip(2 ** int(np.log2(max(1, _MEMORY // (2 * 4 * floats)))), 1, 32))
 
     def _operations(self) -> dict[str, Found]:

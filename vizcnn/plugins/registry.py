@@ -87,7 +87,7 @@ class Plugin:
 
     def choices(self, option: str) -> tuple[Any, ...]:
         """Return the values that an option may take; () where it isn't one of a few."""
-        kind = _option_types(self).get(option)
+        kind = self.option_types.get(option)
         return get_args(kind) if get_origin(kind) is Literal else ()
 
 
