@@ -1,7 +1,7 @@
 # Every target sets up what it needs: a fresh clone, Python 3.11 or newer and make are enough.
 
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 BIN := .venv/bin
 PEERS := .venv-peers/bin
@@ -24,7 +24,7 @@ help:  ## List the targets
 
 setup: .venv/.ready  ## Create .venv (done again only when pyproject.toml or requirements.lock changes)
 
-test: lint  ## Lint, types, then the tests (PYTEST_ARGS="-n 2 -m 'not slow'" reaches pytest)
+test: lint  ## Lint, types, then the tests (two at a time; PYTEST_ARGS="-k gradcam" reaches pytest)
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 

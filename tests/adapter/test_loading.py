@@ -202,7 +202,11 @@ def test_own_layer_that_does_not_load_gives_its_reason(tmp_path: Path) -> None:
 # What is not a model ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", [None, 3, object(), np.zeros(3), layers.Dense(2), keras.Sequential], ids=repr)
+@pytest.mark.parametrize(
+    "model",
+    [None, 3, object(), np.zeros(3), layers.Dense(2), keras.Sequential],
+    ids=["none", "number", "object", "array", "layer", "class"],
+)
 def test_what_is_not_a_model_is_rejected(model: Any) -> None:
     with pytest.raises(
         vz.errors.UnsupportedModelError, match="`model` must be a Keras 3 model, the path of one, or an adapter; got"

@@ -217,6 +217,7 @@ def test_second_call_of_a_closed_container_has_its_number():
     assert lines(vz.architecture(siamese(), depth=0).summary)["difference"].endswith("twin, twin[1]")
 
 
+@pytest.mark.filterwarnings("ignore:.build\\(\\). was called")  # Keras, of the layer that is never used
 def test_layer_that_takes_no_part_is_fed_by_nothing():
     class Spare(keras.Model):
         def __init__(self) -> None:

@@ -37,9 +37,9 @@ def architecture(model: ModelAdapter, *, depth: int | None = None) -> Architectu
     Examples
     --------
     >>> import keras, vizcnn as vz
-    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)], name="tiny")
-    >>> vz.architecture(model).connections[1]
-    ('flatten', 'dense')
+    >>> flat, dense = keras.layers.Flatten(name="flat"), keras.layers.Dense(2, name="dense")
+    >>> vz.architecture(keras.Sequential([keras.Input((8, 8, 1)), flat, dense])).connections[1]
+    ('flat', 'dense')
     """
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
         raise OptionError(f"`depth` must be 0 or a positive integer, or None for all; got {depth!r}.")
