@@ -65,17 +65,21 @@ def logits_model(model: Any, rule: str = "vanilla") -> Any:
 
 
 def saliency(model: Any, rule: str = "vanilla") -> Callable[[np.ndarray], np.ndarray]:
-    """Return the compiled gradient of the logit by the input, from array to array."""
+    """Return the compiled gradient of the logit by the input, from array to array.
+
+    The logit is computed too, as every user of a map needs it: by the rule "relu" the gradient alone doesn't depend on the
+    input, and TensorFlow would leave the forward pass out.
+    """
     logits = logits_model(model, rule)
 
     @tf.function
     def gradient(inputs: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
-            score = tf.reduce_sum(logits(inputs, training=False)[:, TARGET])
-        return tape.gradient(score, inputs)
+            score = logits(inputs, training=False)[:, TARGET]
+        return tape.gradient(score, inputs), score
 
-    return lambda array: gradient(tf.constant(array)).numpy()
+    return lambda array: [tensor.numpy() for tensor in gradient(tf.constant(array))][0]
 
 
 def gradcam(model: Any, layer: str, rule: str = "vanilla") -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
