@@ -79,7 +79,12 @@ def saliency(model: Any, rule: str = "vanilla") -> Callable[[np.ndarray], np.nda
             score = logits(inputs, training=False)[:, TARGET]
         return tape.gradient(score, inputs), score
 
-    return lambda array: [tensor.numpy() for tensor in gradient(tf.constant(array))][0]
+    def run(array: np.ndarray) -> np.ndarray:
+        by_input, score = gradient(tf.constant(array))
+        score.numpy()
+        return by_input.numpy()
+
+    return run
 
 
 def gradcam(model: Any, layer: str, rule: str = "vanilla") -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
