@@ -5,7 +5,7 @@ Train the small CNN that vizcnn carries
 The demo of vizcnn runs offline, on a convolutional network of 56,000 weights that reads handwritten digits. This script
 trains it with Keras on the 1,797 digits of scikit-learn, and writes the network, its labels and ten sample images.
 
-Run it with ``python examples/train_digits_cnn.py``. It needs scikit-learn and about a minute on two CPU cores. It
+Run it with ``python examples/train_digits_cnn.py``. It needs scikit-learn and about 90 seconds on two CPU cores. It
 replaces the files in ``vizcnn/assets``; give ``--out DIR`` to write them elsewhere.
 """
 
