@@ -381,6 +381,15 @@ def test_skip_connections_of_a_unet_are_never_folded_away():
     assert fold_blocks(graph) == graph
 
 
+def test_unet_stays_open_where_small_blocks_around_it_are_folded():
+    small, large = residual(2), unet(4)
+    edges = [edge for edge in small.connections if edge[1] != "<out>"]
+    edges += [("head" if a == "<image>" else a, b) for a, b in large.connections]
+    graph = fold_blocks(fold_chains(build((*small.layers, *large.layers), edges, small.inputs)))
+    assert [box.repeats for box in graph.boxes.values() if box.has_paths] == [2]
+    assert {("down0", "join0"), ("down3", "join3")} <= set(graph.edges)
+
+
 def test_layers_that_share_a_name_before_the_last_part_become_one_box():
     names = ["block_1_expand", "block_1_project", "block_2_expand", "block_2_project"]
     boxes = folded(made([(name, "Conv2D", (8, 8, 4)) for name in names], chain(*names)), fold_names)
