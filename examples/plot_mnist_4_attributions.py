@@ -27,7 +27,8 @@ gradcam = vz.explain(cnn, images, methods=["gradcam", "gradcam:rule=guided", "gr
 print("wrote", gradcam.save(OUT / "mnist_gradcam.png"))
 
 # %%
-# Occlusion: how far the score falls when a patch of 7x7 pixels is made black, and the class that the network then predicts.
+# Occlusion: how far the score falls when a patch of 7x7 pixels is made black. ``occlusion.class_map`` has the class that the
+# network then predicts, at each position.
 
 occlusion = vz.occlusion(cnn, images, patch_size=7, stride=1, baseline=0.0)
 print("wrote", occlusion.save(OUT / "mnist_occlusion.png"))

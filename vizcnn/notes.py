@@ -84,7 +84,7 @@ class Watch:
         """Return what is suspect."""
         texts = {
             "negative": f"is negative everywhere before its ReLU (highest value {self._negative:.3g}), so it is drawn blank: "
-            f"nothing there speaks for the target. `raw` keeps the signed map, and relu=False draws it.",
+            f"nothing there speaks for the target. `raw` keeps the signed map.",
             "saturated": f"is zero everywhere, and the output is saturated (probability {self._probability:.6f}), where a "
             f"probability no longer moves. Explain a logit: a class index or a label does, of a model whose last layer is the "
             f"softmax or the sigmoid.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,9 +47,9 @@ from vizcnn.errors import (
     InputError,
     LayerError,
     UnsupportedModelError,
-    VizcnnWarning,
     listed,
 )
+from vizcnn.notes import warn
 from vizcnn.scores import Score, class_logits
 from vizcnn.targets import resolve
 
@@ -586,11 +585,11 @@ class KerasAdapter(ModelAdapter):
                 self._logarithm[output] = looks_like_probabilities(values.reshape(-1, values.shape[-1]))
             hidden = self._logarithm[output]
         if first and hidden:
-            warnings.warn(
-                f"The output {output!r} of model {self.name!r} holds probabilities, and the logits behind them can't be "
-                f"reached: scores are log-probabilities. A softmax that is the model's last layer can be looked through.",
-                VizcnnWarning,
-                stacklevel=2,
+            warn(
+                [
+                    f"The output {output!r} of model {self.name!r} holds probabilities, and the logits behind them can't be "
+                    f"reached: scores are log-probabilities. A softmax that is the model's last layer can be looked through."
+                ]
             )
         return hidden
 

@@ -150,7 +150,7 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
             takes=tuple(p.name for p in leading if p.name != "layer"),
             needs=frozenset(needs),
             options={option: parameter.default for option, parameter in options.items()},
-            summary=(inspect.getdoc(run) or "").partition("\n")[0].replace(" [1]_", ""),
+            summary=re.sub(r" \[\d+\]_", "", (inspect.getdoc(run) or "").partition("\n")[0]),
             origin=run.__module__,
         )
         with _lock:
