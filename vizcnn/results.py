@@ -381,8 +381,8 @@ def _explained(
     model: ModelAdapter, score: Score, outputs: Outputs
 ) -> tuple[list[Prediction], list[tuple[str, int | None, float | None]]]:
     """Return what the model predicts, and per sample the name, class and probability of what is explained."""
-    predictions = model.predictions(outputs, score.output)
-    _, values, probable = model.class_values(outputs, score.output)
+    indices, values, probable = model.class_values(outputs, score.output)
+    predictions = model.named_predictions(indices, values, probable)
     explained: list[tuple[str, int | None, float | None]] = []
     for row, predicted, name, index in zip(values, predictions, score.names, score.classes, strict=True):
         chosen = predicted.index if index == -1 else index

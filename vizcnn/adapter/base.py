@@ -310,8 +310,10 @@ class ModelAdapter(ABC):
 
     def predictions(self, outputs: Outputs, output: str | int | None = None) -> list[Prediction]:
         """Read the predicted class of each sample off what the model returned; maps are averaged over their positions."""
-        name = self.output_name(output)
-        indices, values, probable = self.class_values(outputs, name)
+        return self.named_predictions(*self.class_values(outputs, output))
+
+    def named_predictions(self, indices: Array, values: Array, probable: bool) -> list[Prediction]:
+        """Return what `class_values` found as predictions with labels."""
         return [
             Prediction(int(i), self.label(int(i)), float(row[i]) if probable else None)
             for i, row in zip(indices, values, strict=True)

@@ -242,6 +242,12 @@ class KerasAdapter(ModelAdapter):
         return min(size, self._halved or size)
 
     def _fitting_batch(self, sample_shape: tuple[int, ...]) -> int:
+        sizes, told = self._facts.batch_sizes, len(self._facts.layer_shapes)
+        if (sample_shape, told) not in sizes:  # it is asked on every call, and walks all layers
+            sizes[sample_shape, told] = self._batch_of(sample_shape)
+        return sizes[sample_shape, told]
+
+    def _batch_of(self, sample_shape: tuple[int, ...]) -> int:
         shapes = [info.output_shape for info in self.layers if not info.is_container]
         known = [shape[1:] for shape in shapes if shape and None not in shape[1:]]
         floats = sum(math.prod(filter(None, shape)) for shape in known) or 64 * math.prod(sample_shape)

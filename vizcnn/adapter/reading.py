@@ -28,12 +28,15 @@ class Facts:
         Paths of layers to the shapes of their outputs.
     logarithm : dict
         Names of the outputs to whether they hold probabilities whose logits are out of reach.
+    batch_sizes : dict
+        Shapes of a sample, and how many layers' shapes were known then, to how many samples fit.
     """
 
     outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     activations: dict[str, str | None] = field(default_factory=dict)
     layer_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     logarithm: dict[str, bool] = field(default_factory=dict)
+    batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
 
 
 class Reading:
