@@ -44,14 +44,16 @@ format: .venv/.ready  ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-demo: .venv/.ready  ## Explain the small bundled CNN, offline
+demo: .venv/.ready  ## Look into the small bundled CNN and explain its digits, offline
 	@$(BIN)/vizcnn demo
 
-bench: .venv/.ready  ## Time our methods
-	@$(BIN)/python -m tests.benchmarks.bench
+bench: .venv/.ready  ## Time our methods (BENCH_ARGS="--markdown docs/benchmarks.md" keeps the tables)
+	@$(BIN)/python -m tests.benchmarks.bench $(BENCH_ARGS)
+	@$(BIN)/python -m tests.benchmarks.bench_methods $(BENCH_ARGS)
+	@$(BIN)/python -m tests.benchmarks.bench_from_scratch $(BENCH_ARGS)
 
 bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an environment of their own
-	@$(PEERS)/python -m tests.benchmarks.peers
+	@$(PEERS)/python -m tests.benchmarks.peers $(BENCH_ARGS)
 
 lock: check-python  ## Write requirements.lock anew from the newest versions that pyproject.toml accepts
 	@echo "== a fresh environment for requirements.lock"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vizcnn.idx import read_idx_pair
+from vizcnn.inputs import read_idx_pair
 
 SEED = 0
 HELD_OUT = 0.2

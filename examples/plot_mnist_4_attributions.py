@@ -27,8 +27,14 @@ gradcam = vz.explain(cnn, images, methods=["gradcam", "gradcam:rule=guided", "gr
 print("wrote", gradcam.save(OUT / "mnist_gradcam.png"))
 
 # %%
-# Occlusion: how far the score falls when a patch of 7x7 pixels is made black. ``occlusion.class_map`` has the class that the
-# network then predicts, at each position.
+# Occlusion: how far the score falls when a patch of 7x7 pixels is made black.
 
 occlusion = vz.occlusion(cnn, images, patch_size=7, stride=1, baseline=0.0)
 print("wrote", occlusion.save(OUT / "mnist_occlusion.png"))
+
+# %%
+# And what the network takes each digit for while the patch is there: no colour where it stays with its answer.
+
+print("wrote", occlusion.save_classes(OUT / "mnist_occlusion_classes.png"))
+for index, name in enumerate(occlusion.target):
+    print(f"{name} with a patch hidden is taken for", occlusion.tally(index))

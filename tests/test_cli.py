@@ -21,9 +21,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from vizcnn import cli, progress
+from vizcnn.cli import console
+from vizcnn.cli.file_names import method_slugs, plan
 from vizcnn.errors import ResultError
 from vizcnn.inputs import read_image
-from vizcnn.pictures import file_names, plan, read_jobs
 from vizcnn.plugins import registry
 from vizcnn.results import Maps
 
@@ -142,7 +143,7 @@ def test_an_image_named_twice_is_explained_once(folder: Path, tmp_path: Path) ->
 
 def test_pictures_of_images_with_one_name_have_different_names() -> None:
     files = [Path(name) for name in ("x/cat.png", "x/cat.jpg", "y/cat.png", "x/dog.png", "y/CAT.png")]
-    planned = plan(files, read_jobs(["saliency"]), Path("out"))
+    planned = plan(files, method_slugs(["saliency"]), Path("out"))
     assert [paths["saliency"].name for paths in planned] == [
         "x-cat.saliency.png",
         "cat.jpg.saliency.png",
@@ -153,10 +154,9 @@ def test_pictures_of_images_with_one_name_have_different_names() -> None:
 
 
 def test_names_of_files_are_safe_whatever_the_image_and_the_method_are_called() -> None:
-    (paths,) = plan([Path("x/" + "long" * 60 + ":*?.png")], read_jobs(["saliency"]), Path("out"))
+    (paths,) = plan([Path("x/" + "long" * 60 + ":*?.png")], method_slugs(["saliency"]), Path("out"))
     assert paths["saliency"].name == "long" * 35 + ".saliency.png"
-    jobs = read_jobs(["tf-keras-vis/gradcam", "saliency:rule=guided", "saliency:rule='guided'"])
-    assert file_names(jobs) == {
+    assert method_slugs(["tf-keras-vis/gradcam", "saliency:rule=guided", "saliency:rule='guided'"]) == {
         "explanation": "explanation",
         "tf-keras-vis/gradcam": "tf-keras-vis-gradcam",
         "saliency:rule=guided": "saliency-rule-guided",
@@ -169,7 +169,7 @@ def test_a_picture_never_replaces_an_image() -> None:
     with pytest.raises(
         ResultError, match=r"`out` must not hold images that a picture would replace; got 'out', with 'a.s"
     ):
-        plan(files, read_jobs(["saliency"]), Path("out"))
+        plan(files, method_slugs(["saliency"]), Path("out"))
 
 
 # explain: each option ------------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_colour_is_for_terminals_that_want_it(
     monkeypatch.setattr(stream, "isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("NO_COLOR", no_color)
-    cli._fail("no such thing")
+    console.fail("no such thing")
     assert ("\x1b[" in stream.getvalue()) is colour
     assert "vizcnn: no such thing" in stream.getvalue()
 

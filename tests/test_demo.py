@@ -12,8 +12,9 @@ from keras import layers
 from PIL import Image
 from typer.testing import CliRunner
 
-from vizcnn import cli, demo
+from vizcnn import cli
 from vizcnn.adapter import loading
+from vizcnn.cli import demonstration as demo
 from vizcnn.inputs import load
 from vizcnn.plugins import registry
 
@@ -26,6 +27,7 @@ def run(*args: object) -> Any:
 def two_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer pictures, since drawing takes most of the time."""
     monkeypatch.setattr(demo, "every_method", lambda: ["gradcam", "saliency:rule=guided"])
+    monkeypatch.setattr(demo, "_looks", lambda *args, **options: [])
 
 
 def size(file: Path) -> tuple[int, int]:
@@ -67,17 +69,34 @@ def test_every_method_is_there_and_each_rule_that_differs() -> None:
 def test_methods_of_another_library_have_a_grid_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[int, list[str], str]] = []
 
-    def page(show: Any, images: list[Path], methods: list[str], file: Path, name: str) -> demo.Page:
+    def explain(show: Any, images: list[Path], methods: list[str], file: Path, **options: bool) -> Any:
         asked.append((len(images), methods, file.name))
-        return demo.Page(name, file)
+        return [file], ()
 
-    monkeypatch.setattr(demo, "_page", page)
+    monkeypatch.setattr(demo, "_explain", explain)
     show = demo.digits()
-    show = demo.Show(show.title, show.model, show.images, ["saliency", "tf-keras-vis/saliency", "gradcam"])
+    show = demo.Show(show.title, show.model, show.images, ["saliency", "tf-keras-vis/saliency", "gradcam"], [])
     assert len(list(demo.pages(show, tmp_path))) == 5
     assert asked[3:] == [
         (3, ["saliency", "gradcam"], "all-methods.png"),
         (3, ["tf-keras-vis/saliency"], "all-tf-keras-vis-methods.png"),
+    ]
+
+
+def test_the_model_itself_is_looked_into_and_occlusion_shows_its_classes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(demo, "every_method", lambda: ["occlusion"])
+    result = run("--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert [Path(line).name for line in result.stdout.splitlines()[:-1]] == [
+        "architecture.png",
+        "filters.png",
+        "activations.png",
+        "activation_maximization.png",
+        "occlusion.png",
+        "occlusion.classes.png",
+        "all-methods.png",
     ]
 
 

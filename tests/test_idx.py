@@ -11,7 +11,7 @@ from hypothesis import given, strategies
 from hypothesis.extra import numpy as arrays
 
 from vizcnn.errors import InputError
-from vizcnn.idx import TYPES, read_idx, read_idx_pair
+from vizcnn.inputs.idx import TYPES, read_idx, read_idx_pair
 
 CODES = {np.dtype(name): code for code, name in TYPES.items()}
 

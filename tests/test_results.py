@@ -18,7 +18,7 @@ from vizcnn.adapter.base import Prediction
 from vizcnn.errors import InputError, OptionError, ResultError
 from vizcnn.explanation import Explanation
 from vizcnn.gather import Gather
-from vizcnn.results import PICTURES, Attributions, load_result, write_file
+from vizcnn.results import PICTURES, Attributions, FeatureMaps, Images, Kernels, load_result, write_file
 
 
 def same(one: Attributions, other: Attributions) -> None:
@@ -57,6 +57,7 @@ def test_saved_result_is_read_back_exactly(tmp_path):
         predictions=(Prediction(1, "Katze ä", 0.1), Prediction(2, "dog", None)),
         images=[np.zeros((9, 8, 3), dtype=np.uint8), np.ones((4, 6, 1), dtype=np.float64)],
         class_map=np.array([[[1, 2]], [[3, 4]]], dtype=np.int32),
+        class_labels=("a", "b", "c", "d", "e"),
         notes=("a note",),
     )
     same(load_result(result.save(tmp_path / "result.npz")), result)
@@ -72,6 +73,42 @@ def test_saved_result_is_read_back_exactly(tmp_path):
 def test_values_of_any_shape_are_read_back_exactly(tmp_path, values):
     result = attributions(len(values), values=values, raw=values[:, :1])
     same(load_result(result.save(tmp_path / "result.npz")), result)
+
+
+def test_sheets_are_read_back_exactly(tmp_path):
+    noise = np.random.default_rng(0).normal(size=(2, 3, 4, 3)).astype(np.float32)
+    for result in (
+        Kernels(noise, "base/conv", "tiny", order=(2, 0, 1), exciting=noise[:1]),
+        Kernels(noise, "conv", "tiny", order=(0, 1, 2)),
+        FeatureMaps(
+            {"b/conv": noise, "a": noise[..., :1]}, [noise[0], noise[1, ..., :1]], "tiny", ("x", "y"), ("note",)
+        ),
+        Images(
+            values=noise,
+            scores=np.arange(2, dtype=np.float32),
+            target=("cat", "dog"),
+            predictions=(Prediction(0, "cat", 0.5), Prediction(1, "dog", None)),
+            history=noise[0, 0],
+            frames=np.empty(0, np.float32),
+            model="tiny",
+            method="activation_maximization",
+            options={"layer": None, "steps": 3},
+        ),
+    ):
+        again = load_result(result.save(tmp_path / "result.npz"))
+        assert type(again) is type(result)
+        for field in fields(result):
+            left, right = getattr(result, field.name), getattr(again, field.name)
+            if field.name == "maps":
+                assert list(left) == list(right)
+                left, right = list(left.values()), list(right.values())
+            if field.name in ("maps", "images"):
+                for a, b in zip(left, right, strict=True):
+                    np.testing.assert_array_equal(a, b)
+            elif isinstance(left, np.ndarray):
+                np.testing.assert_array_equal(left, right)
+            else:
+                assert left == right, field.name
 
 
 def test_numbers_of_numpy_among_the_options_come_back_as_numbers(tmp_path):
@@ -208,7 +245,7 @@ def test_wrong_style_writes_nothing(tmp_path):
 
 
 def test_explanation_is_saved_as_a_picture_only(tmp_path):
-    with pytest.raises(ResultError, match=r"must be a picture; save its results one by one as .npz"):
+    with pytest.raises(ResultError, match=r"`path` must end in \.png or"):
         Explanation({"saliency": attributions()}).save(tmp_path / "all.npz")
 
 

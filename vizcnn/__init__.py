@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vizcnn.adapter import KerasAdapter, ModelAdapter, adapt
     from vizcnn.explanation import Explanation, explain
     from vizcnn.plugins.registry import methods, register
-    from vizcnn.results import Attributions, load_result
+    from vizcnn.results import Architecture, Attributions, FeatureMaps, Images, Kernels, load_result
 
 __version__ = "0.1.0"
 
@@ -30,15 +30,23 @@ _HOME = {
     "Explanation": "vizcnn.explanation",
     "methods": "vizcnn.plugins.registry",
     "register": "vizcnn.plugins.registry",
+    "Architecture": "vizcnn.results",
     "Attributions": "vizcnn.results",
+    "FeatureMaps": "vizcnn.results",
+    "Images": "vizcnn.results",
+    "Kernels": "vizcnn.results",
     "load_result": "vizcnn.results",
 }
 _MODULES = ("adapter", "errors", "inputs", "plugins", "render", "results", "targets")
 
 __all__ = [
+    "Architecture",
     "Attributions",
     "Explanation",
+    "FeatureMaps",
+    "Images",
     "KerasAdapter",
+    "Kernels",
     "ModelAdapter",
     "adapt",
     "explain",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vizcnn.adapter import as_adapter
-from vizcnn.errors import MethodError, OptionError, ResultError, listed
+from vizcnn.errors import MethodError, OptionError, listed
 from vizcnn.plugins import registry
-from vizcnn.results import Attributions, write_file
+from vizcnn.results import Attributions, Picture
 
 Method = str | tuple[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Picture):
     """One result per method.
 
     Attributes
@@ -43,12 +40,12 @@ class Explanation:
         """What the reader should know, by method."""
         return {method: result.notes for method, result in self.results.items() if result.notes}
 
-    def plot(self, axes: Any = None, **style: Any) -> Any:
+    def plot(self, ax: Any = None, **style: Any) -> Any:
         """Draw a row per image and a column per method, the image first.
 
         Parameters
         ----------
-        axes : sequence of Axes, default None
+        ax : sequence of Axes, default None
             One per panel; None: a new figure.
         **style
             As `Attributions.plot` takes them.
@@ -59,41 +56,13 @@ class Explanation:
         """
         from vizcnn.render import figure
 
-        return figure.plot_explanation(self, axes, **style)
+        return figure.plot_explanation(self, ax, **style)
 
-    def save(self, path: str | os.PathLike[str], **style: Any) -> Path:
-        """Write the picture that `plot` draws.
-
-        Parameters
-        ----------
-        path : path
-            Where to; folders on the way are made.
-        **style
-            As `plot` takes them.
-
-        Returns
-        -------
-        Path
-            The file.
-
-        Raises
-        ------
-        ResultError
-            If the suffix isn't a picture's, or the file can't be written.
-        """
+    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+        """See `Picture.draw`."""
         from vizcnn.render import figure
 
-        suffix = Path(path).suffix
-        if suffix.lower() == ".npz":
-            raise ResultError("`path` of an explanation must be a picture; save its results one by one as .npz.")
-        return write_file(path, lambda file: figure.save_explanation(self, file, suffix, **style))
-
-    def _repr_png_(self) -> bytes:
-        from vizcnn.render import figure
-
-        buffer = io.BytesIO()
-        figure.save_explanation(self, buffer, ".png", limit=figure.NOTEBOOK)
-        return buffer.getvalue()
+        figure.save_explanation(self, file, suffix, limit=figure.NOTEBOOK if notebook else None, **style)
 
 
 def explain(

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from vizcnn.notes import warn
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -14,6 +16,9 @@ Item = TypeVar("Item")
 
 PATIENCE = 2.0
 """Seconds after which a bar is shown."""
+
+LONG = 60.0
+"""Seconds from which it is said beforehand how long work takes."""
 
 
 def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]:
@@ -45,6 +50,39 @@ def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]
     finally:
         if bar is not None:
             bar.stop()
+
+
+class Clock:
+    """Says early in a long run how long it will take.
+
+    Parameters
+    ----------
+    total : int
+        How many times `tick` will be called.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._start = 0.0
+
+    def tick(self, what: str, remedy: str) -> None:
+        """Call it as each part begins; a warning is given before the third where all of it takes over a minute.
+
+        The first part is not counted, since it may have been compiled.
+        """
+        now = time.monotonic()
+        if self._done == 1:
+            self._start = now
+        elif self._done == 2:
+            seconds = (now - self._start) * (self._total - 1)
+            if seconds > LONG:
+                warn([f"{what}, about {_minutes(seconds)} on this machine. {remedy}"])
+        self._done += 1
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _is_shown() -> bool:

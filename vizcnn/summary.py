@@ -10,7 +10,7 @@ from vizcnn.graph import lifted
 
 if TYPE_CHECKING:
     from vizcnn.adapter import LayerInfo
-    from vizcnn.results_architecture import Architecture
+    from vizcnn.results import Architecture
 
 Shape = Sequence[int | None] | None
 

@@ -234,3 +234,29 @@ def test_wrong_transforms_are_rejected() -> None:
         Transforms(jitter=-1)
     with pytest.raises(OptionError, match="scale must be"):
         Transforms(scale=(0.0, 1.0))
+
+
+def test_channel_whose_relu_is_dead_at_the_start_is_woken_up() -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((3, 3, 1)),
+            layers.Conv2D(2, 3, activation="relu", name="conv"),
+            layers.Conv2D(1, 1, activation="relu", name="last"),
+        ]
+    )
+    # At mid-grey both channels are below zero: -0.6, of which only the first can rise above it.
+    kernel = np.full((3, 3, 1, 2), 0.2, np.float32)
+    kernel[..., 1] = 0.0
+    model.get_layer("conv").set_weights([kernel, np.array([-1.5, -1.5], np.float32)])
+    model.get_layer("last").set_weights([np.ones((1, 1, 2, 1), np.float32), np.zeros(1, np.float32)])
+    result = vz.activation_maximization(
+        vz.adapt(model, preprocess="0..1"),
+        0,
+        layer="conv",
+        steps=100,
+        parametrization="pixel",
+        transforms=NONE,
+        regularizers=[],
+    )
+    assert result.history[0, 0] == 0
+    assert result.scores[0] > 0.25  # the most there is: 9 * 0.2 - 1.5 = 0.3

@@ -114,7 +114,11 @@ def test_journey_is_one_figure_with_axes_per_layer(model: Any, tmp_path: Path) -
         ),
         (lambda m, x: vz.activations(m, x, "one").plot(index=1), OptionError, "`index` must name one of 1 images"),
         (lambda m, x: vz.activations(m, x, "one").top_channels(layer="two"), OptionError, "that was computed, 'one'"),
-        (lambda m, x: vz.activations(m, x).plot(plt.subplots()[1]), OptionError, "one Axes per layer, 3 in all; got 1"),
+        (
+            lambda m, x: vz.activations(m, x).plot(plt.subplots()[1]),
+            OptionError,
+            "`ax` must be 3 Axes, one per sheet; got 1",
+        ),
     ],
 )
 def test_wrong_calls_are_rejected(model: Any, call: Any, error: Any, text: str) -> None:

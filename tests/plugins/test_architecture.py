@@ -274,5 +274,5 @@ def test_model_that_was_never_called_is_rejected_with_the_remedy():
 
 
 def test_suffix_that_is_no_picture_is_rejected(tmp_path):
-    with pytest.raises(ResultError, match=r"`path` must end in one of \.png"):
+    with pytest.raises(ResultError, match=r"`path` must end in \.png or \.jpg"):
         vz.architecture(models.functional().model).save(tmp_path / "model.npz")

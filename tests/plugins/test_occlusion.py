@@ -132,10 +132,10 @@ def test_a_batch_is_its_loop(cnn: Any) -> None:
         np.testing.assert_allclose(together.values[index], alone.values[0], atol=1e-6)
 
 
-def test_patch_defaults_to_an_eighth_and_stride_to_half_of_it() -> None:
+def test_patch_defaults_to_a_fifth_and_stride_to_half_of_it() -> None:
     model = linear_model(images(1, (16 * 32, 1))[0], (16, 32, 1))
     result = vz.occlusion(model, np.ones((1, 16, 32, 1), np.float32), 0, baseline=0.0)
-    assert result.raw.shape == (1, 15, 15)  # patches of 2x4, a step of 1x2
+    assert result.raw.shape == (1, 14, 10)  # patches of 3x6, a step of 1x3
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from vizcnn.adapter.base import LayerInfo
 from vizcnn.errors import OptionError
 from vizcnn.graph import INPUT, Box, build, fold, fold_blocks, fold_chains, fold_names, fold_repeats
 from vizcnn.render import layout
-from vizcnn.results_architecture import Architecture
+from vizcnn.results import Architecture
 
 
 @pytest.fixture(autouse=True)

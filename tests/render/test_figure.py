@@ -17,6 +17,7 @@ from vizcnn.adapter.base import Prediction
 from vizcnn.errors import OptionError
 from vizcnn.explanation import Explanation
 from vizcnn.render import figure
+from vizcnn.render import panels as panel_module
 from vizcnn.render.image import DIVERGING, SEQUENTIAL
 
 
@@ -241,7 +242,7 @@ def test_figure_is_as_high_as_its_images():
 
 
 def test_picture_of_many_images_stays_within_bounds(tmp_path, monkeypatch):
-    monkeypatch.setattr(figure, "_LONGEST", 600)
+    monkeypatch.setattr(panel_module, "_LONGEST", 600)
     with Image.open(attributions(9).save(tmp_path / "many.png")) as picture:
         assert max(picture.size) <= 600
 

@@ -463,7 +463,7 @@ class KerasAdapter(ModelAdapter):
         )
 
         def scores(tensor: Any, *params: Any) -> Any:
-            with Taps(self._tappable()) as taps:
+            with Taps(self._tappable(), rule="redirected") as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
             return self._score(reading, score, params)
 

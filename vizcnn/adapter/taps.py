@@ -85,7 +85,7 @@ class Taps:
     operations : mapping
         Paths to the layers and `keras.ops` nodes that are tapped.
     rule : str, default "vanilla"
-        The gradient rule that ReLU gets.
+        The gradient rule that ReLU gets: "guided", "relu", or "redirected" for gradient ascent.
     stop_after : collection of str, default ()
         The run ends by `Stop` as soon as all of these paths have been called.
     instead : mapping, default {}
@@ -179,7 +179,7 @@ class Taps:
                 return original(*args, **kwargs)
             self._inside = True
             try:
-                replace = self.rule != "vanilla" and name in RELU_FAMILY
+                replace = _acts_on(self.rule, name, args, kwargs)
                 output = _with_rule(self.rule, original, args, kwargs) if replace else original(*args, **kwargs)
             finally:
                 self._inside = False
@@ -252,11 +252,21 @@ def _activation_functions() -> Iterator[tuple[Any, str, str]]:
     yield from ((owner, name, name) for owner, name in backend.activation_functions())
 
 
+def _acts_on(rule: str, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a rule changes this activation; one with a slope is never dead, so "redirected" leaves it."""
+    if rule != "redirected":
+        return rule != "vanilla" and name in RELU_FAMILY
+    slope = kwargs.get("negative_slope", args[1] if len(args) > 1 else 0)
+    return name in ("relu", "relu6") and isinstance(slope, int | float) and slope == 0
+
+
 def _with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Run a ReLU so that its gradient follows the rule; what it computes forward stays the same.
 
     guided: what comes back is cut to its positive part, then goes through the ReLU's own derivative (Springenberg et al.
-    2015). relu: it is cut to its positive part and goes straight on (Zeiler and Fergus 2014, the "deconvnet").
+    2015). relu: it is cut to its positive part and goes straight on (Zeiler and Fergus 2014, the "deconvnet"). redirected: a
+    sample that gets no gradient at all through this ReLU, all of its units being dead, gets the one that would wake them, as
+    Lucid does (Olah et al. 2017).
     """
     if not args:
         (first, *_), kwargs = kwargs, dict(kwargs)
@@ -265,6 +275,23 @@ def _with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], k
     def positive(*grads: Any, upstream: Any = None) -> Any:
         gradient = grads[0] if upstream is None else upstream
         return keras.ops.maximum(gradient, keras.ops.zeros_like(gradient))
+
+    if rule == "redirected":
+
+        def waking(x: Any) -> Any:
+            y = function(x, *args[1:], **kwargs)
+
+            def backward(*grads: Any, upstream: Any = None) -> Any:
+                gradient = grads[0] if upstream is None else upstream
+                zeros = keras.ops.zeros_like(gradient)
+                own = keras.ops.where(keras.ops.logical_and(y == x, y > 0), gradient, zeros)
+                wake = keras.ops.where(keras.ops.logical_and(x <= 0, gradient < 0), gradient, zeros)  # of a loss
+                axes = tuple(range(1, len(gradient.shape)))
+                return keras.ops.where(keras.ops.any(own != 0, axis=axes, keepdims=True), own, wake)
+
+            return y, backward
+
+        return keras.ops.custom_gradient(waking)(args[0])
 
     if rule == "guided":
 

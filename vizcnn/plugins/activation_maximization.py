@@ -12,7 +12,7 @@ from vizcnn.errors import OptionError, TargetError
 from vizcnn.maximization import image_shape, maximize
 from vizcnn.notes import warn
 from vizcnn.plugins.registry import register
-from vizcnn.results_sheets import Images
+from vizcnn.results import Images
 from vizcnn.targets import Channel, Class, resolve
 from vizcnn.transforms import Diversity, Norm, TotalVariation, Transforms, from_tf_keras_vis
 
@@ -60,7 +60,8 @@ def activation_maximization(
         regularizers, or functions of a namespace and the images, each giving (N,). None: total variation, and diversity where
         several images are made for a target.
     optimizer : str or keras.optimizers.Optimizer, default None
-        What makes the steps; None: Adam with a learning rate of 0.05. The gradient's size is taken out before.
+        What makes the steps; None: Adam with a learning rate of 0.05. The gradient's size is taken out before; where all units of
+        a ReLU are dead, it is what would wake them [2]_.
     num_images : int, default 1
         Images for each target.
     input_range : (float, float), default None

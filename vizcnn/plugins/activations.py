@@ -9,7 +9,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import LayerError, OptionError
 from vizcnn.plugins.registry import register
-from vizcnn.results_sheets import LayerMaps
+from vizcnn.results import LayerMaps
 
 JOURNEY = 6
 """How many layers are shown where none is named."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import OptionError, UnsupportedModelError
 from vizcnn.plugins.registry import register
-from vizcnn.results_architecture import Architecture
+from vizcnn.results import Architecture
 
 
 @register("architecture")

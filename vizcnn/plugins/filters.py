@@ -9,7 +9,7 @@ from vizcnn.errors import LayerError, OptionError
 from vizcnn.maximization import image_shape, maximize
 from vizcnn.notes import warn
 from vizcnn.plugins.registry import register
-from vizcnn.results_sheets import Kernels
+from vizcnn.results import Kernels
 from vizcnn.targets import Channel
 from vizcnn.transforms import NONE, TotalVariation
 

@@ -10,7 +10,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import OptionError, listed
 from vizcnn.plugins.registry import register
-from vizcnn.progress import track
+from vizcnn.progress import Clock, track
 from vizcnn.render.image import blur
 from vizcnn.results import Maps
 from vizcnn.scores import Score
@@ -44,7 +44,7 @@ def occlusion(
     target : optional
         What is explained, default None: the class that the model predicts.
     patch_size : int or (int, int), default None
-        Height and width of the hidden patch, in input pixels. None: an eighth of the image.
+        Height and width of the hidden patch, in input pixels. None: a fifth of the image.
     stride : int or (int, int), default None
         Pixels from one patch to the next, down and across. None: half of the patch.
     baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
@@ -75,7 +75,7 @@ def occlusion(
     .. [1] Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014. arXiv:1311.2901
     """
     size = inputs.shape[1:3]
-    patch = _pair("patch_size", patch_size, (max(1, size[0] // 8), max(1, size[1] // 8)))
+    patch = _pair("patch_size", patch_size, (max(1, size[0] // 5), max(1, size[1] // 5)))
     step = _pair("stride", stride, (max(1, patch[0] // 2), max(1, patch[1] // 2)))
     if patch[0] > size[0] or patch[1] > size[1]:
         raise OptionError(
@@ -94,7 +94,11 @@ def occlusion(
     classes = np.empty((len(inputs), len(windows)), dtype=np.int32)
     cost = f"occlusion, {len(windows) * len(inputs):,} runs of the model"
     settled = score.settled(model.class_values(outputs, score.output)[0].tolist())
+    clock = Clock(len(runs))
     for i, start in track(runs, len(runs), cost):
+        clock.tick(
+            f"Occlusion runs the model {len(windows) * len(inputs):,} times", "A larger `stride` takes fewer runs."
+        )
         chosen = windows[start : start + batch]
         _hide(hidden, inputs[i], fills[i], chosen, restart=start == 0)
         scores, given = model.evaluate(hidden[: len(chosen)], settled[i : i + 1].repeat(len(chosen)))
@@ -109,6 +113,7 @@ def occlusion(
         scores=clean,
         outputs=outputs,
         class_map=classes.reshape(grid),
+        options={"patch_size": patch, "stride": step},
     )
 
 

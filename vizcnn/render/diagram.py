@@ -25,7 +25,7 @@ from vizcnn.render.layout import MARGIN, Point, Size, Spot, arrange, rounded
 from vizcnn.summary import shape_text
 
 if TYPE_CHECKING:
-    from vizcnn.results_architecture import Architecture
+    from vizcnn.results import Architecture
 
 Fold = Literal["auto", "always", "never"]
 Engine = Literal["auto", "dot", "vizcnn"]
@@ -93,7 +93,7 @@ class _Drawn:
 
 
 def plot_architecture(architecture: Architecture, ax: Any = None, **style: Any) -> Axes:
-    """Draw a diagram; see `vizcnn.results_architecture.Architecture.plot`.
+    """Draw a diagram; see `vizcnn.results.Architecture.plot`.
 
     Parameters
     ----------

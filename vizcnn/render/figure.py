@@ -1,42 +1,27 @@
-"""Results on matplotlib Axes; the only module that imports pyplot."""
+"""Attributions on matplotlib Axes: maps over their images, and several methods side by side."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from vizcnn.errors import OptionError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, opacity, resize, to_display
+from vizcnn.render.panels import aspect_of, bare, chosen, given_axes, grayscale, new_grid, new_panels, set_title, write
 
 if TYPE_CHECKING:
     from vizcnn.explanation import Explanation
     from vizcnn.results import Attributions
 
-DPI = 150
-"""Dots per inch of what `save` writes."""
 
 NOTEBOOK = 12
 """Images, or rows of images, that a notebook shows of a result."""
-
-_LONGEST = 8000
-"""Pixels, height or width, that a picture of many panels is kept within."""
-
-_WIDTH, _IMAGE, _TITLE = 3.2, 2.6, 0.55
-"""Inches: a panel's width, its image's width beside the colour bar, and what a title takes of its height."""
-
-_COLUMNS = 4
-_TITLE_LETTERS = 40
-_GRAY = np.array([0.299, 0.587, 0.114])
 
 
 def plot_attributions(
@@ -84,9 +69,9 @@ def plot_attributions(
         What was drawn on.
     """
     _check_style(percentile, alpha, vmin, vmax)
-    chosen = _chosen(index, len(result))
-    axes = _new_panels(result, chosen, pyplot=True) if ax is None else _given(ax, len(chosen), "image")
-    for axis, i in zip(axes, chosen, strict=True):
+    indices = chosen(index, len(result))
+    axes = new_panels(result, indices, pyplot=True) if ax is None else given_axes(ax, len(indices), "image")
+    for axis, i in zip(axes, indices, strict=True):
         values = result.values[i] if result.values[i].ndim == 2 else result.values[i].sum(axis=-1)
         low, high = limits(values, signed=result.signed, percentile=percentile, vmin=vmin, vmax=vmax)
         _draw_map(
@@ -99,7 +84,7 @@ def plot_attributions(
             colorbar=colorbar,
         )
         if title:
-            _set_title(axis, result.title(i))
+            set_title(axis, result.title(i))
     return axes[0] if len(axes) == 1 else np.array(axes)
 
 
@@ -127,22 +112,22 @@ def plot_explanation(
     """
     results = explanation.results
     first = next(iter(results.values()))
-    chosen = _chosen(index, len(first))
-    shape = (len(chosen), len(results) + 1)
+    indices = chosen(index, len(first))
+    shape = (len(indices), len(results) + 1)
     if axes is None:
-        grid = _new_grid([_aspect(first.images[i]) for i in chosen], shape[1], pyplot=True)
+        grid = new_grid([aspect_of(first.images[i]) for i in indices], shape[1], pyplot=True)
     else:
-        grid = np.array(_given(axes, shape[0] * shape[1], "panel"), dtype=object).reshape(shape)
-    for row, i in zip(grid, chosen, strict=True):
+        grid = np.array(given_axes(axes, shape[0] * shape[1], "panel"), dtype=object).reshape(shape)
+    for row, i in zip(grid, indices, strict=True):
         row[0].imshow(to_display(first.images[i]))
-        _bare(row[0])
+        bare(row[0])
         for axis, result in zip(row[1:], results.values(), strict=True):
             plot_attributions(result, axis, index=i, title=False, **style)
         if title:
-            _set_title(row[0], first.title(i))
+            set_title(row[0], first.title(i))
     if title:
         for axis, (name, result) in zip(grid[0, 1:], results.items(), strict=True):
-            _set_title(axis, f"{name}\n{result.layer}" if result.layer else name)
+            set_title(axis, f"{name}\n{result.layer}" if result.layer else name)
     return grid
 
 
@@ -165,9 +150,9 @@ def save_attributions(
         As `plot_attributions` takes them.
     """
     shown = _first(result, limit)
-    axes = _new_panels(shown, _chosen(style.get("index"), len(shown)), pyplot=False)
+    axes = new_panels(shown, chosen(style.get("index"), len(shown)), pyplot=False)
     plot_attributions(shown, axes, **style)
-    _write(axes[0], file, suffix, len(shown), len(result))
+    write(axes[0], file, suffix, len(shown), len(result))
 
 
 def save_explanation(
@@ -191,32 +176,16 @@ def save_explanation(
     count = len(next(iter(explanation.results.values())))
     shown = replace(explanation, results={name: _first(r, limit) for name, r in explanation.results.items()})
     first = next(iter(shown.results.values()))
-    aspects = [_aspect(first.images[i]) for i in _chosen(style.get("index"), len(first))]
-    grid = _new_grid(aspects, len(shown.results) + 1, pyplot=False)
+    aspects = [aspect_of(first.images[i]) for i in chosen(style.get("index"), len(first))]
+    grid = new_grid(aspects, len(shown.results) + 1, pyplot=False)
     plot_explanation(shown, grid, **style)
-    _write(grid[0, 0], file, suffix, len(first), count)
+    write(grid[0, 0], file, suffix, len(first), count)
 
 
 def _first(result: Attributions, limit: int | None) -> Attributions:
     if limit is None or len(result) <= limit:
         return result
     return replace(result, values=result.values[:limit], images=[result.images[i] for i in range(limit)])
-
-
-def _write(axis: Axes, file: BinaryIO, suffix: str, shown: int, count: int) -> None:
-    figure = axis.figure
-    if shown < count:
-        figure.suptitle(f"the first {shown} of {count} images", fontsize=9)
-    inches = max(figure.get_size_inches())  # type: ignore[union-attr]
-    figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=min(DPI, _LONGEST / inches))  # type: ignore[union-attr]
-
-
-def _chosen(index: int | None, count: int) -> Sequence[int]:
-    if index is None:
-        return range(count)
-    if not -count <= index < count:
-        raise OptionError(f"`index` must name one of {count} images; got {index!r}.")
-    return [index % count]
 
 
 def _check_style(percentile: float, alpha: float, vmin: float | None, vmax: float | None) -> None:
@@ -226,50 +195,6 @@ def _check_style(percentile: float, alpha: float, vmin: float | None, vmax: floa
         raise OptionError(f"`alpha` must be from 0 to 1; got {alpha!r}.")
     if vmin is not None and vmax is not None and vmin >= vmax:
         raise OptionError(f"`vmin` must be below `vmax`; got {vmin!r} and {vmax!r}.")
-
-
-def _aspect(image: np.ndarray) -> float:
-    """Return height by width, within what a row of panels can follow."""
-    return float(np.clip(image.shape[0] / image.shape[1], 0.25, 1.6))
-
-
-def _new_panels(result: Attributions, chosen: Sequence[int], *, pyplot: bool) -> list[Axes]:
-    """Make one Axes per image, in rows that are as high as their images."""
-    aspects = [_aspect(result.images[i]) for i in chosen]
-    columns = min(len(aspects), max(_COLUMNS, int(np.ceil(np.sqrt(len(aspects))))))
-    rows = [max(aspects[start : start + columns]) for start in range(0, len(aspects), columns)]
-    axes = list(_new_grid(rows, columns, pyplot=pyplot).ravel())
-    for axis in axes[len(aspects) :]:
-        axis.remove()
-    return axes[: len(aspects)]
-
-
-def _new_grid(aspects: Sequence[float], columns: int, *, pyplot: bool) -> np.ndarray:
-    """Make a figure with one row of Axes per aspect; one of pyplot's, or one that nobody has to close."""
-    heights = [_IMAGE * aspect + _TITLE for aspect in aspects]
-    settings: dict[str, Any] = {"figsize": (_WIDTH * columns, sum(heights)), "layout": "constrained"}
-    if pyplot:
-        import matplotlib.pyplot as plt
-
-        figure = plt.figure(**settings)
-    else:
-        figure = Figure(**settings)
-        FigureCanvasAgg(figure)
-    return np.asarray(figure.subplots(len(aspects), columns, squeeze=False, height_ratios=heights))
-
-
-def _given(ax: Any, count: int, what: str) -> list[Axes]:
-    given = [ax] if isinstance(ax, Axes) else list(np.ravel(np.array(ax, dtype=object)))
-    if len(given) != count or not all(isinstance(axis, Axes) for axis in given):
-        raise OptionError(
-            f"`ax` must be one Axes per {what}, {count} in all; got {_counted(given)}. With `index` one image is drawn on one "
-            f"Axes."
-        )
-    return given
-
-
-def _counted(given: Sequence[Any]) -> str:
-    return f"{len(given)} Axes" if all(isinstance(axis, Axes) for axis in given) else repr(given)
 
 
 def _draw_map(
@@ -286,10 +211,10 @@ def _draw_map(
     if image is not None:
         pixels = to_display(image)
         values = resize(values, pixels.shape[:2]) if values.shape != pixels.shape[:2] else values
-        axis.imshow(np.rint(pixels @ _GRAY).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
+        axis.imshow(grayscale(image), cmap="gray", vmin=0, vmax=255)
         weight = opacity(values, vmin=float(norm.vmin or 0), vmax=float(norm.vmax or 0), alpha=alpha)
     drawn = axis.imshow(values, cmap=cmap, norm=norm, alpha=weight)
-    _bare(axis)
+    bare(axis)
     if colorbar:
         _add_colorbar(axis, ScalarMappable(norm=drawn.norm, cmap=drawn.cmap))
 
@@ -303,13 +228,3 @@ def _add_colorbar(axis: Axes, mappable: ScalarMappable) -> None:
     bar.ax.tick_params(labelsize=7, length=2)
     offset = bar.ax.yaxis.get_offset_text()
     offset.set(size=7, ha="left")
-
-
-def _set_title(axis: Axes, text: str) -> None:
-    lines = [short for line in text.splitlines() for short in textwrap.wrap(line, _TITLE_LETTERS)]
-    axis.set_title("\n".join(lines), fontsize=9)
-
-
-def _bare(axis: Axes) -> None:
-    axis.set_xticks([])
-    axis.set_yticks([])

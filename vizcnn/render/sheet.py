@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vizcnn.errors import OptionError
 from vizcnn.render.image import limits
 
 DPI = 150
@@ -119,24 +121,77 @@ def draw_sheet(
     return axis
 
 
-def new_axes(count: int = 1, *, size: tuple[float, float] = (7.0, 4.5), pyplot: bool = True) -> list[Axes]:
-    """Return Axes one above the other, on a new figure; without `pyplot` one that nobody else knows of."""
-    figsize = (size[0], size[1] * count)
-    if pyplot:
-        import matplotlib.pyplot as plt
+def in_colour(images: np.ndarray) -> np.ndarray:
+    """Return (n, H, W, 3) of images with one, three or other numbers of channels; of the others their mean."""
+    if images.shape[-1] not in (1, 3):
+        images = images.mean(axis=-1, keepdims=True)
+    return np.broadcast_to(images, (*images.shape[:3], 3))
 
-        figure = plt.figure(figsize=figsize, layout="constrained")
-    else:
-        figure = Figure(figsize=figsize, layout="constrained")
-        FigureCanvasAgg(figure)
-    return list(figure.subplots(count, 1, squeeze=False).ravel())
+
+@contextmanager
+def on_axes(ax: Any = None, count: int = 1) -> Iterator[list[Axes]]:
+    """Yield the Axes that were given, or new ones of pyplot's, one above the other, whose figure then fits what was drawn.
+
+    Parameters
+    ----------
+    ax : Axes or sequence of Axes, default None
+        What was given.
+    count : int, default 1
+        How many there must be.
+
+    Yields
+    ------
+    list of Axes
+
+    Raises
+    ------
+    OptionError
+        If another number was given.
+    """
+    if ax is not None:
+        axes = list(np.ravel(np.array(ax, dtype=object)))
+        if len(axes) != count:
+            raise OptionError(f"`ax` must be {count} Axes, one per sheet; got {len(axes)}.")
+        yield axes
+        return
+    import matplotlib.pyplot as plt
+
+    axes = _new_axes(plt.figure(layout="constrained"), count)
+    yield axes
+    _fit(axes)
 
 
 def write(plot: Callable[..., Any], file: BinaryIO, suffix: str, count: int = 1, **style: Any) -> None:
     """Draw on new Axes that pyplot doesn't know, and write the figure."""
-    axes = new_axes(count, pyplot=False)
-    plot(axes[0] if count == 1 else axes, **style)
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = _new_axes(figure, count)
+    plot(axes, **style)
+    _fit(axes)
+    figure.savefig(file, format=suffix.lstrip("."), dpi=DPI)
+
+
+def _new_axes(figure: Figure, count: int) -> list[Axes]:
+    return list(figure.subplots(count, 1, squeeze=False).ravel())
+
+
+def _fit(axes: Sequence[Axes]) -> None:
+    """Give the figure the height that its sheets need at its width, and each of them its share."""
+    shapes = [axis.images[0].get_size() for axis in axes]
+    widest = max(width / height for height, width in shapes)
+    inches = [min(_WIDTH * height / width, _HIGHEST) + _TITLE for height, width in shapes]
     figure = axes[0].get_figure(root=True)
-    if figure is None:
+    grid = axes[0].get_gridspec()
+    if figure is None or grid is None:
         raise RuntimeError("new Axes have no figure")
-    figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=DPI)
+    # Where all sheets are high and narrow, the figure needn't be wide.
+    wide = max(_NARROWEST, min(1.0, widest * _HIGHEST / _WIDTH) * (_WIDTH + _BAR))
+    figure.set_size_inches(wide, sum(inches))
+    grid.set_height_ratios(inches)
+
+
+_WIDTH, _HIGHEST, _NARROWEST = 6.4, 8.0, 3.0
+"""Inches: how wide a sheet is, how high one may be, and how wide a figure is at least."""
+
+_TITLE, _BAR = 0.35, 0.6
+"""Inches that a title takes above a sheet, and a colour bar beside it."""

@@ -1,13 +1,10 @@
-"""What methods return: arrays, what they are, and how they are shown, kept and read again."""
+"""Attributions: how much each pixel of an image spoke for a target."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import os
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
@@ -19,26 +16,12 @@ from vizcnn.errors import ResultError
 from vizcnn.gather import Gather
 from vizcnn.notes import Watch, warn
 from vizcnn.render.image import resize
+from vizcnn.results.base import Context, Result
+from vizcnn.results.files import PICTURES, write_file
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import Gradients, ModelAdapter
-    from vizcnn.inputs import ImageSet
     from vizcnn.scores import Score
-
-PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".webp", ".tif", ".tiff")
-"""Suffixes of the files that `save` draws; ``.npz`` keeps the raw values."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What the public door knows of a call, beside what the plugin answers."""
-
-    model: ModelAdapter
-    method: str
-    images: ImageSet
-    score: Score | None
-    options: Mapping[str, Any]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +44,8 @@ class Maps:
         What the plugin noticed.
     class_map : ndarray of int, shape (N, rows, columns), default None
         The class predicted at each position of a method that changes the image there.
+    options : mapping, default {}
+        Options that the plugin had to decide, as it decided them.
     """
 
     values: np.ndarray
@@ -71,6 +56,7 @@ class Maps:
     outputs: Outputs | None = None
     notes: tuple[str, ...] = ()
     class_map: np.ndarray | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, taken: Gradients, values: np.ndarray, **fields: Any) -> Self:
@@ -124,15 +110,16 @@ class Maps:
             method=context.method,
             layer=last.layer,
             signed=last.signed,
-            options=dict(context.options),
+            options={**context.options, **last.options},
             names=context.images.names,
             notes=said,
             class_map=classes.result() if last.class_map is not None else None,
+            class_labels=_labels(context) if last.class_map is not None else (),
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Attributions:
+class Attributions(Result):
     """How much each pixel of each image spoke for the target.
 
     Attributes
@@ -166,6 +153,8 @@ class Attributions:
         What the reader should know before trusting the maps.
     class_map : ndarray of int32, shape (N, rows, columns), or None
         Occlusion: the class that the model predicts while each position is hidden.
+    class_labels : tuple of str
+        Names of the classes in `class_map`.
     """
 
     values: np.ndarray
@@ -184,8 +173,10 @@ class Attributions:
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     class_map: np.ndarray | None = None
+    class_labels: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "attributions"
+    collections: ClassVar[tuple[str, ...]] = ("images",)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -224,15 +215,67 @@ class Attributions:
 
         return figure.plot_attributions(self, ax, **style)
 
-    def save(self, path: str | os.PathLike[str], **style: Any) -> Path:
-        """Write a picture, or with the suffix ``.npz`` the raw values and all that is needed to draw them again.
+    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+        """See `Picture.draw`."""
+        from vizcnn.render import figure
+
+        figure.save_attributions(self, file, suffix, limit=figure.NOTEBOOK if notebook else None, **style)
+
+    def tally(self, index: int = 0) -> dict[str, int]:
+        """Count for how many positions of the hidden patch each class was predicted; the most frequent first.
+
+        Parameters
+        ----------
+        index : int, default 0
+            Which image.
+
+        Returns
+        -------
+        dict of str to int
+
+        Raises
+        ------
+        ResultError
+            If the method has no map of classes.
+        """
+        if self.class_map is None:
+            raise ResultError(f"Method {self.method!r} has no map of predicted classes; occlusion has one.")
+        counts = Counter(self.class_map[index].ravel().tolist())
+        return {self.class_labels[cls]: count for cls, count in counts.most_common()}
+
+    def plot_classes(self, ax: Any = None, **style: Any) -> Any:
+        """Draw which class the model predicts while each position is hidden, over the images, with the tally as a legend.
+
+        Parameters
+        ----------
+        ax : Axes or sequence of Axes, default None
+            Where to draw: one Axes for one image, a sequence for several. None: a new figure.
+        **style
+            `index` (draw this image alone), `alpha` (opacity; default 0.6), `legend`, `title` (both default True).
+
+        Returns
+        -------
+        Axes or ndarray of Axes
+            What was drawn on.
+
+        Raises
+        ------
+        ResultError
+            If the method has no map of classes.
+        """
+        from vizcnn.render import classes
+
+        return classes.plot_classes(self, ax, **style)
+
+    def save_classes(self, path: str | os.PathLike[str], **style: Any) -> Path:
+        """Write the picture that `plot_classes` draws.
 
         Parameters
         ----------
         path : path
             Where to; folders on the way are made.
         **style
-            As `plot` takes them.
+            As `plot_classes` takes them.
 
         Returns
         -------
@@ -242,134 +285,18 @@ class Attributions:
         Raises
         ------
         ResultError
-            If the suffix is unknown, or the file can't be written.
+            If the method has no map of classes, the suffix is unknown, or the file can't be written.
         """
-        if Path(path).suffix.lower() == ".npz":
-            return write_file(path, self._write_npz)
-        from vizcnn.render import figure
+        from vizcnn.render import classes
 
-        suffix = Path(path).suffix
-        return write_file(path, lambda file: figure.save_attributions(self, file, suffix, **style))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as a dictionary: arrays as they are, the rest as plain values."""
-        return {
-            **self._described(),
-            "values": self.values,
-            "raw": self.raw,
-            "scores": self.scores,
-            "class_map": self.class_map,
-            "images": [np.asarray(image) for image in self.images],
-        }
-
-    def _described(self) -> dict[str, Any]:
-        plain = (
-            "target",
-            "classes",
-            "probabilities",
-            "model",
-            "method",
-            "layer",
-            "signed",
-            "options",
-            "names",
-            "notes",
-        )
-        described: dict[str, Any] = {"kind": self.kind, **{name: getattr(self, name) for name in plain}}
-        described["predictions"] = [[p.index, p.label, p.probability] for p in self.predictions]
-        return described
-
-    def _write_npz(self, file: BinaryIO) -> None:
-        # What numpy.savez_compressed writes, with one image in memory at a time.
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in self._arrays():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-
-    def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
-        yield "about", np.array(json.dumps(self._described(), default=_plain))
-        yield from (("values", self.values), ("raw", self.raw), ("scores", self.scores))
-        if self.class_map is not None:
-            yield "class_map", self.class_map
-        yield from ((f"image {i}", np.asarray(image)) for i, image in enumerate(self.images))
-
-    def _repr_png_(self) -> bytes:
-        from vizcnn.render import figure
-
-        buffer = io.BytesIO()
-        figure.save_attributions(self, buffer, ".png", limit=figure.NOTEBOOK)
-        return buffer.getvalue()
-
-    @classmethod
-    def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
-        """Make the result that `_write_npz` wrote."""
-        tuples = ("target", "classes", "probabilities", "names", "notes")
-        fields: dict[str, Any] = {
-            name: tuple(value) if name in tuples else value for name, value in about.items() if name != "kind"
-        }
-        options = {name: tuple(value) if isinstance(value, list) else value for name, value in about["options"].items()}
-        fields["options"] = options
-        fields["predictions"] = tuple(Prediction(*row) for row in about["predictions"])
-        images = [arrays[f"image {i}"] for i in range(len(arrays["values"]))]
-        fields |= {name: arrays[name] for name in ("values", "raw", "scores")}
-        return cls(images=images, class_map=arrays.get("class_map"), **fields)
+        suffix = Path(path).suffix.lower()
+        return write_file(path, lambda file: classes.save_classes(self, file, suffix, **style), PICTURES)
 
 
-def load_result(path: str | os.PathLike[str]) -> Attributions:
-    """Read a result that `save` wrote to an ``.npz`` file.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-
-    Returns
-    -------
-    Attributions
-        As it was saved.
-
-    Raises
-    ------
-    ResultError
-        If it isn't such a file.
-    """
-    try:
-        # Opened here: NumPy leaves a file open that isn't one of its own.
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        about = json.loads(str(arrays.pop("about")))
-        return Attributions.from_arrays(about, arrays)
-    except FileNotFoundError:
-        raise ResultError(f"`path` {str(path)!r} doesn't exist.") from None
-    except Exception as error:  # NumPy and zipfile raise many kinds for a file that isn't one
-        raise ResultError(f"`path` {str(path)!r} isn't a result that vizcnn saved: {error}.") from error
-
-
-def write_file(
-    path: str | os.PathLike[str], write: Callable[[BinaryIO], None], suffixes: Sequence[str] = (".npz", *PICTURES)
-) -> Path:
-    """Write a file whole or not at all: what was there before stays until the new one is complete."""
-    file = Path(path)
-    if file.suffix.lower() not in suffixes:
-        raise ResultError(f"`path` must end in {' or '.join(suffixes)}; got {str(path)!r}.")
-    partial = file.with_name(f".{file.name}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as stream:
-                write(stream)
-            partial.replace(file)
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-    except OSError as error:
-        raise ResultError(f"`path` {str(path)!r} can't be written: {error.strerror or error}.") from error
-    return file
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON knows in place of NumPy's numbers and arrays, and the text of anything else."""
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
+def _labels(context: Context) -> tuple[str, ...]:
+    model, score = context.model, context.score
+    count = model.num_classes(score.output if score is not None else None)
+    return tuple(model.label(index) for index in range(count))
 
 
 def _at_size(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

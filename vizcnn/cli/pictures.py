@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.adapter.base import slices
+from vizcnn.cli.console import listening
+from vizcnn.cli.file_names import GRID, classes_file, method_slugs, plan
 from vizcnn.errors import (
     InputError,
     LayerError,
@@ -21,7 +19,6 @@ from vizcnn.errors import (
     OptionError,
     ResultError,
     VizcnnError,
-    VizcnnWarning,
     listed,
 )
 from vizcnn.explanation import Explanation
@@ -32,9 +29,6 @@ from vizcnn.targets import resolve
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter, Prediction
     from vizcnn.results import Attributions
-
-GRID = "explanation"
-"""The part of a file's name that stands for all methods side by side."""
 
 
 @dataclass(frozen=True)
@@ -201,51 +195,6 @@ def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSe
             yield image
 
 
-def file_names(jobs: Sequence[Job]) -> dict[str, str]:
-    """Return the part of a file's name that stands for each method, and for all of them; no two alike."""
-    chosen = {GRID: GRID}
-    for job in jobs:
-        # No dots, so that the last one in a file's name ends the name of the image.
-        slug = re.sub(r"[^\w+-]+", "-", job.name).strip("-")[:80]
-        chosen[job.name] = _fresh(slug, chosen.values())
-    return chosen
-
-
-def plan(files: Sequence[Path], jobs: Sequence[Job], out: Path) -> list[dict[str, Path]]:
-    """Return, for each image, where the picture of each method goes, and under `GRID` that of all of them.
-
-    No two are alike, on file systems that know no upper case too. Images of one name get their suffix or folder into it, and
-    a number where that doesn't tell them apart.
-
-    Parameters
-    ----------
-    files : sequence of Path
-        The images.
-    jobs : sequence of Job
-        The methods.
-    out : Path
-        The folder.
-
-    Returns
-    -------
-    list of dict
-        Methods to files, for each image.
-
-    Raises
-    ------
-    ResultError
-        If a picture would replace an image.
-    """
-    slugs = file_names(jobs)
-    planned = [{method: out / f"{stem}.{slug}.png" for method, slug in slugs.items()} for stem in _stems(files)]
-    replaced = {file.resolve() for file in files} & {path.resolve() for paths in planned for path in paths.values()}
-    if replaced:
-        raise ResultError(
-            f"`out` must not hold images that a picture would replace; got {str(out)!r}, with {min(replaced).name!r}."
-        )
-    return planned
-
-
 def explain_images(
     model: ModelAdapter, images: Sequence[ImageSet], jobs: Sequence[Job], target: Any, out: Path
 ) -> Iterator[Explained | tuple[str, str]]:
@@ -275,7 +224,7 @@ def explain_images(
         If the layer that was asked for doesn't exist, or a method can't use it.
     """
     files = [image.sources[0] for image in images]
-    planned = plan([Path(str(file)) for file in files], jobs, out)
+    planned = plan([Path(str(file)) for file in files], method_slugs([job.name for job in jobs]), out)
     working = list(jobs)
     said: dict[str, None] = {}
     for part in slices(len(images), model.batch_size_for(images[0].sample_shape)):
@@ -326,6 +275,8 @@ def _write(
     explained.notes = [("image", note) for note in notes] + [("model", note) for note in said]
     for method, result in results.items():
         explained.files[method] = result.save(paths[method])
+        if result.class_map is not None:
+            explained.files[f"{method} classes"] = result.save_classes(classes_file(paths[method]))
         explained.notes += [(method, note) for note in runs[method].notes[i]]
         if result.layer is not None:
             explained.layers[method] = result.layer
@@ -347,20 +298,8 @@ def _one(result: Attributions, i: int) -> Attributions:
         probabilities=result.probabilities[one],
         predictions=result.predictions[one],
         names=result.names[one],
+        class_map=None if result.class_map is None else result.class_map[one],
     )
-
-
-@contextmanager
-def listening() -> Iterator[list[str]]:
-    """Collect vizcnn's warnings, to be shown as lines; those of other packages are not for users of a command."""
-    heard: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("always", category=VizcnnWarning)
-        try:
-            yield heard
-        finally:
-            heard += [str(warning.message) for warning in caught]
 
 
 def _reason(error: Exception) -> str:
@@ -371,27 +310,3 @@ def _reason(error: Exception) -> str:
 
 def _index(text: str) -> int | str:
     return int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else text
-
-
-def _stems(files: Sequence[Path]) -> list[str]:
-    forms = [
-        [_safe(file.stem), _safe(file.name), _safe(f"{file.absolute().parent.name}-{file.stem}")] for file in files
-    ]
-    counts = [Counter(form.casefold() for form in column) for column in zip(*forms, strict=True)]
-    chosen: list[str] = []
-    for form in forms:
-        alone = (name for name, count in zip(form, counts, strict=True) if count[name.casefold()] == 1)
-        chosen.append(_fresh(next(alone, form[-1]), chosen))
-    return chosen
-
-
-def _fresh(name: str, taken: Iterable[str]) -> str:
-    used = {other.casefold() for other in taken}
-    numbered = (f"{name}-{number}" if number > 1 else name for number in count(1))
-    return next(candidate for candidate in numbered if candidate.casefold() not in used)
-
-
-def _safe(name: str) -> str:
-    """Return a name that every file system takes, and that leaves room for the method's."""
-    text = re.sub(r"[^\w.()+ -]+", "_", name).strip(" .") or "image"
-    return text.encode()[:140].decode(errors="ignore")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter, adapt
+from vizcnn.cli.console import listening
+from vizcnn.cli.file_names import classes_file, method_slugs
 from vizcnn.errors import VizcnnError
 from vizcnn.explanation import Explanation, explain
-from vizcnn.pictures import file_names, listening, read_jobs
 from vizcnn.plugins import registry
+from vizcnn.transforms import Norm, TotalVariation, Transforms
 
 PHOTOGRAPH = "https://storage.googleapis.com/download.tensorflow.org/example_images/YellowLabradorLooking_new.jpg"
 """A Labrador, by Mirko (CC BY-SA 3.0); it comes from the same host as Keras's weights."""
@@ -35,20 +38,23 @@ class Show:
         Its images.
     methods : list of str
         The methods, with a variant for each gradient rule.
+    looks : list of (str, sequence, mapping)
+        Methods that look at the model, with what they are given beside it and their options.
     """
 
     title: str
     model: ModelAdapter
     images: list[Path]
     methods: list[str]
+    looks: list[tuple[str, Sequence[Any], Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Page:
-    """A picture that the demo wrote, or why it could not."""
+    """The pictures that the demo wrote of a method, or why it could not."""
 
     name: str
-    file: Path | None = None
+    files: list[Path] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     error: str | None = None
 
@@ -57,7 +63,13 @@ def digits() -> Show:
     """Return the CNN that vizcnn carries, and its ten digits."""
     folder = Path(str(files("vizcnn"))) / "assets"
     model = adapt(folder / "digits_cnn.keras", labels=folder / "digits_cnn.labels.txt")
-    return Show("ten handwritten digits", model, sorted((folder / "digits").glob("*.png")), every_method())
+    images = sorted((folder / "digits").glob("*.png"))
+    # Strong ones, as the net was only ever shown digits: it is easily sure of speckle.
+    strokes = {
+        "transforms": Transforms(jitter=2, scale=(0.95, 1.05), rotate=8),
+        "regularizers": [TotalVariation(20.0), Norm(2.0, 5.0)],
+    }
+    return Show("ten handwritten digits", model, images, every_method(), _looks(images[0], exciting=16, **strokes))
 
 
 def photograph(image: Path | None = None) -> Show:
@@ -82,7 +94,16 @@ def photograph(image: Path | None = None) -> Show:
     model, labels = load_application("MobileNetV2")
     file = download(PHOTOGRAPH, "the photograph") if image is None else image
     adapter = adapt(model, preprocess="mobilenet_v2", labels=labels)
-    return Show("a photograph", adapter, [file], every_method())
+    return Show("a photograph", adapter, [file], every_method(), _looks(file, target=labels[:2], steps=128))
+
+
+def _looks(image: Path, *, exciting: int = 0, target: Any = None, **ascent: Any) -> list[Any]:
+    return [
+        ("architecture", [], {}),
+        ("filters", [], {"exciting": exciting}),
+        ("activations", [image], {}),
+        ("activation_maximization", [target], ascent),
+    ]
 
 
 def every_method() -> list[str]:
@@ -97,27 +118,50 @@ def every_method() -> list[str]:
 
 
 def pages(show: Show, out: Path) -> Iterator[Page]:
-    """Write a picture for each method, a row per image; then all methods on a few of the images side by side.
+    """Write the model's own pictures; one for each method, a row per image; then all methods on a few images side by side.
 
     Methods that reimplement another library's have a grid of their own, named after it: one of all would be too wide to read.
     """
-    names = file_names(read_jobs(show.methods))
+    for name, given, options in show.looks:
+        yield _page(name, partial(_look, name, show.model, given, options, out))
+    slugs = method_slugs(show.methods)
     grids: dict[str, list[str]] = {}
     for method in show.methods:
-        page = _page(show, show.images, [method], out / f"{names[method]}.png", method)
+        file = out / f"{slugs[method]}.png"
+        page = _page(method, partial(_explain, show, show.images, [method], file, with_classes=True))
         if page.error is None:
             library, slash, _ = method.partition("/")
             grids.setdefault(f"all-{library}" if slash else "all", []).append(method)
         yield page
     for grid, methods in grids.items():
-        yield _page(show, show.images[:_IN_GRID], methods, out / f"{grid}-methods.png", "all methods")
+        file, few = out / f"{grid}-methods.png", show.images[:_IN_GRID]
+        yield _page("all methods", partial(_explain, show, few, methods, file))
 
 
-def _page(show: Show, images: list[Path], methods: list[Any], file: Path, name: str) -> Page:
+def _page(name: str, make: Callable[[], tuple[list[Path], tuple[str, ...]]]) -> Page:
     try:
         with listening():  # the notes are those of the results
-            explanation: Explanation = explain(show.model, images, methods=methods)
-        notes = dict.fromkeys(note for result in explanation.results.values() for note in result.notes)
-        return Page(name, explanation.save(file), tuple(notes))
+            files, notes = make()
+        return Page(name, files, notes)
     except VizcnnError as error:
         return Page(name, error=str(error))
+
+
+def _look(
+    name: str, model: ModelAdapter, given: Sequence[Any], options: Mapping[str, Any], out: Path
+) -> tuple[list[Path], tuple[str, ...]]:
+    result = registry.get(name).function(model, *given, **options)
+    return [result.save(out / f"{name}.png")], ()
+
+
+def _explain(
+    show: Show, images: list[Path], methods: list[str], file: Path, *, with_classes: bool = False
+) -> tuple[list[Path], tuple[str, ...]]:
+    explanation: Explanation = explain(show.model, images, methods=methods)
+    results = explanation.results.values()
+    written = [explanation.save(file)]
+    if with_classes:
+        mapped = [result for result in results if result.class_map is not None]
+        written += [result.save_classes(classes_file(file)) for result in mapped]
+    notes = dict.fromkeys(note for result in results for note in result.notes)
+    return written, tuple(notes)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 from vizcnn.adapter.base import LayerInfo
-from vizcnn.errors import ResultError
-from vizcnn.results import PICTURES, write_file
+from vizcnn.results.base import Picture
 from vizcnn.summary import summarize
 
 Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Architecture:
+class Architecture(Picture):
     """A model's layers, and which feeds which.
 
     Attributes
@@ -89,32 +85,11 @@ class Architecture:
 
         return diagram.plot_architecture(self, ax, **style)
 
-    def save(self, path: str | os.PathLike[str], **style: Any) -> Path:
-        """Write the diagram.
-
-        Parameters
-        ----------
-        path : path
-            Where to, as PNG, SVG, PDF or another picture by its suffix; folders on the way are made.
-        **style
-            As `plot` takes them.
-
-        Returns
-        -------
-        Path
-            The file.
-
-        Raises
-        ------
-        ResultError
-            If the suffix is unknown, or the file can't be written.
-        """
+    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+        """See `Picture.draw`."""
         from vizcnn.render import diagram
 
-        suffix = Path(path).suffix.lower()
-        if suffix not in PICTURES:
-            raise ResultError(f"`path` must end in one of {', '.join(PICTURES)}; got {str(path)!r}.")
-        return write_file(path, lambda file: diagram.save_architecture(self, file, suffix, **style))
+        diagram.save_architecture(self, file, suffix, **style)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, fit for JSON."""
@@ -132,10 +107,3 @@ class Architecture:
             "options": dict(self.options),
             "notes": list(self.notes),
         }
-
-    def _repr_png_(self) -> bytes:
-        from vizcnn.render import diagram
-
-        buffer = io.BytesIO()
-        diagram.save_architecture(self, buffer, ".png")
-        return buffer.getvalue()

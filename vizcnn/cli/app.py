@@ -1,0 +1,70 @@
+"""The command line itself: what all commands have in common, and the way in."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vizcnn.cli.console import fail, say
+from vizcnn.errors import VizcnnError
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has no public name for it
+
+
+class _Commands(TyperGroup):
+    """Says every expected problem in one line, without a traceback."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # vizcnn's own are shown as notes
+                code = super().main(*args, **{**extra, "standalone_mode": False})
+        except _UsageError as error:
+            message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+            fail(f"{message}. 'vizcnn --help' lists the commands, 'vizcnn COMMAND --help' their options.")
+            code = 2
+        except VizcnnError as error:
+            fail(str(error))
+            code = 2
+        except (KeyboardInterrupt, typer.Abort):
+            code = 130
+        if code == 130:
+            fail("stopped; the pictures that were written stay.")
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="See what a trained Keras CNN has learned, and why it decides as it does.",
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a command may; the library sets nothing
+    app(args=sys.argv[1:] or ["--help"])
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from vizcnn import __version__
+
+        say(f"vizcnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,98 @@
+"""What commands print, and how they load a model without the noise of its framework."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from vizcnn.errors import VizcnnError, VizcnnWarning
+
+if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
+
+
+def adapted(path: str, **settings: Any) -> tuple[ModelAdapter, list[str]]:
+    """Load a model; return what vizcnn has to say of it too."""
+    with hushed():
+        from vizcnn.adapter import adapt
+        from vizcnn.adapter.preprocessing import resolve_preprocess
+
+        # Before the model, which may take long to load.
+        settings["preprocess"] = resolve_preprocess(settings.get("preprocess"))
+        with listening() as heard:
+            adapter = adapt(path, **settings)
+    return adapter, heard
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """Collect vizcnn's warnings, to be shown as lines; those of other packages are not for users of a command."""
+    heard: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=VizcnnWarning)
+        try:
+            yield heard
+        finally:
+            heard += [str(warning.message) for warning in caught]
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what TensorFlow prints while it starts off the terminal; on a failure that isn't ours, print it after all."""
+    sys.stderr.flush()
+    try:
+        terminal = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        chatter = False
+        try:
+            yield
+        except Exception as error:
+            chatter = not isinstance(error, VizcnnError)
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            if chatter:
+                kept.seek(0)
+                os.write(2, kept.read())
+
+
+def say(text: str, *, err: bool = False, **style: Any) -> None:
+    """Print a line, styled where a terminal shows it."""
+    # Not by typer.echo: it writes past the stream that Rich puts in place of the terminal's while a bar is shown.
+    stream = sys.stderr if err else sys.stdout
+    encoding = stream.encoding or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)  # the name of a file may hold anything
+    if stream.isatty() and not os.environ.get("NO_COLOR"):
+        text = typer.style(text, **style)
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+def notes(said: Iterable[tuple[str, str]]) -> None:
+    """Print notes, each with what it is about."""
+    for origin, text in said:
+        say(f"  note ({origin}): {text}", err=True, dim=True)
+
+
+def fail(text: str) -> None:
+    """Print what went wrong, in one line."""
+    say(f"vizcnn: {' '.join(text.split())}", err=True, fg=typer.colors.RED)
+
+
+def with_probability(label: str, probability: float | None) -> str:
+    """Return a label with its probability, where there is one."""
+    return label if probability is None else f"{label} {probability:.2f}"

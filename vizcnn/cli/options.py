@@ -1,0 +1,45 @@
+"""Arguments and options that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or HDF5 file.", show_default=False)]
+
+Images = Annotated[
+    list[Path], typer.Argument(metavar="IMAGE", help="Image files, or folders of them.", show_default=False)
+]
+
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the pictures go.", show_default=False)]
+
+Labels = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The classes' names: one a line, or JSON.", show_default=False)
+]
+
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How pixels become inputs: a module of keras.applications ('mobilenet'), '0..1', '-1..1' or 'none'.  "
+        "[default: as they are]",
+        show_default=False,
+    ),
+]
+
+BatchSize = Annotated[
+    int | None, typer.Option(metavar="N", help="Images at once. Default: by the model's size.", show_default=False)
+]
+
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="How deep nested layers are shown; 0: the model's own alone. Default: all.",
+        show_default=False,
+    ),
+]
+
+Seed = Annotated[int, typer.Option(metavar="N", help="Equal seeds make equal images.")]

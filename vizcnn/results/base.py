@@ -1,0 +1,195 @@
+"""What all results share: they are drawn, saved, shown in a notebook, and most can be read again."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
+
+import numpy as np
+
+from vizcnn.adapter.base import Prediction
+from vizcnn.errors import ResultError
+from vizcnn.results.files import PICTURES, read_npz, write_file, write_npz
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.base import ModelAdapter
+    from vizcnn.inputs import ImageSet
+    from vizcnn.scores import Score
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the public door knows of a call, beside what the plugin answers."""
+
+    model: ModelAdapter
+    method: str
+    images: ImageSet
+    score: Score | None
+    options: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+class Picture(ABC):
+    """What can be drawn, by matplotlib."""
+
+    suffixes: ClassVar[tuple[str, ...]] = PICTURES
+    """Kinds of files that `save` writes."""
+
+    @abstractmethod
+    def plot(self, ax: Any = None, **style: Any) -> Any:
+        """Draw it, and return the Axes."""
+
+    @abstractmethod
+    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+        """Write what `plot` draws, on a figure that pyplot doesn't know; for a notebook no more than it can show."""
+
+    def save(self, path: str | os.PathLike[str], **style: Any) -> Path:
+        """Write what `plot` draws, or, where the result has raw values, these with the suffix ``.npz``.
+
+        Parameters
+        ----------
+        path : path
+            Where to; the suffix decides what is written, and folders on the way are made.
+        **style
+            As `plot` takes them.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ResultError
+            If the suffix is unknown, or the file can't be written.
+        """
+        return write_file(path, lambda file: self._write(file, Path(path).suffix.lower(), style), self.suffixes)
+
+    def _write(self, file: BinaryIO, suffix: str, style: Mapping[str, Any]) -> None:
+        self.draw(file, suffix, **style)
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.draw(buffer, ".png", notebook=True)
+        return buffer.getvalue()
+
+
+class Result(Picture):
+    """A dataclass with raw values, which can be saved as ``.npz`` and read again by `load_result`.
+
+    What its fields hold decides how they are kept: arrays as they are, the rest as JSON. Sequences become tuples.
+    """
+
+    suffixes = (".npz", *PICTURES)
+
+    kind: ClassVar[str]
+    """What it is called in its file."""
+
+    collections: ClassVar[tuple[str, ...]] = ()
+    """Fields that are a sequence of arrays, or a mapping of names to arrays."""
+
+    kinds: ClassVar[dict[str, type[Result]]] = {}
+    """All kinds, by name."""
+
+    def __init_subclass__(cls, **extra: Any) -> None:
+        super().__init_subclass__(**extra)
+        if "kind" in vars(cls):
+            Result.kinds[cls.kind] = cls
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a dictionary: arrays as they are, the rest as plain values."""
+        about, arrays = self._about(), dict(self._arrays())
+        for name in self.collections:
+            keys = about[name]
+            parts = {key: arrays.pop(f"{name} {key}") for key in (range(keys) if isinstance(keys, int) else keys)}
+            about[name] = list(parts.values()) if isinstance(keys, int) else parts
+        return {**about, **arrays}
+
+    def _about(self) -> dict[str, Any]:
+        """Return all that is no array, and how many arrays the collections have, or their names."""
+        about: dict[str, Any] = {"kind": self.kind}
+        for name in (field.name for field in fields(self)):  # type: ignore[arg-type]
+            value = getattr(self, name)
+            if name in self.collections:
+                about[name] = list(value) if isinstance(value, Mapping) else len(value)
+            elif name == "predictions":
+                about[name] = [[p.index, p.label, p.probability] for p in value]
+            elif not isinstance(value, np.ndarray):
+                about[name] = value
+        return about
+
+    def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        for name in (field.name for field in fields(self)):  # type: ignore[arg-type]
+            value = getattr(self, name)
+            if name in self.collections:
+                items = value.items() if isinstance(value, Mapping) else enumerate(value)
+                yield from ((f"{name} {key}", np.asarray(array)) for key, array in items)
+            elif isinstance(value, np.ndarray):
+                yield name, value
+
+    def _write(self, file: BinaryIO, suffix: str, style: Mapping[str, Any]) -> None:
+        if suffix == ".npz":
+            about = np.array(json.dumps(self._about(), default=_plain))
+            write_npz(file, ((name, array) for part in ([("about", about)], self._arrays()) for name, array in part))
+        else:
+            super()._write(file, suffix, style)
+
+    @classmethod
+    def from_arrays(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """Make the result that was written as these."""
+        given: dict[str, Any] = {name: _tuples(value) for name, value in about.items() if name != "kind"}
+        for name in cls.collections:
+            keys = about[name]
+            if isinstance(keys, int):
+                given[name] = [arrays[f"{name} {key}"] for key in range(keys)]
+            else:
+                given[name] = {key: arrays[f"{name} {key}"] for key in keys}
+        if "predictions" in given:
+            given["predictions"] = tuple(Prediction(*row) for row in given["predictions"])
+        held = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**given, **{name: array for name, array in arrays.items() if name in held})
+
+
+def load_result(path: str | os.PathLike[str]) -> Any:
+    """Read a result that `save` wrote to an ``.npz`` file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    Attributions, Kernels, FeatureMaps or Images
+        As it was saved.
+
+    Raises
+    ------
+    ResultError
+        If it isn't such a file.
+    """
+    try:
+        arrays = read_npz(path)
+        about = json.loads(str(arrays.pop("about")))
+        return Result.kinds[about["kind"]].from_arrays(about, arrays)
+    except FileNotFoundError:
+        raise ResultError(f"`path` {str(path)!r} doesn't exist.") from None
+    except Exception as error:  # NumPy and zipfile raise many kinds for a file that isn't one
+        raise ResultError(f"`path` {str(path)!r} isn't a result that vizcnn saved: {error}.") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON knows in place of NumPy's numbers and arrays, and the text of anything else."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    return {name: _tuples(entry) for name, entry in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,162 @@
+"""Feature maps of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from vizcnn.errors import OptionError, listed
+from vizcnn.gather import Gather
+from vizcnn.results.base import Context
+from vizcnn.results.sheet import Sheet
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMaps:
+    """What the activations plugin returns for one batch: maps (N, h, w, K) by layer."""
+
+    maps: Mapping[str, np.ndarray]
+
+    @classmethod
+    def collect(cls, parts: Iterable[tuple[slice, np.ndarray, LayerMaps]], context: Context) -> FeatureMaps:
+        """Join the maps of all batches into one result."""
+        gathered: dict[str, Gather] = {}
+        for _, _, layer_maps in parts:
+            for path, values in layer_maps.maps.items():
+                gathered.setdefault(path, Gather(len(context.images))).add(values)
+        return FeatureMaps(
+            maps={path: gather.result() for path, gather in gathered.items()},
+            images=context.images,
+            model=context.model.name,
+            names=context.images.names,
+            notes=context.images.notes,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMaps(Sheet):
+    """The feature maps of one or more layers.
+
+    Attributes
+    ----------
+    maps : dict of str to ndarray of float32, shape (N, h, w, K)
+        By layer, in the order in which they were asked for.
+    images : sequence of ndarray
+        The images, each at its own resolution.
+    model : str
+        Where they come from.
+    names : tuple of str
+        File names of the images, or ``image 0``.
+    notes : tuple of str
+        What was done to the images.
+    """
+
+    maps: dict[str, np.ndarray]
+    images: Sequence[np.ndarray]
+    model: str
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    kind: ClassVar[str] = "feature maps"
+    collections: ClassVar[tuple[str, ...]] = ("maps", "images")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{path} {values.shape}" for path, values in self.maps.items())
+        return f"<FeatureMaps of {self.model!r}: {shapes}>"
+
+    @property
+    def values(self) -> np.ndarray:
+        """The maps of the last layer, (N, h, w, K)."""
+        return self.maps[self.layer]
+
+    @property
+    def layer(self) -> str:
+        """The last layer."""
+        return next(reversed(self.maps))
+
+    @property
+    def num_axes(self) -> int:
+        """See `Sheet.num_axes`."""
+        return len(self.maps)
+
+    def top_channels(self, count: int | None = None, *, layer: str | None = None, index: int = 0) -> list[int]:
+        """Return the channels of an image from the highest mean activation to the lowest.
+
+        Parameters
+        ----------
+        count : int, default None
+            How many; None: all.
+        layer : str, default None
+            Which layer; None: the last.
+        index : int, default 0
+            Which image.
+
+        Returns
+        -------
+        list of int
+        """
+        means = self.maps[self._known(layer)][index].mean(axis=(0, 1))
+        return np.argsort(-means, kind="stable")[:count].tolist()  # type: ignore[no-any-return]
+
+    def _known(self, layer: str | None) -> str:
+        if layer is None:
+            return self.layer
+        if layer not in self.maps:
+            raise OptionError(f"`layer` must be one that was computed, {listed(self.maps)}; got {layer!r}.")
+        return layer
+
+    def plot(self, ax: Any = None, *, index: int = 0, top: int | None = 32, channels: Sequence[int] | None = None,
+             **style: Any) -> Any:  # fmt: skip
+        """Draw a sheet for each layer, on a scale of its own.
+
+        Parameters
+        ----------
+        ax : Axes or sequence of Axes, default None
+            One per layer; None: a new figure.
+        index : int, default 0
+            Which image.
+        top : int or None, default 32
+            Channels shown, those of the highest mean activation first; None: all.
+        channels : sequence of int, default None
+            The channels shown, in place of the top ones.
+        **style
+            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.sheet.draw_sheet`.
+
+        Returns
+        -------
+        Axes or ndarray of Axes
+            What was drawn on.
+
+        Raises
+        ------
+        OptionError
+            If the number of Axes doesn't fit, or `channels` is empty or names one that isn't there.
+        """
+        from vizcnn.render import sheet
+
+        if not -len(self) <= index < len(self):
+            raise OptionError(f"`index` must name one of {len(self)} images; got {index!r}.")
+        with sheet.on_axes(ax, len(self.maps)) as axes:
+            for axis, (path, values) in zip(axes, self.maps.items(), strict=True):
+                chosen = self.top_channels(top, layer=path, index=index) if channels is None else list(channels)
+                if not chosen or not all(0 <= c < values.shape[-1] for c in chosen):
+                    raise OptionError(
+                        f"`channels` must be indices below {values.shape[-1]} of layer {path!r}; got {channels!r}."
+                    )
+                height, width, count = values.shape[1:]
+                shown = f", the {len(chosen)} most active" if len(chosen) < count and channels is None else ""
+                sheet.draw_sheet(
+                    axis,
+                    values[index][..., chosen].transpose(2, 0, 1),
+                    signed=bool((values[index] < 0).any()),
+                    labels=[str(c) for c in chosen],
+                    title=f"{path}: {count} maps {height}x{width}{shown}",
+                    **style,
+                )
+        return axes[0] if len(axes) == 1 else np.array(axes)

@@ -1,0 +1,133 @@
+"""Images that were made for a target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from vizcnn.adapter.base import Prediction
+from vizcnn.errors import OptionError
+from vizcnn.results.files import write_file
+from vizcnn.results.sheet import Sheet
+
+
+@dataclass(frozen=True, eq=False)
+class Images(Sheet):
+    """Images that were made for a target.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (N, H, W, C)
+        The images, 0..1.
+    scores : ndarray of float32, shape (N,)
+        The score that each reaches, without transforms.
+    target : tuple of str
+        What each was made for.
+    predictions : tuple of Prediction
+        What the model takes each for.
+    history : ndarray of float32, shape (steps, N)
+        The scores at each step, under that step's transforms.
+    frames : ndarray of float32, shape (frames, N, H, W, C)
+        The images on the way, as far as they were asked for.
+    model, method : str
+        Where they come from.
+    options : dict
+        The method's options.
+    notes : tuple of str
+        What the reader should know.
+    """
+
+    values: np.ndarray
+    scores: np.ndarray
+    target: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+    history: np.ndarray
+    frames: np.ndarray
+    model: str
+    method: str
+    options: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    kind: ClassVar[str] = "images"
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"<Images {self.method!r} of {self.model!r}, values {self.values.shape}>"
+
+    def plot(self, ax: Any = None, *, columns: int | None = None, **style: Any) -> Any:
+        """Draw the images as one sheet, each with what it was made for and what the model takes it for.
+
+        Parameters
+        ----------
+        ax : Axes, default None
+            Where to draw; None: a new figure.
+        columns : int, default None
+            Images in a row; None: so that the sheet is somewhat wider than high.
+        **style
+            `title` of `vizcnn.render.sheet.draw_sheet`.
+
+        Returns
+        -------
+        Axes
+            What was drawn on.
+        """
+        from vizcnn.render import sheet
+
+        labels = [self._label(i) for i in range(len(self))]
+        pictures = sheet.in_colour(self.values)
+        with sheet.on_axes(ax) as axes:
+            return sheet.draw_sheet(axes[0], pictures, signed=False, labels=labels, columns=columns, **style)
+
+    def _label(self, index: int) -> str:
+        predicted = self.predictions[index]
+        if predicted.label != self.target[index] or predicted.probability is None:
+            return self.target[index]
+        return f"{self.target[index]} {predicted.probability:.2f}"
+
+    def save_animation(self, path: str | os.PathLike[str], *, milliseconds: int = 80) -> Path:
+        """Write the frames as an animated GIF.
+
+        Parameters
+        ----------
+        path : path
+            Where to; it must end in ``.gif``.
+        milliseconds : int, default 80
+            How long each frame is shown.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OptionError
+            If there are no frames, or the suffix is another.
+        """
+        from vizcnn.render import sheet
+
+        if not len(self.frames) or Path(path).suffix.lower() != ".gif":
+            raise OptionError("`path` must end in .gif, and the images be made with frames=N, to be animated.")
+        columns = sheet.columns_for(self.frames.shape[1])
+        sheets = [np.nan_to_num(sheet.tile(sheet.in_colour(frame), columns), nan=1.0) for frame in self.frames]
+        return write_file(path, lambda file: _write_gif(file, sheets, milliseconds), (".gif",))
+
+
+_GIF_WIDTH = 480
+"""Pixels that an animation is about as wide as, unless its frames are wider."""
+
+
+def _write_gif(file: Any, sheets: Sequence[np.ndarray], milliseconds: int) -> None:
+    from PIL import Image
+
+    scale = max(1, _GIF_WIDTH // sheets[0].shape[1])  # small images are shown larger, in whole steps
+    large = [np.kron(np.rint(sheet * 255), np.ones((scale, scale, 1))) for sheet in sheets]
+    first, *rest = [Image.fromarray(sheet.astype(np.uint8)) for sheet in large]
+    first.save(file, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)

@@ -1,0 +1,159 @@
+"""Kernels of a convolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from vizcnn.errors import OptionError, check_choice
+from vizcnn.results.sheet import Sheet
+
+
+@dataclass(frozen=True, eq=False)
+class Kernels(Sheet):
+    """The weights of a convolution.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (kh, kw, C, K)
+        As the layer holds them; of a depthwise convolution K is the multiplier.
+    layer, model : str
+        Where they come from.
+    exciting : ndarray of float32, shape (n, H, W, C), or None
+        For the kernels of `order`, the input that excites each most, 0..1.
+    order : tuple of int
+        The kernels from the largest norm to the smallest.
+    """
+
+    values: np.ndarray
+    layer: str
+    model: str
+    order: tuple[int, ...] = ()
+    exciting: np.ndarray | None = None
+
+    kind: ClassVar[str] = "kernels"
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __repr__(self) -> str:
+        return f"<Kernels of layer {self.layer!r} of {self.model!r}, values {self.values.shape}>"
+
+    def pictures(
+        self, channels: Literal["auto", "mean", "norm", "each"] = "auto"
+    ) -> tuple[np.ndarray, list[str], bool]:
+        """Return the kernels as pictures (n, kh, kw[, 3]), their names, and whether the values are signed.
+
+        Parameters
+        ----------
+        channels : {"auto", "mean", "norm", "each"}, default "auto"
+            What becomes of the input channels: "mean" and "norm" (root of the sum of squares) make one of them; "each" gives
+            each a picture of its own. "auto": colour where there are three, "each" where that makes no more pictures than
+            kernels, "mean" otherwise.
+
+        Returns
+        -------
+        (ndarray, list of str, bool)
+            Colours are 0..1 with zero at 0.5, on one scale for the layer.
+        """
+        check_choice("channels", channels, ("auto", "mean", "norm", "each"))
+        kernels = self._by_kernel()
+        depth = kernels.shape[-1]
+        if channels == "auto" and depth == 3:
+            scale = float(np.abs(kernels).max()) or 1.0
+            return 0.5 + 0.5 * kernels / scale, [str(i) for i in self.order], False
+        if channels == "norm":
+            return np.sqrt((kernels**2).sum(axis=-1)), [str(i) for i in self.order], False
+        if channels == "each" or (channels == "auto" and depth == 1):
+            flat = kernels.transpose(0, 3, 1, 2).reshape(-1, *kernels.shape[1:3])
+            names = [f"{i}" if depth == 1 else f"{i}.{c}" for i in self.order for c in range(depth)]
+            return flat, names, True
+        return kernels.mean(axis=-1), [str(i) for i in self.order], True
+
+    def _by_kernel(self) -> np.ndarray:
+        """Return (K, kh, kw, C) in the order of `order`; each channel of a depthwise convolution is a kernel."""
+        values = self.values if not self.is_depthwise else self.values.reshape(*self.values.shape[:2], 1, -1)
+        return values.transpose(3, 0, 1, 2)[list(self.order)]
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each input channel has kernels of its own."""
+        return bool(len(self.order) == self.values.shape[2] * self.values.shape[3] and self.values.shape[2] > 1)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        top: int | None = 64,
+        page: int = 0,
+        channels: Literal["auto", "mean", "norm", "each"] = "auto",
+        **style: Any,
+    ) -> Any:
+        """Draw the kernels as one sheet, zero-centred and on one scale for the whole layer.
+
+        Parameters
+        ----------
+        ax : Axes or two Axes, default None
+            Where to draw; two where there are exciting inputs. None: a new figure.
+        top : int or None, default 64
+            Kernels on a page, those of the largest norm first; None: all.
+        page : int, default 0
+            Which page.
+        channels : {"auto", "mean", "norm", "each"}, default "auto"
+            See `pictures`.
+        **style
+            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.sheet.draw_sheet`.
+
+        Returns
+        -------
+        Axes or ndarray of Axes
+            What was drawn on.
+
+        Raises
+        ------
+        OptionError
+            If there is no such page.
+        """
+        from vizcnn.render import sheet
+
+        pictures, names, signed = self.pictures(channels)
+        shown = _page(len(pictures), top, page)
+        limits: dict[str, Any] = {}
+        if pictures.ndim == 3:
+            end = float(np.abs(pictures).max()) or 1.0  # one scale for all pages
+            limits = {"vmin": -end if signed else 0.0, "vmax": end}
+        height, width = self.values.shape[:2]
+        count = shown.stop - shown.start
+        part = f", {shown.start}-{shown.stop - 1} of {len(pictures)} by norm" if len(pictures) > count else ""
+        title = f"{self.layer}: {len(self.order)} kernels {height}x{width}x{self._by_kernel().shape[-1]}{part}"
+        with sheet.on_axes(ax, self.num_axes) as axes:
+            sheet.draw_sheet(
+                axes[0], pictures[shown], signed=signed, labels=names[shown], title=title, **{**limits, **style}
+            )
+            if self.exciting is not None:
+                sheet.draw_sheet(
+                    axes[1],
+                    sheet.in_colour(self.exciting),
+                    signed=False,
+                    labels=[str(i) for i in self.order[: len(self.exciting)]],
+                    title="the input that excites each most",
+                    columns=style.get("columns"),
+                )
+        return axes[0] if len(axes) == 1 else np.array(axes)
+
+    @property
+    def num_axes(self) -> int:
+        """See `Sheet.num_axes`."""
+        return 1 if self.exciting is None else 2
+
+
+def _page(count: int, size: int | None, page: int) -> slice:
+    size = count if size is None else size
+    pages = -(-count // size) if size > 0 else 0
+    if size < 1 or not 0 <= page < pages:
+        raise OptionError(
+            f"`page` must be from 0 to {max(pages - 1, 0)}, and `top` positive; got page {page}, top {size}."
+        )
+    return slice(page * size, min((page + 1) * size, count))

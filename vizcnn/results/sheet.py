@@ -1,0 +1,22 @@
+"""Results that are sheets of small pictures."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+from vizcnn.results.base import Result
+
+
+class Sheet(Result):
+    """A result that is drawn on one Axes, or on a few, one above the other."""
+
+    @property
+    def num_axes(self) -> int:
+        """How many Axes it is drawn on."""
+        return 1
+
+    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+        """See `Picture.draw`."""
+        from vizcnn.render import sheet
+
+        sheet.write(self.plot, file, suffix, self.num_axes, **style)
