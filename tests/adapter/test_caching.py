@@ -165,7 +165,7 @@ def _small_device(adapter: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> l
 
 
 def test_batch_is_halved_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    adapter, x = vz.adapt(functional().model), images(20)
+    adapter, x = vz.adapt(functional().model, batch_size=32), images(20)
     expected = adapter.gradients(x, 1).gradients
     sizes = _small_device(adapter, monkeypatch, 5)
     np.testing.assert_allclose(adapter.gradients(x, 1).gradients, expected, rtol=1e-5, atol=1e-7)
@@ -185,7 +185,7 @@ def test_batch_size_of_a_large_model_is_smaller() -> None:
         model = keras.Sequential([keras.Input((size, size, 3)), keras.layers.Conv2D(64, 3), keras.layers.Conv2D(64, 3)])
         return vz.adapt(model).batch_size_for((size, size, 3))
 
-    assert batch(32) == 32
+    assert batch(32) in (16, 64)  # the most that pays: on a processor, on a GPU
     assert batch(1024) == 4  # 1020 * 1020 * 64 * 2 floats and their gradients are about 1 GB an image
     assert batch(4096) == 1
 

@@ -118,7 +118,7 @@ def time_early(model: Any, inputs: np.ndarray, *, quick: bool) -> dict[str, floa
 def time_ascent(model: Any) -> dict[str, float]:
     """Time activation maximization with like transforms and regularizers, three rounds: a run takes long enough."""
     adapter, theirs = vz.adapt(model), ActivationMaximization(model, ReplaceToLinear())
-    moves = Transforms(jitter=SIZE / 20, scale=(0.9, 1.1), rotate=3)
+    moves = Transforms(jitter=11, scale=(0.9, 1.1), rotate=3)
 
     def ours() -> Any:
         return vz.activation_maximization(
@@ -126,7 +126,7 @@ def time_ascent(model: Any) -> dict[str, float]:
         )
 
     def other() -> Any:
-        modifiers = [Jitter(jitter=0.05), Scale(low=0.9, high=1.1), Rotate2D(degree=3.0)]
+        modifiers = [Jitter(jitter=11), Scale(low=0.9, high=1.1), Rotate2D(degree=3.0)]
         return theirs(
             CategoricalScore(TARGET),
             steps=STEPS,

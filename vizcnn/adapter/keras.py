@@ -251,7 +251,7 @@ class KerasAdapter(ModelAdapter):
         shapes = [info.output_shape for info in self.layers if not info.is_container]
         known = [shape[1:] for shape in shapes if shape and None not in shape[1:]]
         floats = sum(math.prod(filter(None, shape)) for shape in known) or 64 * math.prod(sample_shape)
-        return int(np.clip(2 ** int(np.log2(max(1, _MEMORY // (2 * 4 * floats)))), 1, 32))
+        return int(np.clip(2 ** int(np.log2(max(1, _MEMORY // (2 * 4 * floats)))), 1, self._backend.most_samples))
 
     def _operations(self) -> dict[str, Found]:
         with self._lock:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.base import Outputs, slices
 from vizcnn.errors import OptionError, listed
 from vizcnn.plugins.registry import register
 from vizcnn.progress import Clock, track
@@ -85,34 +87,33 @@ def occlusion(
         raise OptionError(f"`stride` must not be larger than the patch, {patch}, or pixels stay uncovered; got {step}.")
     tops, lefts = _starts(size[0], patch[0], step[0]), _starts(size[1], patch[1], step[1])
     windows = [(slice(t, t + patch[0]), slice(x, x + patch[1])) for t in tops for x in lefts]
-    clean, outputs = model.evaluate(inputs, score)
-    fills = [_fill(image, baseline, patch, seed) for image in inputs]
-    batch = min(model.batch_size_for(inputs.shape[1:]), len(windows))
-    hidden = np.empty((batch, *inputs.shape[1:]), dtype=np.float32)
-    runs = [(i, start) for i in range(len(inputs)) for start in range(0, len(windows), batch)]
-    drops = np.empty((len(inputs), len(windows)), dtype=np.float32)
-    classes = np.empty((len(inputs), len(windows)), dtype=np.int32)
-    cost = f"occlusion, {len(windows) * len(inputs):,} runs of the model"
-    settled = score.settled(model.class_values(outputs, score.output)[0].tolist())
+    hidden = _Hidden(inputs, [_fill(image, baseline, patch, seed) for image in inputs], [_NOTHING, *windows])
+    settled = score
+    if -1 in score.classes:  # the predicted class is the one predicted with nothing hidden, whatever it becomes
+        predicted, _, _ = model.class_values(model.outputs(inputs), score.output)
+        settled = score.settled(predicted.tolist())
+    scores = np.empty((len(inputs), len(windows) + 1), dtype=np.float32)
+    classes = np.empty(scores.shape, dtype=np.int32)
+    outputs: list[Outputs] = []
+    runs = hidden.runs(model.batch_size_for(inputs.shape[1:]))
+    cost = f"{scores.size:,} runs of the model"
     clock = Clock(len(runs))
-    for i, start in track(runs, len(runs), cost):
-        clock.tick(
-            f"Occlusion runs the model {len(windows) * len(inputs):,} times", "A larger `stride` takes fewer runs."
-        )
-        chosen = windows[start : start + batch]
-        _hide(hidden, inputs[i], fills[i], chosen, restart=start == 0)
-        scores, given = model.evaluate(hidden[: len(chosen)], settled[i : i + 1].repeat(len(chosen)))
-        _restore(hidden, inputs[i], chosen)
-        drops[i, start : start + batch] = clean[i] - scores
-        classes[i, start : start + batch] = model.class_values(given, score.output)[0]
+    for i, part in track(runs, len(runs), f"occlusion, {cost}"):
+        clock.tick(f"Occlusion takes {cost}", "A larger `stride` takes fewer.")
+        with hidden.batch(i, part) as batch:
+            scores[i, part], given = model.evaluate(batch, settled[i : i + 1].repeat(len(batch)))
+        classes[i, part], _, _ = model.class_values(given, score.output)
+        if part.start == 0:
+            outputs.append(tuple(output[:1] for output in given))
+    drops = scores[:, :1] - scores[:, 1:]
     grid = (len(inputs), len(tops), len(lefts))
     return Maps(
         _spread(drops, windows, size),
         raw=drops.reshape(grid),
         signed=True,
-        scores=clean,
-        outputs=outputs,
-        class_map=classes.reshape(grid),
+        scores=scores[:, 0],
+        outputs=tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True)),
+        class_map=classes[:, 1:].reshape(grid),
         options={"patch_size": patch, "stride": step},
     )
 
@@ -153,17 +154,38 @@ def _fill(image: np.ndarray, baseline: Any, patch: tuple[int, int], seed: int) -
 
 Window = tuple[slice, slice]
 
-
-def _hide(hidden: np.ndarray, image: np.ndarray, fill: np.ndarray, windows: Sequence[Window], *, restart: bool) -> None:
-    if restart:
-        hidden[...] = image
-    for row, window in zip(hidden, windows, strict=False):
-        row[window] = fill[window]
+_NOTHING: Window = (slice(0, 0), slice(0, 0))
 
 
-def _restore(hidden: np.ndarray, image: np.ndarray, windows: Sequence[Window]) -> None:
-    for row, window in zip(hidden, windows, strict=False):
-        row[window] = image[window]
+class _Hidden:
+    """Images with one window after another hidden, in one array that is written again and again."""
+
+    def __init__(self, images: np.ndarray, fills: Sequence[np.ndarray], windows: Sequence[Window]) -> None:
+        self._images = images
+        self._fills = fills
+        self._windows = windows
+        self._rows = images[:0]
+        self._shown = -1
+
+    def runs(self, largest: int) -> list[tuple[int, slice]]:
+        """Return the image and the windows of each batch: as few batches as can be, of one size."""
+        count = len(self._windows)
+        size = -(-count // -(-count // largest))
+        self._rows = np.empty((size, *self._images.shape[1:]), dtype=np.float32)
+        return [(i, part) for i in range(len(self._images)) for part in slices(count, size)]
+
+    @contextmanager
+    def batch(self, i: int, part: slice) -> Iterator[np.ndarray]:
+        """Yield an image as many times as there are windows in this part, each time with one of them hidden."""
+        if self._shown != i:
+            self._rows[...] = self._images[i]
+            self._shown = i
+        windows = self._windows[part]
+        for row, window in zip(self._rows, windows, strict=False):
+            row[window] = self._fills[i][window]
+        yield self._rows[: len(windows)]
+        for row, window in zip(self._rows, windows, strict=False):
+            row[window] = self._images[i][window]
 
 
 def _spread(drops: np.ndarray, windows: Sequence[Window], size: tuple[int, int]) -> np.ndarray:
