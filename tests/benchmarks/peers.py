@@ -1,4 +1,4 @@
-"""Time Xplique beside vizcnn and the bare compiled gradient, in an environment where all three import.
+"""Time other libraries beside vizcnn and the bare compiled model, in an environment where all of them import.
 
 Xplique pins TensorFlow <= 2.20, so its times are compared as ratios to the floor measured beside it. Usage:
 
@@ -16,7 +16,7 @@ import tensorflow as tf
 from xplique.attributions import GradCAM, GuidedBackprop, Saliency
 
 import vizcnn as vz
-from tests.benchmarks import floors
+from tests.benchmarks import floors, peers_occlusion
 from tests.benchmarks.floors import LAYERS, MODELS, TARGET, images
 from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report
 
@@ -30,14 +30,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
     parser.add_argument("--markdown", type=Path, help="write the table here too")
     given = parser.parse_args()
+    occlusion = peers_occlusion.table()
     table = Table("Xplique 2.0.2, warm", ("model", "batch", "method"), SIDES, AHEAD)
     for name in MODELS:
         model = floors.lively_model(name)
+        occlusion.add((name,), peers_occlusion.measure(model, quick=given.quick))
         adapter = vz.adapt(model)
         for count in (1, 8):
             for method in ("saliency", "guided", "gradcam"):
                 table.add((name, count, method), _time(model, adapter, name, method, images(count), quick=given.quick))
-    report(machine("tensorflow", "keras", "numpy", "xplique", "vizcnn"), [table], given.markdown, "peers")
+    about = machine("tensorflow", "keras", "numpy", "xplique", "tf-explain", "captum", "torch", "vizcnn")
+    report(about, [table, occlusion], given.markdown, "peers")
 
 
 def _time(model: Any, adapter: Any, name: str, method: str, inputs: np.ndarray, *, quick: bool) -> dict[str, float]:
