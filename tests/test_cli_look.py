@@ -151,3 +151,15 @@ def test_wrong_calls_are_one_line_and_leave_nothing(
     assert result.stderr.startswith("vizcnn: ")
     assert result.stderr.count("\n") == 1
     assert written(tmp_path) == []
+
+
+def test_repairs_custom_objects_and_trust_reach_every_command(folder: Path, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((4, 4, 1)), layers.Lambda(lambda x: x, name="code")]).save(tmp_path / "m.keras")
+    result = CliRunner().invoke(cli.app, ["summary", str(tmp_path / "m.keras")])
+    assert result.exit_code == 2
+    assert "--trusted" in result.stderr
+    assert CliRunner().invoke(cli.app, ["summary", str(tmp_path / "m.keras"), "--trusted"]).exit_code == 0
+    (tmp_path / "own.py").write_text("1 / 0")
+    result = run("summary", folder, "--custom-objects", tmp_path / "own.py")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "failed: ZeroDivisionError" in result.stderr

@@ -14,6 +14,7 @@ from keras import layers
 
 import vizcnn as vz
 from tests.models import images
+from vizcnn.adapter.loading.custom import read_custom_objects
 
 
 def _model() -> Any:
@@ -136,32 +137,12 @@ def test_other_zip_archive(tmp_path: Path) -> None:
 
 
 def test_folder(tmp_path: Path) -> None:
-    _rejected(tmp_path, r"is a folder; vizcnn opens \.keras and HDF5 files\. Save the model with model\.save")
+    _rejected(tmp_path, r"is a folder that isn't a TensorFlow SavedModel: it holds no saved_model\.pb")
 
 
 def test_folder_of_a_saved_model_is_named_as_such(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").touch()
-    _rejected(tmp_path, "is a folder, a TensorFlow SavedModel; vizcnn opens")
-
-
-def test_file_of_weights_alone(tmp_path: Path) -> None:
-    _model().save_weights(tmp_path / "only.weights.h5")
-    _rejected(
-        tmp_path / "only.weights.h5", "it holds weights only, without the architecture. Build the model in Python"
-    )
-
-
-def test_lambda_is_not_run(tmp_path: Path) -> None:
-    keras.Sequential([keras.Input((2, 2, 1)), layers.Lambda(lambda x: x * 2), layers.Flatten()]).save(
-        tmp_path / "l.keras"
-    )
-    _rejected(
-        tmp_path / "l.keras",
-        "it holds a Python lambda, code that would run on loading. Load it yourself if you trust it",
-    )
-
-
-# Layers of the user's own -----------------------------------------------------------------------------------------------------
+    _rejected(tmp_path, "is a TensorFlow SavedModel; vizcnn opens")
 
 
 class Double(layers.Layer):
@@ -178,7 +159,9 @@ def _with_own_layer(path: Path) -> Path:
 @pytest.mark.parametrize("name", ["own.keras", "own.h5"])
 def test_unknown_layer_is_named_with_how_to_pass_it(tmp_path: Path, name: str) -> None:
     path = _with_own_layer(tmp_path / name)
-    _rejected(path, r"it needs 'Double'.*, which is not part of Keras\. Pass it: .*custom_objects=\{'Double': Double\}")
+    _rejected(
+        path, r"/double' is a 'Double'.* which isn't part of Keras\..* Pass it: .*custom_objects=\{'Double': Double\}"
+    )
 
 
 @pytest.mark.parametrize("name", ["own.keras", "own.h5"])
@@ -233,3 +216,61 @@ def test_settings_of_an_adapter_are_not_changed(option: dict[str, Any]) -> None:
 def test_image_size_must_be_two_positive_numbers(size: tuple[int, ...]) -> None:
     with pytest.raises(vz.errors.OptionError, match=r"`image_size` must be \(height, width\) in pixels; got"):
         vz.adapt(_model(), image_size=size)
+
+
+# Files that are something else -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("m.h5", b"\x80\x04\x95 pickled", "it is a Python pickle, which is never opened"),
+        ("m.h5", b"\x1f\x8b\x08 gzip", "it is gzipped. Unpack it first"),
+        ("m.h5", b"\0" * 100, "nothing but zeros, as an interrupted copy leaves it"),
+        (
+            "m.json",
+            b'{"class_name": "Sequential", "config": {}}',
+            "an architecture without weights. Name the weights file",
+        ),
+        ("m.h5", b'{"message": "Not Found"}', "a JSON file, but no architecture of a model; it says 'Not Found'"),
+        ("m.h5", b"\xef\xbb\xbf<?xml version='1.0'?><!DOCTYPE html>", "it is a web page"),
+        ("m.tflite", b"\x1c\0\0\0TFL3\x14\0", "is a TensorFlow Lite model"),
+        ("m.onnx", b"\x08\x07\x12\x07pytorch\x1a\x051.2", "is an ONNX model"),
+    ],
+)
+def test_file_of_another_kind_is_named_as_what_it_is(tmp_path: Path, name: str, content: bytes, text: str) -> None:
+    _rejected(_write(tmp_path, name, content), text)
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ("archive/data.pkl", "it is a PyTorch file. vizcnn explains Keras models; convert it"),
+        ("m/saved_model.pb", "a zip archive with a TensorFlow SavedModel inside. Unpack it"),
+        ("converted/model.h5", "without a config.json. Unpack it, and name 'converted/model.h5'"),
+    ],
+)
+def test_zip_archive_of_another_kind_is_named_as_what_it_is(tmp_path: Path, entry: str, text: str) -> None:
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr(entry, "x")
+    _rejected(tmp_path / "model.keras", text)
+
+
+def test_custom_objects_come_from_a_python_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text("import keras\nclass L(keras.layers.Layer):\n    pass\nSIZE = 3\n")
+    found = read_custom_objects(path)
+    assert "L" in found
+    assert "SIZE" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("1 / 0", "failed: ZeroDivisionError"), ("SIZE = 3", "defines no class and no function"), (None, "doesn't exist")],
+)
+def test_python_file_that_gives_no_custom_objects_is_named(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "own.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(vz.errors.ModelFileError, match=rf"`custom_objects` file '.*own.py' {said}"):
+        read_custom_objects(path)

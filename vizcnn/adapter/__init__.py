@@ -32,6 +32,8 @@ def adapt(
     batch_size: int | None = None,
     image_size: tuple[int, int] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
+    trusted: bool = False,
+    architecture: str | os.PathLike[str] | None = None,
 ) -> ModelAdapter:
     """Adapt a model, so that every method of vizcnn can look into it.
 
@@ -54,6 +56,10 @@ def adapt(
         Height and width that images are brought to where the model leaves them open. None: the first image's own size.
     custom_objects : mapping, default None
         Names to classes or functions that the file of a model refers to.
+    trusted : bool, default False
+        Run Python code that is stored in the file of a model. Without it such a file is refused.
+    architecture : path, default None
+        The JSON file that describes the model, where `model` is a file of weights alone. None: one of the same name beside it.
 
     Returns
     -------
@@ -74,7 +80,12 @@ def adapt(
     >>> vz.adapt(model, labels=["cat", "dog"]).labels
     ('cat', 'dog')
     """
-    settings = {"preprocess": preprocess, "labels": labels, "batch_size": batch_size, "image_size": image_size}
+    settings: dict[str, Any] = {
+        "preprocess": preprocess,
+        "labels": labels,
+        "batch_size": batch_size,
+        "image_size": image_size,
+    }
     if isinstance(model, ModelAdapter):
         if any(value is not None for value in settings.values()):
             raise UnsupportedModelError(
@@ -86,7 +97,8 @@ def adapt(
         from vizcnn.adapter.loading import load_model
 
         path = os.fspath(model)
-        model = load_model(path, custom_objects=custom_objects)
+        loaded = load_model(path, custom_objects=custom_objects, trusted=trusted, architecture=architecture)
+        model, settings["repairs"] = loaded.model, loaded.repairs
         settings["name"] = os.path.basename(os.path.normpath(path))
     from vizcnn.adapter.keras import KerasAdapter
 

@@ -117,7 +117,14 @@ class ModelAdapter(ABC):
         What to call the model in messages and titles.
     preprocess, labels, batch_size, image_size
         See `vizcnn.adapt`.
+
+    Attributes
+    ----------
+    repairs : tuple of str
+        What had to be repaired in the file that the model comes from.
     """
+
+    repairs: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -72,10 +72,17 @@ class KerasAdapter(ModelAdapter):
         See `vizcnn.adapt`.
     name : str, default None
         What to call it; None: the model's own name.
+    hold : bool, default True
+        Keep the model alive.
+    repairs : tuple of str, default ()
+        What had to be repaired in the file that it comes from.
     """
 
-    def __init__(self, model: Any, *, name: str | None = None, hold: bool = True, **settings: Any) -> None:
+    def __init__(
+        self, model: Any, *, name: str | None = None, hold: bool = True, repairs: tuple[str, ...] = (), **settings: Any
+    ) -> None:
         super().__init__(name or model.name, **settings)
+        self.repairs = repairs
         self._model = weakref.ref(model)
         self._held = model if hold else None
         self._backend = current()

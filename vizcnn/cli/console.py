@@ -22,13 +22,17 @@ def adapted(path: str, **settings: Any) -> tuple[ModelAdapter, list[str]]:
     """Load a model; return what vizcnn has to say of it too."""
     with hushed():
         from vizcnn.adapter import adapt
+        from vizcnn.adapter.loading.custom import read_custom_objects
         from vizcnn.adapter.preprocessing import resolve_preprocess
 
         # Before the model, which may take long to load.
         settings["preprocess"] = resolve_preprocess(settings.get("preprocess"))
+        if settings.get("custom_objects") is not None:
+            settings["custom_objects"] = read_custom_objects(settings["custom_objects"])
         with listening() as heard:
             adapter = adapt(path, **settings)
-    return adapter, heard
+    repairs = [f"repaired in the file: {repair}." for repair in adapter.repairs]
+    return adapter, [*heard, *repairs]
 
 
 @contextmanager

@@ -58,6 +58,9 @@ def explain(
     preprocess: options.Preprocess = None,
     batch_size: options.BatchSize = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each image.")] = False,
+    custom_objects: options.Custom = None,
+    architecture: options.Architecture = None,
+    trusted: options.Trusted = False,
 ) -> None:
     """Explain why a model decides as it does on images: a picture for each image and method."""
     from vizcnn.adapter.labels import read_labels
@@ -70,7 +73,15 @@ def explain(
     notes(("plugins", text) for text in heard)
     files, bad = pictures.find_images(images)
     names = read_labels(labels)
-    adapter, said = adapted(model, preprocess=preprocess, labels=names, batch_size=batch_size)
+    adapter, said = adapted(
+        model,
+        custom_objects=custom_objects,
+        architecture=architecture,
+        trusted=trusted,
+        preprocess=preprocess,
+        labels=names,
+        batch_size=batch_size,
+    )
     good = []
     for image in track(pictures.check_images(files, adapter), len(files), "reading images"):
         if isinstance(image, pictures.Explained):

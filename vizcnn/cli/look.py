@@ -55,9 +55,15 @@ class Parametrization(StrEnum):
 
 
 @app.command()
-def summary(model: options.Model, depth: options.Depth = None) -> None:
+def summary(
+    model: options.Model,
+    depth: options.Depth = None,
+    custom_objects: options.Custom = None,
+    architecture: options.Architecture = None,
+    trusted: options.Trusted = False,
+) -> None:
     """Show a model's inputs, outputs and layers, with shapes and parameter counts."""
-    adapter, said = adapted(model)
+    adapter, said = adapted(model, custom_objects=custom_objects, architecture=architecture, trusted=trusted)
     _, result = _run("architecture", adapter, depth=depth)
     say(result.summary)
     notes(("model", text) for text in said)
@@ -75,12 +81,15 @@ def diagram(
         Fold,
         typer.Option(help="Blocks and repetitions as one box: where the diagram would be too large, always, or never."),
     ] = Fold.auto,
+    custom_objects: options.Custom = None,
+    architecture: options.Architecture = None,
+    trusted: options.Trusted = False,
 ) -> None:
     """Draw how a model is put together: a box for each layer, sized by its shape."""
     from vizcnn.cli import pictures
 
     pictures.check_folder(out.parent, [])
-    adapter, said = adapted(model)
+    adapter, said = adapted(model, custom_objects=custom_objects, architecture=architecture, trusted=trusted)
     heard, result = _run("architecture", adapter, depth=depth)
     _written(result.save(out, fold=fold.value))
     notes([*(("model", text) for text in said), *heard])
@@ -103,12 +112,17 @@ def filters(
         int, typer.Option(metavar="N", min=0, help="For how many kernels to find the input that excites them most.")
     ] = 0,
     preprocess: options.Preprocess = None,
+    custom_objects: options.Custom = None,
+    architecture: options.Architecture = None,
+    trusted: options.Trusted = False,
 ) -> None:
     """Draw the kernels of convolutions; without --layer those of the first."""
     from vizcnn.cli import pictures
 
     pictures.check_folder(out, [])
-    adapter, said = adapted(model, preprocess=preprocess)
+    adapter, said = adapted(
+        model, custom_objects=custom_objects, architecture=architecture, trusted=trusted, preprocess=preprocess
+    )
     notes(("model", text) for text in said)
     names = file_stems([str(name) for name in layer or ["filters"]])
     wanted: list[str | None] = [*layer] if layer else [None]
@@ -129,6 +143,9 @@ def activations(
         int, typer.Option(metavar="N", min=1, help="Channels of each layer, those of the highest mean activation.")
     ] = 32,
     preprocess: options.Preprocess = None,
+    custom_objects: options.Custom = None,
+    architecture: options.Architecture = None,
+    trusted: options.Trusted = False,
 ) -> None:
     """Draw the feature maps that layers make of images; without --layer the journey through the network."""
     from vizcnn.cli import pictures
@@ -137,7 +154,9 @@ def activations(
 
     pictures.check_folder(out, images)
     files, bad = pictures.find_images(images)
-    adapter, said = adapted(model, preprocess=preprocess)
+    adapter, said = adapted(
+        model, custom_objects=custom_objects, architecture=architecture, trusted=trusted, preprocess=preprocess
+    )
     notes(("model", text) for text in said)
     planned = plan(files, {"activations": "activations"}, out)
     checked = pictures.check_images(files, adapter)
@@ -190,6 +209,9 @@ def maximize(
     labels: options.Labels = None,
     preprocess: options.Preprocess = None,
     gif: Annotated[bool, typer.Option("--gif", help="Write how the images came to be, too.")] = False,
+    custom_objects: options.Custom = None,
+    architecture: options.Architecture = None,
+    trusted: options.Trusted = False,
 ) -> None:
     """Make the images that classes or channels answer to most (activation maximization)."""
     from vizcnn.adapter.labels import read_labels
@@ -197,7 +219,14 @@ def maximize(
 
     pictures.check_folder(out, [])
     open_size = _size(size)
-    adapter, said = adapted(model, preprocess=preprocess, labels=read_labels(labels))
+    adapter, said = adapted(
+        model,
+        custom_objects=custom_objects,
+        architecture=architecture,
+        trusted=trusted,
+        preprocess=preprocess,
+        labels=read_labels(labels),
+    )
     notes(("model", text) for text in said)
     heard, result = _run(
         "activation_maximization",

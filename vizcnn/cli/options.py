@@ -9,6 +9,27 @@ import typer
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or HDF5 file.", show_default=False)]
 
+Custom = Annotated[
+    Path | None,
+    typer.Option(
+        "--custom-objects",
+        metavar="FILE.py",
+        help="A Python file, which is run, with the classes and functions that the model needs beside Keras's.",
+        show_default=False,
+    ),
+]
+
+Architecture = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.json",
+        help="What model.to_json() wrote, for a MODEL of weights alone. Default: the file of the same name beside it.",
+        show_default=False,
+    ),
+]
+
+Trusted = Annotated[bool, typer.Option("--trusted", help="Run Python code that is stored in MODEL.")]
+
 Images = Annotated[
     list[Path], typer.Argument(metavar="IMAGE", help="Image files, or folders of them.", show_default=False)
 ]

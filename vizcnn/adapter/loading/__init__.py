@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from vizcnn.adapter.loading.applications import download, load_application
+from vizcnn.adapter.loading.contents import kind_of
+from vizcnn.adapter.loading.description import check
+from vizcnn.adapter.loading.functions import FUNCTIONS
+from vizcnn.adapter.loading.repairs import repaired
+from vizcnn.adapter.loading.stored import Stored, read_stored
 from vizcnn.errors import ModelFileError
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_ZIP = b"PK\x03\x04"
+__all__ = ["Loaded", "download", "load_application", "load_model"]
 
 
-def load_model(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Load a Keras model.
+@dataclass(frozen=True)
+class Loaded:
+    """A model from a file.
 
-    Code that is stored in a file is never run: Keras's safe mode stays on, and the model isn't compiled.
+    Attributes
+    ----------
+    model : keras.Model
+        The model.
+    kind : str
+        What the file is: "keras" or "hdf5".
+    version : str or None
+        The Keras that wrote it.
+    repairs : tuple of str
+        What had to be repaired in its description; () where it was read as it is.
+    """
+
+    model: Any
+    kind: str
+    version: str | None
+    repairs: tuple[str, ...]
+
+
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    trusted: bool = False,
+    architecture: str | os.PathLike[str] | None = None,
+) -> Loaded:
+    """Load a Keras model, whatever version of Keras wrote it.
+
+    Where this Keras doesn't understand a description, it is repaired, and the model is proved: each array of weights that the
+    file holds has its place in the model, and each weight of the model comes from the file.
 
     Parameters
     ----------
@@ -28,10 +65,14 @@ def load_model(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any
         A ``.keras`` file or an HDF5 file, under any name.
     custom_objects : mapping, default None
         Names to classes or functions of the model's own.
+    trusted : bool, default False
+        Run Python code that is stored in the file.
+    architecture : path, default None
+        The JSON file that describes the model, for a file of weights alone. None: one of the same name beside it.
 
     Returns
     -------
-    keras.Model
+    Loaded
 
     Raises
     ------
@@ -39,162 +80,108 @@ def load_model(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any
         If it can't be read as a model; the text says why and what to do.
     """
     file = Path(path)
-    suffix = _kind(file)
-    import keras
-
+    kind = kind_of(file)
+    if kind not in ("keras", "hdf5"):
+        raise ModelFileError(f"`model` {str(file)!r} {_OTHERS[kind]}")
+    stored = read_stored(file, kind, None if architecture is None else Path(architecture))
+    objects = dict(custom_objects or {})
+    check(stored.config, {*objects, *_registered()}, str(file), trusted=trusted)
+    config = copy.deepcopy(stored.config)
+    repairs = repaired(config, stored.version, needed=False)
     with tempfile.TemporaryDirectory() as folder:
-        # Keras goes by the name.
-        named = file if file.suffix == suffix else Path(folder) / f"model{suffix}"
-        if named is not file:
-            named.symlink_to(file.resolve())
+        if not repairs:
+            try:
+                whole = _named(stored, Path(folder))
+                return Loaded(_keras_loads(whole, objects, trusted=trusted), kind, stored.version, ())
+            except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
+                if isinstance(error, MemoryError):
+                    raise
+                first = error
+        else:
+            first = None
+        repairs += repaired(config, stored.version)
+        if first is not None and not repairs:
+            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: {_reason(first)}") from first
         try:
-            return keras.saving.load_model(
-                named, custom_objects=dict(custom_objects or {}), compile=False, safe_mode=True
-            )
-        except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
-            raise ModelFileError(f"`model` file {str(path)!r} can't be loaded: {_reason(error)}") from error
+            whole = stored.write(Path(folder), config)
+            model = _keras_loads(whole, {**FUNCTIONS, **objects}, trusted=trusted)
+        except Exception as error:
+            raise ModelFileError(
+                f"`model` file {str(file)!r} can't be loaded, even after repairs ({', '.join(repairs)}): {_reason(error)}"
+            ) from error
+    _prove(model, stored, repairs)
+    return Loaded(model, kind, stored.version, repairs)
 
 
-def load_application(name: str) -> tuple[Any, tuple[str, ...]]:
-    """Load a model of `keras.applications` with its ImageNet weights, from Keras's cache or from the network.
-
-    Parameters
-    ----------
-    name : str
-        Its function, such as "MobileNetV2".
-
-    Returns
-    -------
-    (keras.Model, tuple of str)
-        The model, and the names of its 1,000 classes.
-
-    Raises
-    ------
-    ModelFileError
-        If there is no such model, or it can't be downloaded.
-    """
-    import keras
-    import numpy as np
-
-    make = getattr(keras.applications, name, None)
-    if not callable(make):
-        raise ModelFileError(f"`name` must be a model of keras.applications, such as 'MobileNetV2'; got {name!r}.")
-    with _downloads(f"the ImageNet weights of {name}"):
-        model = make(weights="imagenet")
-        best = keras.applications.imagenet_utils.decode_predictions(np.eye(1000, dtype=np.float32), top=1)
-    return model, tuple(label for ((_, label, _),) in best)
+_OTHERS = {
+    "savedmodel": "is a TensorFlow SavedModel; vizcnn opens .keras and HDF5 files. Save it with model.save('model.keras').",
+    "onnx": "is an ONNX model; vizcnn opens .keras and HDF5 files.",
+    "tflite": "is a TensorFlow Lite model; vizcnn opens .keras and HDF5 files.",
+}
 
 
-def download(url: str, what: str) -> Path:
-    """Return the local copy of a file, which is downloaded into Keras's cache the first time.
+def _named(stored: Stored, folder: Path) -> Path:
+    """Return the file under a name by which Keras knows what it is."""
+    if stored.architecture is not None:
+        return stored.write(folder, stored.config)
+    suffix = ".keras" if stored.form == "keras" else ".h5"
+    if stored.file.suffix == suffix:
+        return stored.file
+    link = folder / f"named{suffix}"
+    link.symlink_to(stored.file.resolve())
+    return link
 
-    Parameters
-    ----------
-    url : str
-        Where it is.
-    what : str
-        What to call it in the message.
 
-    Returns
-    -------
-    Path
-        The copy.
-
-    Raises
-    ------
-    ModelFileError
-        If it can't be downloaded.
-    """
+def _keras_loads(file: Path, objects: Mapping[str, Any], *, trusted: bool) -> Any:
     import keras
 
-    with _downloads(what):
-        return Path(keras.utils.get_file(origin=url))
+    return keras.saving.load_model(file, custom_objects=dict(objects), compile=False, safe_mode=not trusted)
 
 
-@contextmanager
-def _downloads(what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # Keras raises a bare Exception where the network fails
+def _registered() -> set[str]:
+    import keras
+
+    return set(keras.saving.get_custom_objects())
+
+
+def _prove(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
+    """Make sure that the weights of a repaired model are those of the file, all of them and no others."""
+    import keras
+
+    in_file: Counter[tuple[Any, ...]] = Counter()
+    paths: dict[tuple[Any, ...], str] = {}
+    for path, array in stored.arrays():
+        if array.size > 1 or array.dtype.kind == "f":  # a count of steps is none of the weights
+            in_file[_print(array)] += 1
+            paths.setdefault(_print(array), f"{path} {array.shape}")
+    in_model: Counter[tuple[Any, ...]] = Counter()
+    for weight in model.weights:
+        key = _print(keras.ops.convert_to_numpy(weight.value if hasattr(weight, "value") else weight))
+        in_model[key] += 1
+        paths.setdefault(key, f"{weight.path} {tuple(weight.shape)}")
+    left = [paths[key] for key in in_file if key not in in_model]
+    unset = [paths[key] for key, count in in_model.items() if count > in_file[key]]
+    if left or unset:
+        first = f"{left[0]!r} of the file has no place in the model" if left else f"{unset[0]!r} is not from the file"
         raise ModelFileError(
-            f"{what[0].upper()}{what[1:]} can't be downloaded: {_first_sentence(str(error))}. It takes a network "
-            f"connection, once."
-        ) from error
-
-
-def _kind(file: Path) -> str:
-    """Return the suffix by which Keras knows this kind of file."""
-    if file.is_dir():
-        saved = (file / "saved_model.pb").exists()
-        raise ModelFileError(
-            f"`model` {str(file)!r} is a folder{', a TensorFlow SavedModel' if saved else ''}; vizcnn opens .keras and HDF5 "
-            f"files. Save the model with model.save('model.keras')."
-        )
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(512)
-    except FileNotFoundError:
-        raise ModelFileError(f"`model` file {str(file)!r} doesn't exist.") from None
-    except OSError as error:
-        raise ModelFileError(f"`model` file {str(file)!r} can't be opened: {error.strerror or error}.") from error
-    if head.startswith(_HDF5):
-        return ".h5"
-    if head.startswith(_ZIP):
-        _check_zip(file)
-        return ".keras"
-    raise ModelFileError(f"`model` file {str(file)!r} isn't a Keras model: {_what(head)}")
-
-
-def _check_zip(file: Path) -> None:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile:
-        raise ModelFileError(
-            f"`model` file {str(file)!r} is truncated: it begins like a .keras file and has no end. Copy it again."
-        ) from None
-    if "config.json" not in names:
-        raise ModelFileError(
-            f"`model` file {str(file)!r} isn't a Keras model: it is a zip archive without a config.json."
+            f"`model` file {str(stored.file)!r} can't be loaded: after repairs ({', '.join(repairs)}) its weights don't fit, "
+            f"{len(left)} of {len(in_file)} arrays are left over and {len(unset)} of the model's not set; {first}."
         )
 
 
-def _what(head: bytes) -> str:
-    if not head:
-        return "it is empty."
-    if head.startswith(b"version https://git-lfs"):
-        size = re.search(rb"^size (\d+)", head, re.MULTILINE)
-        whole = f" of {int(size[1]):,} bytes" if size else ""
-        return f"it is the pointer that git-LFS left in place of the file{whole}. Run `git lfs pull`."
-    if re.match(rb"\s*<(!doctype|html)", head, re.IGNORECASE):
-        return "it is a web page, as a failed download leaves it. Download it again."
-    return f"it begins with {head[:8]!r}, where a .keras file has {_ZIP!r} and an HDF5 file {_HDF5!r}."
+def _print(array: np.ndarray) -> tuple[Any, ...]:
+    plain = np.ascontiguousarray(array, dtype=np.float32)
+    return plain.shape, plain.tobytes()
 
 
 def _reason(error: Exception) -> str:
     text = str(error).strip()
-    missing = re.search(r"Could not locate (?:class|function) '([^']+)'", text) or re.search(
-        r"Unknown (?:layer|object|\w+ function): '?([\w>.-]+)'?", text
-    )
-    if missing:
-        name = missing[1]
-        bare = name.rsplit(">", 1)[-1]
-        registered = re.search(r"'registered_name': '([^']+)'", text)
-        also = f" (registered as {registered[1]!r})" if registered and registered[1] != name else ""
-        return (
-            f"it needs {name!r}{also}, which is not part of Keras. Pass it: "
-            f"vizcnn.adapt(path, custom_objects={{{bare!r}: {bare}}})."
-        )
-    if "No model config found" in text or "No model found in config file" in text:
-        return "it holds weights only, without the architecture. Build the model in Python, load_weights, and pass the model."
-    if "lambda" in text.lower() and "safe" in text.lower():
-        return "it holds a Python lambda, code that would run on loading. Load it yourself if you trust it, and pass the model."
     if isinstance(error, OSError):
-        return f"it is damaged or truncated ({_first_sentence(text)})."
+        return f"it is damaged or truncated ({_first_line(text)})."
     cause = text.rpartition("Exception encountered: ")[2]  # Keras wraps it in as many layers as the model has
-    return f"Keras says {type(error).__name__}: {_first_sentence(cause)}."
+    return f"Keras says {type(error).__name__}: {_first_line(cause)}."
 
 
-def _first_sentence(text: str) -> str:
-    line = text.splitlines()[0] if text else "nothing more"
+def _first_line(text: str) -> str:
+    line = re.split(r"\n|\. ", text.strip())[0] if text else "nothing more"
     return line[:200].rstrip(".")

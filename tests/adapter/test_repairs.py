@@ -1,0 +1,334 @@
+"""Files as other versions of Keras wrote them: what is repaired, and that it is the same model afterwards."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import vizcnn as vz
+from vizcnn.adapter.loading import load_model
+from vizcnn.errors import ModelFileError
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def saved(model: Any, path: Path, change: Change, version: str) -> Path:
+    """Save a model, and let `change` make of its description what an earlier Keras would have written."""
+    model.save(path)
+    if path.suffix == ".h5":
+        with h5py.File(path, "a") as file:
+            config = json.loads(file.attrs["model_config"])
+            file.attrs["model_config"] = json.dumps(change(config) or config)
+            file.attrs["keras_version"] = version
+        return path
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    parts["config.json"] = json.dumps(change(config) or config).encode()
+    parts["metadata.json"] = json.dumps({"keras_version": version}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+def each_layer(config: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> None:
+    for layer in config["config"]["layers"]:
+        change(layer)
+        if isinstance(layer["config"], dict) and "layers" in layer["config"]:
+            each_layer(layer, change)
+
+
+def cnn(activation: str = "relu") -> Any:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3), name="image"),
+            layers.DepthwiseConv2D(3, name="depthwise"),
+            layers.BatchNormalization(name="normalization"),
+            layers.Conv2D(4, 3, activation=activation, name="conv"),
+            layers.GlobalAveragePooling2D(name="pool"),
+            layers.Dense(3, "softmax", name="preds"),
+        ],
+        name="cnn",
+    )
+    for weight in model.weights:  # none as it was initialized
+        weight.assign(np.random.default_rng(len(weight.shape)).uniform(0.1, 1.0, weight.shape))
+    return model
+
+
+def transfer() -> Any:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    base = keras.Model(image, layers.Conv2D(4, 3, activation="relu", name="conv")(image), name="base")
+    outer = keras.Input((8, 8, 3))
+    x = layers.GlobalAveragePooling2D()(base(outer))
+    return keras.Model(outer, layers.Dense(3, "softmax")(x), name="transfer")
+
+
+def old_input(layer: dict[str, Any]) -> None:
+    if layer["class_name"] == "InputLayer":
+        layer["config"]["batch_input_shape"] = layer["config"].pop("batch_shape")
+        layer["config"]["ragged"] = False
+    if layer["class_name"] == "DepthwiseConv2D":
+        layer["config"]["batch_input_shape"] = [None, 8, 8, 3]
+
+
+def as_list(config: dict[str, Any]) -> None:
+    found = config["config"]["layers"]
+    found[1]["config"]["batch_input_shape"] = found[0]["config"]["batch_shape"]
+    config["config"] = found[1:]
+
+
+def without_input(config: dict[str, Any]) -> None:
+    found = config["config"]["layers"]
+    config["config"]["build_input_shape"] = found[0]["config"]["batch_shape"]
+    config["config"]["layers"] = found[1:]
+
+
+def argument(kind: str, **arguments: Any) -> Change:
+    def add(layer: dict[str, Any]) -> None:
+        if layer["class_name"] == kind:
+            layer["config"] |= arguments
+
+    return lambda config: each_layer(config, add)
+
+
+def old_policy(layer: dict[str, Any]) -> None:
+    layer["config"]["dtype"] = {"class_name": "Policy", "config": {"name": "float32", "loss_scale": None}}
+
+
+def moved(config: dict[str, Any]) -> None:
+    config["module"] = (
+        "keras.src.engine.sequential" if config["class_name"] == "Sequential" else "keras.src.engine.functional"
+    )
+    each_layer(
+        config, lambda layer: layer.__setitem__("module", f"keras.src.layers.core.{layer['class_name'].lower()}")
+    )
+
+
+def list_of_one(config: dict[str, Any]) -> None:
+    base = next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Functional")
+    base["config"]["output_layers"] = [base["config"]["output_layers"]]
+
+
+def counted(config: dict[str, Any]) -> None:
+    text = json.dumps(config["config"]["layers"]).replace(
+        '"keras_history": ["base", 0, 0]', '"keras_history": ["base", 1, 0]'
+    )
+    config["config"]["layers"] = json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "suffix", "version", "change", "told"),
+    [
+        (cnn, ".h5", "2.2.2", as_list, "a Sequential that was a bare list of layers"),
+        (cnn, ".h5", "2.4.0", argument("DepthwiseConv2D", groups=1), "DepthwiseConv2D(groups)"),
+        (
+            cnn,
+            ".h5",
+            "2.3.0",
+            argument("BatchNormalization", renorm=False, fused=True),
+            "BatchNormalization(fused)",
+        ),
+        (cnn, ".keras", "2.14.0", lambda config: each_layer(config, old_input), "batch_input_shape"),
+        (cnn, ".keras", "2.14.0", argument("BatchNormalization", axis=[3]), "an axis that was a list"),
+        (cnn, ".keras", "2.14.0", moved, "keras.src.engine.sequential, a module that is gone"),
+        (transfer, ".keras", "2.14.0", moved, "keras.src.engine.functional, a module that is gone"),
+        (cnn, ".keras", "2.15.0", lambda config: each_layer(config, old_policy), "a dtype policy of Keras 2"),
+        (cnn, ".keras", "3.99.0", argument("Conv2D", some_new_thing=None), "Conv2D(some_new_thing)"),
+        (transfer, ".keras", "3.5.0", counted, "calls of layers that were counted otherwise"),
+    ],
+)
+def test_a_file_of_another_keras_is_repaired_and_is_the_same_model(
+    tmp_path: Path, make: Any, suffix: str, version: str, change: Change, told: str
+) -> None:
+    model = make()
+    path = saved(model, tmp_path / f"model{suffix}", change, version)
+    loaded = load_model(path)
+    assert any(told in repair for repair in loaded.repairs), loaded.repairs
+    assert loaded.version == version
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded.model.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert vz.gradcam(vz.adapt(path), x).values.shape == (2, 8, 8)
+
+
+def test_adapter_and_notes_tell_what_was_repaired(tmp_path: Path) -> None:
+    path = saved(cnn(), tmp_path / "model.h5", argument("DepthwiseConv2D", groups=1), "2.4.0")
+    assert vz.adapt(path).repairs == ("DepthwiseConv2D(groups)",)
+    assert vz.adapt(cnn()).repairs == ()
+
+
+def test_a_file_that_needs_no_repair_is_read_as_it_is(tmp_path: Path) -> None:
+    for suffix in (".h5", ".keras"):
+        cnn().save(tmp_path / f"model{suffix}")
+        assert load_model(tmp_path / f"model{suffix}").repairs == ()
+
+
+def test_hard_sigmoid_of_keras_2_is_the_function_that_it_was(tmp_path: Path) -> None:
+    model = cnn("hard_sigmoid")
+    for suffix in (".h5", ".keras"):
+        path = saved(model, tmp_path / f"model{suffix}", lambda config: None, "2.11.0")
+        loaded = load_model(path)
+        assert loaded.repairs == ("hard_sigmoid, which was another function in Keras 2",)
+        x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+        before = keras.Model(model.inputs, model.get_layer("normalization").output).predict(x, verbose=0)
+        kernel, bias = model.get_layer("conv").get_weights()
+        windows = np.lib.stride_tricks.sliding_window_view(before, (3, 3), axis=(1, 2))
+        bare = np.einsum("nhwcij,ijck->nhwk", windows, kernel) + bias
+        result = vz.activations(loaded.model, x, "conv").values
+        np.testing.assert_allclose(result, np.clip(0.2 * bare + 0.5, 0, 1), atol=1e-5)
+
+
+def test_repair_that_would_leave_weights_over_is_an_error(tmp_path: Path) -> None:
+    path = saved(cnn(), tmp_path / "model.h5", argument("DepthwiseConv2D", groups=1), "2.4.0")
+    with h5py.File(path, "a") as file:
+        file["model_weights"].create_dataset("more/weights", data=np.full((2, 3), 0.5, np.float32))
+    with pytest.raises(
+        ModelFileError, match=r"its weights don't fit, 1 of \d+ arrays are left over.*'more/weights \(2, 3\)'"
+    ):
+        load_model(path)
+
+
+def test_argument_that_would_change_the_model_is_not_left_out(tmp_path: Path) -> None:
+    path = saved(cnn(), tmp_path / "model.h5", argument("DepthwiseConv2D", groups=3), "2.4.0")
+    with pytest.raises(ModelFileError, match=r"can't be loaded: .*groups"):
+        load_model(path)
+
+
+# Weights alone -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["beside", "given"])
+@pytest.mark.parametrize("suffix", [".weights.h5"])
+def test_weights_alone_are_joined_with_their_architecture(tmp_path: Path, place: str, suffix: str) -> None:
+    model = cnn()
+    path = tmp_path / f"model{suffix}"
+    model.save_weights(path)
+    with pytest.raises(ModelFileError, match=r"holds weights only, without the architecture. Give the JSON file"):
+        load_model(path)
+    (tmp_path / ("model.json" if place == "beside" else "other.json")).write_text(model.to_json())
+    loaded = load_model(path, architecture=None if place == "beside" else tmp_path / "other.json")
+    x = np.ones((1, 8, 8, 3), np.float32)
+    np.testing.assert_array_equal(loaded.model.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_architecture_that_is_none_is_named(tmp_path: Path) -> None:
+    cnn().save_weights(tmp_path / "model.weights.h5")
+    (tmp_path / "model.json").write_text('{"a": 1}')
+    with pytest.raises(ModelFileError, match=r"`architecture` '.*model.json' describes no model"):
+        load_model(tmp_path / "model.weights.h5")
+
+
+# Code, and other files -------------------------------------------------------------------------------------------------------
+
+
+def lambda_model() -> Any:
+    return keras.Sequential(
+        [keras.Input((2, 2, 1)), layers.Lambda(lambda x: x * 2, name="double"), layers.Flatten()], name="m"
+    )
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_stored_python_is_refused_by_name_unless_it_is_trusted(tmp_path: Path, suffix: str) -> None:
+    lambda_model().save(tmp_path / f"model{suffix}")
+    with pytest.raises(
+        ModelFileError, match=r"'m/double' \(Lambda\) runs a Python function that is stored.*trusted=True"
+    ):
+        load_model(tmp_path / f"model{suffix}")
+    loaded = load_model(tmp_path / f"model{suffix}", trusted=True)
+    np.testing.assert_array_equal(loaded.model.predict(np.ones((1, 2, 2, 1)), verbose=0), np.full((1, 4), 2))
+
+
+def test_no_repair_gets_around_the_refusal(tmp_path: Path) -> None:
+    path = saved(lambda_model(), tmp_path / "model.h5", as_list, "2.2.2")
+    with pytest.raises(ModelFileError, match="runs a Python function that is stored in the file"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        (
+            {"module": "keras.utils", "class_name": "function", "config": "get_file"},
+            "names the function 'get_file' of 'keras.utils'",
+        ),
+        ({"module": "os", "class_name": "function", "config": "system"}, "names the function 'system' of 'os'"),
+        ({"module": "evil", "class_name": "Thing", "config": {}}, "defined in the module 'evil'"),
+        ({"class_name": "__lambda__", "config": {"value": "4w=="}}, "is a Python function that is stored in the file"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_description_that_reaches_outside_of_keras_is_refused(
+    tmp_path: Path, entry: dict[str, Any], text: str, suffix: str
+) -> None:
+    path = saved(cnn(), tmp_path / f"model{suffix}", argument("Conv2D", activation=entry), "3.5.0")
+    with pytest.raises(ModelFileError, match=text):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [("TFSMLayer", {"filepath": "/etc"}), ("StringLookup", {"vocabulary": "/etc/passwd"})],
+)
+def test_layers_that_open_other_files_are_refused(tmp_path: Path, kind: str, config: dict[str, Any]) -> None:
+    def change(stored: dict[str, Any]) -> None:
+        stored["config"]["layers"].append(
+            {"module": "keras.layers", "class_name": kind, "config": {"name": "x", **config}}
+        )
+
+    path = saved(cnn(), tmp_path / "model.keras", change, "3.5.0")
+    with pytest.raises(ModelFileError, match=rf"'cnn/x' \({kind}\) opens another file"):
+        load_model(path)
+
+
+def test_links_to_other_files_are_refused(tmp_path: Path) -> None:
+    cnn().save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "a") as file:
+        file["model_weights"]["away"] = h5py.ExternalLink("/etc/passwd", "/x")
+    with pytest.raises(ModelFileError, match=r"its 'away' is a link to another file, '/etc/passwd'"):
+        load_model(tmp_path / "model.h5")
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(tmp_path: Path) -> None:
+    cnn().save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "a") as file:
+        file["model_weights"].create_dataset("bomb", shape=(2**31,), dtype="f4", chunks=(2**20,), compression="gzip")
+    with pytest.raises(ModelFileError, match=r"bytes would unpack to 8,\d\d\d,\d\d\d,\d\d\d"):
+        load_model(tmp_path / "model.h5")
+
+
+def test_a_zip_bomb_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", b" " * (2**26 + 1))
+    with pytest.raises(ModelFileError, match="lest a small file fills the memory"):
+        load_model(tmp_path / "model.keras")
+
+
+# Classes of the author's own ---------------------------------------------------------------------------------------------------
+
+
+class Twice(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return 2 * x
+
+
+def test_missing_class_is_named_with_its_place_and_can_be_passed(tmp_path: Path) -> None:
+    inner = keras.Sequential([keras.Input((2, 2, 1)), Twice(name="twice")], name="inner")
+    keras.Sequential([keras.Input((2, 2, 1)), inner, layers.Flatten()], name="outer").save(tmp_path / "model.keras")
+    with pytest.raises(
+        ModelFileError,
+        match=r"'outer/inner/twice' is a 'Twice' which isn't part of Keras. It was defined in .*test_repairs",
+    ):
+        load_model(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras", custom_objects={"Twice": Twice})
+    np.testing.assert_array_equal(loaded.model.predict(np.ones((1, 2, 2, 1)), verbose=0), np.full((1, 4), 2))

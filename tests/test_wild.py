@@ -1,0 +1,137 @@
+"""Model files as people really have them: each row of the README beside them, where VIZCNN_TEST_DATA has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vizcnn as vz
+from vizcnn.errors import ModelFileError
+from vizcnn.plugins import registry
+from vizcnn.targets import Region
+
+WILD = Path(os.environ.get("VIZCNN_TEST_DATA", "")) / "wild"
+
+pytestmark = [
+    pytest.mark.skipif(
+        not os.environ.get("VIZCNN_TEST_DATA") or not WILD.is_dir(),
+        reason="VIZCNN_TEST_DATA names no folder with a folder 'wild' of model files",
+    ),
+    pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning"),  # maps of noise may well be blank
+]
+
+OURS = [name for name in registry.names() if "/" not in name and registry.get(name).explains]
+
+
+def explained(model: Any, images: Any, target: Any = None) -> dict[str, np.ndarray]:
+    """Explain by every method of ours; each map is finite and not constant."""
+    maps = {}
+    for method in OURS:
+        maps[method] = registry.get(method).function(model, images, target).values
+        assert np.isfinite(maps[method]).all()
+    assert np.ptp(maps["saliency"]) > 0
+    assert np.ptp(maps["occlusion"]) > 0
+    return maps
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, (1, *shape)).astype(np.float32)
+
+
+def test_emotions_of_keras_209() -> None:
+    explained(vz.adapt(WILD / "emotion_mini_xception_keras209.hdf5", preprocess="-1..1"), noise(64, 64, 1), 3)
+
+
+def test_chess_of_keras_290() -> None:
+    explained(vz.adapt(WILD / "chess_keras290.h5", preprocess="0..1"), WILD / "chess_keras290.board.jpg")
+
+
+def test_potato_leaves_are_classified_right_and_explained() -> None:
+    cnn = vz.adapt(WILD / "potato_nested_preprocessing_keras214.h5")
+    photographs = [
+        WILD / f"potato_nested_preprocessing_keras214.{name}.jpg" for name in ("early_blight", "late_blight")
+    ]
+    result = vz.saliency(cnn, photographs)
+    assert [prediction.index for prediction in result.predictions] == [0, 1]
+    explained(cnn, photographs)
+
+
+def test_region_of_a_unet_is_explained() -> None:
+    mask = np.zeros((28, 28), bool)
+    mask[8:20, 8:20] = True
+    explained(vz.adapt(WILD / "unet_keras224.h5", preprocess="0..1"), noise(28, 28, 1), Region(mask, 0))
+
+
+@pytest.mark.parametrize("output", [0, 1])
+def test_either_output_of_age_and_gender_is_explained(output: int) -> None:
+    cnn = vz.adapt(WILD / "age_gender_two_outputs_keras370.h5", preprocess="0..1")
+    explained(cnn, noise(128, 128, 3), {list(cnn.output_shapes)[output]: 0})
+
+
+def test_teachable_machine_is_repaired_with_all_its_weights() -> None:
+    labels = WILD / "teachable_machine_keras240.labels.txt"
+    cnn = vz.adapt(WILD / "teachable_machine_keras240.h5", preprocess="-1..1", labels=labels)
+    assert len(cnn.model.weights) == 263
+    assert any("groups" in repair for repair in cnn.repairs)
+    assert any("a list of one" in repair for repair in cnn.repairs)
+    explained(cnn, noise(224, 224, 3))
+
+
+def test_cifar10_is_repaired() -> None:
+    cnn = vz.adapt(WILD / "cifar10_keras214.keras", preprocess="0..1")
+    assert any("batch_input_shape" in repair for repair in cnn.repairs)
+    assert any("axis" in repair for repair in cnn.repairs)
+    explained(cnn, WILD / "cifar10_keras214.falcon.jpg")
+
+
+def test_clean_document_is_repaired() -> None:
+    cnn = vz.adapt(WILD / "clean_document_keras214.keras", preprocess="0..1", image_size=(64, 96))
+    assert any("module that is gone" in repair for repair in cnn.repairs)
+    explained(cnn, noise(64, 96, 3), Region(np.ones((64, 96), bool), 0))
+
+
+def test_brain_tumor_is_repaired() -> None:
+    cnn = vz.adapt(WILD / "brain_tumor_keras350.keras")
+    assert any("value_range" in repair for repair in cnn.repairs)
+    explained(cnn, noise(224, 224, 3))
+
+
+def test_denoiser_is_repaired_and_told_what_it_takes() -> None:
+    cnn = vz.adapt(WILD / "denoiser_keras222.h5")
+    assert any("bare list of layers" in repair for repair in cnn.repairs)
+    assert vz.filters(cnn).values.shape[:2] == (5, 5)
+    assert len(vz.architecture(cnn).layers) > 5
+    with pytest.raises(vz.errors.VizcnnError, match=r"\(5184,\).*images"):
+        vz.saliency(cnn, noise(72, 72, 1))
+
+
+def test_autoencoder_under_the_wrong_name_is_read_by_its_content() -> None:
+    cnn = vz.adapt(WILD / "autoencoder_hdf5_inside_keras212.keras", preprocess="0..1")
+    explained(cnn, noise(96, 96, 1), Region(np.ones((96, 96), bool), 0))
+
+
+def test_weights_only_are_joined_with_the_json_beside_them(tmp_path: Path) -> None:
+    weights = WILD / "emotion_weights_only_keras26.h5"
+    cnn = vz.adapt(weights, preprocess="0..1")
+    explained(cnn, noise(*cnn.input_shape))
+    alone = tmp_path / "alone.h5"
+    alone.write_bytes(weights.read_bytes())
+    with pytest.raises(ModelFileError, match="holds weights only, without the architecture"):
+        vz.adapt(alone)
+    assert vz.adapt(alone, architecture=weights.with_suffix(".json")).num_params == cnn.num_params
+
+
+def test_missing_layer_class_is_named_with_its_place() -> None:
+    with pytest.raises(
+        ModelFileError, match=r"'functional_2/\w+' is a 'L1'.* isn't part of Keras.*custom_objects={'L1': L1}"
+    ):
+        vz.adapt(WILD / "custom_layer_keras321.keras")
+
+
+def test_pointer_of_git_lfs_is_named_with_the_size_of_the_file() -> None:
+    with pytest.raises(ModelFileError, match=r"pointer that git-LFS left in place of the file of [\d,]+ bytes"):
+        vz.adapt(WILD / "lfs_pointer.hdf5")

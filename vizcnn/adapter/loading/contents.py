@@ -1,0 +1,146 @@
+"""What a file is: the content decides, not the name."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from vizcnn.errors import ModelFileError
+
+Kind = Literal["keras", "hdf5", "onnx", "tflite", "savedmodel"]
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ZIP = b"PK\x03\x04"
+
+LARGEST = 16 * 2**30
+"""Bytes that a file may unpack to."""
+
+LARGEST_CONFIG = 64 * 2**20
+"""Bytes that the description of a model may take."""
+
+_HEAD = 4096
+
+
+def kind_of(file: Path) -> Kind:
+    """Return what a file holds.
+
+    Parameters
+    ----------
+    file : Path
+        A file, or the folder of a SavedModel.
+
+    Returns
+    -------
+    {"keras", "hdf5", "onnx", "tflite", "savedmodel"}
+        "hdf5" is a whole model or weights alone.
+
+    Raises
+    ------
+    ModelFileError
+        If it is something else; the text says what, and what to do.
+    """
+    if file.is_dir():
+        return _folder(file)
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except FileNotFoundError:
+        raise ModelFileError(f"`model` file {str(file)!r} doesn't exist.") from None
+    except OSError as error:
+        raise ModelFileError(f"`model` file {str(file)!r} can't be opened: {error.strerror or error}.") from error
+    if head.startswith(HDF5):
+        return "hdf5"
+    if head.startswith(ZIP):
+        _check_zip(file)
+        return "keras"
+    if head[4:8] == b"TFL3":
+        return "tflite"
+    if _is_onnx(head):
+        return "onnx"
+    raise ModelFileError(f"`model` file {str(file)!r} isn't a Keras model: {_what(head)}")
+
+
+def _folder(file: Path) -> Kind:
+    if (file / "saved_model.pb").exists():
+        return "savedmodel"
+    inside = next((name for name in ("model.json", "config.json") if (file / name).exists()), None)
+    remedy = f"it holds {inside}, but no saved_model.pb" if inside else "it holds no saved_model.pb"
+    raise ModelFileError(
+        f"`model` {str(file)!r} is a folder that isn't a TensorFlow SavedModel: {remedy}. Name the .keras or HDF5 file itself."
+    )
+
+
+def _check_zip(file: Path) -> None:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError):
+        raise ModelFileError(
+            f"`model` file {str(file)!r} is truncated: it begins like a .keras file and has no end. Copy it again."
+        ) from None
+    names = {entry.filename for entry in entries}
+    if any(name.endswith(("/data.pkl", "/version")) for name in names):
+        raise ModelFileError(f"`model` file {str(file)!r} isn't a Keras model: {_PYTORCH}")
+    if any(name.endswith("saved_model.pb") for name in names):
+        raise ModelFileError(
+            f"`model` file {str(file)!r} is a zip archive with a TensorFlow SavedModel inside. Unpack it, and name the folder."
+        )
+    inside = sorted(name for name in names if name.endswith((".keras", ".h5", ".hdf5")) and name != "model.weights.h5")
+    if "config.json" not in names:
+        remedy = f" Unpack it, and name {inside[0]!r}." if inside else ""
+        raise ModelFileError(
+            f"`model` file {str(file)!r} isn't a Keras model: it is a zip archive without a config.json.{remedy}"
+        )
+    total = sum(entry.file_size for entry in entries)
+    config = next(entry.file_size for entry in entries if entry.filename == "config.json")
+    if total > LARGEST or config > LARGEST_CONFIG:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} would unpack to {total:,} bytes, {config:,} of them its config.json; more than "
+            f"{LARGEST:,} and {LARGEST_CONFIG:,} are not read, lest a small file fills the memory."
+        )
+
+
+def _is_onnx(head: bytes) -> bool:
+    """Tell whether this begins like ONNX's protocol buffer: the format's version, then who wrote it."""
+    return bool(re.match(rb"\x08[\x01-\x20]\x12[\x01-\x7f][\x20-\x7e]*", head)) or bool(
+        re.match(rb"\x08[\x01-\x20][\x12\x1a:]", head) and b"onnx" in head.lower()
+    )
+
+
+_PYTORCH = "it is a PyTorch file. vizcnn explains Keras models; convert it to ONNX or to Keras first."
+
+
+def _what(head: bytes) -> str:
+    if not head:
+        return "it is empty."
+    if head.startswith(b"version https://git-lfs"):
+        size = re.search(rb"^size (\d+)", head, re.MULTILINE)
+        whole = f" of {int(size[1]):,} bytes" if size else ""
+        return f"it is the pointer that git-LFS left in place of the file{whole}. Run `git lfs pull`."
+    if re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?<(!doctype|html)", head, re.IGNORECASE):
+        return "it is a web page, as a failed download leaves it. Download it again."
+    if head[:2] == b"\x80\x02" or head[:2] == b"\x80\x04":
+        return "it is a Python pickle, which is never opened: reading one runs what is in it."
+    if re.match(rb"\x1f\x8b", head):
+        return "it is gzipped. Unpack it first."
+    if re.match(rb"\s*\{", head):
+        return _what_json(head)
+    if not head.strip(b"\0"):
+        return "it holds nothing but zeros, as an interrupted copy leaves it. Copy it again."
+    return f"it begins with {head[:8]!r}, where a .keras file has {ZIP!r} and an HDF5 file {HDF5!r}."
+
+
+def _what_json(head: bytes) -> str:
+    text = head.decode("utf-8", "replace")
+    if '"class_name"' in text:
+        return "it is an architecture without weights. Name the weights file, with this one as `architecture`."
+    try:
+        error = json.loads(text)
+    except ValueError:
+        return "it is a JSON file, but no architecture of a model."
+    said = str(error.get("error") or error.get("message") or "") if isinstance(error, dict) else ""
+    return f"it is a JSON file, but no architecture of a model{f'; it says {said[:100]!r}' if said else ''}."

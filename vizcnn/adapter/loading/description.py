@@ -1,0 +1,175 @@
+"""Walking through the description of a model, and what in it may not be built: strange classes, and code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vizcnn.errors import ModelFileError
+
+_KERAS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "tensorflow.python.framework", "builtins")
+
+_FUNCTIONS = (
+    "keras.activations",
+    "keras.losses",
+    "keras.metrics",
+    "keras.initializers",
+    "keras.src.activations",
+    "builtins",
+)
+"""Where the functions that a description names may be: none of these opens a file or runs what it is given."""
+
+_CODE = {
+    "Lambda": "runs a Python function that is stored in the file",
+    "__lambda__": "is a Python function that is stored in the file",
+    "TFSMLayer": "opens another file, and runs what is in it",
+    "TorchModuleWrapper": "holds a Python pickle",
+    "JaxLayer": "runs a Python function that is stored in the file",
+    "FlaxLayer": "runs a Python function that is stored in the file",
+}
+
+_LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization")
+
+
+@dataclass(frozen=True)
+class Node:
+    """An object in a description.
+
+    Attributes
+    ----------
+    place : str
+        Where in the model it is: names of layers, and of what in a layer.
+    value : dict
+        Its class_name and config.
+    depth : int
+        How many models hold it.
+    """
+
+    place: str
+    value: dict[str, Any]
+    depth: int
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class."""
+        return str(self.value["class_name"])
+
+    @property
+    def module(self) -> str:
+        """Where its class is said to be; Keras 2 didn't say."""
+        return str(self.value.get("module") or "keras")
+
+
+def nodes(value: Any, place: str = "", depth: int = 0) -> Iterator[Node]:
+    """Yield all objects of a description, those that hold others first."""
+    if isinstance(value, Mapping):
+        here = place
+        if isinstance(value.get("class_name"), str) and "config" in value:
+            config = value["config"] if isinstance(value["config"], Mapping) else {}
+            name = config.get("name") or value.get("name")
+            here = f"{place}/{name}".strip("/") if isinstance(name, str) else place
+            yield Node(here, dict_of(value), depth)
+            depth += "layers" in config or isinstance(value["config"], list)
+        for key, entry in value.items():
+            if isinstance(entry, Mapping | list):
+                yield from nodes(entry, here if key in ("config", "layers") else f"{here}.{key}", depth)
+    elif isinstance(value, list):
+        for entry in value:
+            if isinstance(entry, Mapping | list):
+                yield from nodes(entry, place, depth)
+
+
+def dict_of(value: Any) -> dict[str, Any]:
+    """Return a mapping as the very dict that it is, so that it can be changed in place."""
+    if not isinstance(value, dict):
+        raise TypeError(f"a description is made of dicts, not of {type(value).__name__}")
+    return value
+
+
+def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trusted: bool) -> None:
+    """Refuse a description that needs classes which aren't known, or would run code.
+
+    Parameters
+    ----------
+    config : mapping
+        The description.
+    known : collection of str
+        Names of classes and functions that the user passed.
+    file : str
+        What to call the file.
+    trusted : bool
+        Whether code that is stored in it may be run.
+
+    Raises
+    ------
+    ModelFileError
+        If so; the text names class and place.
+    """
+    for node in nodes(config):
+        name, registered = node.class_name, str(node.value.get("registered_name") or "")
+        if {name, registered, registered.rpartition(">")[2]} & set(known):
+            continue
+        if not trusted:
+            _check_code(node, known, file)
+        if not _is_keras(node.module) or registered.partition(">")[1]:
+            raise ModelFileError(_missing(node, registered or name, file))
+        if name in _MARKS or name == "function" or _is_known_class(name):
+            continue
+        if "module" not in node.value or node.module.startswith("keras"):
+            raise ModelFileError(_missing(node, registered or name, file))
+
+
+def _check_code(node: Node, known: Collection[str], file: str) -> None:
+    config = node.value["config"]
+    why = _CODE.get(node.class_name)
+    if node.class_name == "Lambda" and isinstance(config, Mapping):
+        function = config.get("function")
+        named = function.get("config") if isinstance(function, Mapping) else function
+        why = None if isinstance(named, str) and named in known else why
+    if node.class_name == "function":
+        safe = any(node.module == module or node.module.startswith(f"{module}.") for module in _FUNCTIONS)
+        why = None if safe else f"names the function {config!r} of {node.module!r}, which has no place in a model"
+    if node.class_name in _LOOKUPS and isinstance(config, Mapping) and isinstance(config.get("vocabulary"), str):
+        why = f"opens another file, {config['vocabulary']!r}"
+    if why:
+        what = f"{node.place!r} ({node.class_name})" if node.place else node.class_name
+        raise ModelFileError(
+            f"`model` file {file!r} isn't opened: {what} {why}. If you trust whoever made the file, pass trusted=True to "
+            f"vizcnn.adapt, or --trusted on the command line."
+        )
+
+
+def _missing(node: Node, registered: str, file: str) -> str:
+    also = f", registered as {registered!r}," if registered != node.class_name else ""
+    home = "" if _is_keras(node.module) else f" It was defined in the module {node.module!r}."
+    return (
+        f"`model` file {file!r} can't be loaded: {node.place or 'the model'!r} is a {node.class_name!r}{also} which isn't part "
+        f"of Keras.{home} Pass it: vizcnn.adapt(path, custom_objects={{{node.class_name!r}: {node.class_name}}}), or on the "
+        f"command line --custom-objects FILE.py, a file that defines it."
+    )
+
+
+def _is_keras(module: str) -> bool:
+    return any(module == home or module.startswith(f"{home}.") for home in _KERAS)
+
+
+# How Keras writes values that JSON doesn't know; they are no classes.
+_MARKS = frozenset({"__keras_tensor__", "__tuple__", "__numpy__", "__tensor__", "__ellipsis__", "__slice__", "__bytes__",
+                    "__dict__", "__list__", "__set__", "__lambda__", "__complex__", "__typespec__", "__np_dtype__", "dtype",
+                    "str", "int", "float", "bool", "TensorShape", "CompileConfig"})  # fmt: skip
+
+
+def _is_known_class(name: str) -> bool:
+    import keras
+
+    parts = ("layers", "initializers", "regularizers", "constraints", "activations", "dtype_policies", "optimizers", "losses",
+             "metrics", "quantizers", "ops", "random", "saving")  # fmt: skip
+    homes = (keras, *(getattr(keras, part) for part in parts))
+    return any(hasattr(home, name) for home in homes) or name in _GONE
+
+
+_GONE = frozenset(
+    {"Functional", "Model", "Policy", "PolicyV1", "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer", "Operation"}
+)
+"""Classes of Keras that have another name now, or none; `repairs` knows what becomes of them."""

@@ -1,0 +1,369 @@
+"""Small repairs of descriptions that other versions of Keras wrote, so that this one understands them.
+
+A repair is a function of a node of the description, which it changes in place; it returns what it did, or None. They are tried
+on every node, in the order in which they stand here. To add one, write it and decorate it with `repair`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+from vizcnn.adapter.loading.description import Node, nodes
+
+Repair = Callable[[Node], str | None]
+
+_repairs: list[Repair] = []
+_corrections: list[Repair] = []
+
+
+def repair(function: Repair) -> Repair:
+    """Register a repair."""
+    _repairs.append(function)
+    return function
+
+
+def correction(function: Repair) -> Repair:
+    """Register a repair of what this Keras reads without complaint in a file of Keras 2, but as something else than it was."""
+    _corrections.append(function)
+    return function
+
+
+def repaired(config: dict[str, Any], version: str | None, *, needed: bool = True) -> tuple[str, ...]:
+    """Repair a description in place.
+
+    Parameters
+    ----------
+    config : dict
+        The description.
+    version : str or None
+        The version of Keras that wrote it.
+    needed : bool, default True
+        Do the repairs that Keras complains without; False: only those that it wouldn't miss.
+
+    Returns
+    -------
+    tuple of str
+        What was done, each with how often.
+    """
+    done: Counter[str] = Counter()
+    fixes = _repairs if needed else _corrections if is_keras_2(version) else []
+    for fix in fixes:
+        for node in list(nodes(config)):
+            what = fix(node)
+            if what:
+                done[what] += 1
+    return tuple(f"{what} ({count} times)" if count > 1 else what for what, count in done.items())
+
+
+def is_keras_2(version: str | None) -> bool:
+    """Tell whether a file comes from Keras 1 or 2; what says nothing is that old."""
+    return not (version or "").startswith("3")
+
+
+# Shapes of the description itself -------------------------------------------------------------------------------------------
+
+
+@repair
+def sequential_was_a_list(node: Node) -> str | None:
+    """Read the configuration of a Sequential that is the list of its layers, as it was until Keras 2.2.3."""
+    if node.class_name != "Sequential" or not isinstance(node.value["config"], list):
+        return None
+    name = node.value.get("name") or "sequential"
+    node.value["config"] = {"name": name, "layers": node.value["config"]}
+    return "a Sequential that was a bare list of layers"
+
+
+@repair
+def models_moved(node: Node) -> str | None:
+    """Look for a class where it is now, whatever module it was written in."""
+    module = node.value.get("module")
+    if not isinstance(module, str) or node.class_name == "function" or module == "builtins":
+        return None
+    if (
+        node.class_name in ("Functional", "Model")
+        and module != "keras.src.models.functional"
+        and module.startswith(_OLD)
+    ):
+        node.value["module"] = "keras.src.models.functional"
+        node.value["class_name"] = "Functional"
+    elif module.startswith(_OLD) and not _importable(module, node.class_name):
+        home = _home(node.class_name)
+        if home is None:
+            return None
+        node.value["module"] = home
+    else:
+        return None
+    return f"{module}, a module that is gone"
+
+
+_OLD = ("keras.", "tf_keras.", "tensorflow.")
+
+
+def _importable(module: str, name: str) -> bool:
+    import keras
+
+    parts = module.split(".")
+    if parts[0] != "keras" or parts[1:2] == ["src"]:
+        return False
+    home: Any = keras
+    for part in parts[1:]:
+        home = getattr(home, part, None)
+    return hasattr(home, name)
+
+
+def _home(name: str) -> str | None:
+    import keras
+
+    homes = ("layers", "initializers", "regularizers", "constraints", "dtype_policies", "activations")
+    found = next((home for home in homes if hasattr(getattr(keras, home), name)), None)
+    return f"keras.{found}" if found else "keras" if hasattr(keras, name) else None
+
+
+@repair
+def policy_was_called_otherwise(node: Node) -> str | None:
+    """Call a dtype policy by its name of today, without the loss scale that only training needs."""
+    if node.class_name not in ("Policy", "PolicyV1"):
+        return None
+    name = node.value["config"].get("name", "float32")
+    node.value.update(module="keras", class_name="DTypePolicy", config={"name": name}, registered_name=None)
+    return "a dtype policy of Keras 2"
+
+
+# Inputs ----------------------------------------------------------------------------------------------------------------------
+
+
+@repair
+def sequential_without_an_input(node: Node) -> str | None:
+    """Give a Sequential an input layer, where its first layer or itself says the shape."""
+    config = node.value["config"]
+    if node.class_name != "Sequential" or not config.get("layers"):
+        return None
+    first = config["layers"][0]
+    if first["class_name"] == "InputLayer" or not isinstance(first["config"], dict):
+        return None
+    shape = (
+        first["config"].get("batch_input_shape")
+        or first["config"].get("batch_shape")
+        or config.get("build_input_shape")
+    )
+    shape = shape or (node.value.get("build_config") or {}).get("input_shape")
+    if not isinstance(shape, list) or not all(size is None or isinstance(size, int) for size in shape):
+        return None
+    name = f"{first['config'].get('name', config.get('name', 'model'))}_input"
+    made: dict[str, Any] = {
+        "class_name": "InputLayer",
+        "config": {"batch_shape": shape, "dtype": "float32", "name": name},
+    }
+    if "module" in node.value:
+        made |= {"module": "keras.layers", "registered_name": None}
+    config["layers"].insert(0, made)
+    return "a Sequential without an input layer"
+
+
+@repair
+def batch_input_shape(node: Node) -> str | None:
+    """Call an input's shape batch_shape; Keras 2 had batch_input_shape, on any layer."""
+    config = node.value["config"]
+    if not isinstance(config, dict) or "batch_input_shape" not in config:
+        return None
+    shape = config.pop("batch_input_shape")
+    if node.class_name == "InputLayer":
+        config["batch_shape"] = shape
+    return "batch_input_shape"
+
+
+@repair
+def fixed_batch(node: Node) -> str | None:
+    """Let a nested model that was built for batches of one size take any: its weights are the same."""
+    shape = node.value["config"].get("batch_shape") if isinstance(node.value["config"], dict) else None
+    if (
+        node.class_name != "InputLayer"
+        or node.depth < 2
+        or not isinstance(shape, list)
+        or not shape
+        or shape[0] is None
+    ):
+        return None
+    node.value["config"]["batch_shape"] = [None, *shape[1:]]
+    return "a nested model for batches of one size"
+
+
+# Arguments -------------------------------------------------------------------------------------------------------------------
+
+
+@repair
+def axis_was_a_list(node: Node) -> str | None:
+    """Read the axis of a batch normalization that is a list of one, as Keras 2 wrote it."""
+    config = node.value["config"]
+    axis = config.get("axis") if isinstance(config, dict) else None
+    if not node.class_name.endswith("BatchNormalization") or not isinstance(axis, list) or len(axis) != 1:
+        return None
+    config["axis"] = axis[0]
+    if node.class_name == "SyncBatchNormalization":
+        node.value["class_name"] = "BatchNormalization"
+    return "an axis that was a list"
+
+
+@correction
+def hard_sigmoid_was_another(node: Node) -> str | None:
+    """Take hard_sigmoid for clip(0.2 x + 0.5, 0, 1), which it was in Keras 2; now it is clip(x / 6 + 0.5, 0, 1)."""
+    config, found = node.value["config"], None
+    if not isinstance(config, dict):
+        return None
+    for key in ("activation", "recurrent_activation"):
+        if config.get(key) == "hard_sigmoid":
+            name = "hard_sigmoid_of_keras_2"
+            config[key] = {"module": "builtins", "class_name": "function", "config": name, "registered_name": name}
+            found = "hard_sigmoid, which was another function in Keras 2"
+    return found
+
+
+_ANY = object()
+
+_SPENT: dict[str, Any] = {
+    "groups": (1,),
+    "ragged": (False,),
+    "sparse": (False,),
+    "optional": (False,),
+    "implementation": _ANY,
+    "fused": _ANY,
+    "renorm": (False,),
+    "renorm_clipping": _ANY,
+    "renorm_momentum": _ANY,
+    "virtual_batch_size": (),
+    "adjustment": (),
+    "time_major": (False,),
+    "input_dtype": _ANY,
+    "input_shape": _ANY,
+    "input_dim": _ANY,
+    "batch_size": _ANY,
+    "autocast": _ANY,
+    "kernel_initializer": _ANY,
+    "kernel_regularizer": _ANY,
+    "kernel_constraint": _ANY,
+    "noise_shape": (),
+    "keepdims": (False,),
+    "synchronized": (False,),
+    "quantization_config": (),
+    "lora_rank": (),
+}
+"""Arguments that came or went, and the values by which they change nothing; None never does."""
+
+
+@repair
+def argument_that_came_or_went(node: Node) -> str | None:
+    """Leave out an argument that this version doesn't know, where its value changes nothing.
+
+    Of layers that only augment images while training, any.
+    """
+    config = node.value["config"]
+    accepted = _accepted(node.class_name)
+    if accepted is None or not isinstance(config, dict):
+        return None
+    left_out = [
+        key
+        for key, value in config.items()
+        if key not in accepted and (_is_spent(key, value) or node.class_name.startswith("Random"))
+    ]
+    for key in left_out:
+        del config[key]
+    return f"{node.class_name}({', '.join(left_out)})" if left_out else None
+
+
+def _is_spent(key: str, value: Any) -> bool:
+    values = _SPENT.get(key, ())
+    return value is None or values is _ANY or value in values
+
+
+@cache
+def _accepted(class_name: str) -> frozenset[str] | None:
+    """Return the arguments that a layer takes; None where it isn't one of Keras's."""
+    import keras
+
+    layer = getattr(keras.layers, class_name, None)
+    if not inspect.isclass(layer):
+        return None
+    names = {"name", "dtype", "trainable", "activity_regularizer", "layer"}
+    for part in layer.__mro__:
+        init = vars(part).get("__init__")
+        if init is None or part is keras.layers.Layer.__mro__[-1]:
+            continue
+        parameters = inspect.signature(init).parameters.values()
+        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    popped = {"LeakyReLU": {"alpha"}, "BatchNormalization": {"beta_initializer"}}
+    return frozenset(names | popped.get(class_name, set()))
+
+
+# Connections -----------------------------------------------------------------------------------------------------------------
+
+
+@repair
+def outputs_that_were_a_list_of_one(node: Node) -> str | None:
+    """Let a nested model hand on its output, rather than a list that holds it."""
+    config = node.value["config"]
+    if node.depth < 1 or not isinstance(config, dict) or "output_layers" not in config:
+        return None
+    found = None
+    for key in ("input_layers", "output_layers"):
+        ends = config.get(key)
+        if isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list):
+            config[key] = ends[0]
+            found = "a nested model that hands on a list of one"
+    return found
+
+
+@repair
+def calls_that_were_counted_otherwise(node: Node) -> str | None:
+    """Take a reference to a call that isn't in the model for the one of the same rank among those that are.
+
+    Keras 2 counted the call by which a nested model was built, and calls in other models.
+    """
+    config = node.value["config"]
+    if not isinstance(config, dict) or "output_layers" not in config or not isinstance(config.get("layers"), list):
+        return None
+    calls = {
+        layer.get("name") or layer["config"].get("name"): max(1, len(layer.get("inbound_nodes") or ()))
+        for layer in config["layers"]
+    }
+    references = list(_references(config))
+    used: dict[str, set[int]] = {}
+    for reference in references:
+        used.setdefault(reference[0], set()).add(reference[1])
+    found = None
+    for reference in references:
+        name, index = reference[0], reference[1]
+        if name in calls and max(used[name]) >= calls[name] and len(used[name]) <= calls[name]:
+            reference[1] = sorted(used[name]).index(index)
+            found = "calls of layers that were counted otherwise"
+    return found
+
+
+def _name(layer: dict[str, Any]) -> str:
+    return str(layer.get("name") or layer["config"].get("name"))
+
+
+def _references(config: dict[str, Any]) -> Iterator[list[Any]]:
+    """Yield each [layer, call, output, ...] of a Functional model, as the list that it is."""
+    stack = [layer.get("inbound_nodes") for layer in config["layers"]] + [
+        config["output_layers"],
+        config.get("input_layers"),
+    ]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            if (
+                len(value) >= 3
+                and isinstance(value[0], str)
+                and isinstance(value[1], int)
+                and isinstance(value[2], int)
+            ):
+                yield value
+            stack.extend(value)
+        elif isinstance(value, dict):
+            stack.extend(value.values())

@@ -1,0 +1,247 @@
+"""A model as its file holds it: the description, the weights, and who wrote it; without building anything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vizcnn.adapter.loading.contents import HDF5, LARGEST, LARGEST_CONFIG
+from vizcnn.errors import ModelFileError
+
+_GENEROUS = 2**30
+"""Bytes that even a small HDF5 file may unpack to."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A description of a model and its weights, in a file or in two.
+
+    Attributes
+    ----------
+    file : Path
+        The file that was named.
+    config : dict
+        The description, as Keras serializes it.
+    form : {"keras", "hdf5"}
+        How description and weights go together; of weights alone the form that fits them.
+    version : str or None
+        The Keras that wrote it.
+    architecture : Path or None
+        The file that the description comes from, where it is another.
+    """
+
+    file: Path
+    config: dict[str, Any]
+    form: str
+    version: str | None
+    architecture: Path | None = None
+
+    def write(self, folder: Path, config: dict[str, Any]) -> Path:
+        """Write a whole model file with another description, and return it."""
+        if self.form == "keras":
+            return self._write_zip(folder / "model.keras", config)
+        path = folder / "model.h5"
+        if self.architecture is None:
+            shutil.copyfile(self.file, path)
+        with h5py.File(path, "a" if self.architecture is None else "w") as file:
+            if self.architecture is not None:
+                with h5py.File(self.file, "r") as weights:
+                    group = file.create_group("model_weights")
+                    for name in weights:
+                        weights.copy(weights[name], group, name)
+                    for name, value in weights.attrs.items():
+                        group.attrs[name] = value
+                        file.attrs[name] = value
+            if "training_config" in file.attrs:
+                del file.attrs["training_config"]
+            file.attrs["model_config"] = json.dumps(config)
+        return path
+
+    def _write_zip(self, path: Path, config: dict[str, Any]) -> Path:
+        weights = path.with_name("weights.h5")
+        if self.architecture is None:
+            with zipfile.ZipFile(self.file) as archive, archive.open(_WEIGHTS) as source, weights.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        else:
+            shutil.copyfile(self.file, weights)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.writestr("metadata.json", json.dumps({"keras_version": self.version or "3.0.0"}))
+            archive.write(weights, _WEIGHTS)
+        return path
+
+    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield the path and the value of each weight in the file; those of the optimizer are none."""
+        if self.form == "keras" and self.architecture is None:
+            with (
+                zipfile.ZipFile(self.file) as archive,
+                archive.open(_WEIGHTS) as stream,
+                h5py.File(stream, "r") as file,
+            ):
+                yield from _arrays(file)
+            return
+        with h5py.File(self.file, "r") as file:
+            yield from _arrays(file.get("model_weights", file))
+
+
+_WEIGHTS = "model.weights.h5"
+
+
+def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stored:
+    """Read what a file holds.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    kind : {"keras", "hdf5"}
+        What it was found to be.
+    architecture : Path, default None
+        The JSON file that describes the model, where the file holds weights alone. None: one of the same name beside it.
+
+    Returns
+    -------
+    Stored
+
+    Raises
+    ------
+    ModelFileError
+        If it is damaged, refers to other files, or the description of the model is nowhere.
+    """
+    if kind == "keras":
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            if _WEIGHTS not in names:
+                raise ModelFileError(
+                    f"`model` file {str(file)!r} can't be loaded: it holds no {_WEIGHTS}, so no weights."
+                )
+            with archive.open(_WEIGHTS) as stream:
+                head = stream.read(len(HDF5))
+            if head != HDF5:
+                raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its {_WEIGHTS} is damaged.")
+            config = _json(archive.read("config.json"), file)
+            metadata = _json(archive.read("metadata.json"), file) if "metadata.json" in names else {}
+        return Stored(file, config, "keras", metadata.get("keras_version"))
+    try:
+        with h5py.File(file, "r") as stored:
+            _check_hdf5(stored, file)
+            version = _text(stored.attrs.get("keras_version"))
+            described = stored.attrs.get("model_config")
+            if described is not None:
+                return Stored(file, _json(_text(described) or "", file), "hdf5", version)
+            legacy = "layer_names" in stored.attrs
+    except OSError as error:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} can't be loaded: it is damaged or truncated ({error})."
+        ) from error
+    beside = architecture or next((path for path in _beside(file) if path.is_file()), None)
+    if beside is None:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} can't be loaded: it holds weights only, without the architecture. Give the JSON file of "
+            f"model.to_json() as `architecture`, or put it beside the weights as {_beside(file)[0].name!r}; or build the model "
+            f"in Python, call its load_weights, and pass the model."
+        )
+    config = read_architecture(beside)
+    modern = config.get("build_config") is not None or "registered_name" in config
+    return Stored(
+        file, config, "hdf5" if legacy or not modern else "keras", version or config.get("keras_version"), beside
+    )
+
+
+def read_architecture(path: Path) -> dict[str, Any]:
+    """Read the JSON file that `keras.Model.to_json` made.
+
+    Returns
+    -------
+    dict
+        The description.
+
+    Raises
+    ------
+    ModelFileError
+        If it can't be read, or describes no model.
+    """
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ModelFileError(f"`architecture` {str(path)!r} is larger than {LARGEST_CONFIG:,} bytes.")
+        text = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"`architecture` {str(path)!r} can't be opened: {error.strerror or error}.") from error
+    config = _json(text, path)
+    if "class_name" not in config or "config" not in config:
+        raise ModelFileError(
+            f"`architecture` {str(path)!r} describes no model; it must be what model.to_json() returns."
+        )
+    return config
+
+
+def _beside(file: Path) -> list[Path]:
+    stem = file.name.removesuffix(".h5").removesuffix(".hdf5").removesuffix(".weights")
+    names = dict.fromkeys([f"{stem}.json", f"{file.stem}.json", f"{stem}.config.json", f"{stem}_architecture.json"])
+    return [file.with_name(name) for name in names]
+
+
+def _json(text: bytes | str, file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(text)
+        if isinstance(config, str):  # twice encoded, as some scripts leave it
+            config = json.loads(config)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} can't be loaded: its description is no JSON ({error})."
+        ) from error
+    if not isinstance(config, dict):
+        raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its description describes no model.")
+    return config
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None if value is None else str(value)
+
+
+def _check_hdf5(stored: Any, file: Path) -> None:
+    """Refuse what would open other files, or fill the memory."""
+    total, groups = 0, [stored]
+    while groups:
+        group = groups.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise ModelFileError(
+                    f"`model` file {str(file)!r} isn't opened: its {name!r} is a link to another file, {link.filename!r}."
+                )
+            if isinstance(link, h5py.SoftLink):
+                continue
+            entry = group[name]
+            if isinstance(entry, h5py.Group):
+                groups.append(entry)
+            elif isinstance(entry, h5py.Dataset):
+                if entry.external or entry.is_virtual:
+                    raise ModelFileError(
+                        f"`model` file {str(file)!r} isn't opened: its {name!r} is kept in another file."
+                    )
+                total += entry.nbytes
+    if total > LARGEST or total > max(_GENEROUS, 100 * file.stat().st_size):
+        raise ModelFileError(
+            f"`model` file {str(file)!r} isn't opened: its {file.stat().st_size:,} bytes would unpack to {total:,}."
+        )
+
+
+def _arrays(group: Any) -> Iterator[tuple[str, np.ndarray]]:
+    found: list[tuple[str, Any]] = []
+    group.visititems(lambda path, entry: found.append((path, entry)) if isinstance(entry, h5py.Dataset) else None)
+    for path, entry in found:
+        if (
+            not path.startswith(("optimizer", "metrics"))
+            and "seed_generator" not in path
+            and entry.dtype.kind in "fiub"
+        ):
+            yield path, entry[()]
