@@ -341,7 +341,7 @@ def test_two_layer_network_has_no_maps_and_no_kernels():
         LayerError, match=r"no layer with more than one row and column.*\(its layers: Dense, Activation\)"
     ):
         vz.gradcam(cnn, two_layer.INPUTS.reshape(4, 1, 3, 1))
-    assert cnn.capabilities == {"outputs", "scores", "activations", "gradients"}
+    assert cnn.capabilities == {"outputs", "scores", "layers", "activations", "gradients"}
 
 
 def test_no_framework_is_loaded_to_explain_a_numpy_network():

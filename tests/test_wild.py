@@ -135,3 +135,12 @@ def test_missing_layer_class_is_named_with_its_place() -> None:
 def test_pointer_of_git_lfs_is_named_with_the_size_of_the_file() -> None:
     with pytest.raises(ModelFileError, match=r"pointer that git-LFS left in place of the file of [\d,]+ bytes"):
         vz.adapt(WILD / "lfs_pointer.hdf5")
+
+
+def test_saved_model_runs_as_a_black_box() -> None:
+    cnn = vz.adapt(WILD / "nepali_digits_savedmodel_tf29", preprocess="0..1")
+    assert cnn.num_classes() == 10
+    result = vz.occlusion(cnn, noise(32, 32, 1))
+    assert np.ptp(result.values) > 0
+    with pytest.raises(vz.errors.CapabilityError, match="needs gradients"):
+        vz.saliency(cnn, noise(32, 32, 1))

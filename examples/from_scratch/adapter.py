@@ -233,7 +233,7 @@ class NumpyCnnAdapter(NumpyAdapter):
     @property
     def capabilities(self) -> frozenset[str]:
         """See `ModelAdapter.capabilities`."""
-        return frozenset({"outputs", "scores", "kernels", "activations", "gradients"})
+        return frozenset({"outputs", "scores", "layers", "kernels", "activations", "gradients"})
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
@@ -288,7 +288,7 @@ class TwoLayerAdapter(NumpyAdapter):
     @property
     def capabilities(self) -> frozenset[str]:
         """See `ModelAdapter.capabilities`; there is no convolution, so there are no kernels."""
-        return frozenset({"outputs", "scores", "activations", "gradients"})
+        return frozenset({"outputs", "scores", "layers", "activations", "gradients"})
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:

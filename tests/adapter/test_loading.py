@@ -140,11 +140,6 @@ def test_folder(tmp_path: Path) -> None:
     _rejected(tmp_path, r"is a folder that isn't a TensorFlow SavedModel: it holds no saved_model\.pb")
 
 
-def test_folder_of_a_saved_model_is_named_as_such(tmp_path: Path) -> None:
-    (tmp_path / "saved_model.pb").touch()
-    _rejected(tmp_path, "is a TensorFlow SavedModel; vizcnn opens")
-
-
 class Double(layers.Layer):
     def call(self, x: Any) -> Any:
         return 2 * x
@@ -234,8 +229,8 @@ def test_image_size_must_be_two_positive_numbers(size: tuple[int, ...]) -> None:
         ),
         ("m.h5", b'{"message": "Not Found"}', "a JSON file, but no architecture of a model; it says 'Not Found'"),
         ("m.h5", b"\xef\xbb\xbf<?xml version='1.0'?><!DOCTYPE html>", "it is a web page"),
-        ("m.tflite", b"\x1c\0\0\0TFL3\x14\0", "is a TensorFlow Lite model"),
-        ("m.onnx", b"\x08\x07\x12\x07pytorch\x1a\x051.2", "is an ONNX model"),
+        ("m.tflite", b"\x1c\0\0\0TFL3\x14\0", "is a TensorFlow Lite model that can't be run"),
+        ("m.onnx", b"\x08\x07\x12\x07pytorch\x1a\x051.2", "is an ONNX model that can't be run"),
     ],
 )
 def test_file_of_another_kind_is_named_as_what_it_is(tmp_path: Path, name: str, content: bytes, text: str) -> None:

@@ -157,7 +157,7 @@ def test_finding_connections_leaves_the_models_answers_as_they_were():
 class Chain(ModelAdapter):
     """An adapter of few words."""
 
-    capabilities = frozenset({"outputs"})
+    capabilities = frozenset({"outputs", "layers"})
     input_shape = (4, 4, 1)
     layers = (
         LayerInfo("conv", "Convolution", (None, 4, 4, 2), 20),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.adapter.base import LAST_SPATIAL, Gradients, LayerInfo, ModelAdapter, Prediction
@@ -34,6 +35,7 @@ def adapt(
     custom_objects: Mapping[str, Any] | None = None,
     trusted: bool = False,
     architecture: str | os.PathLike[str] | None = None,
+    input_shape: Sequence[int | None] | None = None,
 ) -> ModelAdapter:
     """Adapt a model, so that every method of vizcnn can look into it.
 
@@ -42,8 +44,10 @@ def adapt(
 
     Parameters
     ----------
-    model : keras.Model, path, or ModelAdapter
-        The trained model, or the file that holds it (``.keras`` or HDF5). An adapter is returned as it is.
+    model : keras.Model, path, function, or ModelAdapter
+        The trained model, or the file that holds it: ``.keras`` or HDF5. A TensorFlow SavedModel, a TensorFlow Lite or an ONNX
+        file, or any function from a batch of inputs (N, H, W, C) to predictions, is a black box: methods that need only scores
+        work on it. An adapter is returned as it is.
     preprocess : callable or str, default None
         Turns a batch of pixels (N, H, W, C), float32 in 0..255, into the model's inputs. A string names a module of
         `keras.applications` ("mobilenet", "resnet50", ...) or a scaling: "0..1", "-1..1", "none". None: pixels go in as
@@ -60,11 +64,13 @@ def adapt(
         Run Python code that is stored in the file of a model. Without it such a file is refused.
     architecture : path, default None
         The JSON file that describes the model, where `model` is a file of weights alone. None: one of the same name beside it.
+    input_shape : (int, int, int), default None
+        Shape (H, W, C) of an input, where `model` is a function. None: that of the images.
 
     Returns
     -------
     ModelAdapter
-        A `KerasAdapter` for a Keras model or a file.
+        A `KerasAdapter` for a Keras model or the file of one, a `vizcnn.adapter.blackbox.BlackBoxAdapter` for the others.
 
     Raises
     ------
@@ -94,14 +100,23 @@ def adapt(
             )
         return model
     if isinstance(model, str | os.PathLike):
-        from vizcnn.adapter.loading import load_model
+        from vizcnn.adapter.loading import kind_of, load_model, open_runtime
 
         path = os.fspath(model)
+        name = os.path.basename(os.path.normpath(path))
+        kind = kind_of(Path(path))
+        if kind not in ("keras", "hdf5"):
+            from vizcnn.adapter.blackbox import BlackBoxAdapter
+
+            return BlackBoxAdapter(open_runtime(Path(path), kind, trusted=trusted), name, **settings)
         loaded = load_model(path, custom_objects=custom_objects, trusted=trusted, architecture=architecture)
-        model, settings["repairs"] = loaded.model, loaded.repairs
-        settings["name"] = os.path.basename(os.path.normpath(path))
+        model, settings["repairs"], settings["name"] = loaded.model, loaded.repairs, name
     from vizcnn.adapter.keras import KerasAdapter
 
+    if _is_function(model):
+        from vizcnn.adapter.blackbox import adapt_function
+
+        return adapt_function(model, input_shape, **settings)
     _check_keras(model)
     return KerasAdapter(model, **settings)
 
@@ -110,12 +125,19 @@ def as_adapter(model: Any) -> ModelAdapter:
     """Return the adapter that a method's `model` means: a bare Keras model has the same one for as long as it lives."""
     if isinstance(model, ModelAdapter):
         return model
-    if isinstance(model, str | os.PathLike):
+    if isinstance(model, str | os.PathLike) or _is_function(model):
         return adapt(model)
     from vizcnn.adapter.keras import implicit_adapter
 
     _check_keras(model)
     return implicit_adapter(model)
+
+
+def _is_function(model: Any) -> bool:
+    """Tell whether this is a function, or an object that is called as one; a layer or a class isn't a model."""
+    from vizcnn.adapter.keras import is_keras_layer
+
+    return callable(model) and not isinstance(model, type) and not is_keras_layer(model)
 
 
 def _check_keras(model: Any) -> None:

@@ -151,7 +151,7 @@ class ModelAdapter(ABC):
     @property
     @abstractmethod
     def capabilities(self) -> frozenset[str]:
-        """Which of "outputs", "scores", "kernels", "activations" and "gradients" this model can answer."""
+        """Which of "outputs", "scores", "layers", "kernels", "activations", "gradients" and "ascent" this model can answer."""
 
     @property
     @abstractmethod
@@ -264,6 +264,8 @@ class ModelAdapter(ABC):
         LayerError
             If there is none, or several of that name.
         """
+        if not self.layers:
+            raise LayerError(f"`layer` must name a layer, and model {self.name!r} shows none; got {layer!r}.")
         path, call = split_call(getattr(layer, "path", None) if isinstance(layer, LayerInfo) else layer)
         by_path = {info.path: info for info in self.layers}
         found = [by_path[path]] if path in by_path else [info for info in self.layers if info.name == path]

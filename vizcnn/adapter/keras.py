@@ -115,7 +115,7 @@ class KerasAdapter(ModelAdapter):
     @property
     def capabilities(self) -> frozenset[str]:
         """See `ModelAdapter.capabilities`; a Keras model answers everything."""
-        return frozenset({"outputs", "scores", "kernels", "activations", "gradients", "ascent", "keras"})
+        return frozenset({"outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent", "keras"})
 
     @property
     def _sample_shape(self) -> tuple[int, ...] | None:
@@ -619,6 +619,11 @@ class KerasAdapter(ModelAdapter):
 
 def _shaped(info: LayerInfo, shape: tuple[int | None, ...] | None) -> LayerInfo:
     return info if shape in (None, info.output_shape) else replace(info, output_shape=shape)
+
+
+def is_keras_layer(value: Any) -> bool:
+    """Tell whether this is a layer of Keras, as models are too."""
+    return isinstance(value, keras.layers.Layer)
 
 
 def is_keras_model(model: Any) -> bool:

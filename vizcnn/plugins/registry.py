@@ -109,7 +109,7 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
     name : str
         What it is asked for by; unique among all plugins.
     needs : collection of str, default ()
-        What it asks of a model: "outputs", "scores", "kernels", "activations", "gradients".
+        What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent".
 
     Returns
     -------

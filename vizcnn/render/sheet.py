@@ -110,7 +110,7 @@ def draw_sheet(
             axis.figure.colorbar(drawn, ax=axis, fraction=0.03, pad=0.02).ax.tick_params(labelsize=7)
     for index in range(len(pictures) if sheet.ndim == 3 else 0):
         corner = (index % columns) * (width + gap) - 0.5, (index // columns) * (height + gap) - 0.5
-        axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor="0.7", linewidth=0.4))
+        axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor="0.7", linewidth=0.4, clip_on=False))
     for index, label in enumerate(labels):
         left, top = (index % columns) * (width + gap), (index // columns) * (height + gap)
         style = {"facecolor": "white", "alpha": 0.7, "pad": 0.8, "linewidth": 0}

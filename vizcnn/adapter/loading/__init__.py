@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from vizcnn.adapter.blackbox import Source
 from vizcnn.adapter.loading.applications import download, load_application
-from vizcnn.adapter.loading.contents import kind_of
+from vizcnn.adapter.loading.contents import Kind, kind_of
 from vizcnn.adapter.loading.description import check
 from vizcnn.adapter.loading.functions import FUNCTIONS
 from vizcnn.adapter.loading.repairs import repaired
 from vizcnn.adapter.loading.stored import Stored, read_stored
 from vizcnn.errors import ModelFileError
 
-__all__ = ["Loaded", "download", "load_application", "load_model"]
+__all__ = ["Loaded", "download", "kind_of", "load_application", "load_model", "open_runtime"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def load_model(
     file = Path(path)
     kind = kind_of(file)
     if kind not in ("keras", "hdf5"):
-        raise ModelFileError(f"`model` {str(file)!r} {_OTHERS[kind]}")
+        raise ModelFileError(f"`model` {str(file)!r} is a model of another framework ({kind}); vizcnn.adapt runs it.")
     stored = read_stored(file, kind, None if architecture is None else Path(architecture))
     objects = dict(custom_objects or {})
     check(stored.config, {*objects, *_registered()}, str(file), trusted=trusted)
@@ -113,11 +114,29 @@ def load_model(
     return Loaded(model, kind, stored.version, repairs)
 
 
-_OTHERS = {
-    "savedmodel": "is a TensorFlow SavedModel; vizcnn opens .keras and HDF5 files. Save it with model.save('model.keras').",
-    "onnx": "is an ONNX model; vizcnn opens .keras and HDF5 files.",
-    "tflite": "is a TensorFlow Lite model; vizcnn opens .keras and HDF5 files.",
-}
+def open_runtime(file: Path, kind: Kind, *, trusted: bool = False) -> Source:
+    """Open a file that isn't Keras's, but that a runtime runs: as a black box.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    ModelFileError
+        If it can't be run.
+    """
+    if kind == "savedmodel":
+        from vizcnn.adapter.backends.saved_model import open_saved_model
+
+        return open_saved_model(file, trusted=trusted)
+    if kind == "tflite":
+        from vizcnn.adapter.backends.tflite import open_tflite
+
+        return open_tflite(file)
+    from vizcnn.adapter.backends.onnx import open_onnx
+
+    return open_onnx(file)
 
 
 def _named(stored: Stored, folder: Path) -> Path:

@@ -105,10 +105,8 @@ def _check_zip(file: Path) -> None:
 
 
 def _is_onnx(head: bytes) -> bool:
-    """Tell whether this begins like ONNX's protocol buffer: the format's version, then who wrote it."""
-    return bool(re.match(rb"\x08[\x01-\x20]\x12[\x01-\x7f][\x20-\x7e]*", head)) or bool(
-        re.match(rb"\x08[\x01-\x20][\x12\x1a:]", head) and b"onnx" in head.lower()
-    )
+    """Tell whether this begins like ONNX's protocol buffer: the format's version, then who wrote it or the graph."""
+    return bool(re.match(rb"\x08[\x01-\x20][\x12\x1a:B]", head))
 
 
 _PYTORCH = "it is a PyTorch file. vizcnn explains Keras models; convert it to ONNX or to Keras first."

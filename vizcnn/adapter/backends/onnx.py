@@ -1,0 +1,63 @@
+"""ONNX files, run by ONNX Runtime (the extra ``vizcnn[onnx]``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter.blackbox import Source
+from vizcnn.errors import ModelFileError
+
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
+
+
+def open_onnx(file: Path) -> Source:
+    """Open an ONNX model; its channels may come first or last.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    ModelFileError
+        If ONNX Runtime isn't installed, the file is damaged, or it takes no image.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} is an ONNX model, which takes ONNX Runtime to run: pip install 'vizcnn[onnx]'."
+        ) from error
+    try:
+        session = onnxruntime.InferenceSession(str(file), providers=onnxruntime.get_available_providers())
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ModelFileError(f"`model` file {str(file)!r} is an ONNX model that can't be run: {reason}") from error
+    inputs = session.get_inputs()
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape)
+    if len(inputs) != 1 or len(shape) != 4 or inputs[0].type not in _TYPES:
+        given = [f"{part.name} {part.shape} {part.type}" for part in inputs]
+        raise ModelFileError(f"`model` file {str(file)!r} takes {given}; vizcnn explains models of one image.")
+    channels_first = shape[1] in (1, 3, 4) and shape[3] not in (1, 3, 4)
+    kind = _TYPES[inputs[0].type]
+
+    def run(batch: np.ndarray) -> Any:
+        moved = np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if channels_first else batch
+        values = session.run(None, {inputs[0].name: moved.astype(kind)})
+        return {part.name: value for part, value in zip(session.get_outputs(), values, strict=True)}
+
+    sample = (shape[2], shape[3], shape[1]) if channels_first else shape[1:]
+    return Source(run, sample, "ONNX", shape[0])

@@ -1,0 +1,107 @@
+"""TensorFlow SavedModels, run by their signature."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from vizcnn.adapter.blackbox import Source
+from vizcnn.errors import ModelFileError
+
+_SIGNATURE = "serving_default"
+
+_OUTSIDE = frozenset({"ReadFile", "WriteFile", "PyFunc", "PyFuncStateless", "EagerPyFunc", "MatchingFiles", "WholeFileReader",
+                      "WholeFileReaderV2", "TextLineReader", "TextLineReaderV2", "TextLineDataset", "TFRecordDataset",
+                      "FixedLengthRecordDataset", "FixedLengthRecordDatasetV2", "PrintV2", "DebugIdentityV2", "RpcCall",
+                      "LoadLibrary", "WriteSummary", "WriteImageSummary"})  # fmt: skip
+"""Operations that reach outside of the model."""
+
+
+def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
+    """Open a SavedModel.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    trusted : bool, default False
+        Run operations that read or write other files, too.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    ModelFileError
+        If it is damaged, has no signature for one image, or reaches outside of itself.
+    """
+    try:
+        stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+        graphs = [meta for meta in stored.meta_graphs if "serve" in meta.meta_info_def.tags] or list(stored.meta_graphs)
+        meta = graphs[0]
+    except Exception as error:
+        raise ModelFileError(f"`model` {str(folder)!r} is a damaged SavedModel ({_line(error)}).") from error
+    if not trusted:
+        _check(meta.graph_def, folder)
+    found = meta.signature_def.get(_SIGNATURE) if _SIGNATURE in meta.signature_def else None
+    if found is None or len(found.inputs) != 1:
+        names = [name for name in meta.signature_def if not name.startswith("__")]
+        raise ModelFileError(
+            f"`model` {str(folder)!r} has no signature {_SIGNATURE!r} of one input, by which it could be run (its signatures: "
+            f"{', '.join(names) or 'none'})."
+        )
+    (given,) = found.inputs.values()
+    shape = tuple(None if size.size < 0 else int(size.size) for size in given.tensor_shape.dim)
+    if len(shape) not in (3, 4) or given.dtype not in _TYPES:
+        raise ModelFileError(
+            f"`model` {str(folder)!r} takes inputs of shape {shape}; vizcnn explains models of images."
+        )
+    try:
+        session, fetches = _session(meta, folder, dict(found.outputs))
+    except Exception as error:
+        raise ModelFileError(f"`model` {str(folder)!r} can't be run by TensorFlow: {_line(error)}") from error
+    lock = threading.Lock()
+
+    def run(batch: np.ndarray) -> Any:
+        rows = batch[..., 0] if len(shape) == 3 else batch
+        with lock:
+            return session.run(fetches, {given.name: rows.astype(_TYPES[given.dtype])})
+
+    return Source(run, (*shape[1:], *([1] if len(shape) == 3 else [])), "SavedModel", shape[0])
+
+
+_TYPES = {1: np.float32, 2: np.float64, 4: np.uint8, 19: np.float16}
+"""TensorFlow's numbers of the types that images come in."""
+
+
+def _session(meta: Any, folder: Path, outputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    # Not tf.saved_model.load: it builds the objects of the training, too, and fails on those of other versions.
+    graph = tf.Graph()
+    with graph.as_default():
+        session = tf.compat.v1.Session(graph=graph)
+        saver = tf.compat.v1.train.import_meta_graph(meta)
+        if saver is not None:
+            saver.restore(session, str(folder / "variables" / "variables"))
+        fetches = {name: graph.get_tensor_by_name(info.name) for name, info in outputs.items()}
+    return session, fetches
+
+
+def _check(graph: Any, folder: Path) -> None:
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    outside = sorted({node.op for node in nodes} & _OUTSIDE)
+    if outside:
+        raise ModelFileError(
+            f"`model` {str(folder)!r} isn't opened: it reaches outside of itself by {', '.join(outside)}. If you trust whoever "
+            f"made it, pass trusted=True to vizcnn.adapt, or --trusted on the command line."
+        )
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200] if text else ''}"

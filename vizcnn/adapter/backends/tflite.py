@@ -1,0 +1,77 @@
+"""TensorFlow Lite files, run by TensorFlow's interpreter."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from vizcnn.adapter.blackbox import Source
+from vizcnn.errors import ModelFileError
+
+
+def open_tflite(file: Path) -> Source:
+    """Open a TensorFlow Lite model; quantized inputs and outputs are scaled as the file says.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    ModelFileError
+        If it is damaged, or takes no image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the interpreter will move to another package
+            interpreter = tf.lite.Interpreter(model_path=str(file))
+            interpreter.allocate_tensors()
+    except Exception as error:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} is a TensorFlow Lite model that can't be run: {error}"
+        ) from error
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    shape = tuple(int(size) for size in inputs[0]["shape_signature"])
+    if len(inputs) != 1 or len(shape) != 4:
+        shapes = [tuple(part["shape_signature"]) for part in inputs]
+        raise ModelFileError(
+            f"`model` file {str(file)!r} takes inputs of shape {shapes}; vizcnn explains models of one image."
+        )
+    given, lock = inputs[0], threading.Lock()
+
+    def run(batch: np.ndarray) -> Any:
+        with lock:
+            if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
+                interpreter.resize_tensor_input(given["index"], batch.shape)
+                interpreter.allocate_tensors()
+            interpreter.set_tensor(given["index"], _quantized(batch, given))
+            interpreter.invoke()
+            return {part["name"]: _real(interpreter.get_tensor(part["index"]), part) for part in outputs}
+
+    return Source(run, tuple(None if size < 0 else size for size in shape[1:]), "TensorFlow Lite")
+
+
+def _quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    kind = np.dtype(detail["dtype"])
+    if kind.kind == "f":
+        return values.astype(kind)
+    scale, zero = detail["quantization"]
+    scaled = np.rint(values / scale + zero) if scale else np.rint(values)
+    limits = np.iinfo(kind)
+    clipped: np.ndarray = np.clip(scaled, limits.min, limits.max).astype(kind)
+    return clipped
+
+
+def _real(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    scale, zero = detail["quantization"]
+    return (values.astype(np.float32) - zero) * scale if values.dtype.kind != "f" and scale else values
