@@ -144,3 +144,11 @@ def test_saved_model_runs_as_a_black_box() -> None:
     assert np.ptp(result.values) > 0
     with pytest.raises(vz.errors.CapabilityError, match="needs gradients"):
         vz.saliency(cnn, noise(32, 32, 1))
+
+
+def test_fusion_has_a_map_for_each_input() -> None:
+    ct, mri = (WILD / f"fusion_two_inputs_keras305.{name}.png" for name in ("ct", "mri"))
+    path, whole = WILD / "fusion_two_inputs_keras305.keras", Region(np.ones((256, 256), bool), 0)
+    for image, fixed in ((ct, {1: mri}), (mri, {0: ct})):
+        maps = explained(vz.adapt(path, fixed=fixed, preprocess="0..1"), image, whole)
+        assert maps["occlusion"].shape == (1, 256, 256)

@@ -36,6 +36,7 @@ def adapt(
     trusted: bool = False,
     architecture: str | os.PathLike[str] | None = None,
     input_shape: Sequence[int | None] | None = None,
+    fixed: Mapping[str | int, Any] | None = None,
 ) -> ModelAdapter:
     """Adapt a model, so that every method of vizcnn can look into it.
 
@@ -66,6 +67,9 @@ def adapt(
         The JSON file that describes the model, where `model` is a file of weights alone. None: one of the same name beside it.
     input_shape : (int, int, int), default None
         Shape (H, W, C) of an input, where `model` is a function. None: that of the images.
+    fixed : mapping, default None
+        For a model of several inputs: names or positions of all but the one that is explained, to the values that they are held
+        at: an array of one sample, or the file of an image.
 
     Returns
     -------
@@ -118,7 +122,7 @@ def adapt(
 
         return adapt_function(model, input_shape, **settings)
     _check_keras(model)
-    return KerasAdapter(model, **settings)
+    return KerasAdapter(model, fixed=fixed, **settings)
 
 
 def as_adapter(model: Any) -> ModelAdapter:

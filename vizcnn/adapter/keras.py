@@ -29,6 +29,7 @@ from vizcnn.adapter.base import (
 )
 from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
 from vizcnn.adapter.connections import trace
+from vizcnn.adapter.fixed import FixedInputs
 from vizcnn.adapter.logits_model import logits_model
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
 from vizcnn.adapter.structure import (
@@ -68,7 +69,7 @@ class KerasAdapter(ModelAdapter):
     ----------
     model : keras.Model
         The model; its weights, layers and training flag are the same after every call.
-    preprocess, labels, batch_size, image_size
+    preprocess, labels, batch_size, image_size, fixed
         See `vizcnn.adapt`.
     name : str, default None
         What to call it; None: the model's own name.
@@ -79,10 +80,18 @@ class KerasAdapter(ModelAdapter):
     """
 
     def __init__(
-        self, model: Any, *, name: str | None = None, hold: bool = True, repairs: tuple[str, ...] = (), **settings: Any
+        self,
+        model: Any,
+        *,
+        name: str | None = None,
+        hold: bool = True,
+        repairs: tuple[str, ...] = (),
+        fixed: Mapping[str | int, Any] | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__(name or model.name, **settings)
         self.repairs = repairs
+        self._fixed = FixedInputs(model, fixed, self.preprocess) if fixed else None
         self._model = weakref.ref(model)
         self._held = model if hold else None
         self._backend = current()
@@ -178,10 +187,15 @@ class KerasAdapter(ModelAdapter):
     def input_shape(self) -> tuple[int | None, ...]:
         """See `ModelAdapter.input_shape`."""
         shapes = input_shapes(self.model)
+        if self._fixed is not None:
+            shapes = [shapes[self._fixed.free]]
         if len(shapes) > 1:
+            names = input_names(self.model, len(shapes))
+            others = ", ".join(f"{name!r}: ..." for name in names[1:])
             raise UnsupportedModelError(
-                f"Model {self.name!r} takes {len(shapes)} inputs; vizcnn explains models of one image. Wrap it in a model that "
-                f"holds the other inputs fixed."
+                f"Model {self.name!r} takes {len(shapes)} inputs, {listed(names)}; one is explained at a time, with the others "
+                f"held fixed: vizcnn.adapt(model, fixed={{{others}}}), each an array of one sample or an image file "
+                f"(--fixed NAME=VALUE on the command line)."
             )
         shape = tuple(shapes[0][1:]) if shapes else ()
         if len(shape) == 2 and None not in shape:
@@ -480,7 +494,8 @@ class KerasAdapter(ModelAdapter):
     # How it is run ----------------------------------------------------------------------------------------------------
 
     def _forward(self, model: Any, tensor: Any) -> Any:
-        return model(as_the_model_takes_it(model, tensor), training=False)
+        inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
+        return model(inputs, training=False)
 
     def _tappable(self) -> dict[str, Any]:
         return {path: found.operation for path, found in self._operations().items()}

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -27,6 +28,7 @@ def adapted(path: str, **settings: Any) -> tuple[ModelAdapter, list[str]]:
 
         # Before the model, which may take long to load.
         settings["preprocess"] = resolve_preprocess(settings.get("preprocess"))
+        settings["fixed"] = dict(map(_fixed, settings.get("fixed") or [])) or None
         if settings.get("custom_objects") is not None:
             settings["custom_objects"] = read_custom_objects(settings["custom_objects"])
         with listening() as heard:
@@ -46,6 +48,23 @@ def listening() -> Iterator[list[str]]:
             yield heard
         finally:
             heard += [str(warning.message) for warning in caught]
+
+
+def _fixed(text: str) -> tuple[str | int, Any]:
+    """Read NAME=VALUE; a number is a position."""
+    import numpy as np
+
+    key, _, value = text.partition("=")
+    name = int(key) if key.isdecimal() else key
+    try:
+        if Path(value).suffix == ".npy":
+            return name, np.load(value, allow_pickle=False)
+        return name, value if Path(value).exists() else np.array(value.split(","), dtype=np.float32)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(
+            f"it must be NAME=VALUE, the value an image, an .npy file or numbers; got {text!r} ({error}).",
+            param_hint="'--fixed'",
+        ) from error
 
 
 @contextmanager

@@ -61,6 +61,7 @@ def explain(
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
     trusted: options.Trusted = False,
+    fixed: options.Fixed = None,
 ) -> None:
     """Explain why a model decides as it does on images: a picture for each image and method."""
     from vizcnn.adapter.labels import read_labels
@@ -78,6 +79,7 @@ def explain(
         custom_objects=custom_objects,
         architecture=architecture,
         trusted=trusted,
+        fixed=fixed,
         preprocess=preprocess,
         labels=names,
         batch_size=batch_size,

@@ -146,6 +146,7 @@ def activations(
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
     trusted: options.Trusted = False,
+    fixed: options.Fixed = None,
 ) -> None:
     """Draw the feature maps that layers make of images; without --layer the journey through the network."""
     from vizcnn.cli import pictures
@@ -155,7 +156,12 @@ def activations(
     pictures.check_folder(out, images)
     files, bad = pictures.find_images(images)
     adapter, said = adapted(
-        model, custom_objects=custom_objects, architecture=architecture, trusted=trusted, preprocess=preprocess
+        model,
+        custom_objects=custom_objects,
+        architecture=architecture,
+        trusted=trusted,
+        fixed=fixed,
+        preprocess=preprocess,
     )
     notes(("model", text) for text in said)
     planned = plan(files, {"activations": "activations"}, out)
@@ -212,6 +218,7 @@ def maximize(
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
     trusted: options.Trusted = False,
+    fixed: options.Fixed = None,
 ) -> None:
     """Make the images that classes or channels answer to most (activation maximization)."""
     from vizcnn.adapter.labels import read_labels
@@ -224,6 +231,7 @@ def maximize(
         custom_objects=custom_objects,
         architecture=architecture,
         trusted=trusted,
+        fixed=fixed,
         preprocess=preprocess,
         labels=read_labels(labels),
     )

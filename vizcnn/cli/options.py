@@ -19,6 +19,16 @@ Custom = Annotated[
     ),
 ]
 
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="For a model of several inputs: what one that isn't explained is held at, an image file, an .npy file or numbers "
+        "with commas; again for each.",
+        show_default=False,
+    ),
+]
+
 Architecture = Annotated[
     Path | None,
     typer.Option(

@@ -72,7 +72,7 @@ def nodes(value: Any, place: str = "", depth: int = 0) -> Iterator[Node]:
             yield Node(here, dict_of(value), depth)
             depth += "layers" in config or isinstance(value["config"], list)
         for key, entry in value.items():
-            if isinstance(entry, Mapping | list):
+            if isinstance(entry, Mapping | list) and key != "compile_config":  # the model isn't compiled
                 yield from nodes(entry, here if key in ("config", "layers") else f"{here}.{key}", depth)
     elif isinstance(value, list):
         for entry in value:

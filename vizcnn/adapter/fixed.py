@@ -1,0 +1,100 @@
+"""Models of several inputs: one is explained, the others are held fixed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from vizcnn.adapter.base import Array
+from vizcnn.adapter.structure import input_names, input_shapes
+from vizcnn.errors import InputError, OptionError, did_you_mean, listed
+from vizcnn.inputs import load
+
+
+class FixedInputs:
+    """The values of all inputs of a model but one.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    fixed : mapping
+        Names or positions of the inputs that are held fixed, to their values: an array of one sample, with or without the
+        batch axis, or for an image its file.
+    preprocess : callable or None
+        Turns the pixels of a file into inputs.
+
+    Attributes
+    ----------
+    free : int
+        Position of the input that is left.
+
+    Raises
+    ------
+    OptionError
+        If an input doesn't exist, or not exactly one is left.
+    InputError
+        If a value has another shape than the input.
+    """
+
+    def __init__(
+        self, model: Any, fixed: Mapping[str | int, Any], preprocess: Callable[[Array], Array] | None = None
+    ) -> None:
+        shapes = [shape[1:] for shape in input_shapes(model)]
+        names = input_names(model, len(shapes))
+        self._values: dict[int, Array] = {}
+        for key, value in fixed.items():
+            position = _position(key, names)
+            self._values[position] = _value(names[position], value, shapes[position], preprocess)
+        left = [position for position in range(len(shapes)) if position not in self._values]
+        if len(left) != 1:
+            raise OptionError(
+                f"`fixed` must hold all inputs but the one that is explained; of {listed(names)} it leaves "
+                f"{listed(names[position] for position in left) if left else 'none'}."
+            )
+        self.free = left[0]
+
+    def complete(self, model: Any, tensor: Any) -> Any:
+        """Return all inputs in the structure that the model was made with: the free one, and the others as often as it needs."""
+        count = keras.ops.shape(tensor)[0]
+        inputs = [
+            tensor
+            if position == self.free
+            else keras.ops.broadcast_to(
+                keras.ops.convert_to_tensor(self._values[position]), (count, *self._values[position].shape[1:])
+            )
+            for position in range(len(self._values) + 1)
+        ]
+        return keras.tree.pack_sequence_as(model.input, inputs)
+
+
+def _position(key: str | int, names: list[str]) -> int:
+    if isinstance(key, int) and not isinstance(key, bool) and -len(names) <= key < len(names):
+        return key % len(names)
+    if key in names:
+        return names.index(str(key))
+    raise OptionError(
+        f"`fixed` must name inputs of the model, {listed(names)}, or their positions; got {key!r}.{did_you_mean(key, names)}"
+    )
+
+
+def _value(name: str, value: Any, shape: tuple[int | None, ...], preprocess: Any) -> Array:
+    if isinstance(value, str | os.PathLike):
+        if len(shape) != 3:
+            raise InputError(
+                f"`fixed` input {name!r} has shape {shape}, which is no image; give an array in place of a file."
+            )
+        return load(value, shape, preprocess=preprocess).inputs(slice(0, 1))
+    array = np.asarray(value, dtype=np.float32)
+    if array.ndim == len(shape):
+        array = array[None]
+    fits = array.ndim == len(shape) + 1 and len(array) == 1
+    if not fits or any(want not in (None, have) for want, have in zip(shape, array.shape[1:], strict=True)):
+        raise InputError(f"`fixed` input {name!r} must have shape {shape}, one sample; got {np.shape(value)}.")
+    if not np.isfinite(array).all():
+        raise InputError(f"`fixed` input {name!r} must be finite; it holds NaN or infinity.")
+    return array
