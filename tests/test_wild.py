@@ -100,13 +100,14 @@ def test_brain_tumor_is_repaired() -> None:
     explained(cnn, noise(224, 224, 3))
 
 
-def test_denoiser_is_repaired_and_told_what_it_takes() -> None:
+def test_denoiser_is_repaired_and_its_flat_input_is_the_image_that_it_makes_of_it() -> None:
     cnn = vz.adapt(WILD / "denoiser_keras222.h5")
     assert any("bare list of layers" in repair for repair in cnn.repairs)
     assert vz.filters(cnn).values.shape[:2] == (5, 5)
     assert len(vz.architecture(cnn).layers) > 5
-    with pytest.raises(vz.errors.VizcnnError, match=r"\(5184,\).*images"):
-        vz.saliency(cnn, noise(72, 72, 1))
+    assert cnn.input_shape == (72, 72, 1)
+    maps = vz.saliency(vz.adapt(WILD / "denoiser_keras222.h5", preprocess="0..1"), noise(72, 72, 1), 2592)
+    assert np.ptp(maps.values) > 0
 
 
 def test_autoencoder_under_the_wrong_name_is_read_by_its_content() -> None:

@@ -193,7 +193,7 @@ def test_model_of_two_inputs_is_rejected() -> None:
     x, y = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
     model = keras.Model([x, y], keras.layers.Dense(2)(keras.layers.Flatten()(x + y)), name="two")
     with pytest.raises(
-        vz.errors.UnsupportedModelError, match="'two' takes 2 inputs; vizcnn explains models of one image"
+        vz.errors.UnsupportedModelError, match="'two' takes 2 inputs, 'input_0', 'input_1'; one is explained at a time"
     ):
         vz.saliency(model, np.zeros((1, 4, 4, 1), np.float32))
 
@@ -251,3 +251,16 @@ def test_batch_size_changes_nothing(batch_size: int) -> None:
     taken = vz.adapt(models.functional().model, batch_size=batch_size).gradients(x, [0, 1, 2, 0, 1])
     for i, index in enumerate([0, 1, 2, 0, 1]):
         np.testing.assert_allclose(taken.gradients[i], reference(x, index).by_input[i], **CLOSE)
+
+
+def test_flat_input_that_the_model_makes_an_image_of_is_that_image() -> None:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    flat = keras.Sequential(
+        [keras.Input((12,)), layers.Reshape((3, 4, 1)), layers.Conv2D(2, 2), layers.Flatten(), layers.Dense(2)]
+    )
+    cnn, x = vz.adapt(flat), np.random.default_rng(0).normal(size=(2, 3, 4, 1)).astype(np.float32)
+    assert cnn.input_shape == (3, 4, 1)
+    np.testing.assert_allclose(cnn.outputs(x)[0], flat.predict(x.reshape(2, 12), verbose=0), atol=1e-6)
+    inner = keras.Sequential(flat.layers[1:])
+    np.testing.assert_allclose(vz.saliency(cnn, x, 1).raw, vz.saliency(inner, x, 1).raw, atol=1e-6)

@@ -114,7 +114,8 @@ def adapt(
 
             return BlackBoxAdapter(open_runtime(Path(path), kind, trusted=trusted), name, **settings)
         loaded = load_model(path, custom_objects=custom_objects, trusted=trusted, architecture=architecture)
-        model, settings["repairs"], settings["name"] = loaded.model, loaded.repairs, name
+        model, settings["origin"], settings["repairs"] = loaded.model, loaded.origin, loaded.repairs
+        settings["name"] = name
     from vizcnn.adapter.keras import KerasAdapter
 
     if _is_function(model):

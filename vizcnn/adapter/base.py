@@ -120,10 +120,13 @@ class ModelAdapter(ABC):
 
     Attributes
     ----------
+    origin : str
+        What the model is, or what its file is and who wrote it.
     repairs : tuple of str
-        What had to be repaired in the file that the model comes from.
+        What had to be repaired in that file.
     """
 
+    origin: str = "a model"
     repairs: tuple[str, ...] = ()
 
     def __init__(

@@ -85,7 +85,7 @@ class BlackBoxAdapter(ModelAdapter):
 
     def __init__(self, source: Source, name: str, **settings: Any) -> None:
         super().__init__(name, **settings)
-        self.kind = source.kind
+        self.origin = f"a black box: {source.kind}"
         self._source = source
         self._lock = threading.Lock()
         self._shapes: dict[str, tuple[int | None, ...]] = {}

@@ -40,6 +40,7 @@ from vizcnn.adapter.structure import (
     is_complete,
     names_of,
     symbolic_outputs,
+    unflattened_shape,
     walk,
 )
 from vizcnn.adapter.taps import Call, Taps
@@ -75,6 +76,8 @@ class KerasAdapter(ModelAdapter):
         What to call it; None: the model's own name.
     hold : bool, default True
         Keep the model alive.
+    origin : str, default "a Keras model"
+        What it is, or what its file is and who wrote it.
     repairs : tuple of str, default ()
         What had to be repaired in the file that it comes from.
     """
@@ -85,11 +88,13 @@ class KerasAdapter(ModelAdapter):
         *,
         name: str | None = None,
         hold: bool = True,
+        origin: str = "a Keras model",
         repairs: tuple[str, ...] = (),
         fixed: Mapping[str | int, Any] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(name or model.name, **settings)
+        self.origin = origin
         self.repairs = repairs
         self._fixed = FixedInputs(model, fixed, self.preprocess) if fixed else None
         self._model = weakref.ref(model)
@@ -200,6 +205,9 @@ class KerasAdapter(ModelAdapter):
         shape = tuple(shapes[0][1:]) if shapes else ()
         if len(shape) == 2 and None not in shape:
             return (*shape, 1)  # Keras itself drops a last axis of one for a model of (H, W)
+        image = unflattened_shape(self.model, shape)
+        if image is not None:
+            return image
         if shape and len(shape) != 3:
             raise UnsupportedModelError(
                 f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C)."
@@ -494,6 +502,9 @@ class KerasAdapter(ModelAdapter):
     # How it is run ----------------------------------------------------------------------------------------------------
 
     def _forward(self, model: Any, tensor: Any) -> Any:
+        shapes = input_shapes(model)
+        if len(shapes) == 1 and len(shapes[0]) == 2:
+            tensor = keras.ops.reshape(tensor, (-1, shapes[0][1]))  # an image that the model itself unflattens
         inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
         return model(inputs, training=False)
 

@@ -47,6 +47,12 @@ class Loaded:
     version: str | None
     repairs: tuple[str, ...]
 
+    @property
+    def origin(self) -> str:
+        """What the file is, and who wrote it."""
+        form = {"keras": "a .keras archive", "hdf5": "an HDF5 file"}[self.kind]
+        return f"{form}, written by {f'Keras {self.version}' if self.version else 'a Keras before 2.0'}"
+
 
 def load_model(
     path: str | os.PathLike[str],

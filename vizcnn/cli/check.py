@@ -1,0 +1,106 @@
+"""`vizcnn check`."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vizcnn.cli import options
+from vizcnn.cli.app import app
+from vizcnn.cli.console import adapted, fail, notes, say
+from vizcnn.errors import VizcnnError
+
+if TYPE_CHECKING:
+    from vizcnn.cli.checkup import Checkup
+
+
+@app.command()
+def check(
+    model: options.Model,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Run every method on this image once, and report the times.", show_default=False
+        ),
+    ] = None,
+    labels: options.Labels = None,
+    preprocess: options.Preprocess = None,
+    custom_objects: options.Custom = None,
+    architecture: options.Architecture = None,
+    trusted: options.Trusted = False,
+    fixed: options.Fixed = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell what a model file is, and which methods work on it; exit code 2 where none does."""
+    from vizcnn.adapter.labels import read_labels
+    from vizcnn.progress import track
+
+    try:
+        adapter, said = adapted(
+            model,
+            preprocess=preprocess,
+            labels=read_labels(labels),
+            custom_objects=custom_objects,
+            architecture=architecture,
+            trusted=trusted,
+            fixed=fixed,
+        )
+    except VizcnnError as error:
+        if not as_json:
+            raise
+        say(json.dumps({"model": model, "error": str(error)}))
+        raise typer.Exit(2) from error
+    from vizcnn.cli import checkup
+
+    found: Checkup | None = None
+    for step in track(checkup.check_up(adapter, image), checkup.methods_count() + 1, "trying methods"):
+        found = step if isinstance(step, checkup.Checkup) else None
+    if found is None:
+        raise RuntimeError("the check came to no end")
+    if as_json:
+        say(json.dumps({**found.to_dict(), "explains": found.explains}))
+    else:
+        _show(found)
+        repairs = {f"repaired in the file: {repair}." for repair in found.repairs}
+        notes(("model", text) for text in dict.fromkeys([*said, *found.notes]) if text not in repairs)
+    if not found.explains:
+        if not as_json:
+            fail(f"no method explains images of model {found.model!r}.")
+        raise typer.Exit(2)
+
+
+def _show(found: Checkup) -> None:
+    say(f"{found.model}: {found.origin}", bold=True)
+    for repair in found.repairs:
+        say(f"  repaired: {repair}")
+    for title, ends in (("inputs", found.inputs), ("outputs", found.outputs)):
+        say(title, bold=True)
+        width = max(map(len, ends), default=0)
+        for name, about in ends.items():
+            say(f"  {name.ljust(width)}  {about['shape']}  {about['meaning']}")
+        if not ends:
+            say("  not known before an image is shown")
+    say("maps", bold=True)
+    layers = f"{len(found.maps)} layers: {', '.join(found.maps[:3])}{', ...' * (len(found.maps) > 3)}"
+    default = f"; Grad-CAM takes {found.default_layer}" if found.default_layer else ""
+    say(f"  {layers}{default}" if found.maps else "  no layer with rows and columns")
+    say("methods", bold=True)
+    for verdict in found.methods:
+        if verdict.seconds is not None:
+            say(f"  yes  {verdict.method}, {verdict.seconds:.2f} s")
+    reasons: dict[str, list[str]] = {}
+    for verdict in found.methods:
+        if verdict.seconds is None:
+            reasons.setdefault(verdict.why, []).append(verdict.method)
+    for why, methods in reasons.items():
+        say(
+            textwrap.fill(
+                ", ".join(methods), 118, initial_indent="  no   " if why else "  yes  ", subsequent_indent="       "
+            )
+        )
+        if why:
+            say(textwrap.fill(why, 118, initial_indent="       because: ", subsequent_indent="                "))

@@ -1,0 +1,194 @@
+"""What can be explained of a model, and what can't and why: the content of `vizcnn check`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.base import LAST_SPATIAL
+from vizcnn.cli.console import listening
+from vizcnn.cli.demonstration import every_method
+from vizcnn.errors import VizcnnError
+from vizcnn.maximization import image_shape
+from vizcnn.plugins import registry
+from vizcnn.summary import shape_text
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a method works.
+
+    Attributes
+    ----------
+    method : str
+        Its name, with the variant.
+    works : bool
+        Whether it does.
+    why : str
+        Why not.
+    seconds : float or None
+        How long it took on the image, where one was given.
+    """
+
+    method: str
+    works: bool
+    why: str = ""
+    seconds: float | None = None
+
+
+@dataclass
+class Checkup:
+    """What is known of a model.
+
+    Attributes
+    ----------
+    model, origin : str
+        Its name; what its file is and who wrote it.
+    repairs : tuple of str
+        What had to be repaired.
+    inputs, outputs : dict
+        By name: shape, and what it seems to be.
+    maps : tuple of str
+        Layers that a map can be taken from.
+    default_layer : str or None
+        The one that Grad-CAM takes.
+    methods : list of Verdict
+        Each installed method.
+    notes : list of str
+        What vizcnn has to say.
+    """
+
+    model: str
+    origin: str
+    repairs: tuple[str, ...]
+    inputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    maps: tuple[str, ...] = ()
+    default_layer: str | None = None
+    methods: list[Verdict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def explains(self) -> bool:
+        """Whether some method explains images."""
+        return any(verdict.works and registry.parse(verdict.method)[0].explains for verdict in self.methods)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def check_up(model: ModelAdapter, image: Path | None = None) -> Iterator[Checkup | Verdict]:
+    """Look at a model; yield a verdict after each method, and last the whole.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model.
+    image : Path, default None
+        An image that every method is run on, and timed; None: those that differentiate are tried on noise, the others judged
+        by what they need.
+
+    Yields
+    ------
+    Verdict, or at the end Checkup
+    """
+    found = Checkup(model.name, model.origin, model.repairs)
+    with listening() as heard:
+        _describe(found, model)
+        for name in [*every_method(), *(name for name in registry.names() if not registry.get(name).explains)]:
+            verdict = _try(name, model, image)
+            found.methods.append(verdict)
+            yield verdict
+    found.notes += dict.fromkeys(heard if image is not None else ())
+    yield found
+
+
+def methods_count() -> int:
+    """Return how many verdicts there will be."""
+    return len(every_method()) + sum(not registry.get(name).explains for name in registry.names())
+
+
+def _describe(found: Checkup, model: ModelAdapter) -> None:
+    scale = model.input_range
+    reach = "range not known, say --preprocess" if scale is None else f"{scale[0]:g} to {scale[1]:g}"
+    for name, shape in model.input_shapes.items():
+        many = len(model.input_shapes) > 1
+        kind = f"image, {reach}" if len(shape) >= 2 or not many else "numbers, held by --fixed"
+        found.inputs[name] = {"shape": shape_text(shape), "meaning": kind}
+    try:
+        if None not in model.input_shape:
+            model.prepare(tuple(int(size or 1) for size in model.input_shape))
+        for name, shape in model.output_shapes.items():
+            found.outputs[name] = {"shape": shape_text(shape), "meaning": _meaning(model, name, shape)}
+    except VizcnnError:  # said by the methods
+        pass
+    found.maps = tuple(info.path for info in model.layers if _is_map(info))
+    if "gradients" in model.capabilities:
+        try:
+            found.default_layer = model.gradients(_noise(model), None, of=LAST_SPATIAL).layer
+        except VizcnnError:
+            found.default_layer = None
+
+
+def _is_map(info: Any) -> bool:
+    return bool(info.output_shape and info.is_spatial and not info.is_container and info.kind != "InputLayer")
+
+
+def _meaning(model: ModelAdapter, name: str, shape: tuple[int | None, ...]) -> str:
+    activation = model.output_activation(name)
+    units = shape[-1] if shape else 1
+    if len(shape) == 3 and activation is None:
+        return f"map of {units} value{'s' * (units != 1)}: an image, or raw scores"
+    if len(shape) == 3:
+        return f"map of {units} classes ({activation})" if units != 1 else f"map of one label, yes or no ({activation})"
+    if activation == "softmax":
+        return f"{units} classes (softmax)"
+    if activation == "sigmoid":
+        return "two classes (one sigmoid)" if units == 1 else f"{units} labels, each yes or no (sigmoid)"
+    return "one number (regression)" if units == 1 else f"{units} numbers: raw scores, or an embedding"
+
+
+def _noise(model: ModelAdapter) -> np.ndarray:
+    low, high = model.input_range or (0.0, 1.0)
+    generator = np.random.default_rng(0)
+    return generator.uniform(low, high, (1, *image_shape(model))).astype(np.float32)
+
+
+def _try(name: str, model: ModelAdapter, image: Path | None) -> Verdict:
+    plugin, options = registry.parse(name)
+    missing = plugin.needs - model.capabilities
+    if missing:
+        return Verdict(name, False, f"needs {' and '.join(sorted(missing))}, which the model can't answer")
+    try:
+        if "images" in plugin.takes or "ascent" in plugin.needs:
+            image_shape(model)  # which the model may not say, or may have several of
+        if image is None and "gradients" in plugin.needs:
+            plugin.function(model, *_given(plugin.takes, _noise_image(model)), **options)
+        elif image is not None:
+            start = time.perf_counter()
+            plugin.function(model, *_given(plugin.takes, image), **options)
+            return Verdict(name, True, seconds=time.perf_counter() - start)
+    except VizcnnError as error:
+        return Verdict(name, False, " ".join(str(error).split()))
+    except Exception as error:  # noqa: BLE001 - a stranger's plugin may raise anything
+        return Verdict(name, False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+    return Verdict(name, True)
+
+
+def _given(takes: tuple[str, ...], image: Any) -> list[Any]:
+    values: Mapping[str, Any] = {"images": image, "target": None}
+    return [values[name] for name in takes if name != "model"]
+
+
+def _noise_image(model: ModelAdapter) -> np.ndarray:
+    """Return pixels, which preprocessing turns into what the model takes."""
+    takes_pixels = model.preprocess is not None or (model.input_range or (0, 1))[1] > 2
+    noise = np.random.default_rng(0).uniform(0, 255 if takes_pixels else 1, image_shape(model))
+    return noise.astype(np.float32)
