@@ -54,6 +54,7 @@ bench: .venv/.ready  ## Time our methods (BENCH_ARGS="--markdown docs/benchmarks
 
 bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an environment of their own
 	@$(PEERS)/python -m tests.benchmarks.peers $(BENCH_ARGS)
+	@$(PEERS)/python -m tests.benchmarks.zoo $(ZOO_ARGS)
 
 lock: check-python  ## Write requirements.lock anew from the newest versions that pyproject.toml accepts
 	@echo "== a fresh environment for requirements.lock"

@@ -117,6 +117,10 @@ def maximize(
 def image_shape(model: ModelAdapter, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
     """Return the shape (H, W, C) of an image for a model; `size` counts where the model leaves it open."""
     given = model.input_shape or (None, None, None)
+    if not model.input_shape and size is None and model.image_size is None:
+        raise OptionError(
+            f"`size` must be given: model {model.name!r} doesn't say what inputs it takes. Or call it on an image."
+        )
     open_size = size or model.image_size or (OPEN_SIZE, OPEN_SIZE)
     if size is not None and any(want is not None and want != have for want, have in zip(given, size, strict=False)):
         raise OptionError(f"`size` must be the {given[0]}x{given[1]} that model {model.name!r} takes; got {size!r}.")

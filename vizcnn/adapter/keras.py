@@ -8,6 +8,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -31,6 +32,7 @@ from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
 from vizcnn.adapter.connections import trace
 from vizcnn.adapter.fixed import FixedInputs
 from vizcnn.adapter.logits_model import logits_model
+from vizcnn.adapter.maps import Maps, before_last_attention
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
 from vizcnn.adapter.structure import (
     Found,
@@ -148,7 +150,8 @@ class KerasAdapter(ModelAdapter):
     def layers(self) -> tuple[LayerInfo, ...]:
         """See `ModelAdapter.layers`."""
         shapes = self._facts.layer_shapes
-        return tuple(_shaped(found.info, shapes.get(path)) for path, found in self._operations().items())
+        infos = [_shaped(found.info, shapes.get(path)) for path, found in self._operations().items()]
+        return tuple(map(_with_channels_last, infos) if self._channels_first else infos)
 
     def layer(self, layer: Any) -> LayerInfo:
         """See `ModelAdapter.layer`; a Keras layer object is accepted too."""
@@ -212,7 +215,7 @@ class KerasAdapter(ModelAdapter):
             raise UnsupportedModelError(
                 f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C)."
             )
-        return shape
+        return (*shape[1:], shape[0]) if shape and self._channels_first else shape
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
@@ -339,7 +342,8 @@ class KerasAdapter(ModelAdapter):
             with Taps(self._tappable(), stop_after=stop) as taps:
                 self._forward(self.model, tensor)
             reading = Reading(self._facts, taps, None)
-            return {path: reading.layer(path) for path in paths}
+            maps = Maps(taps.calls, channels_first=self._channels_first)
+            return {path: maps.of(reading.layer(path)) for path in paths}
 
         return self._run(("activations", paths), build, inputs).arrays
 
@@ -501,10 +505,18 @@ class KerasAdapter(ModelAdapter):
 
     # How it is run ----------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _channels_first(self) -> bool:
+        """Whether the model keeps channels before rows and columns; vizcnn's arrays have them last."""
+        forms = {getattr(found.operation, "data_format", None) for found in self._operations().values()}
+        return "channels_first" in forms and "channels_last" not in forms
+
     def _forward(self, model: Any, tensor: Any) -> Any:
         shapes = input_shapes(model)
         if len(shapes) == 1 and len(shapes[0]) == 2:
             tensor = keras.ops.reshape(tensor, (-1, shapes[0][1]))  # an image that the model itself unflattens
+        if self._channels_first and len(tensor.shape) == 4:
+            tensor = keras.ops.transpose(tensor, (0, 3, 1, 2))
         inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
         return model(inputs, training=False)
 
@@ -548,6 +560,7 @@ class KerasAdapter(ModelAdapter):
         return self._backend.float32(score.formula(reading, params))
 
     def _by_layer(self, path: str, taps: Taps, reading: Reading, total: Any) -> tuple[str, Any, Any]:
+        maps = Maps(taps.calls, channels_first=self._channels_first)
         if path != LAST_SPATIAL:
             tensor = reading.layer(path, cast=False)
             gradient = self._backend.gradient(total, tensor)
@@ -555,12 +568,11 @@ class KerasAdapter(ModelAdapter):
                 raise LayerError(
                     f"The score doesn't depend on layer {path!r} of model {self.name!r}; name one before it."
                 )
-            return path, tensor, gradient
-        for call in self._last_maps(taps, reading):
+            return path, maps.of(tensor), maps.of(gradient)
+        for call in self._last_maps(taps, reading, maps):
             gradient = self._backend.gradient(total, call.output)
             if gradient is not None:
-                path = call.path if call.index == 0 else f"{call.path}[{call.index}]"
-                return path, call.output, gradient
+                return call.address, maps.of(call.output), maps.of(gradient)
         kinds = Counter(type(call.operation).__name__ for call in taps.calls)
         raise LayerError(
             f"Model {self.name!r} has no layer with more than one row and column that its output depends on, so there is "
@@ -568,19 +580,21 @@ class KerasAdapter(ModelAdapter):
             f"layer."
         )
 
-    def _last_maps(self, taps: Taps, reading: Reading) -> Iterator[Call]:
+    def _last_maps(self, taps: Taps, reading: Reading, maps: Maps) -> Iterator[Call]:
         """Yield the calls whose output is a map worth explaining, last first; of one tensor, the layer that made it."""
         makers: dict[int, Call] = {}
         for call in taps.calls:
             if self._backend.belongs(call.output):
                 makers.setdefault(id(call.output), call)
+        attended = makers.get(before_last_attention(taps.calls) or 0)
+        if attended is not None and maps.size(attended.output.shape) is not None:
+            yield attended
         ends = {id(tensor) for tensor in reading.flat}
         ends |= {id(before[0]) for before in map(taps.before_activation, reading.flat) if before}
         for identity, call in reversed(makers.items()):
-            shape = call.output.shape
+            size = maps.size(call.output.shape)
             kind = type(call.operation).__name__
-            is_map = len(shape) == 4 and 1 not in shape[1:3]
-            if is_map and identity not in ends and not any(word in kind for word in _NOT_A_MAP):
+            if size and 1 not in size and identity not in ends and not any(word in kind for word in _NOT_A_MAP):
                 yield call
 
     def _run(self, key: tuple[Any, ...], build: Build, inputs: Array, score: Score | None = None) -> Run:
@@ -597,6 +611,10 @@ class KerasAdapter(ModelAdapter):
             except self._backend.out_of_memory:
                 if size == 1:
                     raise
+            except self._backend.unsupported as error:
+                raise CapabilityError(
+                    f"{self._backend.name} can't run this on model {self.name!r}: {' '.join(str(error).split())[:300]}"
+                ) from error
             self._halved = size // 2
 
     def _run_batch(self, key: tuple[Any, ...], build: Build, arrays: list[Array]) -> Run:
@@ -645,6 +663,11 @@ class KerasAdapter(ModelAdapter):
 
 def _shaped(info: LayerInfo, shape: tuple[int | None, ...] | None) -> LayerInfo:
     return info if shape in (None, info.output_shape) else replace(info, output_shape=shape)
+
+
+def _with_channels_last(info: LayerInfo) -> LayerInfo:
+    shape = info.output_shape
+    return replace(info, output_shape=(shape[0], *shape[2:], shape[1])) if shape and len(shape) == 4 else info
 
 
 def is_keras_layer(value: Any) -> bool:

@@ -8,6 +8,7 @@ for `keras.ops` nodes alike. Only the thread that opened the block is tapped: ot
 from __future__ import annotations
 
 import importlib
+import inspect
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -116,6 +117,8 @@ class Taps:
                 original = getattr(owner, attribute)
                 wrappers[id(original)] = self._tapped_activation(name, original)
                 self._undo.enter_context(replaced(owner, attribute, wrappers[id(original)]))
+            for owner, attribute in current().layout_functions():
+                self._undo.enter_context(replaced(owner, attribute, _channels_last(getattr(owner, attribute))))
             for path, operation in self.operations.items():
                 method = "quantized_call" if getattr(operation, "quantization_mode", None) else "call"
                 tapped = self._tapped_call(path, operation, getattr(operation, method))
@@ -250,6 +253,25 @@ def _activation_functions() -> Iterator[tuple[Any, str, str]]:
     activations = importlib.import_module("keras.src.activations.activations")
     yield activations.ReLU, "static_call", "relu"
     yield from ((owner, name, name) for owner, name in backend.activation_functions())
+
+
+def _channels_last(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that computes the same with channels last, whichever its inputs have."""
+    signature = inspect.signature(original)
+
+    @wraps(original)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs)
+        form = given.arguments.get("data_format") or keras.config.image_data_format()
+        first = next(iter(given.arguments))
+        values = given.arguments[first]
+        if form != "channels_first" or len(values.shape) != 4:
+            return original(*args, **kwargs)
+        given.arguments[first] = keras.ops.transpose(values, (0, 2, 3, 1))
+        given.arguments["data_format"] = "channels_last"
+        return keras.ops.transpose(original(*given.args, **given.kwargs), (0, 3, 1, 2))
+
+    return function
 
 
 def _acts_on(rule: str, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

@@ -40,6 +40,8 @@ def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[s
     LayerError
         If a layer doesn't exist, or its output has no rows and columns.
     """
+    if layer is None and all(info.output_shape is None for info in model.layers):
+        model.outputs(inputs[:1])  # a run tells the shapes
     paths = _journey(model) if layer is None else [layer] if isinstance(layer, str) else list(layer)
     if not paths:
         raise OptionError("`layer` must name at least one layer; got none.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ class Backend:
 
     name = "tensorflow"
     out_of_memory: tuple[type[Exception], ...] = (tf.errors.ResourceExhaustedError,)
+    unsupported: tuple[type[Exception], ...] = (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError)
 
     @cached_property
     def most_samples(self) -> int:
@@ -82,6 +84,14 @@ class Backend:
     def float32(self, tensor: Any) -> Any:
         """Cast to float32."""
         return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
+
+    def layout_functions(self) -> Iterator[tuple[Any, str]]:
+        """Yield (module, name) of Keras's functions that a processor only has for channels last."""
+        if not tf.config.list_physical_devices("GPU"):
+            nn = importlib.import_module("keras.src.backend.tensorflow.nn")
+            for name in ("conv", "depthwise_conv", "separable_conv", "conv_transpose", "max_pool", "average_pool"):
+                if hasattr(nn, name):
+                    yield nn, name
 
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """Yield (module, name) of TensorFlow's own activations, which a layer may call instead of Keras's."""

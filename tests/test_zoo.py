@@ -1,0 +1,117 @@
+"""Every method of ours on every kind of model that people train: it works, or says in vizcnn's words why not."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import vizcnn as vz
+from tests.zoo import SHAPE, ZOO, batches_of_two, channels_first, conv, head, images, segmentation, transformer
+from vizcnn.plugins import registry
+from vizcnn.targets import Region
+
+pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
+
+METHODS = [name for name in registry.names() if "/" not in name]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_method_works_on_a_model_of_this_kind_or_says_why_not(name: str) -> None:
+    make, shape, without = ZOO[name]
+    keras.utils.set_random_seed(0)
+    adapter, x = vz.adapt(make()), images(3, shape)
+    failed = set()
+    for method in METHODS:
+        plugin = registry.get(method)
+        given = [{"images": x, "target": None}[argument] for argument in plugin.takes if argument != "model"]
+        options = {"steps": 2} if method == "activation_maximization" else {}
+        try:
+            result = plugin.function(adapter, *given, **options)
+        except vz.errors.VizcnnError:
+            failed.add(method)
+        else:
+            if plugin.explains:
+                assert result.values.shape == x.shape[:3]
+                assert np.isfinite(result.values).all()
+    assert failed == without
+
+
+# And what they say is right ----------------------------------------------------------------------------------------------------
+
+
+def test_channels_first_answers_as_its_twin_with_channels_last() -> None:
+    keras.utils.set_random_seed(0)
+    first = channels_first()
+    image = keras.Input(SHAPE)
+    x = conv(layers.BatchNormalization()(layers.MaxPooling2D()(conv(image, padding="same"))))
+    last = keras.Model(image, head(x))
+    last.set_weights(first.get_weights())
+    ours, theirs = vz.adapt(first), vz.adapt(last)
+    assert ours.input_shape == SHAPE
+    assert ours.layers[1].output_shape == theirs.layers[1].output_shape
+    for method in (vz.saliency, vz.gradcam, vz.occlusion):
+        np.testing.assert_allclose(method(ours, images(), 1).raw, method(theirs, images(), 1).raw, atol=1e-5)
+    maps = [vz.activations(model, images(), model.layers[1].path).values for model in (ours, theirs)]
+    np.testing.assert_allclose(*maps, atol=1e-5)
+
+
+@pytest.mark.parametrize("token", [True, False])
+def test_gradcam_of_a_transformer_is_taken_before_its_last_attention_on_the_grid_of_its_patches(token: bool) -> None:
+    keras.utils.set_random_seed(1)
+    model = transformer(token=token)
+    x = images(2)
+    result = vz.gradcam(model, x, 1)
+    assert result.layer == "norm_1"
+    assert result.raw.shape == (2, 4, 4)
+    # By the formula, token by token: the weights are the mean gradient over the patches.
+    inner = keras.Model(model.input, [model.get_layer("norm_1").output, model.get_layer("attention_1").output])
+    taken = vz.adapt(model).gradients(x, 1, of="norm_1")
+    tokens = inner.predict(x, verbose=0)[0][:, 1 if token else 0 :]
+    np.testing.assert_allclose(taken.values.reshape(2, 16, 8), tokens, atol=1e-5)
+    weights = taken.gradients.mean(axis=(1, 2))
+    np.testing.assert_allclose(result.raw.reshape(2, 16), np.einsum("ntk,nk->nt", tokens, weights), atol=1e-5)
+    assert np.ptp(result.raw) > 0
+
+
+def test_batches_of_a_fixed_size_answer_as_single_images() -> None:
+    keras.utils.set_random_seed(0)
+    fixed = batches_of_two()
+    image = keras.Input(SHAPE)
+    free = keras.Model(image, head(conv(image)))
+    free.set_weights(fixed.get_weights())
+    np.testing.assert_allclose(vz.saliency(fixed, images(3), 0).raw, vz.saliency(free, images(3), 0).raw, atol=1e-6)
+
+
+def test_region_of_a_segmentation_is_explained_by_its_own_pixels() -> None:
+    keras.utils.set_random_seed(0)
+    result = vz.saliency(segmentation(), images(1), Region((2, 2, 4, 4), 1))
+    outside = np.ones((8, 8), bool)
+    outside[1:5, 1:5] = False  # what the region sees through one 3x3 convolution
+    assert (result.values[0][outside] == 0).all()
+    assert result.values[0][2:4, 2:4].min() > 0
+
+
+def test_model_in_training_is_explained_between_two_epochs_with_its_new_weights() -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input(SHAPE)
+    model = keras.Model(image, head(layers.Dropout(0.3)(conv(image))))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    adapter, x, labels = vz.adapt(model), images(6), np.arange(6) % 3
+    seen = []
+    for _ in range(3):
+        model.fit(x, labels, verbose=0)
+        seen.append(vz.saliency(adapter, x[:1], 0).raw)
+    traces = adapter.num_traces
+    assert vz.saliency(adapter, x[:1], 0).raw.tobytes() == seen[-1].tobytes()
+    assert adapter.num_traces == traces == 1
+    assert not np.array_equal(seen[0], seen[1])
+    keras.utils.set_random_seed(0)
+    image = keras.Input(SHAPE)
+    alone = keras.Model(image, head(layers.Dropout(0.3)(conv(image))))
+    alone.compile("adam", "sparse_categorical_crossentropy")
+    for _ in range(3):
+        alone.fit(x, labels, verbose=0)
+    for ours, theirs in zip(model.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
