@@ -128,9 +128,50 @@ def counted(config: dict[str, Any]) -> None:
     config["config"]["layers"] = json.loads(text)
 
 
+def scaled() -> Any:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Rescaling(1 / 127.5, name="tf.math.truediv")(image)
+    x = layers.Rescaling(1.0, -1.0, name="tf.math.subtract")(x)
+    x = layers.ReLU(name="tf.nn.relu")(layers.Conv2D(4, 3, name="conv")(x))
+    return keras.Model(image, layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D()(x)), name="scaled")
+
+
+def as_functions(config: dict[str, Any]) -> None:
+    before = "image"
+    for layer in config["config"]["layers"]:
+        name = layer["name"]
+        if name.startswith("tf."):
+            constant = {"tf.math.truediv": {"y": 127.5}, "tf.math.subtract": {"y": 1.0}}.get(name, {})
+            layer["class_name"] = "TFOpLambda"
+            layer["config"] = {"name": name, "trainable": True, "dtype": "float32", "function": name[3:]}
+            layer["inbound_nodes"] = [[[before, 0, 0, {**constant, "name": None}]]]
+            for key in ("module", "registered_name", "build_config"):
+                layer.pop(key, None)
+        before = name
+
+
+def renamed(before: str, now: str) -> Change:
+    def change(layer: dict[str, Any]) -> None:
+        if layer["class_name"] == now:
+            layer["class_name"] = before
+
+    return lambda config: each_layer(config, change)
+
+
+@pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")  # the maps of noise may be blank
 @pytest.mark.parametrize(
     ("make", "suffix", "version", "change", "told"),
     [
+        (scaled, ".h5", "2.8.0", as_functions, "the TensorFlow function math.truediv"),
+        (scaled, ".keras", "2.14.0", as_functions, "the TensorFlow function nn.relu"),
+        (
+            cnn,
+            ".h5",
+            "2.2.4-tf",
+            renamed("BatchNormalizationV1", "BatchNormalization"),
+            "BatchNormalizationV1, which is",
+        ),
         (cnn, ".h5", "2.2.2", as_list, "a Sequential that was a bare list of layers"),
         (cnn, ".h5", "2.4.0", argument("DepthwiseConv2D", groups=1), "DepthwiseConv2D(groups)"),
         (
@@ -332,3 +373,20 @@ def test_missing_class_is_named_with_its_place_and_can_be_passed(tmp_path: Path)
         load_model(tmp_path / "model.keras")
     loaded = load_model(tmp_path / "model.keras", custom_objects={"Twice": Twice})
     np.testing.assert_array_equal(loaded.model.predict(np.ones((1, 2, 2, 1)), verbose=0), np.full((1, 4), 2))
+
+
+def test_guided_rule_reaches_a_relu_that_was_a_tensorflow_function(tmp_path: Path) -> None:
+    path = saved(scaled(), tmp_path / "model.h5", as_functions, "2.8.0")
+    x = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3)).astype(np.float32)
+    ours, theirs = (vz.saliency(model, x, 0, rule="guided").raw for model in (vz.adapt(path), scaled()))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-9)
+
+
+def test_tensorflow_function_without_a_counterpart_is_named(tmp_path: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        as_functions(config)
+        config["config"]["layers"][1]["config"]["function"] = "io.read_file"
+
+    path = saved(scaled(), tmp_path / "model.h5", change, "2.8.0")
+    with pytest.raises(ModelFileError, match=r"the TensorFlow function 'io.read_file' has no counterpart"):
+        load_model(path)

@@ -255,7 +255,11 @@ class KerasAdapter(ModelAdapter):
     @property
     def scales_inputs(self) -> bool:
         """Whether the model has a layer of its own that scales its inputs."""
-        return any(info.kind in ("Rescaling", "Normalization") for info in self.layers)
+        functions = [
+            getattr(f.operation, "function", "") for f in self._operations().values() if f.info.kind == "TFOpLambda"
+        ]
+        stored = any(str(function).endswith(("truediv", "divide", "multiply")) for function in functions)
+        return stored or any(info.kind in ("Rescaling", "Normalization") for info in self.layers)
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call."""

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter.blackbox import Source
+from vizcnn.adapter.loading import functions
 from vizcnn.adapter.loading.applications import download, load_application
 from vizcnn.adapter.loading.contents import Kind, kind_of
 from vizcnn.adapter.loading.description import check
-from vizcnn.adapter.loading.functions import FUNCTIONS
 from vizcnn.adapter.loading.repairs import repaired
 from vizcnn.adapter.loading.stored import Stored, read_stored
 from vizcnn.errors import ModelFileError
@@ -111,7 +111,7 @@ def load_model(
             raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: {_reason(first)}") from first
         try:
             whole = stored.write(Path(folder), config)
-            model = _keras_loads(whole, {**FUNCTIONS, **objects}, trusted=trusted)
+            model = _keras_loads(whole, {**functions.custom_objects(), **objects}, trusted=trusted)
         except Exception as error:
             raise ModelFileError(
                 f"`model` file {str(file)!r} can't be loaded, even after repairs ({', '.join(repairs)}): {_reason(error)}"

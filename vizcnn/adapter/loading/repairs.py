@@ -133,6 +133,41 @@ def policy_was_called_otherwise(node: Node) -> str | None:
     return "a dtype policy of Keras 2"
 
 
+_RENAMED = {
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
+    "Swish": "Activation",
+    "SyncBatchNormalization": "BatchNormalization",
+}
+
+
+@repair
+def layer_was_called_otherwise(node: Node) -> str | None:
+    """Call a layer by its name of today."""
+    now = _RENAMED.get(node.class_name)
+    if now is None:
+        return None
+    before = node.class_name
+    node.value["class_name"] = now
+    if before.startswith("CuDNN"):
+        node.value["config"].setdefault("recurrent_activation", "sigmoid")
+        node.value["config"].update({"reset_after": True} if now == "GRU" else {})
+    if before == "Swish":
+        node.value["config"]["activation"] = "silu"
+    return f"{before}, which is {now} now"
+
+
+@repair
+def tensorflow_function(node: Node) -> str | None:
+    """Read a TensorFlow function that was called on Keras tensors."""
+    if node.class_name != "TFOpLambda" or not isinstance(node.value["config"], dict):
+        return None
+    node.value.update(module=None, registered_name="TFOpLambda")
+    return f"the TensorFlow function {node.value['config'].get('function')}"
+
+
 # Inputs ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -203,8 +238,6 @@ def axis_was_a_list(node: Node) -> str | None:
     if not node.class_name.endswith("BatchNormalization") or not isinstance(axis, list) or len(axis) != 1:
         return None
     config["axis"] = axis[0]
-    if node.class_name == "SyncBatchNormalization":
-        node.value["class_name"] = "BatchNormalization"
     return "an axis that was a list"
 
 
