@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -389,4 +390,44 @@ def test_tensorflow_function_without_a_counterpart_is_named(tmp_path: Path) -> N
 
     path = saved(scaled(), tmp_path / "model.h5", change, "2.8.0")
     with pytest.raises(ModelFileError, match=r"the TensorFlow function 'io.read_file' has no counterpart"):
+        load_model(path)
+
+
+# Descriptions that nobody wrote ------------------------------------------------------------------------------------------------
+
+
+def _set(path: list[Any], value: Any) -> Change:
+    def change(config: dict[str, Any]) -> None:
+        place: Any = config
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _set(["config"], None),
+        _set(["config"], 3),
+        _set(["config", "layers"], None),
+        _set(["config", "layers"], {"a": 1}),
+        _set(["config", "layers"], [1, 2]),
+        _set(["config", "layers", 0], {"config": {}}),
+        _set(["config", "layers", 1, "config"], [1]),
+        _set(["config", "layers", 1, "config"], None),
+        _set(["config", "layers", 1, "class_name"], 7),
+        _set(["config", "layers", 1, "config", "axis"], {"a": [1]}),
+        _set(["config", "layers", 1, "module"], 5),
+        _set(["config", "name"], 5),
+        _set(["config", "deep"], json.loads("[" * 700 + "]" * 700)),
+        lambda config: [1, 2],
+        lambda config: {"config": {}},
+    ],
+)
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_description_that_makes_no_sense_is_an_error_of_vizcnn(tmp_path: Path, change: Change, suffix: str) -> None:
+    path = saved(cnn(), tmp_path / f"model{suffix}", change, "2.4.0")
+    with contextlib.suppress(ModelFileError):  # no other kind; Keras may pass over what it doesn't need
         load_model(path)

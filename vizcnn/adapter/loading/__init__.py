@@ -90,6 +90,22 @@ def load_model(
     kind = kind_of(file)
     if kind not in ("keras", "hdf5"):
         raise ModelFileError(f"`model` {str(file)!r} is a model of another framework ({kind}); vizcnn.adapt runs it.")
+    try:
+        return _load(file, kind, custom_objects, trusted=trusted, architecture=architecture)
+    except RecursionError as error:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} can't be loaded: its description is nested too deeply."
+        ) from error
+
+
+def _load(
+    file: Path,
+    kind: Kind,
+    custom_objects: Mapping[str, Any] | None,
+    *,
+    trusted: bool,
+    architecture: str | os.PathLike[str] | None,
+) -> Loaded:
     stored = read_stored(file, kind, None if architecture is None else Path(architecture))
     objects = dict(custom_objects or {})
     check(stored.config, {*objects, *_registered()}, str(file), trusted=trusted)

@@ -53,7 +53,10 @@ def repaired(config: dict[str, Any], version: str | None, *, needed: bool = True
     fixes = _repairs if needed else _corrections if is_keras_2(version) else []
     for fix in fixes:
         for node in list(nodes(config)):
-            what = fix(node)
+            try:
+                what = fix(node)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                continue  # the description is of a form that nobody wrote: Keras says what is wrong with it
             if what:
                 done[what] += 1
     return tuple(f"{what} ({count} times)" if count > 1 else what for what, count in done.items())

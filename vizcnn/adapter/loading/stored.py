@@ -129,7 +129,7 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
                 raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its {_WEIGHTS} is damaged.")
             config = _json(archive.read("config.json"), file)
             metadata = _json(archive.read("metadata.json"), file) if "metadata.json" in names else {}
-        return Stored(file, config, "keras", metadata.get("keras_version"))
+        return Stored(file, config, "keras", _text(metadata.get("keras_version")))
     try:
         with h5py.File(file, "r") as stored:
             _check_hdf5(stored, file)
