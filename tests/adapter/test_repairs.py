@@ -431,3 +431,26 @@ def test_description_that_makes_no_sense_is_an_error_of_vizcnn(tmp_path: Path, c
     path = saved(cnn(), tmp_path / f"model{suffix}", change, "2.4.0")
     with contextlib.suppress(ModelFileError):  # no other kind; Keras may pass over what it doesn't need
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.attrs.__setitem__("model_config", 5),
+        lambda file: file.attrs.__setitem__("model_config", np.zeros(3)),
+        lambda file: file.attrs.__setitem__("model_config", b"\xff\xfe"),
+        lambda file: file.attrs.__setitem__("keras_version", 3),
+        lambda file: file.__delitem__("model_weights"),
+        lambda file: file["model_weights"].__setitem__("around", file["/"]),
+        lambda file: file["model_weights"].__setitem__("around", h5py.SoftLink("/model_weights")),
+        lambda file: file["model_weights"].create_dataset("text", data="abc"),
+        lambda file: file["model_weights"].attrs.__delitem__("layer_names"),
+        lambda file: file["model_weights"].__setitem__("type", np.dtype("f4")),
+    ],
+)
+def test_hdf5_file_that_makes_no_sense_is_an_error_of_vizcnn_and_comes_to_an_end(tmp_path: Path, change: Any) -> None:
+    path = saved(cnn(), tmp_path / "model.h5", argument("DepthwiseConv2D", groups=1), "2.4.0")
+    with h5py.File(path, "a") as file:
+        change(file)
+    with contextlib.suppress(ModelFileError):
+        load_model(path)

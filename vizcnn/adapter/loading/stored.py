@@ -209,9 +209,13 @@ def _text(value: Any) -> str | None:
 
 def _check_hdf5(stored: Any, file: Path) -> None:
     """Refuse what would open other files, or fill the memory."""
-    total, groups = 0, [stored]
+    total, groups, seen = 0, [stored], set()
     while groups:
         group = groups.pop()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:  # a hard link may lead back to where it lies
+            continue
+        seen.add(address)
         for name in group:
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
