@@ -454,3 +454,13 @@ def test_hdf5_file_that_makes_no_sense_is_an_error_of_vizcnn_and_comes_to_an_end
         change(file)
     with contextlib.suppress(ModelFileError):
         load_model(path)
+
+
+def test_hard_sigmoid_of_keras_3_stays_in_weights_with_their_architecture(tmp_path: Path) -> None:
+    model = cnn("hard_sigmoid")
+    model.save_weights(tmp_path / "model.weights.h5")
+    (tmp_path / "model.json").write_text(model.to_json())
+    loaded = load_model(tmp_path / "model.weights.h5")
+    assert loaded.repairs == ()
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded.model.predict(x, verbose=0), model.predict(x, verbose=0))

@@ -169,7 +169,7 @@ def _is_known_class(name: str) -> bool:
     return any(hasattr(home, name) for home in homes) or name in _GONE
 
 
-_GONE = frozenset({"BatchNormalizationV1", "BatchNormalizationV2", "CuDNNGRU", "CuDNNLSTM", "Functional", "Model", "Operation",
+_GONE = frozenset({"BatchNormalizationV1", "BatchNormalizationV2", "Functional", "Model", "Operation",
                    "Policy", "PolicyV1", "SlicingOpLambda", "Swish", "SyncBatchNormalization", "TFOpLambda",
                    "TensorFlowOpLayer"})  # fmt: skip
 """Classes of Keras that have another name now, or none; `repairs` knows what becomes of them."""

@@ -139,8 +139,6 @@ def policy_was_called_otherwise(node: Node) -> str | None:
 _RENAMED = {
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
-    "CuDNNLSTM": "LSTM",
-    "CuDNNGRU": "GRU",
     "Swish": "Activation",
     "SyncBatchNormalization": "BatchNormalization",
 }
@@ -154,9 +152,6 @@ def layer_was_called_otherwise(node: Node) -> str | None:
         return None
     before = node.class_name
     node.value["class_name"] = now
-    if before.startswith("CuDNN"):
-        node.value["config"].setdefault("recurrent_activation", "sigmoid")
-        node.value["config"].update({"reset_after": True} if now == "GRU" else {})
     if before == "Swish":
         node.value["config"]["activation"] = "silu"
     return f"{before}, which is {now} now"

@@ -93,6 +93,7 @@ class Stored:
 
 
 _WEIGHTS = "model.weights.h5"
+_KERAS_2_LAYERS = "_layer_checkpoint_dependencies"
 
 
 def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stored:
@@ -138,6 +139,8 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
             if described is not None:
                 return Stored(file, _json(_text(described) or "", file), "hdf5", version)
             legacy = "layer_names" in stored.attrs
+            if version is None and not legacy and _KERAS_2_LAYERS not in stored:
+                version = "3"  # weights alone don't say; Keras 2 wrote them otherwise
     except OSError as error:
         raise ModelFileError(
             f"`model` file {str(file)!r} can't be loaded: it is damaged or truncated ({error})."
