@@ -193,7 +193,7 @@ def test_saved_model_that_reaches_outside_is_refused_unless_trusted(tmp_path: Pa
 
     reader = Reader()
     tf.saved_model.save(reader, str(tmp_path / "saved"), signatures=reader.__call__)
-    with pytest.raises(ModelFileError, match=r"reaches outside of itself by ReadFile. If you trust"):
+    with pytest.raises(ModelFileError, match=r"may reach outside of itself by ReadFile, StringLength. If you trust"):
         vz.adapt(tmp_path / "saved")
     assert isinstance(vz.adapt(tmp_path / "saved", trusted=True), BlackBoxAdapter)
 
@@ -215,3 +215,52 @@ def test_onnx_of_something_else_than_an_image_is_named(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
     with pytest.raises(ModelFileError, match=r"takes \[.*\]; vizcnn explains models of one image"):
         vz.adapt(tmp_path / "m.onnx")
+
+
+def signed(folder: Path, effect: Any) -> Path:
+    """Save a model whose signature does something beside its answer."""
+
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 1), tf.float32)])
+        def answer(self, x: Any) -> Any:
+            with tf.control_dependencies([effect()]):
+                return tf.nn.softmax(tf.reshape(x, (-1, 64)))
+
+    made = Model()
+    tf.saved_model.save(made, str(folder), signatures={"serving_default": made.answer})
+    return folder
+
+
+def test_saved_model_that_writes_or_reads_other_files_is_refused_and_does_nothing(tmp_path: Path) -> None:
+    target = str(tmp_path / "other")
+    raw = tf.raw_ops
+    effects = {
+        "SaveV2": lambda: raw.SaveV2(
+            prefix=target, tensor_names=["a"], shape_and_slices=[""], tensors=[tf.constant([1.0])]
+        ),
+        "RestoreV2": lambda: raw.RestoreV2(
+            prefix=target, tensor_names=["a"], shape_and_slices=[""], dtypes=[tf.float32]
+        )[0],
+        "DatasetToTFRecord": lambda: raw.DatasetToTFRecord(
+            input_dataset=tf.data.Dataset.from_tensors("x")._variant_tensor, filename=target, compression_type=""
+        ),
+        "WriteFile": lambda: raw.WriteFile(filename=target, contents="x"),
+    }
+    for name, effect in effects.items():
+        with pytest.raises(ModelFileError, match=rf"may reach outside of itself by .*{name}"):
+            vz.adapt(signed(tmp_path / name, effect)).num_classes()
+    assert not list(tmp_path.glob("other*"))
+
+
+def test_tflite_of_one_sample_at_a_time_takes_several(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    run = tf.function(
+        lambda x: tf.nn.softmax(tf.reshape(x, (1, 64)) @ weights),
+        input_signature=[tf.TensorSpec((1, 8, 8, 1), tf.float32)],
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([run.get_concrete_function()])
+    (tmp_path / "model.tflite").write_bytes(converter.convert())
+    x = np.random.default_rng(1).uniform(size=(3, 8, 8, 1)).astype(np.float32)
+    logits = x.reshape(3, 64) @ weights
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(vz.adapt(tmp_path / "model.tflite").outputs(x)[0], expected, atol=1e-5)

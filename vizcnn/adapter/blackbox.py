@@ -180,6 +180,15 @@ class BlackBoxAdapter(ModelAdapter):
         return {name: values[:count] for name, values in outputs.items()}
 
 
+def as_kind(values: Array, kind: Any) -> Array:
+    """Return values as numbers of a kind: rounded and clipped where it holds whole numbers."""
+    if np.dtype(kind).kind == "f":
+        return values.astype(kind)
+    limits = np.iinfo(kind)
+    clipped: Array = np.clip(np.rint(values), limits.min, limits.max).astype(kind)
+    return clipped
+
+
 def _rows(values: Array) -> Array:
     return values.reshape(-1, values.shape[-1])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.adapter.blackbox import Source
+from vizcnn.adapter.blackbox import Source, as_kind
 from vizcnn.errors import ModelFileError
 
 _TYPES = {
@@ -47,7 +47,8 @@ def open_onnx(file: Path) -> Source:
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelFileError(f"`model` file {str(file)!r} is an ONNX model that can't be run: {reason}") from error
     inputs = session.get_inputs()
-    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape)
+    sizes = inputs[0].shape if len(inputs) == 1 else []
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in sizes)
     if len(inputs) != 1 or len(shape) != 4 or inputs[0].type not in _TYPES:
         given = [f"{part.name} {part.shape} {part.type}" for part in inputs]
         raise ModelFileError(f"`model` file {str(file)!r} takes {given}; vizcnn explains models of one image.")
@@ -56,7 +57,7 @@ def open_onnx(file: Path) -> Source:
 
     def run(batch: np.ndarray) -> Any:
         moved = np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if channels_first else batch
-        values = session.run(None, {inputs[0].name: moved.astype(kind)})
+        values = session.run(None, {inputs[0].name: as_kind(moved, kind)})
         return {part.name: value for part, value in zip(session.get_outputs(), values, strict=True)}
 
     sample = (shape[2], shape[3], shape[1]) if channels_first else shape[1:]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from vizcnn.adapter.blackbox import Source
+from vizcnn.adapter.blackbox import Source, as_kind
 from vizcnn.errors import ModelFileError
 
 
@@ -41,7 +41,7 @@ def open_tflite(file: Path) -> Source:
             f"`model` file {str(file)!r} is a TensorFlow Lite model that can't be run: {error}"
         ) from error
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    shape = tuple(int(size) for size in inputs[0]["shape_signature"])
+    shape = tuple(int(size) for size in inputs[0]["shape_signature"]) if len(inputs) == 1 else ()
     if len(inputs) != 1 or len(shape) != 4:
         shapes = [tuple(part["shape_signature"]) for part in inputs]
         raise ModelFileError(
@@ -58,18 +58,18 @@ def open_tflite(file: Path) -> Source:
             interpreter.invoke()
             return {part["name"]: _real(interpreter.get_tensor(part["index"]), part) for part in outputs}
 
-    return Source(run, tuple(None if size < 0 else size for size in shape[1:]), "TensorFlow Lite")
+    return Source(
+        run,
+        tuple(None if size < 0 else size for size in shape[1:]),
+        "TensorFlow Lite",
+        shape[0] if shape[0] > 0 else None,
+    )
 
 
 def _quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
-    kind = np.dtype(detail["dtype"])
-    if kind.kind == "f":
-        return values.astype(kind)
     scale, zero = detail["quantization"]
-    scaled = np.rint(values / scale + zero) if scale else np.rint(values)
-    limits = np.iinfo(kind)
-    clipped: np.ndarray = np.clip(scaled, limits.min, limits.max).astype(kind)
-    return clipped
+    whole = np.dtype(detail["dtype"]).kind != "f"
+    return as_kind(values / scale + zero if whole and scale else values, detail["dtype"])
 
 
 def _real(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
