@@ -14,7 +14,7 @@ from keras import layers
 from onnx import TensorProto, helper
 
 import vizcnn as vz
-from vizcnn.adapter.blackbox import BlackBoxAdapter
+from vizcnn.adapter.blackbox import BlackBoxAdapter, Source
 from vizcnn.errors import CapabilityError, InputError, LayerError, ModelFileError, OptionError, UnsupportedModelError
 from vizcnn.targets import Region
 
@@ -264,3 +264,30 @@ def test_tflite_of_one_sample_at_a_time_takes_several(tmp_path: Path) -> None:
     logits = x.reshape(3, 64) @ weights
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(vz.adapt(tmp_path / "model.tflite").outputs(x)[0], expected, atol=1e-5)
+
+
+def test_what_was_asked_first_does_not_change_the_scores() -> None:
+    def function(batch: np.ndarray) -> np.ndarray:  # on nothing it looks like probabilities
+        return np.concatenate([np.ones((len(batch), 1)), batch.reshape(len(batch), -1)[:, :3]], axis=1)
+
+    x = np.array([1.0, -5, 2, 3], np.float32).reshape(1, 2, 2, 1)
+    fresh, asked = (vz.adapt(function, input_shape=(2, 2, 1)) for _ in range(2))
+    assert asked.num_classes() == 4
+    assert fresh.scores(x, 2) == asked.scores(x, 2) == -5
+
+
+def test_rounded_probabilities_are_probabilities() -> None:
+    source = Source(lambda batch: np.full((len(batch), 100), 2 / 256, np.float32), (2, 2, 1), "rounded", tolerance=0.5)
+    box = BlackBoxAdapter(source, "box")
+    assert box.outputs(np.zeros((1, 2, 2, 1)))[0].sum() < 0.9
+    assert box.output_activation("output") == "softmax"
+
+
+def test_runtime_that_fails_is_an_error_of_vizcnn_and_a_function_of_its_own() -> None:
+    def fail(batch: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no such shape")
+
+    with pytest.raises(CapabilityError, match=r"'box' can't be run on inputs of shape \(1, 2, 2, 1\): no such shape"):
+        BlackBoxAdapter(Source(fail, (2, 2, 1), "ONNX"), "box").outputs(np.zeros((1, 2, 2, 1)))
+    with pytest.raises(RuntimeError, match="no such shape"):
+        vz.adapt(fail).outputs(np.zeros((1, 2, 2, 1)))

@@ -89,6 +89,9 @@ def test_model_of_several_inputs_says_how_the_others_are_given() -> None:
     ("fixed", "error", "text"),
     [
         ({"mry": 0}, OptionError, r"`fixed` must name inputs of the model, .* got 'mry'. Did you mean 'mri'\?"),
+        ([1], OptionError, "`fixed` must be a mapping of inputs to their values"),
+        ({"age": [[1], [2, 3]]}, InputError, "`fixed` input 'age' must be numbers of shape"),
+        ({"age": ["q"]}, InputError, "must be numbers"),
         ({3: 0}, OptionError, "or their positions; got 3"),
         (
             without("ct", "mri"),

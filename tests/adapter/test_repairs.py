@@ -464,3 +464,43 @@ def test_hard_sigmoid_of_keras_3_stays_in_weights_with_their_architecture(tmp_pa
     assert loaded.repairs == ()
     x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
     np.testing.assert_array_equal(loaded.model.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+class Swish(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return x * keras.ops.sigmoid(10.0 * x)
+
+
+def test_class_of_the_user_is_not_repaired_whatever_its_name(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    stack = [layers.DepthwiseConv2D(3), Swish(name="own"), layers.GlobalAveragePooling2D(), layers.Dense(3, "softmax")]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *stack])
+    path = saved(model, tmp_path / "model.h5", argument("DepthwiseConv2D", groups=1), "2.9.0")
+    loaded = load_model(path, custom_objects={"Swish": Swish})
+    assert loaded.repairs == ("DepthwiseConv2D(groups)",)
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded.model.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_archive_with_a_flipped_byte_is_damaged(tmp_path: Path, compression: int) -> None:
+    cnn().save(tmp_path / "whole.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.keras") as whole,
+        zipfile.ZipFile(tmp_path / "m.keras", "w", compression) as copy,
+    ):
+        for name in whole.namelist():
+            copy.writestr(name, whole.read(name))
+        place = copy.getinfo("config.json").header_offset + 80
+    content = bytearray((tmp_path / "m.keras").read_bytes())
+    content[place] ^= 0xFF
+    (tmp_path / "m.keras").write_bytes(content)
+    with pytest.raises(ModelFileError, match="it is damaged"):
+        load_model(tmp_path / "m.keras")
+
+
+def test_version_that_is_a_number_is_read(tmp_path: Path) -> None:
+    model = cnn()
+    model.save_weights(tmp_path / "model.weights.h5")
+    (tmp_path / "model.json").write_text(json.dumps({**json.loads(model.to_json()), "keras_version": 3.5}))
+    assert len(load_model(tmp_path / "model.weights.h5").model.weights) == len(model.weights)

@@ -348,10 +348,10 @@ def end_of_model(name: str) -> str:
     return f"<{name}>"
 
 
-def looks_like_probabilities(values: Array) -> bool:
+def looks_like_probabilities(values: Array, *, atol: float = 2e-3) -> bool:
     """Tell whether rows of (N, K) are distributions over two classes or more."""
     return bool(
-        values.shape[-1] > 1 and (values >= 0).all() and np.allclose(values.sum(axis=-1), 1.0, rtol=0, atol=2e-3)
+        values.shape[-1] > 1 and (values >= 0).all() and np.allclose(values.sum(axis=-1), 1.0, rtol=0, atol=atol)
     )
 
 

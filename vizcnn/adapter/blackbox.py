@@ -31,12 +31,15 @@ class Source:
         What it is, in a word.
     batch : int or None
         The one number of samples that it takes; None: any.
+    tolerance : float
+        How far the sum of probabilities may be from one, where outputs are rounded.
     """
 
     function: Callable[[Array], Any]
     input_shape: tuple[int | None, ...] = ()
     kind: str = "function"
     batch: int | None = None
+    tolerance: float = 0.0
 
 
 class _Reading:
@@ -90,6 +93,7 @@ class BlackBoxAdapter(ModelAdapter):
         self._lock = threading.Lock()
         self._shapes: dict[str, tuple[int | None, ...]] = {}
         self._activations: dict[str, str | None] = {}
+        self._bare: set[str] = set()
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -116,7 +120,7 @@ class BlackBoxAdapter(ModelAdapter):
                     f"Nothing is known of what model {self.name!r} returns before it has seen an image; show it one first, or "
                     f"give vizcnn.adapt its `input_shape`."
                 )
-            self._run(np.zeros((self._source.batch or 1, *(int(size or 1) for size in shape)), dtype=np.float32))
+            self._probe(tuple(int(size or 1) for size in shape))
         return self._shapes
 
     def output_activation(self, output: str) -> str | None:
@@ -126,7 +130,7 @@ class BlackBoxAdapter(ModelAdapter):
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: the first run tells what the model returns."""
         if not self._shapes:
-            self._run(np.zeros((self._source.batch or 1, *sample_shape), dtype=np.float32))
+            self._probe(sample_shape)
 
     def outputs(self, inputs: Array) -> Outputs:
         """See `ModelAdapter.outputs`."""
@@ -158,19 +162,38 @@ class BlackBoxAdapter(ModelAdapter):
         parts = [self._run_batch(inputs[part]) for part in slices(len(inputs), size)]
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         with self._lock:
-            if not self._shapes:
-                self._activations = {
-                    name: "softmax" if values.ndim > 1 and looks_like_probabilities(_rows(values)) else None
-                    for name, values in outputs.items()
-                }
-                self._shapes = {name: values.shape[1:] for name, values in outputs.items()}
+            self._learn(outputs)
+            # An output that once was no distribution holds none, whatever it looked like on other images.
+            self._bare |= {name for name, activation in self._activations.items() if activation is None}
         return outputs
+
+    def _probe(self, sample_shape: tuple[int, ...]) -> None:
+        """Run the model on nothing, to see what it returns; what that holds is decided by real images."""
+        outputs = self._run_batch(np.zeros((self._source.batch or 1, *sample_shape), dtype=np.float32))
+        with self._lock:
+            if not self._shapes:
+                self._learn(outputs)
+
+    def _learn(self, outputs: Mapping[str, Array]) -> None:
+        self._shapes = {name: values.shape[1:] for name, values in outputs.items()}
+        atol = max(2e-3, self._source.tolerance)
+        for name, values in outputs.items():
+            probable = values.ndim > 1 and name not in self._bare and looks_like_probabilities(_rows(values), atol=atol)
+            self._activations[name] = "softmax" if probable else None
 
     def _run_batch(self, inputs: Array) -> dict[str, Array]:
         count, batch = len(inputs), self._source.batch
         if batch is not None and count < batch:
             inputs = np.concatenate([inputs, np.zeros((batch - count, *inputs.shape[1:]), dtype=np.float32)])
-        outputs = _named(self._source.function(inputs))
+        try:
+            outputs = _named(self._source.function(inputs))
+        except Exception as error:
+            if self._source.kind == "function":
+                raise  # the user's own
+            reason = " ".join(str(error).split())[:300]
+            raise CapabilityError(
+                f"Model {self.name!r} can't be run on inputs of shape {inputs.shape}: {reason}"
+            ) from error
         for name, values in outputs.items():
             if not values.ndim or len(values) != len(inputs):
                 raise UnsupportedModelError(

@@ -44,6 +44,8 @@ class FixedInputs:
     def __init__(
         self, model: Any, fixed: Mapping[str | int, Any], preprocess: Callable[[Array], Array] | None = None
     ) -> None:
+        if not isinstance(fixed, Mapping):
+            raise OptionError(f"`fixed` must be a mapping of inputs to their values; got {fixed!r}.")
         shapes = [shape[1:] for shape in input_shapes(model)]
         names = input_names(model, len(shapes))
         self._values: dict[int, Array] = {}
@@ -89,7 +91,10 @@ def _value(name: str, value: Any, shape: tuple[int | None, ...], preprocess: Any
                 f"`fixed` input {name!r} has shape {shape}, which is no image; give an array in place of a file."
             )
         return load(value, shape, preprocess=preprocess).inputs(slice(0, 1))
-    array = np.asarray(value, dtype=np.float32)
+    try:
+        array = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`fixed` input {name!r} must be numbers of shape {shape}; got {value!r}.") from error
     if array.ndim == len(shape):
         array = array[None]
     fits = array.ndim == len(shape) + 1 and len(array) == 1

@@ -133,7 +133,8 @@ class Closure:
     @property
     def operations(self) -> list[Any]:
         """All nodes."""
-        return [*self.main.values(), *(node for function in self.inside.values() for node in function.node_def)]
+        bodies = [list(function.node_def) for function in self.inside.values()]
+        return sum(bodies, list(self.main.values()))
 
 
 def _node(tensor: str) -> str:

@@ -58,12 +58,11 @@ def open_tflite(file: Path) -> Source:
             interpreter.invoke()
             return {part["name"]: _real(interpreter.get_tensor(part["index"]), part) for part in outputs}
 
-    return Source(
-        run,
-        tuple(None if size < 0 else size for size in shape[1:]),
-        "TensorFlow Lite",
-        shape[0] if shape[0] > 0 else None,
-    )
+    batch, *sample = (None if size < 0 else size for size in shape)
+    steps = [
+        part["quantization"][0] * max(1, int(part["shape"][-1] if len(part["shape"]) else 1)) / 2 for part in outputs
+    ]
+    return Source(run, tuple(sample), "TensorFlow Lite", batch, tolerance=max(steps))
 
 
 def _quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:

@@ -110,7 +110,7 @@ def _load(
     objects = dict(custom_objects or {})
     check(stored.config, {*objects, *_registered()}, str(file), trusted=trusted)
     config = copy.deepcopy(stored.config)
-    repairs = repaired(config, stored.version, needed=False)
+    repairs = repaired(config, stored.version, needed=False, known=objects)
     with tempfile.TemporaryDirectory() as folder:
         if not repairs:
             try:
@@ -122,7 +122,7 @@ def _load(
                 first = error
         else:
             first = None
-        repairs += repaired(config, stored.version)
+        repairs += repaired(config, stored.version, known=objects)
         if first is not None and not repairs:
             raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: {_reason(first)}") from first
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Any
 
@@ -32,7 +32,9 @@ def correction(function: Repair) -> Repair:
     return function
 
 
-def repaired(config: dict[str, Any], version: str | None, *, needed: bool = True) -> tuple[str, ...]:
+def repaired(
+    config: dict[str, Any], version: str | None, *, needed: bool = True, known: Collection[str] = ()
+) -> tuple[str, ...]:
     """Repair a description in place.
 
     Parameters
@@ -43,6 +45,8 @@ def repaired(config: dict[str, Any], version: str | None, *, needed: bool = True
         The version of Keras that wrote it.
     needed : bool, default True
         Do the repairs that Keras complains without; False: only those that it wouldn't miss.
+    known : collection of str, default ()
+        Names of the user's own classes, which are left as they are.
 
     Returns
     -------
@@ -53,6 +57,8 @@ def repaired(config: dict[str, Any], version: str | None, *, needed: bool = True
     fixes = _repairs if needed else _corrections if is_keras_2(version) else []
     for fix in fixes:
         for node in list(nodes(config)):
+            if node.class_name in known:
+                continue
             try:
                 what = fix(node)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,19 +119,10 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
         If it is damaged, refers to other files, or the description of the model is nowhere.
     """
     if kind == "keras":
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            if _WEIGHTS not in names:
-                raise ModelFileError(
-                    f"`model` file {str(file)!r} can't be loaded: it holds no {_WEIGHTS}, so no weights."
-                )
-            with archive.open(_WEIGHTS) as stream:
-                head = stream.read(len(HDF5))
-            if head != HDF5:
-                raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its {_WEIGHTS} is damaged.")
-            config = _json(archive.read("config.json"), file)
-            metadata = _json(archive.read("metadata.json"), file) if "metadata.json" in names else {}
-        return Stored(file, config, "keras", _text(metadata.get("keras_version")))
+        try:
+            return _read_zip(file)
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: it is damaged ({error}).") from error
     try:
         with h5py.File(file, "r") as stored:
             _check_hdf5(stored, file)
@@ -155,8 +147,22 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
     config = read_architecture(beside)
     modern = config.get("build_config") is not None or "registered_name" in config
     return Stored(
-        file, config, "hdf5" if legacy or not modern else "keras", version or config.get("keras_version"), beside
+        file, config, "hdf5" if legacy or not modern else "keras", version or _text(config.get("keras_version")), beside
     )
+
+
+def _read_zip(file: Path) -> Stored:
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        if _WEIGHTS not in names:
+            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: it holds no {_WEIGHTS}, so no weights.")
+        with archive.open(_WEIGHTS) as stream:
+            head = stream.read(len(HDF5))
+        if head != HDF5:
+            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its {_WEIGHTS} is damaged.")
+        config = _json(archive.read("config.json"), file)
+        metadata = _json(archive.read("metadata.json"), file) if "metadata.json" in names else {}
+    return Stored(file, config, "keras", _text(metadata.get("keras_version")))
 
 
 def read_architecture(path: Path) -> dict[str, Any]:
