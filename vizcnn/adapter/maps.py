@@ -12,7 +12,7 @@ from vizcnn.adapter.taps import Call
 Shape = Sequence[int | None]
 
 
-class Maps:
+class Layout:
     """How the outputs of one run of a model are maps.
 
     Parameters

@@ -132,7 +132,8 @@ def _describe(found: Checkup, model: ModelAdapter) -> None:
     found.maps = tuple(info.path for info in model.layers if _is_map(info))
     if "gradients" in model.capabilities:
         try:
-            found.default_layer = model.gradients(_noise(model), None, of=LAST_SPATIAL).layer
+            inputs = registry.load_images(model, _noise_image(model)).inputs(slice(None))
+            found.default_layer = model.gradients(inputs, of=LAST_SPATIAL).layer
         except VizcnnError:
             found.default_layer = None
 
@@ -153,12 +154,6 @@ def _meaning(model: ModelAdapter, name: str, shape: tuple[int | None, ...]) -> s
     if activation == "sigmoid":
         return "two classes (one sigmoid)" if units == 1 else f"{units} labels, each yes or no (sigmoid)"
     return "one number (regression)" if units == 1 else f"{units} numbers: raw scores, or an embedding"
-
-
-def _noise(model: ModelAdapter) -> np.ndarray:
-    low, high = model.input_range or (0.0, 1.0)
-    generator = np.random.default_rng(0)
-    return generator.uniform(low, high, (1, *image_shape(model))).astype(np.float32)
 
 
 def _try(name: str, model: ModelAdapter, image: Path | None) -> Verdict:

@@ -91,7 +91,7 @@ def diagram(
     pictures.check_folder(out.parent, [])
     adapter, said = adapted(model, custom_objects=custom_objects, architecture=architecture, trusted=trusted)
     heard, result = _run("architecture", adapter, depth=depth)
-    _written(result.save(out, fold=fold.value))
+    say(str(result.save(out, fold=fold.value)))
     notes([*(("model", text) for text in said), *heard])
 
 
@@ -115,13 +115,19 @@ def filters(
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
     trusted: options.Trusted = False,
+    fixed: options.Fixed = None,
 ) -> None:
     """Draw the kernels of convolutions; without --layer those of the first."""
     from vizcnn.cli import pictures
 
     pictures.check_folder(out, [])
     adapter, said = adapted(
-        model, custom_objects=custom_objects, architecture=architecture, trusted=trusted, preprocess=preprocess
+        model,
+        custom_objects=custom_objects,
+        architecture=architecture,
+        trusted=trusted,
+        fixed=fixed,
+        preprocess=preprocess,
     )
     notes(("model", text) for text in said)
     names = file_stems([str(name) for name in layer or ["filters"]])
@@ -129,7 +135,7 @@ def filters(
     for name, file in zip(wanted, names, strict=True):
         heard, result = _run("filters", adapter, name, exciting=exciting)
         path = out / (f"{file}.filters.png" if name else f"{safe_name(result.layer)}.filters.png")
-        _written(result.save(path, top=top, page=page, channels=channels.value))
+        say(str(result.save(path, top=top, page=page, channels=channels.value)))
         notes(heard)
 
 
@@ -172,7 +178,7 @@ def activations(
             bad.append(image)
             continue
         heard, result = _run("activations", adapter, image, layer)
-        _written(result.save(paths["activations"], top=top))
+        say(str(result.save(paths["activations"], top=top)))
         notes([*((image.names[0], note) for note in result.notes), *heard])
         done += 1
     for one in bad:
@@ -249,9 +255,9 @@ def maximize(
         frames=min(steps, FRAMES) if gif else 0,
     )
     stem = "maximized" if layer is None else f"{safe_name(layer)}.maximized"
-    _written(result.save(out / f"{stem}.png"))
+    say(str(result.save(out / f"{stem}.png")))
     if gif:
-        _written(result.save_animation(out / f"{stem}.gif"))
+        say(str(result.save_animation(out / f"{stem}.gif")))
     for name, prediction in zip(result.target, result.predictions, strict=True):
         say(f"  made for {name}, taken for {with_probability(prediction.label, prediction.probability)}")
     notes(heard)
@@ -268,10 +274,6 @@ def _run(method: str, *args: Any, **given: Any) -> tuple[list[tuple[str, str]], 
     with listening() as heard:
         result = registry.get(method).function(*args, **given)
     return [(method, text) for text in heard], result
-
-
-def _written(file: Path) -> None:
-    say(str(file))
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
