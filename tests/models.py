@@ -12,8 +12,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
+
+from tests import framework
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 5, 3, 3
 
@@ -240,7 +241,7 @@ def relu_layers() -> Built:
     x = _input()
     first = layers.ReLU(name="relu1")(conv("conv1", CONV1)(x))
     second = conv("conv2", CONV2)(first)
-    last = layers.Activation(tf.nn.relu, name="relu2")(first + second)
+    last = layers.Activation(framework.nn.relu, name="relu2")(first + second)
     logits = dense("logits", DENSE)(layers.GlobalAveragePooling2D()(last))
     return Built(keras.Model(x, layers.Softmax(name="softmax")(logits), name="zoo"), "relu1", "relu2")
 
@@ -267,8 +268,8 @@ class Subclassed(keras.Model):
 
     def call(self, x: Any, training: bool = False) -> Any:
         first = self.same(keras.ops.relu(self.convs[0](x)))
-        last = self.parts["relu"](tf.nn.relu(first + self.convs[1](first)))
-        return tf.nn.softmax(self.parts["head"](tf.reduce_mean(last, axis=(1, 2))))
+        last = self.parts["relu"](framework.nn.relu(first + self.convs[1](first)))
+        return framework.nn.softmax(self.parts["head"](framework.mean(last, axis=(1, 2))), **framework.LAST)
 
 
 def subclassed() -> Built:
@@ -305,7 +306,7 @@ class Wrapper(keras.Model):
         super().__init__(name="zoo")
         self.base = base_model()
         self.pool = layers.GlobalAveragePooling2D(name="pool")
-        self.head = dense("head", DENSE, activation=tf.nn.softmax)
+        self.head = dense("head", DENSE, activation=framework.softmax)
 
     def call(self, x: Any) -> Any:
         return self.head(self.pool(self.base(x)))

@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import vizcnn as vz
+from tests import framework
 from vizcnn import cli
 from vizcnn.cli.demonstration import every_method
 from vizcnn.plugins import registry
@@ -49,7 +50,7 @@ def test_one_screen_tells_file_ends_maps_and_methods(cnn: Path) -> None:
     assert "  output  4  4 classes (softmax)" in lines
     assert "Grad-CAM takes conv" in result.stdout
     assert len(lines) < 30
-    assert "  no " not in result.stdout
+    assert ("  no " in result.stdout) == (framework.BACKEND != "tensorflow")  # tf-keras-vis
 
 
 def test_json_names_every_method_and_what_holds(cnn: Path) -> None:
@@ -84,7 +85,8 @@ def test_an_image_makes_every_method_run_once_and_reports_the_times(cnn: Path, t
     Image.new("RGB", (8, 8), "orange").save(tmp_path / "a.png")
     result = run(cnn, "--image", tmp_path / "a.png", "--json")
     assert result.exit_code == 0
-    assert all(verdict["seconds"] > 0 for verdict in json.loads(result.stdout)["methods"])
+    verdicts = json.loads(result.stdout)["methods"]
+    assert all(verdict["seconds"] > 0 for verdict in verdicts if verdict["works"])
 
 
 def test_model_that_nothing_can_explain_is_exit_code_2(tmp_path: Path) -> None:

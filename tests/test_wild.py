@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import vizcnn as vz
+from tests import framework
 from vizcnn.errors import ModelFileError
 from vizcnn.plugins import registry
 from vizcnn.targets import Region
@@ -138,6 +139,7 @@ def test_pointer_of_git_lfs_is_named_with_the_size_of_the_file() -> None:
         vz.adapt(WILD / "lfs_pointer.hdf5")
 
 
+@framework.needs_tensorflow
 def test_saved_model_runs_as_a_black_box() -> None:
     cnn = vz.adapt(WILD / "nepali_digits_savedmodel_tf29", preprocess="0..1")
     assert cnn.num_classes() == 10

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import vizcnn as vz
+from tests import framework
 from tests.models import functional, images, linear_model, nested, open_size, subclassed_called
 from vizcnn.adapter import as_adapter
 from vizcnn.targets import Channel, Class, Contrast
@@ -80,7 +80,7 @@ def test_function_that_is_kept_is_compiled_once(adapter: Any) -> None:
 def test_functions_made_anew_are_forgotten_after_a_while(adapter: Any) -> None:
     from vizcnn.adapter.compiled import CompiledFunctions
 
-    functions = CompiledFunctions(adapter._backend)
+    functions = CompiledFunctions(adapter._backend, list)
     for number in range(200):
         functions.keep(number, lambda number=number: number)
     assert functions.keep(199, lambda: "made again") == 199
@@ -157,7 +157,7 @@ def _small_device(adapter: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> l
     def limited(key: Any, build: Any, arrays: list[np.ndarray]) -> Any:
         sizes.append(len(arrays[0]))
         if len(arrays[0]) > most:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            raise framework.out_of_memory
         return run(key, build, arrays)
 
     monkeypatch.setattr(adapter._functions, "run", limited)
@@ -176,7 +176,7 @@ def test_batch_is_halved_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -
 def test_memory_that_is_too_small_for_one_image_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = vz.adapt(functional().model)
     _small_device(adapter, monkeypatch, 0)
-    with pytest.raises(tf.errors.ResourceExhaustedError, match="OOM when allocating"):
+    with pytest.raises(type(framework.out_of_memory), match="OOM when allocating"):
         adapter.outputs(images(2))
 
 

@@ -59,6 +59,7 @@ def test_each_input_has_a_map_with_the_others_as_they_are(struct: str, free: str
     logits.get_layer("preds").activation = keras.activations.softmax
 
 
+@pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 def test_all_methods_work_and_the_class_activation_map_is_of_the_free_input() -> None:
     cnn, x = vz.adapt(model(), fixed=without("mri")), values()["mri"]
     assert vz.gradcam(cnn, x, layer="conv_1").layer == "conv_1"

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 import vizcnn as vz
+from tests import framework
 from tests.models import conv, convolve, dense, differences, images, linear_model
 from vizcnn.targets import Class, Contrast, Mix, Region
 
@@ -55,10 +55,10 @@ SOFTMAX: dict[str, Callable[[Any], Any]] = {
     "in Dense by name": lambda x: _dense(activation="softmax")(x),
     "in Dense by keras.activations": lambda x: _dense(activation=keras.activations.softmax)(x),
     "in Dense by keras.ops": lambda x: _dense(activation=keras.ops.softmax)(x),
-    "in Dense by tf.nn": lambda x: _dense(activation=tf.nn.softmax)(x),
+    "in Dense by tf.nn": lambda x: _dense(activation=framework.softmax)(x),
     "in Dense as a layer": lambda x: _dense(activation=layers.Softmax())(x),
     "Activation layer": lambda x: layers.Activation("softmax")(_dense()(x)),
-    "Activation layer of tf.nn": lambda x: layers.Activation(tf.nn.softmax)(_dense()(x)),
+    "Activation layer of tf.nn": lambda x: layers.Activation(framework.softmax)(_dense()(x)),
     "Softmax layer": lambda x: layers.Softmax()(_dense()(x)),
     "Softmax layer, axis counted from the front": lambda x: layers.Softmax(axis=1)(_dense()(x)),
     "keras.ops node": lambda x: keras.ops.softmax(_dense()(x)),
@@ -186,7 +186,7 @@ def test_each_output_of_a_mix_is_looked_at() -> None:
         lambda x: dense("unit", (WEIGHTS[:, :1], BIAS[:1]), activation="sigmoid")(x),
         lambda x: layers.Activation("sigmoid", name="unit")(dense("logit", (WEIGHTS[:, :1], BIAS[:1]))(x)),
         lambda x: keras.ops.sigmoid(dense("logit", (WEIGHTS[:, :1], BIAS[:1]))(x)),
-        lambda x: dense("unit", (WEIGHTS[:, :1], BIAS[:1]), activation=tf.nn.sigmoid)(x),
+        lambda x: dense("unit", (WEIGHTS[:, :1], BIAS[:1]), activation=framework.sigmoid)(x),
     ],
     ids=["in Dense", "Activation layer", "keras.ops", "tf.nn"],
 )

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 import vizcnn as vz
+from tests import framework
 
 # One ReLU between two dense layers of weights 1 and W: the input is before the ReLU, W comes back to it.
 BEFORE = np.array([-2, -0.5, 0.5, 2, 7, 9], dtype=np.float32)
@@ -30,7 +30,7 @@ class Subclassed(keras.Model):
 
 def _head() -> Any:
     return layers.Dense(
-        1, use_bias=False, kernel_initializer=lambda shape, dtype: tf.constant(BACK[:, None]), name="head"
+        1, use_bias=False, kernel_initializer=lambda shape, dtype: framework.constant(BACK[:, None]), name="head"
     )
 
 
@@ -60,18 +60,18 @@ PLAIN: dict[str, Callable[[], Any]] = {
     "activation by name": lambda: _model(_dense("relu")),
     "activation of keras.activations": lambda: _model(_dense(keras.activations.relu)),
     "activation of keras.ops": lambda: _model(_dense(keras.ops.relu)),
-    "activation of tf.nn": lambda: _model(_dense(tf.nn.relu)),
+    "activation of tf.nn": lambda: _model(_dense(framework.nn.relu)),
     "activation is a layer": lambda: _model(_dense(layers.ReLU())),
     "ReLU layer": lambda: _model(layers.ReLU()),
     "Activation layer": lambda: _model(layers.Activation("relu")),
-    "Activation layer of tf.nn": lambda: _model(layers.Activation(tf.nn.relu)),
+    "Activation layer of tf.nn": lambda: _model(layers.Activation(framework.nn.relu)),
     "keras.ops node": _operation,
     "nested twice": lambda: _model(_nested(layers.ReLU())),
     "nested, in a layer": lambda: _model(_nested(_dense("relu"))),
     "subclassed, keras.ops": lambda: Subclassed(lambda x: keras.ops.relu(x)),
     "subclassed, keras.activations": lambda: Subclassed(lambda x: keras.activations.relu(x)),
-    "subclassed, tf.nn": lambda: Subclassed(lambda x: tf.nn.relu(x)),
-    "Lambda layer": lambda: _model(layers.Lambda(lambda x: tf.nn.relu(x))),
+    "subclassed, tf.nn": lambda: Subclassed(lambda x: framework.nn.relu(x)),
+    "Lambda layer": lambda: _model(layers.Lambda(lambda x: framework.nn.relu(x))),
     "TimeDistributed": lambda: _model(layers.Reshape((6, 1)), layers.TimeDistributed(layers.ReLU()), layers.Flatten()),
 }
 
@@ -96,8 +96,11 @@ VARIANTS: dict[str, tuple[Callable[[], Any], list[float]]] = {
     "LeakyReLU": (lambda: layers.LeakyReLU(negative_slope=0.125), [0.125, 0.125, 1, 1, 1, 1]),
     "relu6 by name": (lambda: layers.Activation("relu6"), [0, 0, 1, 1, 0, 0]),
     "leaky_relu by name": (lambda: layers.Activation("leaky_relu"), [0.2, 0.2, 1, 1, 1, 1]),
-    "tf.nn.relu6": (lambda: layers.Activation(tf.nn.relu6), [0, 0, 1, 1, 0, 0]),
-    "tf.nn.leaky_relu": (lambda: layers.Activation(tf.nn.leaky_relu), [0.2, 0.2, 1, 1, 1, 1]),
+    "framework.nn.relu6": (lambda: layers.Activation(framework.nn.relu6), [0, 0, 1, 1, 0, 0]),
+    "framework.nn.leaky_relu": (
+        lambda: layers.Activation(framework.nn.leaky_relu),
+        [framework.SLOPE] * 2 + [1] * 4,
+    ),
 }
 
 

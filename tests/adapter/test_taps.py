@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 import vizcnn as vz
+from tests import framework
 from tests.models import dense, functional, images, nested_twice, sequential, subclassed_called
 from vizcnn.adapter.structure import walk
 from vizcnn.adapter.taps import Taps
@@ -29,8 +30,14 @@ class Broken(layers.Layer):
 
 def _functions() -> list[Any]:
     """Every function that a run replaces for its length."""
-    nn = keras.src.backend.tensorflow.nn
-    return [tf.nn.relu, tf.nn.softmax, nn.relu, nn.softmax, vars(keras.src.activations.activations.ReLU)["static_call"]]
+    nn = importlib.import_module(f"keras.src.backend.{framework.BACKEND}.nn")
+    return [
+        framework.nn.relu,
+        framework.softmax,
+        nn.relu,
+        nn.softmax,
+        vars(keras.src.activations.activations.ReLU)["static_call"],
+    ]
 
 
 def _state(model: Any) -> list[set[str]]:
@@ -44,24 +51,24 @@ def _raises(outputs: Any) -> Any:
 @pytest.mark.parametrize("build", [nested_twice, subclassed_called])
 def test_model_is_the_same_after_a_target_that_raises(build: Any) -> None:
     model, x = build().model, images()
-    before, keys, functions = np.asarray(model(x)), _state(model), _functions()
+    before, keys, functions = keras.ops.convert_to_numpy(model(x)), _state(model), _functions()
     with pytest.raises(ZeroDivisionError, match="this target is broken"):
         vz.adapt(model).gradients(x, _raises, rule="guided")
-    np.testing.assert_array_equal(np.asarray(model(x)), before)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(x)), before)
     assert _state(model) == keys
     assert _functions() == functions
 
 
 def test_model_is_the_same_after_a_layer_that_raises() -> None:
     x = keras.Input((6, 5, 3))
-    first = layers.Conv2D(2, 3, activation=tf.nn.relu, name="conv")(x)
+    first = layers.Conv2D(2, 3, activation=framework.nn.relu, name="conv")(x)
     model, image = keras.Model(x, Broken(name="broken")(first)), images()
     keys, functions = _state(model), _functions()
     with pytest.raises(RuntimeError, match="this layer is broken"):
         vz.adapt(model).gradients(image, 0, rule="guided")
     assert _state(model) == keys
     assert _functions() == functions
-    assert model.get_layer("conv").activation is tf.nn.relu
+    assert model.get_layer("conv").activation is framework.nn.relu
 
 
 def test_adapter_works_on_after_an_exception() -> None:
@@ -140,10 +147,10 @@ def _tappable(model: Any) -> dict[str, Any]:
 
 def test_other_threads_pass_through_an_open_block() -> None:
     model, x = sequential().model, images(1)
-    expected = np.asarray(model(x))
+    expected = keras.ops.convert_to_numpy(model(x))
     got = []
     with Taps(_tappable(model), rule="guided") as taps:
-        thread = threading.Thread(target=lambda: got.append(np.asarray(model(x))))
+        thread = threading.Thread(target=lambda: got.append(keras.ops.convert_to_numpy(model(x))))
         thread.start()
         thread.join()
         assert (taps.calls, taps.activations) == ([], [])
@@ -161,7 +168,7 @@ def test_calls_and_activations_are_recorded_in_order() -> None:
 
 
 def test_block_that_is_left_by_an_exception_is_undone() -> None:
-    model = keras.Sequential([keras.Input((4,)), dense("unit", (np.eye(4), np.zeros(4)), activation=tf.nn.relu)])
+    model = keras.Sequential([keras.Input((4,)), dense("unit", (np.eye(4), np.zeros(4)), activation=framework.nn.relu)])
     keys, functions = _state(model), _functions()
     with pytest.raises(KeyError), Taps(_tappable(model)):
         raise KeyError

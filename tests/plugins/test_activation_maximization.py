@@ -12,6 +12,7 @@ from keras import layers
 from PIL import Image
 
 import vizcnn as vz
+from tests import framework
 from tests.models import linear_model
 from vizcnn.errors import OptionError, TargetError
 from vizcnn.targets import Channel, Mix, Neuron
@@ -151,6 +152,7 @@ def test_rotation_and_scale_keep_the_centre() -> None:
     np.testing.assert_allclose(np.hypot(matrix[0], matrix[1]), 0.5, rtol=1e-6)
 
 
+@framework.needs_tensorflow
 def test_tf_keras_vis_modifiers_and_regularizers_are_accepted(cnn: Any) -> None:
     from tf_keras_vis.activation_maximization.input_modifiers import Jitter, Rotate2D, Scale
     from tf_keras_vis.activation_maximization.regularizers import Norm as TheirNorm
@@ -195,6 +197,7 @@ def test_colour_models_and_their_preprocessing_are_served() -> None:
     assert result.history[-1, 0] > result.history[0, 0]
 
 
+@pytest.mark.filterwarnings("ignore:__array__")  # Keras, reading its optimizer's learning rate
 def test_unknown_range_is_said(cnn: Any) -> None:
     model = linear_model(np.ones((4, 1)), (2, 2, 1))
     with pytest.warns(vz.errors.VizcnnWarning, match="the image was made for 0 to 1"):

@@ -39,7 +39,7 @@ def no_figure_is_left() -> Any:
 
 def test_values_are_the_weights_of_the_layer(model: Any) -> None:
     result = vz.filters(model, "colour")
-    np.testing.assert_array_equal(result.values, np.asarray(model.get_layer("colour").kernel))
+    np.testing.assert_array_equal(result.values, keras.ops.convert_to_numpy(model.get_layer("colour").kernel))
 
 
 def test_first_convolution_larger_than_one_pixel_is_taken_by_default() -> None:
@@ -110,6 +110,7 @@ def test_sheet_holds_the_kernels_side_by_side(model: Any) -> None:
     assert [text.get_text() for text in axis.texts] == [str(i) for i in result.order]
 
 
+@pytest.mark.filterwarnings("ignore:__array__")  # Keras, reading its optimizer's learning rate
 def test_exciting_input_of_a_bare_kernel_is_its_sign() -> None:
     kernel = np.array([[1, -1, 1], [-1, 1, -1], [1, 1, -1]], np.float32)
     model = keras.Sequential([keras.Input((9, 9, 1)), layers.Conv2D(1, 3, name="c"), layers.Flatten(), layers.Dense(2)])

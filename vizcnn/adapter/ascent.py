@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,11 +62,14 @@ class Ascent:
         A copy of its own is used.
     scores : callable
         Takes the model's inputs and the score's params as tensors, and returns the scores, shape (N,).
+    variables : sequence of keras.Variable
+        What `scores` reads.
     """
 
     plan: Plan
     optimizer: Any
     scores: Callable[..., Any]
+    variables: Sequence[Any]
     _step: Callable[..., Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -89,7 +92,8 @@ class Ascent:
             for _ in range(steps):
                 arrays = [plan.transforms.matrices(generator, plan.shape[0], padded), *score.params]
                 if self._step is None:
-                    self._step = current().compile(self._build, arrays)
+                    changes = [self._variable, *self.optimizer.variables]
+                    self._step = current().compile(self._build, arrays, reads=self.variables, changes=changes)
                 answer = self._step(*arrays)
                 yield answer["images"], answer["scores"]
             yield current().numpy(self._images()), np.full(plan.shape[0], np.nan, np.float32)

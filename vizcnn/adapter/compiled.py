@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vizcnn.adapter.backends.base import Backend
 from vizcnn.adapter.base import Array, Outputs
 
 CAPACITY = 64
@@ -68,6 +69,8 @@ class CompiledFunctions:
     ----------
     backend : Backend
         What compiles them.
+    variables : callable
+        Returns the variables that they read.
 
     Attributes
     ----------
@@ -75,7 +78,8 @@ class CompiledFunctions:
         How many were compiled so far.
     """
 
-    backend: Any
+    backend: Backend
+    variables: Callable[[], Sequence[Any]]
     num_traces: int = 0
     _kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -91,17 +95,18 @@ class CompiledFunctions:
             self._kept.move_to_end(key)
             return self._kept[key]
 
-    def prepare(self, key: Hashable, build: Build, examples: Sequence[Array]) -> tuple[Callable[..., Any], Traced]:
+    def _prepared(self, key: Hashable, build: Build, examples: Sequence[Array]) -> tuple[Callable[..., Any], Traced]:
         """Return the function of that key, and compile it first where there is none."""
 
         def make() -> tuple[Callable[..., Any], Traced]:
             traced = Traced()
-            return self.backend.compile(lambda *tensors: build(traced, *tensors), examples), traced
+            function = self.backend.compile(lambda *tensors: build(traced, *tensors), examples, reads=self.variables())
+            return function, traced
 
         kept: tuple[Callable[..., Any], Traced] = self.keep(key, make)
         return kept
 
     def run(self, key: Hashable, build: Build, arrays: Sequence[Array]) -> Run:
         """Run the function of that key on arrays that have one row per sample."""
-        function, traced = self.prepare(key, build, arrays)
+        function, traced = self._prepared(key, build, arrays)
         return Run(function(*arrays), traced)

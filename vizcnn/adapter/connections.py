@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-from keras.src.backend import compute_output_spec
 
 from vizcnn.adapter.backends import current
+from vizcnn.adapter.backends.base import Flow
 from vizcnn.adapter.base import LayerInfo, end_of_model
 from vizcnn.adapter.structure import names_of
 from vizcnn.adapter.taps import Call, Taps
+
+Shape = tuple[int | None, ...]
 
 
 @dataclass
@@ -32,8 +34,8 @@ class Traced:
     """
 
     connections: tuple[tuple[str, str], ...] = ()
-    shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
-    outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    outputs: dict[str, Shape] = field(default_factory=dict)
     activations: dict[str, str | None] = field(default_factory=dict)
 
 
@@ -63,31 +65,70 @@ def trace(
     -------
     Traced
     """
+    backend = current()
     sealed = tuple(f"{path}/" for path in _sealed(layers))
     containers = {info.path for info in layers if info.is_container}
     told = Traced()
+    steps: list[_Step] = []
+    names: list[str] = []
 
-    def run(*tensors: Any) -> Any:
+    def run(*tensors: Any) -> list[Any]:
         with Taps(operations, apart=True) as taps:
             returned = model(_as_taken(model, tensors), training=False)
-        calls = [call for call in taps.calls if not call.path.startswith(sealed)]
-        flow = _Flow([(end_of_model(name), tensor) for name, tensor in zip(inputs, tensors, strict=True)], calls)
         ends = _named(outputs, returned)
-        told.connections = tuple(
-            dict.fromkeys(flow.edges(containers, [(end_of_model(name), tensor) for name, tensor in ends.items()]))
-        )
-        told.outputs = {name: tuple(tensor.shape[1:]) for name, tensor in ends.items()}
+        told.outputs = _agreed({name: _shape(tensor)[1:] for name, tensor in ends.items()}, told.outputs)
         before = {name: taps.before_activation(tensor) for name, tensor in ends.items()}
         told.activations = {name: found[1] if found else None for name, found in before.items()}
-        told.shapes = {}
+        told.shapes = _agreed(_shapes(taps.calls), told.shapes)
+        names[:] = map(end_of_model, ends)
+        steps.clear()
+        listed = [*tensors, *ends.values()]
         for call in taps.calls:
-            shape = getattr(call.output, "shape", None)
-            if shape is not None:
-                told.shapes.setdefault(call.path, tuple(shape))
-        return returned
+            made = [tensor for tensor in keras.tree.flatten(call.output) if backend.belongs(tensor)]
+            given = [tensor for tensor in call.inputs if backend.belongs(tensor)]
+            if made and not call.path.startswith(sealed):
+                steps.append(_Step(call.path, call.address, len(listed), len(made), len(given)))
+                listed += [*made, *given]
+        return listed
 
-    compute_output_spec(run, *inputs.values())
+    nodes = backend.flow(run, list(inputs.values()))
+    starts = dict(zip(map(end_of_model, inputs), nodes.nodes, strict=False))
+    ends = dict(zip(names, nodes.nodes[len(inputs) :], strict=False))
+    told.connections = tuple(dict.fromkeys(_edges(nodes, steps, starts, ends, containers)))
     return told
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A layer's call: where its output and its inputs stand among the nodes."""
+
+    path: str
+    address: str
+    at: int
+    made: int
+    given: int
+
+
+def _shapes(calls: Iterable[Call]) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {}
+    for call in calls:
+        if hasattr(call.output, "shape"):
+            shapes.setdefault(call.path, _shape(call.output))
+    return shapes
+
+
+def _shape(tensor: Any) -> Shape:
+    return tuple(size if isinstance(size, int) else None for size in tensor.shape)
+
+
+def _agreed(found: dict[str, Shape], before: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Return shapes with None where an earlier run, with another stand-in for sizes that are open, had another size."""
+    agreed = {}
+    for name, shape in found.items():
+        other = before.get(name, shape)
+        same = zip(shape, other, strict=False)
+        agreed[name] = tuple(a if a == b else None for a, b in same) if len(shape) == len(other) else shape
+    return agreed
 
 
 def _as_taken(model: Any, tensors: Sequence[Any]) -> Any:
@@ -110,45 +151,38 @@ def _sealed(layers: Iterable[LayerInfo]) -> list[str]:
     return [info.path for info in layers if info.is_container and info.num_params > inside.get(info.path, 0)]
 
 
-class _Flow:
-    """Tensors back to the layers that made them."""
+def _edges(
+    flow: Flow, steps: Sequence[_Step], starts: Mapping[str, Any], ends: Mapping[str, Any], containers: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (from, to), in the order of the calls."""
+    makers = {node: name for name, node in starts.items()}
+    for step in steps:
+        for node in flow.nodes[step.at : step.at + step.made]:
+            makers.setdefault(node, step.address)
+    for step in steps:
+        middle = step.at + step.made
+        given = flow.nodes[middle : middle + step.given]
+        made = [node for node in flow.nodes[step.at : middle] if makers.get(node) == step.address]
+        if step.path in containers:
+            # It made its output itself, of what went in and of what the layers inside it made.
+            given = made and ([parent for node in made for parent in flow.parents(node)] or given)
+        yield from ((source, step.address) for node in given for source in _sources(flow, makers, node))
+    for name, node in ends.items():
+        yield from ((source, name) for source in _sources(flow, makers, node))
 
-    def __init__(self, starts: Sequence[tuple[str, Any]], calls: Sequence[Call]) -> None:
-        self._backend = current()
-        self._calls = [call for call in calls if any(map(self._backend.belongs, keras.tree.flatten(call.output)))]
-        self._makers: dict[int, str] = {id(tensor): name for name, tensor in starts}
-        self._kept: list[Any] = []  # an id says nothing of a tensor that is gone
-        for call in self._calls:
-            for tensor in keras.tree.flatten(call.output):
-                self._makers.setdefault(id(tensor), call.address)
 
-    def edges(self, containers: Iterable[str], ends: Sequence[tuple[str, Any]]) -> Iterable[tuple[str, str]]:
-        """Yield (from, to), in the order of the calls."""
-        containers = set(containers)
-        for call in self._calls:
-            made = [t for t in keras.tree.flatten(call.output) if self._makers.get(id(t)) == call.address]
-            if call.path not in containers:
-                yield from ((source, call.address) for tensor in call.inputs for source in self._sources(tensor))
-            elif made:
-                # It made its output itself, of what went in and of what the layers inside it made.
-                before = [parent for tensor in made for parent in self._backend.parents(tensor)] or call.inputs
-                yield from ((source, call.address) for tensor in before for source in self._sources(tensor))
-        for name, tensor in ends:
-            yield from ((source, name) for source in self._sources(tensor))
-
-    def _sources(self, tensor: Any) -> list[str]:
-        """Return the layers behind a tensor; what is computed between layers is looked through."""
-        found: dict[str, None] = {}
-        seen: set[int] = set()
-        queue = [tensor]
-        while queue:
-            one = queue.pop(0)
-            self._kept.append(one)
-            if id(one) in seen:
-                continue
-            seen.add(id(one))
-            if id(one) in self._makers:
-                found[self._makers[id(one)]] = None
-            else:
-                queue += self._backend.parents(one)
-        return list(found)
+def _sources(flow: Flow, makers: Mapping[Any, str], node: Any) -> list[str]:
+    """Return the layers behind a tensor; what is computed between layers is looked through."""
+    found: dict[str, None] = {}
+    seen: set[Any] = set()
+    queue = [node]
+    while queue:
+        one = queue.pop(0)
+        if one in seen:
+            continue
+        seen.add(one)
+        if one in makers:
+            found[makers[one]] = None
+        else:
+            queue += flow.parents(one)
+    return list(found)

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend import compute_output_spec
 
 from vizcnn.adapter.ascent import Ascent, Plan, affine
 from vizcnn.adapter.backends import current
@@ -102,7 +103,7 @@ class KerasAdapter(ModelAdapter):
         self._held = model if hold else None
         self._backend = current()
         self._lock = threading.RLock()
-        self._functions = CompiledFunctions(self._backend)
+        self._functions = CompiledFunctions(self._backend, self._variables)
         self._known: dict[tuple[int, ...] | None, Facts] = {}
         self._logarithm: dict[str, bool] = {}
         self._shown = threading.local()
@@ -130,8 +131,9 @@ class KerasAdapter(ModelAdapter):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """See `ModelAdapter.capabilities`; a Keras model answers everything."""
-        return frozenset({"outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent", "keras"})
+        """See `ModelAdapter.capabilities`; a Keras model answers everything, "tensorflow" where it runs on that."""
+        answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"}
+        return frozenset(answers | ({"tensorflow"} if self._backend.name == "tensorflow" else set()))
 
     @property
     def _sample_shape(self) -> tuple[int, ...] | None:
@@ -507,7 +509,9 @@ class KerasAdapter(ModelAdapter):
                 reading = self._read(taps, self._forward(self.model, tensor))
             return self._score(reading, score, params)
 
-        ascent = self._functions.keep(("ascent", made, score.key), lambda: Ascent(made, maker, scores))
+        ascent = self._functions.keep(
+            ("ascent", made, score.key), lambda: Ascent(made, maker, scores, self._variables())
+        )
         yield from ascent.run(score, steps, seed)
 
     # How it is run ----------------------------------------------------------------------------------------------------
@@ -527,6 +531,13 @@ class KerasAdapter(ModelAdapter):
         inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
         return model(inputs, training=False)
 
+    def _variables(self) -> list[Any]:
+        """Return every variable of the model, those of layers that it doesn't track too."""
+        found = [*self.model.variables]
+        for operation in self._tappable().values():
+            found += getattr(operation, "variables", ())
+        return list({id(variable): variable for variable in found}.values())
+
     def _tappable(self) -> dict[str, Any]:
         return {path: found.operation for path, found in self._operations().items()}
 
@@ -540,8 +551,11 @@ class KerasAdapter(ModelAdapter):
         sample = self._sample_shape or self.input_shape
         if not sample or None in sample:
             raise self._unknown_inputs()
-        example = self._checked(np.zeros((1, *(int(size or 1) for size in sample)), dtype=np.float32))
-        self._functions.prepare(self._full_key(("outputs",), example), self._build_outputs, [example])
+        shape = tuple(int(size or 1) for size in sample)
+        self.prepare(shape)
+        compute_output_spec(
+            lambda tensor: list(self._build_outputs(Traced(), tensor).values()), keras.KerasTensor((1, *shape))
+        )
 
     def _unknown_inputs(self) -> UnsupportedModelError:
         return UnsupportedModelError(
@@ -553,7 +567,7 @@ class KerasAdapter(ModelAdapter):
         for call in taps.calls:
             shape = getattr(call.output, "shape", None)
             if call.index == 0 and shape is not None:
-                self._facts.layer_shapes[call.path] = tuple(shape)
+                self._facts.layer_shapes[call.path] = (None, *shape[1:]) if shape else ()
         if not self._facts.activations:
             names, _ = symbolic_outputs(self.model)
             names = names or names_of(returned)
@@ -615,13 +629,14 @@ class KerasAdapter(ModelAdapter):
                     for part in slices(len(inputs), size)
                 ]
                 return Run.joined(runs)
-            except self._backend.out_of_memory:
-                if size == 1:
+            except Exception as error:
+                if self._backend.is_unsupported(error):
+                    reason = " ".join(str(error).split())[:300]
+                    raise CapabilityError(
+                        f"{self._backend.name} can't run this on model {self.name!r}: {reason}"
+                    ) from error
+                if size == 1 or not self._backend.is_out_of_memory(error):
                     raise
-            except self._backend.unsupported as error:
-                raise CapabilityError(
-                    f"{self._backend.name} can't run this on model {self.name!r}: {' '.join(str(error).split())[:300]}"
-                ) from error
             self._halved = size // 2
 
     def _run_batch(self, key: tuple[Any, ...], build: Build, arrays: list[Array]) -> Run:

@@ -335,5 +335,5 @@ def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...
 
 
 def _over_last_axis(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    axis = kwargs.get("axis", args[1] if len(args) > 1 else -1)
+    axis = kwargs.get("axis", kwargs.get("dim", args[1] if len(args) > 1 else -1))  # PyTorch calls it dim
     return axis in (None, -1, len(args[0].shape) - 1)

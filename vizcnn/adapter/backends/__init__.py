@@ -1,6 +1,6 @@
 """What differs between TensorFlow, JAX and PyTorch, one module each; nothing else in vizcnn knows a framework.
 
-A backend module has a class `Backend` with the methods of `TensorFlowBackend`.
+A backend module has a class `Backend`, a `vizcnn.adapter.backends.base.Backend`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from vizcnn.errors import UnsupportedModelError
 
-_SUPPORTED = ("tensorflow",)
+_SUPPORTED = ("tensorflow", "jax", "torch")
 
 
 @cache
@@ -32,7 +32,7 @@ def current() -> Any:
     name = keras.backend.backend()
     if name not in _SUPPORTED:
         raise UnsupportedModelError(
-            f"Keras runs on {name!r}; vizcnn supports {', '.join(_SUPPORTED)}. Set KERAS_BACKEND=tensorflow before Keras is "
+            f"Keras runs on {name!r}; vizcnn supports {', '.join(_SUPPORTED)}. Set KERAS_BACKEND to one of them before Keras is "
             f"imported, and restart Python."
         )
     return importlib.import_module(f"vizcnn.adapter.backends.{name}").Backend()

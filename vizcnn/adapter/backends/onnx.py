@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from vizcnn.adapter.blackbox import Source, as_kind
 from vizcnn.errors import ModelFileError
@@ -33,14 +34,8 @@ def open_onnx(file: Path) -> Source:
     Raises
     ------
     ModelFileError
-        If ONNX Runtime isn't installed, the file is damaged, or it takes no image.
+        If the file is damaged, or it takes no image.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ModelFileError(
-            f"`model` file {str(file)!r} is an ONNX model, which takes ONNX Runtime to run: pip install 'vizcnn[onnx]'."
-        ) from error
     try:
         session = onnxruntime.InferenceSession(str(file), providers=onnxruntime.get_available_providers())
     except Exception as error:

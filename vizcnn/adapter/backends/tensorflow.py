@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from keras.src.backend import compute_output_spec
+
+from vizcnn.adapter.backends import base
 
 
-class Backend:
-    """See `vizcnn.adapter.backends`."""
+class Backend(base.Backend):
+    """See `vizcnn.adapter.backends.base`."""
 
     name = "tensorflow"
-    out_of_memory: tuple[type[Exception], ...] = (tf.errors.ResourceExhaustedError,)
-    unsupported: tuple[type[Exception], ...] = (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError)
 
-    @cached_property
+    @property
     def most_samples(self) -> int:
-        """Samples from which on a larger batch is no faster: on a processor caches are full early."""
+        """See `base.Backend`; caches of a processor are full early."""
         return 64 if tf.config.list_physical_devices("GPU") else 16
 
-    def compile(self, function: Callable[..., dict[str, Any]], examples: Sequence[np.ndarray]) -> Callable[..., Any]:
-        """Trace `function` once, for any number of samples, and return what runs it on arrays.
-
-        The variables of the model are captured by reference, so new weights are seen at once.
-
-        Parameters
-        ----------
-        function : callable
-            Takes tensors and returns a dict of tensors.
-        examples : sequence of ndarray
-            One array per argument; all but the first axis are fixed.
-
-        Returns
-        -------
-        callable
-        """
+    def compile(
+        self,
+        function: Callable[..., dict[str, Any]],
+        examples: Sequence[np.ndarray],
+        *,
+        reads: Sequence[Any] = (),
+        changes: Sequence[Any] = (),
+    ) -> base.Compiled:
+        """See `base.Backend`; traced once, for any number of samples. Variables are captured by reference."""
         specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in examples]
         # Always a graph, never eager: TensorFlow's eager gradient of some strided convolutions corrupts memory.
         concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
@@ -60,33 +53,43 @@ class Backend:
         return concrete, tuple(concrete.output_shapes)
 
     def gradient(self, total: Any, tensor: Any) -> Any | None:
-        """Return d total / d tensor, or None where `total` doesn't depend on it.
-
-        Called while a function is being traced. `tf.gradients` takes any tensor of the graph after the fact, goes back no
-        further than to that tensor, and follows custom gradients.
-        """
+        """See `base.Backend`; `tf.gradients` takes any tensor of the graph that is being traced."""
         (gradient,) = tf.gradients(total, tensor)
         return None if gradient is None else tf.convert_to_tensor(gradient)
 
     def belongs(self, tensor: Any) -> bool:
-        """Tell whether a tensor is one of the graph being traced, rather than of a loop or function inside it."""
+        """See `base.Backend`."""
         return tf.is_tensor(tensor) and getattr(tensor, "graph", None) is tf.compat.v1.get_default_graph()
 
-    def parents(self, tensor: Any) -> list[Any]:
-        """Return the tensors that one of the graph being traced was computed from."""
-        operation = getattr(tensor, "op", None) if tf.is_tensor(tensor) else None
-        return [] if operation is None else list(operation.inputs)
+    def flow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Flow:
+        """See `base.Backend`."""
+        nodes: list[Any] = []
 
-    def numpy(self, tensor: Any) -> np.ndarray:
-        """Return a tensor's or variable's value."""
-        return np.asarray(tf.convert_to_tensor(tensor).numpy())
+        def run(*tensors: Any) -> Any:
+            returned = function(*tensors)
+            nodes[:] = [tensor.ref() for tensor in returned]
+            return list(returned)
+
+        def parents(node: Any) -> list[Any]:
+            return [tensor.ref() for tensor in node.deref().op.inputs]
+
+        compute_output_spec(run, *symbols)
+        return base.Flow(nodes, parents)
 
     def float32(self, tensor: Any) -> Any:
-        """Cast to float32."""
+        """See `base.Backend`."""
         return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
 
+    def is_out_of_memory(self, error: Exception) -> bool:
+        """See `base.Backend`."""
+        return isinstance(error, tf.errors.ResourceExhaustedError)
+
+    def is_unsupported(self, error: Exception) -> bool:
+        """See `base.Backend`."""
+        return isinstance(error, tf.errors.UnimplementedError | tf.errors.InvalidArgumentError)
+
     def layout_functions(self) -> Iterator[tuple[Any, str]]:
-        """Yield (module, name) of Keras's functions that a processor only has for channels last."""
+        """See `base.Backend`; a processor has no convolutions of channels first."""
         if not tf.config.list_physical_devices("GPU"):
             nn = importlib.import_module("keras.src.backend.tensorflow.nn")
             for name in ("conv", "depthwise_conv", "separable_conv", "conv_transpose", "max_pool", "average_pool"):
@@ -94,7 +97,7 @@ class Backend:
                     yield nn, name
 
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
-        """Yield (module, name) of TensorFlow's own activations, which a layer may call instead of Keras's."""
+        """See `base.Backend`."""
         for name in _ACTIVATIONS:
             yield tf.nn, name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 import re
 import tempfile
@@ -146,19 +147,26 @@ def open_runtime(file: Path, kind: Kind, *, trusted: bool = False) -> Source:
     Raises
     ------
     ModelFileError
-        If it can't be run.
+        If it can't be run, or what runs it isn't installed.
     """
-    if kind == "savedmodel":
-        from vizcnn.adapter.backends.saved_model import open_saved_model
+    module, function, what, needs = _RUNTIMES[kind]
+    try:
+        runtime = importlib.import_module(f"vizcnn.adapter.backends.{module}")
+    except ImportError as error:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} is {what}, which takes {needs} to run: pip install 'vizcnn[{needs.lower()}]'."
+        ) from error
+    options = {"trusted": trusted} if kind == "savedmodel" else {}
+    source: Source = getattr(runtime, function)(file, **options)
+    return source
 
-        return open_saved_model(file, trusted=trusted)
-    if kind == "tflite":
-        from vizcnn.adapter.backends.tflite import open_tflite
 
-        return open_tflite(file)
-    from vizcnn.adapter.backends.onnx import open_onnx
-
-    return open_onnx(file)
+_RUNTIMES = {
+    "savedmodel": ("saved_model", "open_saved_model", "a TensorFlow SavedModel", "TensorFlow"),
+    "tflite": ("tflite", "open_tflite", "a TensorFlow Lite model", "TensorFlow"),
+    "onnx": ("onnx", "open_onnx", "an ONNX model", "ONNX"),
+}
+"""Kinds of files to what opens them, what they are, and the extra with the library that runs them."""
 
 
 def _named(stored: Stored, folder: Path) -> Path:

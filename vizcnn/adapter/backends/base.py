@@ -1,0 +1,126 @@
+"""What vizcnn asks of the framework that Keras runs on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+Compiled = Callable[..., dict[str, np.ndarray]]
+"""Takes the arrays of one batch, and returns arrays by name."""
+
+
+@dataclass
+class Flow:
+    """Which tensors of one symbolic run were computed from which; a tensor is known by a node, any hashable.
+
+    Attributes
+    ----------
+    nodes : list
+        The node of each tensor that the function returned, in their order; None for a constant.
+    parents : callable
+        Takes a node, and returns the nodes that it was computed from.
+    """
+
+    nodes: list[Any]
+    parents: Callable[[Any], Sequence[Any]]
+
+
+class Backend(ABC):
+    """TensorFlow, JAX or PyTorch, as the rest of the adapter sees it.
+
+    Attributes
+    ----------
+    name : str
+        As Keras calls it.
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def most_samples(self) -> int:
+        """Samples from which on a larger batch is no faster."""
+
+    @abstractmethod
+    def compile(
+        self,
+        function: Callable[..., dict[str, Any]],
+        examples: Sequence[np.ndarray],
+        *,
+        reads: Sequence[Any] = (),
+        changes: Sequence[Any] = (),
+    ) -> Compiled:
+        """Make `function` ready to run on arrays, any number of samples at a time.
+
+        Parameters
+        ----------
+        function : callable
+            Takes tensors, which may be asked for by `gradient`, and returns a dict of tensors, one row per sample each.
+        examples : sequence of ndarray
+            One array per argument; all but the first axis are fixed.
+        reads : sequence of keras.Variable, default ()
+            What it reads, the model's weights above all: their values at the time of each run count.
+        changes : sequence of keras.Variable, default ()
+            What it assigns to; it then takes as many samples as the examples have, always.
+
+        Returns
+        -------
+        callable
+        """
+
+    @abstractmethod
+    def gradient(self, total: Any, tensor: Any) -> Any | None:
+        """Return d total / d tensor, inside a function that is compiled; None where `total` doesn't depend on it.
+
+        `tensor` is any float tensor of that run, after the fact; what comes before it is not gone through. Custom gradients
+        are followed.
+        """
+
+    @abstractmethod
+    def belongs(self, tensor: Any) -> bool:
+        """Tell whether this is a tensor of the run itself, rather than of a loop or function inside it."""
+
+    @abstractmethod
+    def flow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> Flow:
+        """Run `function` once on symbols, and tell which of the tensors that it returns were computed from which.
+
+        Parameters
+        ----------
+        function : callable
+            Takes one tensor per symbol and returns a sequence of tensors.
+        symbols : sequence of keras.KerasTensor
+            Shapes and types of its arguments.
+
+        Returns
+        -------
+        Flow
+        """
+
+    @abstractmethod
+    def activation_functions(self) -> Iterator[tuple[Any, str]]:
+        """Yield (module, name) of the framework's own activations, which a layer may call instead of Keras's."""
+
+    @abstractmethod
+    def is_out_of_memory(self, error: Exception) -> bool:
+        """Tell whether an error says that the device ran out of memory."""
+
+    @abstractmethod
+    def is_unsupported(self, error: Exception) -> bool:
+        """Tell whether an error says that the device can't run an operation."""
+
+    def layout_functions(self) -> Iterator[tuple[Any, str]]:
+        """Yield (module, name) of Keras's functions that this device only has for channels last."""
+        yield from ()
+
+    def numpy(self, tensor: Any) -> np.ndarray:
+        """Return a tensor's or variable's value."""
+        return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+    def float32(self, tensor: Any) -> Any:
+        """Cast to float32."""
+        return keras.ops.cast(tensor, "float32")

@@ -1,0 +1,246 @@
+"""JAX: programs compiled by XLA, one for each number of samples, with the weights as arguments.
+
+JAX differentiates functions, and not one tensor by another after the fact. So a function is traced first; where it asks for a
+gradient, its program gets a hole, and `_evaluate` fills the holes: what lies between the tensor and the total becomes the
+function that is differentiated. What comes before the tensor is not gone through, as on the other backends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.extend.core
+import keras
+import numpy as np
+from jax import numpy as jnp
+from keras.src.backend.common.symbolic_scope import SymbolicScope
+
+from vizcnn.adapter.backends import base
+from vizcnn.errors import UnsupportedModelError
+
+_HOLE = jax.extend.core.Primitive("vizcnn_gradient")
+_HOLE.def_abstract_eval(lambda total, tensor: tensor)
+
+
+class Backend(base.Backend):
+    """See `vizcnn.adapter.backends.base`."""
+
+    name = "jax"
+
+    def __init__(self) -> None:
+        self._tracing = threading.local()
+
+    @property
+    def most_samples(self) -> int:
+        """See `base.Backend`; caches of a processor are full early."""
+        return 16 if jax.default_backend() == "cpu" else 64
+
+    def compile(
+        self,
+        function: Callable[..., dict[str, Any]],
+        examples: Sequence[np.ndarray],
+        *,
+        reads: Sequence[Any] = (),
+        changes: Sequence[Any] = (),
+    ) -> base.Compiled:
+        """See `base.Backend`.
+
+        XLA compiles for one number of samples, on the first run. Other numbers are filled up to a power of two, so that the
+        last, smaller batch of each run doesn't cost a compilation of its own.
+        """
+        variables = list({id(variable): variable for variable in (*reads, *changes)}.values())
+        programs: dict[int, Callable[..., Any]] = {}
+        names: list[str] = []
+
+        def stateless(values: Sequence[Any], *tensors: Any) -> Any:
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
+                answer = function(*tensors)
+                names[:] = answer  # JAX sorts a dict
+                return list(answer.values()), [scope.get_current_value(variable) for variable in changes]
+
+        def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+            count = len(arrays[0])
+            size = count if changes else 1 << (count - 1).bit_length()
+            if size > count:
+                arrays = tuple(np.concatenate([a, np.repeat(a[-1:], size - count, axis=0)]) for a in arrays)
+            if size not in programs:
+                programs[size] = self._program(stateless, (_values(variables), *arrays))
+            answer, changed = _patiently(lambda: programs[size](_values(variables), *arrays))
+            for variable, value in zip(changes, changed, strict=True):
+                variable.assign(value)
+            found = {name: np.asarray(tensor) for name, tensor in zip(names, answer, strict=True)}
+            return {name: array[:count] if array.shape[:1] == (size,) else array for name, array in found.items()}
+
+        return run
+
+    def _program(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        """Trace a function, again where one of its gradients turns out not to exist, and return what XLA makes of it."""
+        absent: set[int] = set()  # by their number among those asked for
+        while True:
+            self._tracing.absent, self._tracing.asked, self._tracing.holes = absent, 0, []
+            traced, shapes = jax.make_jaxpr(self._marked(function), return_shape=True)(*arguments)
+            found = {self._tracing.holes[n] for n in _independent(traced.jaxpr)}
+            if not found:
+                break
+            absent |= found
+        structure = jax.tree.structure(shapes)
+
+        def program(*given: Any) -> Any:
+            return jax.tree.unflatten(structure, _evaluate(traced, jax.tree.leaves(given)))
+
+        compiled: Callable[..., Any] = jax.jit(program)
+        return compiled
+
+    def _marked(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, which says which trace it runs in."""
+
+        def marked(*arguments: Any) -> Any:
+            self._tracing.top = getattr(jax.tree.leaves(arguments)[-1], "_trace", None)
+            return function(*arguments)
+
+        return marked
+
+    def gradient(self, total: Any, tensor: Any) -> Any | None:
+        """See `base.Backend`."""
+        tracing = self._tracing
+        number, tracing.asked = tracing.asked, tracing.asked + 1
+        traced = isinstance(total, jax.core.Tracer) and isinstance(tensor, jax.core.Tracer)
+        if number in tracing.absent or not traced or not jnp.issubdtype(tensor.dtype, jnp.floating):
+            return None
+        tracing.holes.append(number)
+        return _HOLE.bind(total, tensor)
+
+    def belongs(self, tensor: Any) -> bool:
+        """See `base.Backend`."""
+        return isinstance(tensor, jax.core.Tracer) and getattr(tensor, "_trace", None) is self._tracing.top
+
+    def flow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Flow:
+        """See `base.Backend`."""
+        (unknown,) = jax.export.symbolic_shape("unknown", constraints=["unknown>=2"])
+
+        def traced(stand_in: Any) -> Any:
+            structs = [
+                jax.ShapeDtypeStruct([stand_in if size is None else size for size in s.shape], s.dtype) for s in symbols
+            ]
+            with keras.StatelessScope(), SymbolicScope():
+                return jax.make_jaxpr(self._marked(function))(*structs).jaxpr
+
+        try:
+            program = traced(unknown)
+        except Exception:  # noqa: BLE001 - whatever can't be computed of an open size
+            traced(83)  # what differs between the two is open
+            program = traced(97)
+        made = {output: equation.invars for equation in program.eqns for output in equation.outvars}
+
+        def parents(node: Any) -> list[Any]:
+            return [var for var in made.get(node, ()) if not isinstance(var, jax.extend.core.Literal)]
+
+        return base.Flow([None if isinstance(v, jax.extend.core.Literal) else v for v in program.outvars], parents)
+
+    def activation_functions(self) -> Iterator[tuple[Any, str]]:
+        """See `base.Backend`."""
+        for name in _ACTIVATIONS:
+            yield jax.nn, name
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        """See `base.Backend`."""
+        return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+
+    def is_unsupported(self, error: Exception) -> bool:
+        """See `base.Backend`."""
+        return isinstance(error, NotImplementedError) or (
+            isinstance(error, jax.errors.JaxRuntimeError) and "UNIMPLEMENTED" in str(error)
+        )
+
+
+def _values(variables: Sequence[Any]) -> list[Any]:
+    try:
+        return [variable.value for variable in variables]
+    except TypeError as error:  # no value, and no initializer any more
+        raise UnsupportedModelError(
+            "The model's weights are with a training that runs in another thread. On JAX a model can be explained between two "
+            "epochs, from a callback, or when the training is over."
+        ) from error
+
+
+def _patiently(run: Callable[[], Any], times: int = 20) -> Any:
+    """Run again while another thread's program, a prediction say, has the weights for itself."""
+    for _ in range(times):
+        try:
+            return run()
+        except RuntimeError as error:
+            if "deleted" not in str(error):
+                raise
+    return run()
+
+
+def _evaluate(traced: Any, arguments: Sequence[Any]) -> list[Any]:
+    """Run a traced program, filling its holes."""
+    program = traced.jaxpr
+    values = dict(zip((*program.constvars, *program.invars), (*traced.consts, *arguments), strict=True))
+    made = {output: n for n, equation in enumerate(program.eqns) for output in equation.outvars}
+    done = 0
+    for n, hole in enumerate(program.eqns):
+        if hole.primitive is not _HOLE:
+            continue
+        start = made.get(hole.invars[1], -1) + 1
+        _run(program.eqns[done:start], values)
+        values |= _differentiated(hole, program.eqns[start:n], values)
+        done = n + 1
+    _run(program.eqns[done:], values)
+    return [_value(values, var) for var in program.outvars]
+
+
+def _differentiated(hole: Any, between: Sequence[Any], values: dict[Any, Any]) -> dict[Any, Any]:
+    """Run the equations between a tensor and its hole; return what they make, and what belongs into the hole."""
+    total, tensor = hole.invars
+    outputs = [output for equation in between for output in equation.outvars]
+
+    def after(value: Any) -> Any:
+        inner = {**values, tensor: value}
+        _run(between, inner)
+        return inner[total], [inner[output] for output in outputs]
+
+    one, pull, others = jax.vjp(after, values[tensor], has_aux=True)
+    (gradient,) = pull(jnp.ones_like(one))
+    return {**dict(zip(outputs, others, strict=True)), hole.outvars[0]: gradient}
+
+
+def _run(equations: Sequence[Any], values: dict[Any, Any]) -> None:
+    """Evaluate equations one after another; holes among them have their value already."""
+    for equation in equations:
+        if equation.primitive is _HOLE:
+            continue
+        bound = equation.primitive.get_bind_params(equation.params)
+        functions, params = bound if isinstance(bound, tuple) else ((), bound)
+        with equation.ctx.manager:
+            answer = equation.primitive.bind(*functions, *[_value(values, var) for var in equation.invars], **params)
+        many = equation.primitive.multiple_results
+        values.update(zip(equation.outvars, answer if many else [answer], strict=True))
+
+
+def _value(values: dict[Any, Any], var: Any) -> Any:
+    return var.val if isinstance(var, jax.extend.core.Literal) else values[var]
+
+
+def _independent(program: Any) -> list[int]:
+    """Return which holes, by their place among them, have a total that isn't computed from their tensor in real numbers."""
+    holes = [equation for equation in program.eqns if equation.primitive is _HOLE]
+    absent = []
+    for place, hole in enumerate(holes):
+        total, tensor = hole.invars
+        reached = {tensor}
+        for equation in program.eqns:
+            if any(not isinstance(v, jax.extend.core.Literal) and v in reached for v in equation.invars):
+                reached.update(output for output in equation.outvars if jnp.issubdtype(output.aval.dtype, jnp.inexact))
+        if isinstance(total, jax.extend.core.Literal) or total not in reached:
+            absent.append(place)
+    return absent
+
+
+_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "glu", "soft_sign", "softplus",
+                "sigmoid", "log_sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh", "softmax", "log_softmax", "squareplus",
+                "sparse_plus")  # fmt: skip

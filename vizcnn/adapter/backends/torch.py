@@ -1,0 +1,121 @@
+"""PyTorch: everything runs at once, and autograd answers after the fact."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+from keras.src.backend import compute_output_spec
+from torch.overrides import TorchFunctionMode
+
+from vizcnn.adapter.backends import base
+
+
+class Backend(base.Backend):
+    """See `vizcnn.adapter.backends.base`."""
+
+    name = "torch"
+
+    def __init__(self) -> None:
+        self._run = threading.local()
+
+    @property
+    def most_samples(self) -> int:
+        """See `base.Backend`; caches of a processor are full early."""
+        return 64 if torch.cuda.is_available() else 16
+
+    def compile(
+        self,
+        function: Callable[..., dict[str, Any]],
+        examples: Sequence[np.ndarray],
+        *,
+        reads: Sequence[Any] = (),
+        changes: Sequence[Any] = (),
+    ) -> base.Compiled:
+        """See `base.Backend`; nothing is compiled. A function that asked for no gradient on its first run is not taped again."""
+        taped = True
+
+        def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+            nonlocal taped
+            self._run.differentiates = False
+            with torch.set_grad_enabled(taped):
+                tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
+                if taped and not changes and tensors[0].is_floating_point():
+                    tensors[0].requires_grad_()
+                answer = function(*tensors)
+            taped = self._run.differentiates
+            return {name: self.numpy(tensor) for name, tensor in answer.items()}
+
+        return run
+
+    def gradient(self, total: Any, tensor: Any) -> Any | None:
+        """See `base.Backend`."""
+        self._run.differentiates = True
+        if not total.requires_grad or not tensor.requires_grad:
+            return None
+        (gradient,) = torch.autograd.grad(total, tensor, retain_graph=True, allow_unused=True)
+        return gradient
+
+    def belongs(self, tensor: Any) -> bool:
+        """See `base.Backend`; a loop is run like everything else."""
+        return bool(torch.is_tensor(tensor))
+
+    def flow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Flow:
+        """See `base.Backend`; PyTorch reports each function that it is asked to run."""
+        nodes: list[Any] = []
+        made: dict[int, list[int]] = {}
+        kept: list[Any] = []  # an id says nothing of a tensor that is gone
+
+        class Record(TorchFunctionMode):  # type: ignore[misc]  # PyTorch isn't installed where types are checked
+            def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                answer = func(*args, **(kwargs or {}))
+                given = [value for value in keras.tree.flatten((args, kwargs or {})) if torch.is_tensor(value)]
+                for tensor in keras.tree.flatten(answer):
+                    if torch.is_tensor(tensor) and not any(tensor is one for one in given):
+                        made[id(tensor)] = [id(one) for one in given]
+                        kept.extend([tensor, *given])
+                return answer
+
+        def run(*tensors: Any) -> Any:
+            with Record():
+                returned = function(*tensors)
+            kept.extend(returned)
+            nodes[:] = [id(tensor) for tensor in returned]
+            return list(returned)
+
+        compute_output_spec(run, *symbols)
+
+        def parents(node: int, _kept: list[Any] = kept) -> list[int]:
+            return made.get(node, [])
+
+        return base.Flow(nodes, parents)
+
+    def numpy(self, tensor: Any) -> np.ndarray:
+        """See `base.Backend`; a copy, since PyTorch's own shares its memory with the tensor, which may be a weight."""
+        tensor = getattr(tensor, "value", tensor).detach().cpu()
+        return np.array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
+
+    def activation_functions(self) -> Iterator[tuple[Any, str]]:
+        """See `base.Backend`."""
+        for name in _ACTIVATIONS:
+            yield torch.nn.functional, name
+            if hasattr(torch, name):
+                yield torch, name
+
+    def is_out_of_memory(self, error: Exception) -> bool:
+        """See `base.Backend`; a processor's allocator says it in words only."""
+        return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+    def is_unsupported(self, error: Exception) -> bool:
+        """See `base.Backend`."""
+        return isinstance(error, NotImplementedError) or (
+            isinstance(error, RuntimeError) and "not implemented for" in str(error)
+        )
+
+
+_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "glu", "softplus", "softsign", "sigmoid",
+                "hardsigmoid", "hardtanh", "tanh", "softmax", "log_softmax")  # fmt: skip
