@@ -5,6 +5,10 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 
 BIN := .venv/bin
 PEERS := .venv-peers/bin
+OTHERS := .venv-backends/bin
+# `make test-backends BACKEND_TESTS=` runs all of them.
+BACKEND_TESTS ?= tests/adapter/test_keras_models.py tests/adapter/test_gradients.py tests/adapter/test_rules.py tests/adapter/test_logits.py \
+	tests/adapter/test_layers.py tests/adapter/test_taps.py tests/adapter/test_caching.py
 UV := $(shell command -v uv 2>/dev/null)
 
 # pydoclint as a flake8 plugin: alone it can't leave out DOC105 (types in prose). Missing parameters are ruff's D417, which unlike
@@ -17,7 +21,7 @@ PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC101,DOC103,DOC105,DOC110 --s
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test lint format demo bench bench-peers lock clean
+.PHONY: help setup test test-backends lint format demo bench bench-peers lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -27,6 +31,14 @@ setup: .venv/.ready  ## Create .venv (done again only when pyproject.toml or req
 test: lint  ## Lint, types, then the tests (two at a time; PYTEST_ARGS="-k gradcam" reaches pytest)
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+test-backends: .venv/.ready .venv-backends/.ready  ## The core of the tests on JAX and PyTorch (BACKEND_TESTS= for all of them)
+	@for backend in jax torch; do \
+		echo "== pytest, Keras on $$backend"; \
+		KERAS_BACKEND=$$backend $(OTHERS)/python -m pytest -q $(PYTEST_ARGS) $(BACKEND_TESTS) || exit 1; \
+	done
+	@echo "== pytest, the backends compared"
+	@$(BIN)/python -m pytest -q tests/test_backends.py
 
 lint: .venv/.ready  ## ruff, import-linter, pydoclint, mypy
 	@echo "== ruff check"
@@ -64,7 +76,7 @@ lock: check-python  ## Write requirements.lock anew from the newest versions tha
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
 
 clean:  ## Remove environments, caches and builds
-	@rm -rf .venv .venv-peers build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-peers .venv-backends build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: check-python
@@ -81,6 +93,19 @@ ifdef UV
 else
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+endif
+	@touch $@
+
+.venv-backends/.ready: pyproject.toml requirements.lock tests/requirements-backends.txt | check-python
+	@echo "== setting up .venv-backends (a few minutes the first time)"
+ifdef UV
+	@test -x $(OTHERS)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv-backends
+	@uv pip install --quiet --python $(OTHERS)/python -c requirements.lock -r tests/requirements-backends.txt
+	@uv pip install --quiet --python $(OTHERS)/python --no-deps -e .
+else
+	@test -x $(OTHERS)/pip || $(PYTHON) -m venv .venv-backends
+	@$(OTHERS)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r tests/requirements-backends.txt
+	@$(OTHERS)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 endif
 	@touch $@
 

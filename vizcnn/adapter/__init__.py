@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -113,17 +114,17 @@ def adapt(
             from vizcnn.adapter.blackbox import BlackBoxAdapter
 
             return BlackBoxAdapter(open_runtime(Path(path), kind, trusted=trusted), name, **settings)
+        _of_keras()
         loaded = load_model(path, custom_objects=custom_objects, trusted=trusted, architecture=architecture)
         model, settings["origin"], settings["repairs"] = loaded.model, loaded.origin, loaded.repairs
         settings["name"] = name
-    from vizcnn.adapter.keras import KerasAdapter
-
     if _is_function(model):
         from vizcnn.adapter.blackbox import adapt_function
 
         return adapt_function(model, input_shape, **settings)
     _check_keras(model)
-    return KerasAdapter(model, fixed=fixed, **settings)
+    adapter: ModelAdapter = _of_keras().KerasAdapter(model, fixed=fixed, **settings)
+    return adapter
 
 
 def as_adapter(model: Any) -> ModelAdapter:
@@ -132,23 +133,31 @@ def as_adapter(model: Any) -> ModelAdapter:
         return model
     if isinstance(model, str | os.PathLike) or _is_function(model):
         return adapt(model)
-    from vizcnn.adapter.keras import implicit_adapter
-
     _check_keras(model)
-    return implicit_adapter(model)
+    adapter: ModelAdapter = _of_keras().implicit_adapter(model)
+    return adapter
 
 
 def _is_function(model: Any) -> bool:
     """Tell whether this is a function, or an object that is called as one; a layer or a class isn't a model."""
-    from vizcnn.adapter.keras import is_keras_layer
+    return callable(model) and not isinstance(model, type) and not _of_keras().is_keras_layer(model)
 
-    return callable(model) and not isinstance(model, type) and not is_keras_layer(model)
+
+def _of_keras() -> Any:
+    """Return `vizcnn.adapter.keras`, with which Keras is imported, and what Keras runs on."""
+    try:
+        return importlib.import_module("vizcnn.adapter.keras")
+    except ModuleNotFoundError as error:
+        if error.name not in ("tensorflow", "jax", "torch"):
+            raise
+        raise UnsupportedModelError(
+            f"Keras is set to run on {error.name}, which isn't installed: pip install 'vizcnn[{error.name}]', or set "
+            f"KERAS_BACKEND to one that is (tensorflow, jax, torch) before Keras is imported."
+        ) from error
 
 
 def _check_keras(model: Any) -> None:
-    from vizcnn.adapter.keras import is_keras_model
-
-    if not is_keras_model(model):
+    if not _of_keras().is_keras_model(model):
         raise UnsupportedModelError(
             f"`model` must be a Keras 3 model, the path of one, or an adapter; got {type(model).__module__}."
             f"{type(model).__qualname__}. A tf_keras (Keras 2) model has to be saved and opened by its path."
@@ -157,7 +166,5 @@ def _check_keras(model: Any) -> None:
 
 def __getattr__(name: str) -> Any:
     if name == "KerasAdapter":
-        from vizcnn.adapter.keras import KerasAdapter
-
-        return KerasAdapter
+        return _of_keras().KerasAdapter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,48 @@
+"""The same model and image give the same maps on TensorFlow, JAX and PyTorch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.zoo import ZOO, images
+
+ROOT = Path(__file__).parents[1]
+OTHERS = ROOT / ".venv-backends/bin/python"  # `make test-backends` makes it
+KINDS = ("channels_first", "no_pooling_and_a_sigmoid", "noise_dropout_and_prelu", "separable_and_transposed",
+         "vision_transformer_without_a_class_token", "wrapped_three_times")  # fmt: skip
+
+pytestmark = pytest.mark.skipif(not OTHERS.exists(), reason="make test-backends sets up JAX and PyTorch")
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.ndarray]]:
+    folder = tmp_path_factory.mktemp("backends")
+    for name in KINDS:
+        make, shape, _ = ZOO[name]
+        keras.utils.set_random_seed(0)
+        make().save(folder / f"{name}.keras")
+        np.save(folder / f"{name}.npy", images(3, shape))
+    found = {}
+    for backend in ("tensorflow", "jax", "torch"):
+        python = sys.executable if backend == "tensorflow" else OTHERS
+        command = [str(python), "-m", "tests.maps_of_a_backend", folder, folder / f"{backend}.npz"]
+        subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "KERAS_BACKEND": backend})
+        found[backend] = dict(np.load(folder / f"{backend}.npz"))
+    return found
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_maps_are_those_of_tensorflow(maps: dict[str, dict[str, np.ndarray]], backend: str) -> None:
+    ours, theirs = maps["tensorflow"], maps[backend]
+    assert list(ours) == list(theirs)
+    assert len(ours) > 5 * len(KINDS)
+    for name, values in ours.items():
+        span = np.ptp(values) or 1.0
+        np.testing.assert_allclose(theirs[name], values, rtol=0, atol=1e-4 * span, err_msg=name)
