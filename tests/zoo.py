@@ -233,14 +233,14 @@ def rows_and_columns_only() -> Any:
     return keras.Model(image, head(conv(layers.Reshape((8, 8, 1))(image))))
 
 
-@kind((16, 2, 1), without="activations filters gradcam")  # signals are images of one channel, without maps
+@kind((16, 2), without="activation_maximization activations filters")  # which make or show images
 def one_dimensional() -> Any:
     signal = keras.Input((16, 2))
     x = layers.GlobalAveragePooling1D()(layers.Conv1D(4, 3, activation="relu")(signal))
     return keras.Model(signal, layers.Dense(3, activation="softmax")(x))
 
 
-@kind((6, 6, 6, 1), without="activation_maximization activations filters gradcam occlusion saliency")
+@kind((6, 6, 6, 1), without="activation_maximization activations filters")
 def three_dimensional() -> Any:
     volume = keras.Input((6, 6, 6, 1))
     x = layers.GlobalAveragePooling3D()(layers.Conv3D(4, 3, activation="relu")(volume))

@@ -162,7 +162,7 @@ def test_function_that_returns_no_row_per_image_is_rejected(function: Any, text:
         vz.adapt(function).outputs(images())
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (0, 8, 3), "8x8", (8, 8, 3.5)])
+@pytest.mark.parametrize("shape", [(8,), (0, 8, 3), "8x8", (8, 8, 3.5)])
 def test_input_shape_that_is_none_is_rejected(shape: Any) -> None:
     with pytest.raises(OptionError, match="`input_shape` must be"):
         vz.adapt(lambda batch: batch, input_shape=shape)

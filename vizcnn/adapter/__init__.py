@@ -66,8 +66,9 @@ def adapt(
         Run Python code that is stored in the file of a model. Without it such a file is refused.
     architecture : path, default None
         The JSON file that describes the model, where `model` is a file of weights alone. None: one of the same name beside it.
-    input_shape : (int, int, int), default None
-        Shape (H, W, C) of an input, where `model` is a function. None: that of the images.
+    input_shape : tuple of int, default None
+        Shape (H, W, C) of an input, where `model` is a function: (T, C) of signals, (D, H, W, C) of volumes. None: that of the
+        images.
     fixed : mapping, default None
         For a model of several inputs: names or positions of all but the one that is explained, to the values that they are held
         at: an array of one sample, or the file of an image.
@@ -148,10 +149,11 @@ def _of_keras() -> Any:
     try:
         return importlib.import_module("vizcnn.adapter.keras")
     except ModuleNotFoundError as error:
-        if error.name not in ("tensorflow", "jax", "torch"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("tensorflow", "jax", "torch"):
             raise
         raise UnsupportedModelError(
-            f"Keras is set to run on {error.name}, which isn't installed: pip install 'vizcnn[{error.name}]', or set "
+            f"Keras is set to run on {missing}, which isn't installed: pip install 'vizcnn[{missing}]', or set "
             f"KERAS_BACKEND to one that is (tensorflow, jax, torch) before Keras is imported."
         ) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -21,6 +21,9 @@ Outputs: TypeAlias = tuple[Array, ...]
 
 LAST_SPATIAL = "<last spatial>"
 """For `ModelAdapter.gradients(of=...)`: the last layer with more than one row and column before they are pooled away."""
+
+AXES = {2: "TC", 3: "HWC", 4: "DHWC"}
+"""What the axes of one input are called, by their number: of a signal, an image, a volume."""
 
 RULES = {"vanilla": "vanilla", "guided": "guided", "relu": "relu", "deconv": "relu", "rectified": "relu"}
 """Accepted names of the gradient rules, and the rule that each means."""
@@ -46,6 +49,8 @@ class LayerInfo:
         Whether it holds other layers.
     activation : str or None
         The activation inside it, if it has one that is not linear.
+    rank : int
+        How many axes a map has in its model: 2 of images, 1 of signals, 3 of volumes.
     """
 
     path: str
@@ -55,6 +60,7 @@ class LayerInfo:
     depth: int = 0
     is_container: bool = False
     activation: str | None = None
+    rank: int = 2
 
     @property
     def name(self) -> str:
@@ -63,9 +69,9 @@ class LayerInfo:
 
     @property
     def is_spatial(self) -> bool:
-        """Whether its output is a map with rows and columns (True too where their number is open)."""
+        """Whether its output is a map with more than one row and column (True too where their number is open)."""
         shape = self.output_shape
-        return shape is None or (len(shape) == 4 and shape[1] != 1 and shape[2] != 1)
+        return shape is None or (len(shape) == self.rank + 2 and 1 not in shape[1:-1])
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,10 @@ class ModelAdapter(ABC):
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int | None, ...]:
-        """Shape (H, W, C) of one input, None where open; () while nothing is known."""
+        """Shape (H, W, C) of one input, None where open; () while nothing is known.
+
+        Of a model of signals it is (T, C), of one of volumes (D, H, W, C).
+        """
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
@@ -380,6 +389,4 @@ def slices(count: int, size: int) -> Iterable[slice]:
 
 
 def _with_path(info: LayerInfo, path: str) -> LayerInfo:
-    return LayerInfo(
-        path, info.kind, info.output_shape, info.num_params, info.depth, info.is_container, info.activation
-    )
+    return replace(info, path=path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.adapter.base import Array, LayerInfo, ModelAdapter, Outputs, looks_like_probabilities, slices
+from vizcnn.adapter.base import AXES, Array, LayerInfo, ModelAdapter, Outputs, looks_like_probabilities, slices
 from vizcnn.errors import CapabilityError, InputError, OptionError, UnsupportedModelError
 from vizcnn.targets import resolve
 
@@ -150,9 +150,10 @@ class BlackBoxAdapter(ModelAdapter):
     def _checked(self, inputs: Array) -> Array:
         array = np.asarray(inputs, dtype=np.float32)
         want = self.input_shape or (None,) * 3
-        fits = array.ndim == 4 and all(w in (None, h) for w, h in zip(want, array.shape[1:], strict=True))
+        fits = array.ndim == len(want) + 1 and all(w in (None, h) for w, h in zip(want, array.shape[1:], strict=True))
         if not fits or not len(array):
-            raise InputError(f"The inputs of model {self.name!r} must have shape (N, H, W, C) = (N, {str(want)[1:-1]}); got "
+            axes = ", ".join(AXES[len(want)])
+            raise InputError(f"The inputs of model {self.name!r} must have shape (N, {axes}) = (N, {str(want)[1:-1]}); got "
                              f"{array.shape}.")  # fmt: skip
         return array
 
@@ -251,7 +252,10 @@ def adapt_function(
     """
     shape = () if input_shape is None else tuple(input_shape)
     sizes = all(size is None or (isinstance(size, int | np.integer) and size > 0) for size in shape)
-    if len(shape) not in (0, 3) or not sizes:
-        raise OptionError(f"`input_shape` must be (height, width, channels), None where open; got {input_shape!r}.")
+    if len(shape) not in (0, *AXES) or not sizes:
+        raise OptionError(
+            f"`input_shape` must be (height, width, channels), None where open, or (time, channels) of signals, (depth, height, "
+            f"width, channels) of volumes; got {input_shape!r}."
+        )
     name = getattr(function, "__name__", type(function).__name__)
     return BlackBoxAdapter(Source(function, shape), name, **settings)

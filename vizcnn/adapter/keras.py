@@ -17,6 +17,7 @@ from keras.src.backend import compute_output_spec
 from vizcnn.adapter.ascent import Ascent, Plan, affine
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.base import (
+    AXES,
     LAST_SPATIAL,
     Array,
     Gradients,
@@ -41,6 +42,7 @@ from vizcnn.adapter.structure import (
     input_shapes,
     is_complete,
     names_of,
+    rank_of,
     symbolic_outputs,
     unflattened_shape,
     walk,
@@ -112,6 +114,7 @@ class KerasAdapter(ModelAdapter):
         self._halved: int | None = None
         self._found: dict[str, Found] | None = None
         self._has_channels_first = False
+        self._has_rank = 2
         self._connections: tuple[tuple[str, str], ...] | None = None
 
     @property
@@ -185,7 +188,7 @@ class KerasAdapter(ModelAdapter):
             shapes = [(None, *self._sample_shape)]
         if not shapes:
             raise self._unknown_inputs()
-        if len(shapes) == 1 and len(shapes[0]) == 4 and None not in shapes[0][1:]:
+        if len(shapes) == 1 and len(shapes[0]) >= 3 and None not in shapes[0][1:]:
             self.prepare(tuple(int(size or 1) for size in shapes[0][1:]))
         types = [tensor.dtype for tensor in getattr(self.model, "inputs", None) or ()] or ["float32"] * len(shapes)
         names = input_names(self.model, len(shapes))
@@ -207,15 +210,17 @@ class KerasAdapter(ModelAdapter):
                 f"held fixed: vizcnn.adapt(model, fixed={{{others}}}), each an array of one sample or an image file "
                 f"(--fixed NAME=VALUE on the command line)."
             )
-        shape = tuple(shapes[0][1:]) if shapes else ()
-        if len(shape) == 2 and None not in shape:
+        rank = self._rank
+        shape = tuple(shapes[0][1:]) if shapes else (() if rank == 2 else (None,) * (rank + 1))
+        if len(shape) == rank and None not in shape:
             return (*shape, 1)  # Keras itself drops a last axis of one for a model of (H, W)
-        image = unflattened_shape(self.model, shape)
-        if image is not None:
-            return image
-        if shape and len(shape) != 3:
+        unflattened = unflattened_shape(self.model, shape)
+        if unflattened is not None and len(unflattened) == rank + 1:
+            return unflattened
+        if shape and len(shape) != rank + 1:
             raise UnsupportedModelError(
-                f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C)."
+                f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C), and with "
+                f"convolutions of one or three dimensions those of signals, (T, C), and volumes, (D, H, W, C)."
             )
         return (*shape[1:], shape[0]) if shape and self._channels_first else shape
 
@@ -295,6 +300,12 @@ class KerasAdapter(ModelAdapter):
         with self._lock:
             if self._found is None:
                 self._found = dict(walk(self.model))
+                rank = rank_of(found.info.kind for found in self._found.values())
+                if rank != 2:
+                    self._found = {
+                        path: replace(found, info=replace(found.info, rank=rank)) for path, found in self._found.items()
+                    }
+                self._has_rank = rank
                 # Of convolutions alone: Flatten and others have a data_format too, and often the default one.
                 kernels = [f.operation for f in self._found.values() if "Conv" in f.info.kind]
                 self._has_channels_first = {getattr(k, "data_format", None) for k in kernels} == {"channels_first"}
@@ -351,7 +362,7 @@ class KerasAdapter(ModelAdapter):
             with Taps(self._tappable(), stop_after=stop) as taps:
                 self._forward(self.model, tensor)
             reading = Reading(self._facts, taps, None)
-            layout = Layout(taps.calls, channels_first=self._channels_first)
+            layout = Layout(taps.calls, rank=self._rank, channels_first=self._channels_first)
             return {path: layout.of(reading.layer(path)) for path in paths}
 
         return self._run(("activations", paths), build, inputs).arrays
@@ -522,12 +533,18 @@ class KerasAdapter(ModelAdapter):
         self._operations()
         return self._has_channels_first
 
+    @property
+    def _rank(self) -> int:
+        """How many axes a map has: 1 in a model of signals, 2 of images, 3 of volumes."""
+        self._operations()
+        return self._has_rank
+
     def _forward(self, model: Any, tensor: Any) -> Any:
         shapes = input_shapes(model)
         if len(shapes) == 1 and len(shapes[0]) == 2:
             tensor = keras.ops.reshape(tensor, (-1, shapes[0][1]))  # an image that the model itself unflattens
-        if self._channels_first and len(tensor.shape) == 4:
-            tensor = keras.ops.transpose(tensor, (0, 3, 1, 2))
+        if self._channels_first and len(tensor.shape) == self._rank + 2:
+            tensor = keras.ops.moveaxis(tensor, -1, 1)
         inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
         return model(inputs, training=False)
 
@@ -581,7 +598,7 @@ class KerasAdapter(ModelAdapter):
         return self._backend.float32(score.formula(reading, params))
 
     def _by_layer(self, path: str, taps: Taps, reading: Reading, total: Any) -> tuple[str, Any, Any]:
-        layout = Layout(taps.calls, channels_first=self._channels_first)
+        layout = Layout(taps.calls, rank=self._rank, channels_first=self._channels_first)
         if path != LAST_SPATIAL:
             tensor = reading.layer(path, cast=False)
             gradient = self._backend.gradient(total, tensor)
@@ -675,9 +692,10 @@ class KerasAdapter(ModelAdapter):
     def _checked(self, inputs: Array) -> Array:
         array = np.asarray(inputs, dtype=np.float32)
         want = self.input_shape or (None,) * 3
-        fits = array.ndim == 4 and all(w is None or w == h for w, h in zip(want, array.shape[1:], strict=True))
+        fits = array.ndim == len(want) + 1 and all(w in (None, h) for w, h in zip(want, array.shape[1:], strict=True))
         if not fits or not len(array):
-            raise InputError(f"The inputs of model {self.name!r} must have shape (N, H, W, C) = (N, {str(want)[1:-1]}); got "
+            axes = ", ".join(AXES[len(want)])
+            raise InputError(f"The inputs of model {self.name!r} must have shape (N, {axes}) = (N, {str(want)[1:-1]}); got "
                              f"{array.shape}.")  # fmt: skip
         self.prepare(array.shape[1:])
         return array
@@ -689,7 +707,8 @@ def _shaped(info: LayerInfo, shape: tuple[int | None, ...] | None) -> LayerInfo:
 
 def _with_channels_last(info: LayerInfo) -> LayerInfo:
     shape = info.output_shape
-    return replace(info, output_shape=(shape[0], *shape[2:], shape[1])) if shape and len(shape) == 4 else info
+    is_map = shape is not None and len(shape) == info.rank + 2
+    return replace(info, output_shape=(shape[0], *shape[2:], shape[1])) if shape and is_map else info
 
 
 def is_keras_layer(value: Any) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,11 +99,17 @@ def input_shapes(model: Any) -> list[tuple[int | None, ...]]:
     return [tuple(shape)] if isinstance(shape, tuple | list) and all(isinstance(s, int | None) for s in shape) else []
 
 
+def rank_of(kinds: Iterable[str]) -> int:
+    """Return how many axes a map has in a model of these layers: 1 of signals, 2 of images, 3 of volumes."""
+    ranks = {int(match[1]) for kind in kinds if (match := re.search(r"Conv([123])D", kind))}
+    return ranks.pop() if len(ranks) == 1 else 2
+
+
 def unflattened_shape(model: Any, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:
-    """Return the shape of the image that a model makes of a flat input by its first layer; None where it does nothing of that."""
+    """Return the shape of what a model makes of a flat input by its first layer; None where it does nothing of that."""
     for layer in getattr(model, "layers", ()):
         target = getattr(layer, "target_shape", None)
-        if isinstance(layer, keras.layers.Reshape) and target is not None and len(target) == 3 and len(shape) == 1:
+        if isinstance(layer, keras.layers.Reshape) and target is not None and len(target) >= 2 and len(shape) == 1:
             given = getattr(layer, "input", None)
             made = tuple(layer.compute_output_shape((None, *shape))[1:])
             if given is not None and tuple(given.shape[1:]) == shape and None not in made:

@@ -118,9 +118,11 @@ def methods_count() -> int:
 def _describe(found: Checkup, model: ModelAdapter) -> None:
     scale = model.input_range
     reach = "range not known, say --preprocess" if scale is None else f"{scale[0]:g} to {scale[1]:g}"
+    rank = max((info.rank for info in model.layers), default=2)
+    what = {1: "signal", 2: "image", 3: "volume"}[rank]
     for name, shape in model.input_shapes.items():
         many = len(model.input_shapes) > 1
-        kind = f"image, {reach}" if len(shape) >= 2 or not many else "numbers, held by --fixed"
+        kind = f"{what}, {reach}" if len(shape) >= 2 or not many else "numbers, held by --fixed"
         found.inputs[name] = {"shape": shape_text(shape), "meaning": kind}
     try:
         if None not in model.input_shape:
@@ -158,11 +160,11 @@ def _meaning(model: ModelAdapter, name: str, shape: tuple[int | None, ...]) -> s
 
 def _try(name: str, model: ModelAdapter, image: Path | None) -> Verdict:
     plugin, options = registry.parse(name)
-    missing = plugin.needs - model.capabilities
+    missing = registry.missing_needs(plugin, model)
     if missing:
-        return Verdict(name, False, f"needs {' and '.join(sorted(missing))}, which the model can't answer")
+        return Verdict(name, False, missing)
     try:
-        if "images" in plugin.takes or "ascent" in plugin.needs:
+        if ("images" in plugin.takes or "ascent" in plugin.needs) and len(model.input_shape) in (0, 3):
             image_shape(model)  # which the model may not say, or may have several of
         if image is None and "gradients" in plugin.needs:
             plugin.function(model, *_given(plugin.takes, _noise_image(model)), **options)
@@ -182,8 +184,13 @@ def _given(takes: tuple[str, ...], image: Any) -> list[Any]:
     return [values[name] for name in takes if name != "model"]
 
 
+def _closed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    return (*(size or 64 for size in shape[:-1]), shape[-1] or 1)
+
+
 def _noise_image(model: ModelAdapter) -> np.ndarray:
     """Return pixels, which preprocessing turns into what the model takes."""
     takes_pixels = model.preprocess is not None or (model.input_range or (0, 1))[1] > 2
-    noise = np.random.default_rng(0).uniform(0, 255 if takes_pixels else 1, image_shape(model))
+    shape: tuple[int, ...] = image_shape(model) if len(model.input_shape) in (0, 3) else _closed(model.input_shape)
+    noise = np.random.default_rng(0).uniform(0, 255 if takes_pixels else 1, shape)
     return noise.astype(np.float32)

@@ -224,11 +224,12 @@ def explain_images(
         If the layer that was asked for doesn't exist, or a method can't use it.
     """
     files = [image.sources[0] for image in images]
-    planned = plan([Path(str(file)) for file in files], method_slugs([job.name for job in jobs]), out)
+    paths = [s if isinstance(s, Path) else Path(image.names[0]) for image, s in zip(images, files, strict=True)]
+    planned = plan(paths, method_slugs([job.name for job in jobs]), out)
     working = list(jobs)
     said: dict[str, None] = {}
     for part in slices(len(images), model.batch_size_for(images[0].sample_shape)):
-        batch = replace(images[0], sources=files[part], names=tuple(Path(str(f)).name for f in files[part]), notes=())
+        batch = replace(images[0], sources=files[part], names=tuple(path.name for path in paths[part]), notes=())
         runs: dict[str, _Run] = {}
         for job in list(working):
             try:
@@ -240,7 +241,7 @@ def explain_images(
                 yield job.name, _reason(error)
         for i in range(len(batch)) if runs else ():
             position = part.start + i
-            yield _write(Path(str(files[position])), planned[position], runs, i, images[position].notes, said)
+            yield _write(paths[position], planned[position], runs, i, images[position].notes, said)
         if not working:
             return
 
@@ -275,7 +276,7 @@ def _write(
     explained.notes = [("image", note) for note in notes] + [("model", note) for note in said]
     for method, result in results.items():
         explained.files[method] = result.save(paths[method])
-        if result.class_map is not None:
+        if result.class_map is not None and result.class_map.ndim == 3:  # of signals and volumes it isn't drawn
             explained.files[f"{method} classes"] = result.save_classes(classes_file(paths[method]))
         explained.notes += [(method, note) for note in runs[method].notes[i]]
         if result.layer is not None:

@@ -28,16 +28,17 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 @dataclass(frozen=True, eq=False)
 class ImageSet(Sequence[np.ndarray]):
-    """Images at their own resolution, and the model's inputs made of them.
+    """Images at their own resolution, and the model's inputs made of them; signals and volumes too.
 
     As a sequence it gives each image as it was, (H, W, C): uint8 from files and Pillow, otherwise the array's own dtype.
+    A signal is (T, C), a volume (D, H, W, C).
 
     Attributes
     ----------
     sources : list of Path or ndarray
         Where each image is.
-    size : (int, int)
-        Height and width that the model is given.
+    size : tuple of int
+        Height and width that the model is given; length of a signal; depth, height and width of a volume.
     channels : int
         Channels that the model is given.
     names : tuple of str
@@ -47,7 +48,7 @@ class ImageSet(Sequence[np.ndarray]):
     """
 
     sources: list[Path | np.ndarray]
-    size: tuple[int, int]
+    size: tuple[int, ...]
     channels: int
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class ImageSet(Sequence[np.ndarray]):
         return source if isinstance(source, np.ndarray) else read_image(source, self.channels)
 
     @property
-    def sample_shape(self) -> tuple[int, int, int]:
+    def sample_shape(self) -> tuple[int, ...]:
         """Shape (H, W, C) of one input."""
         return (*self.size, self.channels)
 
@@ -73,7 +74,7 @@ class ImageSet(Sequence[np.ndarray]):
         batch = np.empty((len(chosen), *self.sample_shape), dtype=np.float32)
         for row, source in zip(batch, chosen, strict=True):
             image = source if isinstance(source, np.ndarray) else read_image(source, self.channels)
-            row[...] = image if image.shape == row.shape else resize(image, self.size)
+            row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
         return batch if self.preprocess is None else self.preprocess(batch)
 
     def float_range(self) -> tuple[float, float] | None:
@@ -89,8 +90,10 @@ class ImageSet(Sequence[np.ndarray]):
         preprocess: Callable[[np.ndarray], np.ndarray] | None,
         size: tuple[int, int] | None,
     ) -> bool:
-        fits = len(shape) != 3 or all(want in (None, have) for want, have in zip(shape, self.sample_shape, strict=True))
-        return fits and preprocess is self.preprocess and (None not in shape[:2] or size in (None, self.size))
+        if shape and len(shape) != len(self.sample_shape):
+            return False
+        fits = all(want in (None, have) for want, have in zip(shape, self.sample_shape, strict=False))
+        return fits and preprocess is self.preprocess and (None not in shape[:-1] or size in (None, self.size))
 
 
 def load(
@@ -107,7 +110,7 @@ def load(
     images : path, folder, Pillow image, array, tensor, tf.data.Dataset, or a list of these
         Arrays are (H, W), (H, W, C) or (N, H, W, C), and (N, H, W) for a model of one channel.
     shape : (H, W, C), default ()
-        What the model takes, None where open.
+        What the model takes, None where open; (T, C) or (D, H, W, C) where that is signals or volumes (`load_arrays`).
     preprocess : callable, default None
         Turns a batch of pixels into the model's inputs.
     image_size : (int, int), default None
@@ -131,12 +134,16 @@ def load(
         if images._serves(shape, preprocess, image_size):
             return images
         images = images.sources
+    if len(shape) in (2, 4):
+        from vizcnn.inputs.arrays import load_arrays
+
+        return load_arrays(images, shape, preprocess)
     height, width, channels = tuple(shape) if len(shape) == 3 else (None, None, None)
     entries = list(_collect(images, (height, width, channels)))
     unnamed = ["image"] if len(entries) == 1 else [f"image {position}" for position in range(len(entries))]
     found = [_Source(name or other, source) for (name, source), other in zip(entries, unnamed, strict=True)]
     if not found:
-        raise InputError(f"`images` must hold at least one image; got {_describe(images)}.")
+        raise InputError(f"`images` must hold at least one image; got {describe(images)}.")
     notes = []
     channels = channels or found[0].channels
     for source in found:
@@ -193,7 +200,7 @@ class _Source:
         self.is_picture = not isinstance(source, np.ndarray)
         self._source = source
         if isinstance(source, np.ndarray):
-            if not _is_finite(source):
+            if not is_finite(source):
                 raise InputError(f"`images` must be finite; {name} holds NaN or infinity. Clean it before explaining.")
             self.size: tuple[int, int] = (source.shape[0], source.shape[1])
             self.channels: int = source.shape[2]
@@ -235,7 +242,7 @@ def _collect(images: Any, shape: tuple[int | None, int | None, int | None]) -> I
         for image in images:
             yield from _collect(image, shape)
     else:
-        yield from _from_array(_as_array(images), shape)
+        yield from _from_array(as_array(images), shape)
 
 
 def _from_path(path: Path) -> Iterator[tuple[str, Path]]:
@@ -252,7 +259,7 @@ def _from_dataset(dataset: Any, shape: tuple[int | None, int | None, int | None]
     if int(dataset.cardinality()) == -1:
         raise InputError("`images` must end; got a tf.data.Dataset that repeats for ever. Give dataset.take(100).")
     for element in dataset.as_numpy_iterator():
-        yield from _from_array(_as_array(element[0] if isinstance(element, tuple) else element), shape)
+        yield from _from_array(as_array(element[0] if isinstance(element, tuple) else element), shape)
 
 
 def _from_array(array: np.ndarray, shape: tuple[int | None, int | None, int | None]) -> Iterator[_Entry]:
@@ -271,26 +278,27 @@ def _from_array(array: np.ndarray, shape: tuple[int | None, int | None, int | No
     yield from ((None, image) for image in array)
 
 
-def _is_finite(array: np.ndarray) -> bool:
+def is_finite(array: np.ndarray) -> bool:
     """Tell whether all values are finite as float32; the sum tells it without a copy."""
     with np.errstate(all="ignore"):
         total = abs(array.sum(dtype=np.float64))
         return bool(total <= np.finfo(np.float32).max or np.isfinite(array.astype(np.float32)).all())
 
 
-def _as_array(images: Any) -> np.ndarray:
+def as_array(images: Any) -> np.ndarray:
+    """Return an array or tensor of any framework as an array of numbers."""
     if hasattr(images, "detach"):  # a PyTorch tensor that may need a gradient or live on a device
         images = images.detach().cpu()
     try:
         array = np.asarray(images)
     except (TypeError, ValueError) as error:
-        raise InputError(f"`images` can't be read as an array: {error}. Got {_describe(images)}.") from error
+        raise InputError(f"`images` can't be read as an array: {error}. Got {describe(images)}.") from error
     if array.dtype.kind == "V":
         with contextlib.suppress(TypeError, ValueError):
             array = array.astype(np.float32)  # bfloat16 and its like, which NumPy doesn't count as floats
     if array.dtype.kind not in "fiub":
         raise InputError(
-            f"`images` must be paths, Pillow images, numeric arrays, or a list of these; got {_describe(images)}."
+            f"`images` must be paths, Pillow images, numeric arrays, or a list of these; got {describe(images)}."
         )
     return array
 
@@ -356,7 +364,8 @@ def _channel_remedy(have: int, want: int) -> str:
     return "Axes are (H, W, C) or (N, H, W, C), channels last."
 
 
-def _describe(images: Any) -> str:
+def describe(images: Any) -> str:
+    """Return what was given, in a few words."""
     if isinstance(images, np.ndarray):
         return f"an array of shape {images.shape}, dtype {images.dtype}"
     text = repr(images)

@@ -68,12 +68,12 @@ def gradcam(
     .. [2] Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations", 2020. arXiv:2011.08891
     """
     taken = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
-    if taken.values.ndim != 4:
+    if taken.values.ndim != inputs.ndim:
         raise LayerError(
             f"`layer` {taken.layer!r} has no spatial map, its output has shape {taken.values.shape[1:]}; name a layer before the "
             f"rows and columns are pooled or flattened away."
         )
-    weights = taken.gradients.mean(axis=(1, 2), keepdims=True)
+    weights = taken.gradients.mean(axis=tuple(range(1, inputs.ndim - 1)), keepdims=True)
     cam = (weights * taken.values).sum(axis=-1)
     values = np.maximum(cam, 0) if relu else cam
     return Maps.of(taken, values, raw=cam, signed=not relu, notes=_notes(cam, taken.layer))
@@ -83,6 +83,6 @@ def _notes(cam: np.ndarray, layer: str | None) -> tuple[str, ...]:
     if 1 not in cam.shape[1:]:
         return ()
     return (
-        f"The map of layer {layer!r} is {cam.shape[1]}x{cam.shape[2]} pixels, so it says little of where: name a layer that "
-        f"comes earlier.",
+        f"The map of layer {layer!r} is {'x'.join(map(str, cam.shape[1:]))} pixels, so it says little of where: name a layer "
+        f"that comes earlier.",
     )

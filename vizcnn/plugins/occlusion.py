@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -27,8 +28,8 @@ def occlusion(
     inputs: np.ndarray,
     score: Score,
     *,
-    patch_size: int | tuple[int, int] | None = None,
-    stride: int | tuple[int, int] | None = None,
+    patch_size: int | tuple[int, ...] | None = None,
+    stride: int | tuple[int, ...] | None = None,
     baseline: float | Sequence[float] | str = "mean",
     seed: int = 0,
 ) -> Maps:
@@ -46,7 +47,8 @@ def occlusion(
     target : optional
         What is explained, default None: the class that the model predicts.
     patch_size : int or (int, int), default None
-        Height and width of the hidden patch, in input pixels. None: a fifth of the image.
+        Height and width of the hidden patch, in input pixels; of a signal its length, of a volume three numbers. None: a fifth
+        of the image.
     stride : int or (int, int), default None
         Pixels from one patch to the next, down and across. None: half of the patch.
     baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
@@ -76,18 +78,19 @@ def occlusion(
     ----------
     .. [1] Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014. arXiv:1311.2901
     """
-    size = inputs.shape[1:3]
-    patch = _pair("patch_size", patch_size, (max(1, size[0] // 5), max(1, size[1] // 5)))
-    step = _pair("stride", stride, (max(1, patch[0] // 2), max(1, patch[1] // 2)))
-    if patch[0] > size[0] or patch[1] > size[1]:
-        raise OptionError(
-            f"`patch_size` must not be larger than the image, {size[0]}x{size[1]}; got {patch[0]}x{patch[1]}."
-        )
-    if step[0] > patch[0] or step[1] > patch[1]:
+    size = inputs.shape[1:-1]
+    patch = _sizes("patch_size", patch_size, [max(1, length // 5) for length in size])
+    step = _sizes("stride", stride, [max(1, length // 2) for length in patch])
+    if any(length > most for length, most in zip(patch, size, strict=True)):
+        raise OptionError(f"`patch_size` must not be larger than the image, {_by(size)}; got {_by(patch)}.")
+    if any(length > most for length, most in zip(step, patch, strict=True)):
         raise OptionError(f"`stride` must not be larger than the patch, {patch}, or pixels stay uncovered; got {step}.")
-    tops, lefts = _starts(size[0], patch[0], step[0]), _starts(size[1], patch[1], step[1])
-    windows = [(slice(t, t + patch[0]), slice(x, x + patch[1])) for t in tops for x in lefts]
-    hidden = _Hidden(inputs, [_fill(image, baseline, patch, seed) for image in inputs], [_NOTHING, *windows])
+    starts = [_starts(*lengths) for lengths in zip(size, patch, step, strict=True)]
+    windows = [
+        tuple(slice(first, first + length) for first, length in zip(corner, patch, strict=True))
+        for corner in itertools.product(*starts)
+    ]
+    hidden = _Hidden(inputs, [_fill(image, baseline, patch, seed) for image in inputs], [(slice(0, 0),), *windows])
     settled = score
     if -1 in score.classes:  # the predicted class is the one predicted with nothing hidden, whatever it becomes
         predicted, _, _ = model.class_values(model.outputs(inputs), score.output)
@@ -106,7 +109,7 @@ def occlusion(
         if part.start == 0:
             outputs.append(tuple(output[:1] for output in given))
     drops = scores[:, :1] - scores[:, 1:]
-    grid = (len(inputs), len(tops), len(lefts))
+    grid = (len(inputs), *map(len, starts))
     return Maps(
         _spread(drops, windows, size),
         raw=drops.reshape(grid),
@@ -118,11 +121,18 @@ def occlusion(
     )
 
 
-def _pair(argument: str, value: Any, default: tuple[int, int]) -> tuple[int, int]:
-    pair = default if value is None else (value, value) if isinstance(value, int | np.integer) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(number, int | np.integer) and number > 0 for number in pair):
-        raise OptionError(f"`{argument}` must be a positive whole number, or two; got {value!r}.")
-    return int(pair[0]), int(pair[1])
+def _sizes(argument: str, value: Any, default: Sequence[int]) -> tuple[int, ...]:
+    """Return one number for each axis of the image."""
+    count = len(default)
+    given = default if value is None else (value,) * count if isinstance(value, int | np.integer) else tuple(value)
+    if len(given) != count or not all(isinstance(number, int | np.integer) and number > 0 for number in given):
+        many = {1: "", 2: ", or two", 3: ", or three"}[count]
+        raise OptionError(f"`{argument}` must be a positive whole number{many}; got {value!r}.")
+    return tuple(map(int, given))
+
+
+def _by(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))
 
 
 def _starts(size: int, patch: int, step: int) -> list[int]:
@@ -131,13 +141,13 @@ def _starts(size: int, patch: int, step: int) -> list[int]:
     return [index * step for index in range(count)]
 
 
-def _fill(image: np.ndarray, baseline: Any, patch: tuple[int, int], seed: int) -> np.ndarray:
+def _fill(image: np.ndarray, baseline: Any, patch: tuple[int, ...], seed: int) -> np.ndarray:
     """Return what hides the image, everywhere: an array that broadcasts to its shape."""
     if isinstance(baseline, str):
         if baseline == "mean":
-            return np.broadcast_to(image.mean(axis=(0, 1)), image.shape)
+            return np.broadcast_to(image.mean(axis=tuple(range(image.ndim - 1))), image.shape)
         if baseline == "blur":
-            return blur(image, (patch[0] / 2, patch[1] / 2))
+            return blur(image, tuple(length / 2 for length in patch))
         if baseline == "noise":
             generator = np.random.default_rng(seed)
             return generator.uniform(image.min(), image.max(), image.shape).astype(np.float32)
@@ -152,9 +162,7 @@ def _fill(image: np.ndarray, baseline: Any, patch: tuple[int, int], seed: int) -
     return np.broadcast_to(colour, image.shape)
 
 
-Window = tuple[slice, slice]
-
-_NOTHING: Window = (slice(0, 0), slice(0, 0))
+Window = tuple[slice, ...]
 
 
 class _Hidden:
@@ -188,12 +196,12 @@ class _Hidden:
             row[window] = self._images[i][window]
 
 
-def _spread(drops: np.ndarray, windows: Sequence[Window], size: tuple[int, int]) -> np.ndarray:
+def _spread(drops: np.ndarray, windows: Sequence[Window], size: tuple[int, ...]) -> np.ndarray:
     """Give each pixel the mean over the windows that cover it."""
     total = np.zeros((len(drops), *size), dtype=np.float64)
     cover = np.zeros(size, dtype=np.float64)
     for drop, window in zip(_columns(drops), windows, strict=True):
-        total[(slice(None), *window)] += drop[:, None, None]
+        total[(slice(None), *window)] += drop.reshape(-1, *(1,) * len(size))
         cover[window] += 1
     return (total / cover).astype(np.float32)
 

@@ -24,7 +24,16 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.adapter.base import slices
-from vizcnn.errors import CapabilityError, MethodError, OptionError, PluginWarning, check_choice, did_you_mean, listed
+from vizcnn.errors import (
+    CapabilityError,
+    MethodError,
+    OptionError,
+    PluginWarning,
+    UnsupportedModelError,
+    check_choice,
+    did_you_mean,
+    listed,
+)
 from vizcnn.inputs import ImageSet, load
 from vizcnn.notes import warn
 from vizcnn.progress import track
@@ -109,7 +118,8 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
     name : str
         What it is asked for by; unique among all plugins.
     needs : collection of str, default ()
-        What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent".
+        What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"; "images" where
+        it is for models of images alone, and not of signals or volumes.
 
     Returns
     -------
@@ -246,7 +256,24 @@ def parse(method: str | tuple[str, Mapping[str, Any]]) -> tuple[Plugin, dict[str
 
 def works_on(adapter: ModelAdapter) -> tuple[str, ...]:
     """Return the methods whose needs a model meets."""
-    return tuple(name for name in names() if get(name).needs <= adapter.capabilities)
+    return tuple(name for name in names() if not missing_needs(get(name), adapter))
+
+
+def missing_needs(plugin: Plugin, adapter: ModelAdapter) -> str:
+    """Say what a plugin needs that a model doesn't offer; "" where it offers everything."""
+    missing = sorted(plugin.needs - adapter.capabilities - {"images"})
+    if missing:
+        return f"needs {' and '.join(missing)}, which the model can't answer"
+    if "images" in plugin.needs and not _takes_images(adapter):
+        return "needs images, and the model takes signals or volumes"
+    return ""
+
+
+def _takes_images(adapter: ModelAdapter) -> bool:
+    try:
+        return len(adapter.input_shape) in (0, 3)
+    except UnsupportedModelError:
+        return True  # several inputs, say: that is told elsewhere
 
 
 # The door ----------------------------------------------------------------------------------------------------------------
@@ -298,11 +325,11 @@ def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
 
 def check_needs(plugin: Plugin, adapter: ModelAdapter) -> None:
     """Raise `CapabilityError` unless a model can answer what a plugin needs."""
-    missing = plugin.needs - adapter.capabilities
+    missing = missing_needs(plugin, adapter)
     if missing:
         raise CapabilityError(
-            f"Method {plugin.name!r} needs {', '.join(sorted(missing))}, which model {adapter.name!r} can't answer. Methods that "
-            f"work on it: {listed(works_on(adapter))}."
+            f"Method {plugin.name!r} {missing.replace('the model', f'model {adapter.name!r}')}. Methods that work on it: "
+            f"{listed(works_on(adapter))}."
         )
 
 

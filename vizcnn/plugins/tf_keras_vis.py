@@ -118,7 +118,7 @@ def smoothgrad(
     return Maps(raw.max(axis=-1), raw=raw, **task.reached)
 
 
-@register("tf-keras-vis/gradcam", needs={"tensorflow"})
+@register("tf-keras-vis/gradcam", needs={"tensorflow", "images"})
 def gradcam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> Maps:
     """Weigh a layer's feature maps by their mean gradient, as tf-keras-vis does [1]_.
 
@@ -153,7 +153,7 @@ def gradcam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str
     return _cam("Gradcam", model, inputs, score, layer)
 
 
-@register("tf-keras-vis/gradcam++", needs={"tensorflow"})
+@register("tf-keras-vis/gradcam++", needs={"tensorflow", "images"})
 def gradcam_plus_plus(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> Maps:
     """Weigh a layer's feature maps by weighted positive gradients, as tf-keras-vis does [1]_.
 
@@ -196,7 +196,7 @@ def gradcam_plus_plus(model: ModelAdapter, inputs: np.ndarray, score: Score, *, 
     return Maps(**{**vars(maps), "notes": (note,)})
 
 
-@register("tf-keras-vis/layercam", needs={"tensorflow"})
+@register("tf-keras-vis/layercam", needs={"tensorflow", "images"})
 def layercam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> Maps:
     """Weigh each place of a layer's feature maps by its own positive gradient, as tf-keras-vis does [1]_.
 
@@ -231,7 +231,7 @@ def layercam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: st
     return _cam("Layercam", model, inputs, score, layer)
 
 
-@register("tf-keras-vis/scorecam", needs={"tensorflow"})
+@register("tf-keras-vis/scorecam", needs={"tensorflow", "images"})
 def scorecam(
     model: ModelAdapter,
     inputs: np.ndarray,

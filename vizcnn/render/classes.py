@@ -87,6 +87,8 @@ def save_classes(result: Attributions, file: BinaryIO, suffix: str, **style: Any
 
 
 def _check(result: Attributions, alpha: float) -> None:
+    if result.class_map is not None and result.class_map.ndim != 3:
+        raise ResultError("Maps of classes are drawn over images; of signals and volumes `tally` counts the classes.")
     if result.class_map is None:
         raise ResultError(f"Method {result.method!r} has no map of predicted classes; occlusion has one.")
     if not 0 <= alpha <= 1:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from vizcnn.errors import OptionError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, opacity, resize, to_display
 from vizcnn.render.panels import aspect_of, bare, chosen, given_axes, grayscale, new_grid, new_panels, set_title, write
+from vizcnn.render.shapes import draw_signal, is_signal, is_volume, say_slices, sheet
 
 if TYPE_CHECKING:
     from vizcnn.explanation import Explanation
@@ -72,12 +73,14 @@ def plot_attributions(
     indices = chosen(index, len(result))
     axes = new_panels(result, indices, pyplot=True) if ax is None else given_axes(ax, len(indices), "image")
     for axis, i in zip(axes, indices, strict=True):
-        values = result.values[i] if result.values[i].ndim == 2 else result.values[i].sum(axis=-1)
+        sample, values = result.images[i], result.values[i]
+        values = values.sum(axis=-1) if values.ndim == sample.ndim else values
         low, high = limits(values, signed=result.signed, percentile=percentile, vmin=vmin, vmax=vmax)
         _draw_map(
             axis,
-            result.images[i] if overlay else None,
+            sample,
             values,
+            overlay=overlay,
             cmap=cmap or (DIVERGING if result.signed else SEQUENTIAL),
             norm=Normalize(low, high),
             alpha=alpha,
@@ -119,8 +122,7 @@ def plot_explanation(
     else:
         grid = np.array(given_axes(axes, shape[0] * shape[1], "panel"), dtype=object).reshape(shape)
     for row, i in zip(grid, indices, strict=True):
-        row[0].imshow(to_display(first.images[i]))
-        bare(row[0])
+        _draw_sample(row[0], first.images[i])
         for axis, result in zip(row[1:], results.values(), strict=True):
             plot_attributions(result, axis, index=i, title=False, **style)
         if title:
@@ -197,18 +199,38 @@ def _check_style(percentile: float, alpha: float, vmin: float | None, vmax: floa
         raise OptionError(f"`vmin` must be below `vmax`; got {vmin!r} and {vmax!r}.")
 
 
+def _draw_sample(axis: Axes, sample: np.ndarray) -> None:
+    """Draw an image, a signal or a volume as it is."""
+    if is_signal(sample):
+        draw_signal(axis, sample)
+        return
+    axis.imshow(to_display(sheet(sample) if is_volume(sample) else sample))
+    bare(axis)
+    if is_volume(sample):
+        say_slices(axis, len(sample))
+
+
 def _draw_map(
     axis: Axes,
-    image: np.ndarray | None,
+    image: np.ndarray,
     values: np.ndarray,
     *,
+    overlay: bool,
     cmap: str,
     norm: Normalize,
     alpha: float,
     colorbar: bool,
 ) -> None:
+    if is_signal(image):
+        draw_signal(axis, image if overlay else None, values, cmap=cmap, norm=norm, alpha=alpha)
+        if colorbar and overlay:
+            _add_colorbar(axis, ScalarMappable(norm=norm, cmap=cmap))
+        return
     weight: Any = None
-    if image is not None:
+    if is_volume(image):
+        say_slices(axis, len(image))
+        image, values = sheet(image), sheet(values)
+    if overlay:
         pixels = to_display(image)
         values = resize(values, pixels.shape[:2]) if values.shape != pixels.shape[:2] else values
         axis.imshow(grayscale(image), cmap="gray", vmin=0, vmax=255)

@@ -15,8 +15,8 @@ DIVERGING = "RdBu_r"
 """Default colour map of signed maps: white at zero, red for, blue against."""
 
 
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an image or a map to `size`.
+def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Resize an image or a map to `size`; one of a signal or a volume too, which are only ever enlarged.
 
     Bilinear with half-pixel centres where it grows (the corners' pixels keep their place, as in TensorFlow, PyTorch and
     OpenCV, and unlike `scipy.ndimage.zoom`); averaged over the area of a pixel where it shrinks.
@@ -26,7 +26,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     image : ndarray, shape (H, W) or (H, W, C)
         Any numeric dtype.
     size : (int, int)
-        Height and width.
+        Height and width; one number for (T[, C]), three for (D, H, W[, C]).
 
     Returns
     -------
@@ -38,6 +38,10 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     >>> resize(np.array([[0.0, 4.0]]), (1, 4))
     array([[0., 1., 3., 4.]], dtype=float32)
     """
+    if len(size) != 2:
+        for axis, length in enumerate(size):
+            image = _enlarged(image, axis, length)
+        return image.astype(np.float32)
     array = np.ascontiguousarray(image if image.dtype == np.uint8 else image.astype(np.float32))
     # OpenCV takes up to four channels at once.
     if array.ndim == 3 and array.shape[2] > 4:
@@ -55,24 +59,44 @@ def _resized(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np
     return np.asarray(resized).reshape(*size, *array.shape[2:])
 
 
-def blur(image: np.ndarray, sigma: tuple[float, float]) -> np.ndarray:
-    """Blur an image by a Gaussian.
+def _enlarged(array: np.ndarray, axis: int, length: int) -> np.ndarray:
+    """Enlarge one axis linearly with half-pixel centres."""
+    count = array.shape[axis]
+    at = (np.arange(length) + 0.5) * count / length - 0.5
+    weights = np.stack([np.interp(at, np.arange(count), one) for one in np.eye(count)], axis=1)
+    return np.moveaxis(np.tensordot(weights, array, (1, axis)), 0, axis)
+
+
+def blur(image: np.ndarray, sigma: tuple[float, ...]) -> np.ndarray:
+    """Blur an image, a signal or a volume by a Gaussian.
 
     Parameters
     ----------
     image : ndarray, shape (H, W) or (H, W, C)
-        The image.
-    sigma : (float, float)
-        Standard deviation down and across, in pixels.
+        The image; or (T, C), (D, H, W, C).
+    sigma : tuple of float
+        Standard deviation down and across, in pixels: one number per axis.
 
     Returns
     -------
     ndarray of float32
         The shape of the image.
     """
+    if len(sigma) != 2:
+        for axis, width in enumerate(sigma):
+            image = _blurred(image, axis, width)
+        return image
     array = np.ascontiguousarray(image, dtype=np.float32)
     blurred = cv2.GaussianBlur(array, (0, 0), sigmaX=sigma[1], sigmaY=sigma[0], borderType=cv2.BORDER_REPLICATE)
     return np.asarray(blurred).reshape(image.shape)
+
+
+def _blurred(array: np.ndarray, axis: int, sigma: float) -> np.ndarray:
+    rows = np.moveaxis(array, axis, 0).astype(np.float32)
+    kernel = cv2.getGaussianKernel(round(4 * sigma) * 2 + 1, sigma)
+    flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
+    done = cv2.sepFilter2D(flat, -1, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.moveaxis(np.asarray(done).reshape(rows.shape), 0, axis)
 
 
 def to_display(image: np.ndarray) -> np.ndarray:

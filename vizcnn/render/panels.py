@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from vizcnn.errors import OptionError
 from vizcnn.render.image import to_display
+from vizcnn.render.shapes import is_signal, is_volume, sheet
 
 if TYPE_CHECKING:
     from vizcnn.results import Attributions
@@ -81,7 +82,11 @@ def chosen(index: int | None, count: int) -> Sequence[int]:
 
 
 def aspect_of(image: np.ndarray) -> float:
-    """Return height by width, within what a row of panels can follow."""
+    """Return height by width, within what a row of panels can follow; of what is drawn of a signal or a volume."""
+    if is_signal(image):
+        return 0.5
+    if is_volume(image):
+        image = sheet(image)
     return float(np.clip(image.shape[0] / image.shape[1], 0.25, 1.6))
 
 

@@ -125,7 +125,8 @@ class Attributions(Result):
     Attributes
     ----------
     values : ndarray of float32, shape (N, H, W) or (N, H, W, C)
-        At the input's size, never scaled for display: signed where the method is, in score units where it has them.
+        At the input's size, never scaled for display: signed where the method is, in score units where it has them. Of signals
+        (N, T), of volumes (N, D, H, W).
     raw : ndarray of float32
         What came before the channels were reduced (saliency: the gradient) or before the map was enlarged (Grad-CAM: the
         signed map at the layer's size).
@@ -299,9 +300,9 @@ def _labels(context: Context) -> tuple[str, ...]:
     return tuple(model.label(index) for index in range(count))
 
 
-def _at_size(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _at_size(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     values = np.asarray(values, dtype=np.float32)
-    return values if values.shape[1:3] == size else np.stack([resize(value, size) for value in values])
+    return values if values.shape[1 : 1 + len(size)] == size else np.stack([resize(value, size) for value in values])
 
 
 def _explained(

@@ -1,0 +1,115 @@
+"""Signals and volumes: inputs that no picture file holds, from arrays and ``.npy`` files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from numbers import Number
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vizcnn.errors import InputError
+from vizcnn.inputs.images import ImageSet, as_array, describe, is_finite
+
+_AXES = {2: "(T, C)", 4: "(D, H, W, C)"}
+
+
+def load_arrays(
+    values: Any,
+    shape: Sequence[int | None],
+    preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> ImageSet:
+    """Take signals or volumes in any form and check them.
+
+    Parameters
+    ----------
+    values : array, tensor, tf.data.Dataset, path of an ``.npy`` file, a folder of them, or a list of these
+        Arrays are of one sample or of a batch, with or without the axis of a single channel.
+    shape : (T, C) or (D, H, W, C)
+        What the model takes, None where open.
+    preprocess : callable, default None
+        Turns a batch of values into the model's inputs.
+
+    Returns
+    -------
+    ImageSet
+
+    Raises
+    ------
+    InputError
+        If a file can't be read, an array doesn't fit the model, or holds NaN or infinity.
+    """
+    found = list(_collect(values, tuple(shape)))
+    if not found:
+        raise InputError(f"`images` must hold at least one sample; got {describe(values)}.")
+    size = found[0][1].shape[:-1]
+    for name, array in found:
+        if array.shape[:-1] != size:
+            raise InputError(
+                f"`images` of one call must have one size; {name or 'one'} has {array.shape[:-1]}, not {size}."
+            )
+        if not is_finite(array):
+            raise InputError(
+                f"`images` must be finite; {name or 'one'} holds NaN or infinity. Clean it before explaining."
+            )
+    others = ["image"] if len(found) == 1 else [f"image {position}" for position in range(len(found))]
+    return ImageSet(
+        sources=[array for _, array in found],
+        size=size,
+        channels=found[0][1].shape[-1],
+        names=tuple(name or other for (name, _), other in zip(found, others, strict=True)),
+        preprocess=preprocess,
+    )
+
+
+def _collect(values: Any, shape: tuple[int | None, ...]) -> Iterator[tuple[str | None, np.ndarray]]:
+    if isinstance(values, str | os.PathLike):
+        for file in _files(Path(values)):
+            yield from ((file.name, array) for array in _samples(_read(file), shape))
+    elif hasattr(values, "as_numpy_iterator"):
+        for element in values.as_numpy_iterator():
+            yield from _collect(np.asarray(element[0] if isinstance(element, tuple) else element), shape)
+    elif isinstance(values, list | tuple) and values and not isinstance(values[0], Number):
+        for value in values:
+            yield from _collect(value, shape)
+    else:
+        yield from ((None, array) for array in _samples(as_array(values), shape))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.npy"))
+    if not files:
+        raise InputError(f"`images` folder {str(path)!r} holds no .npy file, as signals and volumes come in.")
+    return files
+
+
+def _read(file: Path) -> np.ndarray:
+    try:
+        return as_array(np.load(file, allow_pickle=False))
+    except FileNotFoundError:
+        raise InputError(f"`images` file {str(file)!r} doesn't exist.") from None
+    except (OSError, ValueError, EOFError) as error:
+        reason = "" if isinstance(error, ValueError) else f" ({error})"
+        raise InputError(
+            f"`images` file {str(file)!r} isn't an .npy file of numbers{reason}; signals and volumes come in such files."
+        ) from error
+
+
+def _samples(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Return the samples of an array as a batch: it is one, or several, and may lack the axis of a single channel."""
+    forms = [array[None], array]
+    if shape[-1] in (1, None):
+        forms += [array[None, ..., None], array[..., None]]
+    for form in forms:
+        sizes = form.shape[1:]
+        if len(sizes) == len(shape) and all(want in (None, have) for want, have in zip(shape, sizes, strict=True)):
+            return form
+    wanted = f"({', '.join('any' if size is None else str(size) for size in shape)})"
+    raise InputError(
+        f"`images` must have the shape of the model's input, {_AXES[len(shape)]} = {wanted}, or be a batch of such; got shape "
+        f"{array.shape}."
+    )

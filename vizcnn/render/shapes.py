@@ -1,0 +1,123 @@
+"""Signals and volumes on an Axes: a signal as lines over its map, a volume as its slices side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+
+from vizcnn.render.image import opacity
+
+SLICES = 9
+"""Slices of a volume that are shown, evenly spread over its depth."""
+
+LINES = 6
+"""Channels of a signal that are drawn as lines; of more, their mean."""
+
+
+def is_signal(sample: np.ndarray) -> bool:
+    """Tell whether this is a signal (T, C)."""
+    return sample.ndim == 2
+
+
+def is_volume(sample: np.ndarray) -> bool:
+    """Tell whether this is a volume (D, H, W, C)."""
+    return sample.ndim == 4
+
+
+def shown_slices(depth: int) -> list[int]:
+    """Return which slices of a volume are shown.
+
+    Parameters
+    ----------
+    depth : int
+        How many it has.
+
+    Returns
+    -------
+    list of int
+    """
+    return sorted(set(np.linspace(0, depth - 1, min(SLICES, depth)).round().astype(int).tolist()))
+
+
+def sheet(volume: np.ndarray) -> np.ndarray:
+    """Lay the slices of a volume, or of its map, side by side, with a line of nothing between them.
+
+    Parameters
+    ----------
+    volume : ndarray, shape (D, H, W) or (D, H, W, C)
+        The volume; of an image the line takes its highest value, of a map zero.
+
+    Returns
+    -------
+    ndarray, shape (rows * (H + 1) - 1, columns * (W + 1) - 1[, C])
+    """
+    slices = shown_slices(len(volume))
+    columns = int(np.ceil(np.sqrt(len(slices))))
+    rows = -(-len(slices) // columns)
+    height, width = volume.shape[1:3]
+    blank = volume.max() if volume.ndim == 4 else 0
+    whole = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, *volume.shape[3:]), blank, volume.dtype)
+    for place, index in enumerate(slices):
+        top, left = place // columns * (height + 1), place % columns * (width + 1)
+        whole[top : top + height, left : left + width] = volume[index]
+    return whole
+
+
+def say_slices(axis: Axes, depth: int) -> None:
+    """Write below a sheet which slices it shows."""
+    slices = shown_slices(depth)
+    numbers = ", ".join(map(str, slices)) if len(slices) > 1 else "0"
+    axis.set_xlabel(f"slices {numbers} of {depth}, row by row", fontsize=7)
+
+
+def draw_signal(
+    axis: Axes,
+    signal: np.ndarray | None,
+    values: np.ndarray | None = None,
+    *,
+    cmap: str = "viridis",
+    norm: Normalize | None = None,
+    alpha: float = 0.7,
+) -> None:
+    """Draw a signal's channels as lines over its map as bands of colour; without the signal, the map as a line.
+
+    Parameters
+    ----------
+    axis : Axes
+        Where to.
+    signal : ndarray, shape (T, C), or None
+        The signal.
+    values : ndarray, shape (T,), default None
+        Its map; None: the signal alone.
+    cmap : str, default "viridis"
+        Colours of the map.
+    norm : Normalize, default None
+        Scale of the map's colours; None: from its lowest to its highest value.
+    alpha : float, default 0.7
+        Highest opacity of the bands, 0 to 1.
+    """
+    if signal is None and values is not None:
+        axis.plot(values, color="0.2", linewidth=0.9)
+        axis.axhline(0, color="0.7", linewidth=0.6)
+    elif signal is not None:
+        lines = signal if signal.shape[1] <= LINES else signal.mean(axis=1, keepdims=True)
+        axis.plot(lines, linewidth=0.9, color="0.1" if lines.shape[1] == 1 else None, zorder=2)
+        low, high = axis.get_ylim()
+        if values is not None:
+            norm = norm or Normalize(float(values.min()), float(values.max()))
+            weight = opacity(values[None], vmin=float(norm.vmin or 0), vmax=float(norm.vmax or 0), alpha=alpha)
+            extent = (-0.5, len(values) - 0.5, low, high)
+            axis.imshow(
+                values[None],
+                cmap=cmap,
+                norm=norm,
+                alpha=weight,
+                extent=extent,
+                aspect="auto",
+                zorder=1,
+                interpolation="nearest",
+            )
+        axis.set_ylim(low, high)
+    axis.set_xlim(-0.5, len(signal if signal is not None else values if values is not None else ()) - 0.5)
+    axis.tick_params(labelsize=7, length=2)
