@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vizcnn as vz
-from tests.models import conv, convolve, images, linear_model, nested, reference
-from vizcnn.targets import Channel, Class, Contrast, Function, Mix, Neuron, Region, resolve
+from tests.models import conv, convolve, differences, images, linear_model, nested, reference
+from vizcnn.errors import TargetError
+from vizcnn.targets import Channel, Class, Contrast, Function, Mix, Neuron, Region, Similarity, resolve
 
 LABELS = ["tabby, tabby cat", "Egyptian_cat", "tiger cat"]
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
@@ -363,3 +364,54 @@ def test_error_of_a_function_is_its_own(network: Any) -> None:
 
     with pytest.raises(KeyError, match="no such output"):
         network.scores(images(), broken)
+
+
+# Likeness to another image ----------------------------------------------------------------------------------------------------
+
+
+def _embedding() -> tuple[Any, np.ndarray]:
+    weights = np.random.default_rng(5).normal(size=(12, 4)).astype(np.float32)
+    return linear_model(weights, (2, 2, 3)), weights
+
+
+def test_similarity_is_the_cosine_of_the_embeddings_and_has_its_gradient() -> None:
+    model, weights = _embedding()
+    x, reference = images(3, (2, 2, 3)), images(1, (2, 2, 3), seed=9)[0]
+    target = Similarity(reference)
+    anchor = reference.ravel() @ weights
+
+    def cosine(batch: np.ndarray) -> np.ndarray:
+        made = batch.reshape(len(batch), -1) @ weights
+        return made @ anchor / np.linalg.norm(made, axis=1) / np.linalg.norm(anchor)
+
+    result = vz.saliency(model, x, target, reduce="none")
+    np.testing.assert_allclose(result.scores, cosine(x), rtol=1e-5)
+    np.testing.assert_allclose(result.values[0], differences(cosine, x[0], 1e-3), atol=2e-3)
+    assert result.target == ("like the reference",) * 3
+    assert vz.occlusion(model, reference[None], target, patch_size=1).scores[0] == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(vz.saliency(model, x, Similarity(anchor)).scores, result.scores, rtol=1e-5)
+
+
+def test_similarity_of_another_reference_needs_no_new_tracing_and_a_layer_may_be_the_embedding(network: Any) -> None:
+    x = images(2)
+    with pytest.raises(TargetError, match=r"ends in a softmax. Name the layer before it: Similarity"):
+        network.scores(x, Similarity(x[0]))
+    layer = next(info.path for info in network.layers if "Pooling" in info.kind)
+    scores = network.scores(x, Similarity(x[0], layer=layer))
+    assert scores[0] == pytest.approx(1, abs=1e-5)
+    traces = network.num_traces
+    assert network.scores(x, Similarity(x[1], layer=layer))[1] == pytest.approx(1, abs=1e-5)
+    assert network.num_traces == traces
+
+
+@pytest.mark.parametrize(
+    ("reference", "match"),
+    [
+        (np.ones(5), r"needs an embedding of 4 numbers, shape \(4,\); the reference has 5"),
+        (np.zeros(4), "finite and not all zero"),
+        (np.ones((2, 2, 2, 3)), "takes one reference image; got 2"),
+    ],
+)
+def test_reference_that_is_none_is_rejected(reference: np.ndarray, match: str) -> None:
+    with pytest.raises(TargetError, match=match):
+        vz.adapt(_embedding()[0]).scores(images(1, (2, 2, 3)), Similarity(reference))

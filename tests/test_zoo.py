@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from matplotlib.figure import Figure
 
 import vizcnn as vz
 from tests.zoo import SHAPE, ZOO, batches_of_two, channels_first, conv, head, images, segmentation, transformer
@@ -17,25 +21,88 @@ pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 METHODS = [name for name in registry.names() if "/" not in name]
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_every_method_works_on_a_model_of_this_kind_or_says_why_not(name: str) -> None:
-    make, shape, without = ZOO[name]
+def several_inputs() -> vz.ModelAdapter:
+    image, number = keras.Input(SHAPE, name="image"), keras.Input((2,), name="number")
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(conv(image)), number])
+    return vz.adapt(keras.Model([image, number], layers.Dense(3, "softmax")(x)), fixed={"number": [0.1, 0.9]})
+
+
+def black_box() -> vz.ModelAdapter:
+    weights = np.random.default_rng(0).normal(size=(int(np.prod(SHAPE)), 3))
+    return vz.adapt(lambda x: x.reshape(len(x), -1) @ weights, input_shape=SHAPE)
+
+
+def gradients_only_through_a_frozen_base() -> Any:
+    image = keras.Input(SHAPE)
+    base = keras.Model(image, conv(image), name="base")
+    base.trainable = False
+    other = keras.Input(SHAPE)
+    return keras.Model(other, head(base(other)))
+
+
+INSIDE = frozenset({"activation_maximization", "activations", "architecture", "filters", "gradcam", "saliency"})
+KINDS = {
+    **ZOO,
+    "several_inputs": (several_inputs, SHAPE, frozenset()),
+    "black_box": (black_box, SHAPE, INSIDE),
+    "frozen_base": (gradients_only_through_a_frozen_base, SHAPE, frozenset()),
+}
+
+
+def built(make: Any) -> vz.ModelAdapter:
+    """Return the model, with the same weights each time."""
     keras.utils.set_random_seed(0)
-    adapter, x = vz.adapt(make()), images(3, shape)
+    return vz.adapt(make())
+
+
+def explained(adapter: vz.ModelAdapter, method: str, images: np.ndarray) -> vz.Attributions:
+    options = {"patch_size": 2} if method == "occlusion" else {}
+    return registry.get(method).function(adapter, images, **options)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_method_works_on_a_model_of_this_kind_or_says_why_not(name: str) -> None:
+    make, shape, without = KINDS[name]
+    adapter, twin, x = built(make), built(make), images(3, shape)
     failed = set()
     for method in METHODS:
         plugin = registry.get(method)
         given = [{"images": x, "target": None}[argument] for argument in plugin.takes if argument != "model"]
         options = {"steps": 2} if method == "activation_maximization" else {}
         try:
-            result = plugin.function(adapter, *given, **options)
+            plugin.function(adapter, *given, **options)
         except vz.errors.VizcnnError:
             failed.add(method)
-        else:
-            if plugin.explains:
-                assert result.values.shape == x.shape[:-1]
-                assert np.isfinite(result.values).all()
     assert failed == without
+    for ours, theirs in zip(adapter.outputs(x), twin.outputs(x), strict=True):
+        np.testing.assert_array_equal(ours, theirs)  # the model is what it was
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_laws_of_every_method_hold_on_a_model_of_this_kind(name: str, tmp_path: Path) -> None:
+    make, shape, without = KINDS[name]
+    adapter, x = built(make), images(3, shape)
+    for method in METHODS:
+        if method in without or not registry.get(method).explains:
+            continue
+        result = explained(adapter, method, x)
+        assert result.values.shape == x.shape[:-1]
+        assert result.values.dtype == result.raw.dtype == result.scores.dtype == np.float32
+        assert np.isfinite(result.values).all()
+        assert len(result.predictions) == len(result.target) == len(result.scores) == 3
+        traces = getattr(adapter, "num_traces", 0)
+        again = explained(adapter, method, x)
+        assert getattr(adapter, "num_traces", 0) == traces
+        np.testing.assert_array_equal(again.values, result.values)
+        scale = np.abs(result.values).max() or 1.0
+        low = 1e-2 if name.startswith(("mixed", "int8")) else 1e-4  # half precision rounds by the size of the batch
+        for i in range(3):
+            alone = explained(adapter, method, x[i : i + 1])
+            np.testing.assert_allclose(alone.values[0], result.values[i], rtol=0, atol=low * scale)
+        back = vz.load_result(result.save(tmp_path / f"{method}.npz"))
+        np.testing.assert_array_equal(back.values, result.values)
+        axes = back.plot([Figure().add_subplot() for _ in range(3)])
+        assert all(axis.images or axis.lines for axis in axes)
 
 
 # And what they say is right ----------------------------------------------------------------------------------------------------

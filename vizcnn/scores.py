@@ -146,6 +146,17 @@ def neuron_score(reading: Reading, params: Sequence[Any], path: str, index: tupl
     return reading.layer(path)[(slice(None), *index)]
 
 
+def similarity_score(
+    reading: Reading, params: Sequence[Any], *, output: str | None = None, path: str | None = None
+) -> Any:
+    """Return the cosine between an output, or a layer's, and a reference: params are the references (N, K)."""
+    xp = reading.xp
+    values = reading.layer(path) if path is not None else reading.logits(str(output))
+    values = xp.reshape(values, (-1, params[0].shape[-1]))
+    lengths = xp.sqrt(xp.sum(values * values, axis=-1) * xp.sum(params[0] * params[0], axis=-1))
+    return xp.sum(values * params[0], axis=-1) / (lengths + 1e-12)
+
+
 def mix_score(reading: Reading, params: Sequence[Any], parts: Sequence[Any], weights: Sequence[float]) -> Any:
     """Return a weighted sum of other formulas, each of which takes its share of the params."""
     total: Any = 0.0

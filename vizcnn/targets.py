@@ -2,8 +2,8 @@
 
 None is the class that the model predicts for each image; an integer or a label is that class; a list has one of these per
 image. The objects of this module say the rest: another output (`Class`), a unit or a channel of any layer (`Neuron`,
-`Channel`), one class against another (`Contrast`), any weighted sum (`Mix`), a part of an output map (`Region`). A function
-of the model's outputs is a target too, and so are the score objects of tf-keras-vis.
+`Channel`), one class against another (`Contrast`), any weighted sum (`Mix`), a part of an output map (`Region`), likeness to
+another image (`Similarity`). A function of the model's outputs is a target too, and so are the score objects of tf-keras-vis.
 
 Class scores are logits: the value before a final softmax or sigmoid. A single sigmoid unit is two classes, and the score
 of class 0 is the negative of its logit.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vizcnn.errors import TargetError, did_you_mean, listed
+from vizcnn.inputs import load
 from vizcnn.scores import (
     Score,
     channel_score,
@@ -28,6 +29,7 @@ from vizcnn.scores import (
     mix_score,
     neuron_score,
     region_score,
+    similarity_score,
 )
 
 if TYPE_CHECKING:
@@ -219,6 +221,84 @@ class Region(Target):
         if not mask.any():
             raise TargetError(f"`where` must hold at least one pixel of the map of size {size}; got {self.where!r}.")
         return np.asarray(mask / mask.sum(), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity(Target):
+    """How alike an image and a reference are to the model: the cosine between their embeddings.
+
+    Parameters
+    ----------
+    reference : path, Pillow image, array of shape (H, W, C), or array of shape (K,)
+        The image to compare with; or its embedding, where that is known.
+    output : str or int, default None
+        Which of several outputs holds the embedding; None: the first.
+    layer : str, default None
+        A layer whose output is taken as the embedding in place of the model's, such as the one before the classes.
+
+    Examples
+    --------
+    >>> Similarity(np.zeros(128), layer="avg_pool").layer
+    'avg_pool'
+    """
+
+    reference: Any
+    output: str | int | None = None
+    layer: str | None = None
+
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """See `Target.score`."""
+        vector, name = self._embedding(model)
+        where: dict[str, Any] = {"output": None, "path": None}
+        if self.layer is not None:
+            where["path"] = model.layer(self.layer).path
+        else:
+            where["output"] = model.output_name(self.output)
+            activation = model.output_activation(where["output"])
+            if activation is not None:
+                raise TargetError(
+                    f"`target` Similarity compares embeddings; output {where['output']!r} of model {model.name!r} ends in a "
+                    f"{activation}. Name the layer before it: Similarity(reference, layer=...)."
+                )
+        shape = (
+            model.output_shapes[where["output"]]
+            if where["output"]
+            else (model.layer(self.layer).output_shape or (None,))[1:]
+        )
+        size = None if None in shape else int(np.prod(shape))  # type: ignore[arg-type]
+        if size not in (None, vector.size):
+            raise TargetError(
+                f"`target` Similarity needs an embedding of {size} numbers, shape {shape}; the reference has {vector.size}."
+            )
+        return Score(
+            key=("similarity", where["output"], where["path"], vector.size),
+            formula=partial(similarity_score, **where),
+            params=(np.repeat(vector[None], count, axis=0),),
+            names=(f"like {name}",) * count,
+            classes=(None,) * count,
+            output=where["output"],
+        )
+
+    def _embedding(self, model: ModelAdapter) -> tuple[np.ndarray, str]:
+        """Return the reference's embedding, flat, and what to call it."""
+        if isinstance(self.reference, np.ndarray) and self.reference.ndim == 1:
+            vector, name = self.reference, "the reference"
+        else:
+            loaded = load(self.reference, model.input_shape, preprocess=model.preprocess, image_size=model.image_size)
+            if len(loaded) != 1:
+                raise TargetError(f"`target` Similarity takes one reference image; got {len(loaded)}.")
+            inputs, name = loaded.inputs(slice(None)), loaded.names[0]
+            model.prepare(loaded.sample_shape)
+            if self.layer is not None:
+                path = model.layer(self.layer).path
+                vector = model.activations(inputs, [path])[path]
+            else:
+                outputs = model.outputs(inputs)
+                vector = outputs[list(model.output_shapes).index(model.output_name(self.output))]
+        vector = np.asarray(vector, dtype=np.float32).ravel()
+        if not np.isfinite(vector).all() or not vector.any():
+            raise TargetError("`target` Similarity needs a reference whose embedding is finite and not all zero.")
+        return vector, "the reference" if name == "image" else name
 
 
 @dataclass(frozen=True)

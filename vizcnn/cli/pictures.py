@@ -24,7 +24,7 @@ from vizcnn.errors import (
 from vizcnn.explanation import Explanation
 from vizcnn.inputs import ImageSet, image_files, load
 from vizcnn.plugins import registry
-from vizcnn.targets import resolve
+from vizcnn.targets import Similarity, resolve
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter, Prediction
@@ -138,7 +138,7 @@ def check_folder(out: Path, images: Sequence[Path]) -> None:
 
 
 def read_target(text: str | None, model: ModelAdapter) -> Any:
-    """Read a target: a label, a class index, or one of these for an output, as in ``gender=1``.
+    """Read a target: a label, a class index, one of these for an output, as in ``gender=1``, or ``like:FILE``, another image.
 
     Parameters
     ----------
@@ -160,6 +160,8 @@ def read_target(text: str | None, model: ModelAdapter) -> Any:
     target: Any = text
     if text is not None and text not in (model.labels or ()):
         output, equals, rest = text.partition("=")
+        if text.startswith("like:"):
+            return Similarity(text.removeprefix("like:"))
         target = {output: _index(rest)} if equals and output in model.output_shapes else _index(text)
     resolve(target, model, 1)
     return target
