@@ -152,6 +152,26 @@ def as_functions(config: dict[str, Any]) -> None:
         before = name
 
 
+def flipped() -> Any:
+    """RGB to BGR in the model, as `keras.applications` did it."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Conv2D(4, 3, name="conv")(keras.ops.flip(image, axis=-1))
+    return keras.Model(image, layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D()(x)), name="flipped")
+
+
+def as_a_slice(config: dict[str, Any]) -> None:
+    for layer in config["config"]["layers"]:
+        if layer["class_name"] == "Flip":
+            name = layer["name"]
+            layer["class_name"] = "SlicingOpLambda"
+            layer["config"] = {"name": name, "trainable": True, "dtype": "float32", "function": "__operators__.getitem"}
+            spec = [{"class_name": "__ellipsis__", "config": {}}, {"start": None, "stop": None, "step": -1}]
+            layer["inbound_nodes"] = [[["image", 0, 0, {"slice_spec": spec}]]]
+            for key in ("module", "registered_name", "build_config"):
+                layer.pop(key, None)
+
+
 def renamed(before: str, now: str) -> Change:
     def change(layer: dict[str, Any]) -> None:
         if layer["class_name"] == now:
@@ -166,6 +186,7 @@ def renamed(before: str, now: str) -> Change:
     [
         (scaled, ".h5", "2.8.0", as_functions, "the TensorFlow function math.truediv"),
         (scaled, ".keras", "2.14.0", as_functions, "the TensorFlow function nn.relu"),
+        (flipped, ".h5", "2.6.0", as_a_slice, "the TensorFlow function __operators__.getitem"),
         (
             cnn,
             ".h5",

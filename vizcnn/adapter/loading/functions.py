@@ -79,6 +79,7 @@ def operations() -> Mapping[str, Callable[..., Any]]:
         "math.reduce_mean": lambda x, axis=None, keepdims=False: ops.mean(x, axis=axis, keepdims=bool(keepdims)),
         "math.reduce_max": lambda x, axis=None, keepdims=False: ops.max(x, axis=axis, keepdims=bool(keepdims)),
         "math.reduce_sum": lambda x, axis=None, keepdims=False: ops.sum(x, axis=axis, keepdims=bool(keepdims)),
+        "__operators__.getitem": lambda x, slice_spec: x[_index(slice_spec)],
         "cast": lambda x, dtype: ops.cast(x, dtype),
         "reshape": lambda x, shape: ops.reshape(x, tuple(shape)),
         "transpose": lambda a, perm=None: ops.transpose(a, perm),
@@ -86,3 +87,16 @@ def operations() -> Mapping[str, Callable[..., Any]]:
         "concat": lambda values, axis: ops.concatenate(values, axis=axis),
         "clip_by_value": lambda x, clip_value_min, clip_value_max: ops.clip(x, clip_value_min, clip_value_max),
     }
+
+
+def _index(spec: Any) -> Any:
+    """Read what stood between the brackets of ``x[..., ::-1]``, as Keras 2 wrote it."""
+    if isinstance(spec, list | tuple):
+        return tuple(map(_index, spec))
+    if isinstance(spec, Mapping):
+        if "start" in spec:
+            return slice(spec["start"], spec.get("stop"), spec.get("step"))
+        if spec.get("class_name") == "__ellipsis__":
+            return Ellipsis
+        raise ValueError(f"the slice {dict(spec)!r} can't be read")
+    return spec

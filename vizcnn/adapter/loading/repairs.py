@@ -166,9 +166,9 @@ def layer_was_called_otherwise(node: Node) -> str | None:
 @repair
 def tensorflow_function(node: Node) -> str | None:
     """Read a TensorFlow function that was called on Keras tensors."""
-    if node.class_name != "TFOpLambda" or not isinstance(node.value["config"], dict):
+    if node.class_name not in ("TFOpLambda", "SlicingOpLambda") or not isinstance(node.value["config"], dict):
         return None
-    node.value.update(module=None, registered_name="TFOpLambda")
+    node.value.update(class_name="TFOpLambda", module=None, registered_name="TFOpLambda")
     return f"the TensorFlow function {node.value['config'].get('function')}"
 
 
