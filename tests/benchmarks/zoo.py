@@ -43,7 +43,7 @@ def _xplique(make: Callable[..., Any]) -> Method:
 METHODS: dict[str, Method] = {
     "vizcnn saliency": lambda model, x: vz.saliency(model, x).values,
     "vizcnn gradcam": lambda model, x: vz.gradcam(model, x, relu=False).values,
-    "vizcnn occlusion": lambda model, x: vz.occlusion(model, x, patch_size=(3, min(3, x.shape[2]))).values,
+    "vizcnn occlusion": lambda model, x: vz.occlusion(model, x, patch_size=3).values,
     "vizcnn activations": lambda model, x: vz.activations(model, x).values,
     "tf-keras-vis saliency": lambda model, x: Saliency(model, ReplaceToLinear())(CategoricalScore(0), x),
     "tf-keras-vis gradcam": lambda model, x: Gradcam(model, ReplaceToLinear())(
