@@ -40,7 +40,9 @@ def gradients_only_through_a_frozen_base() -> Any:
     return keras.Model(other, head(base(other)))
 
 
-INSIDE = frozenset({"activation_maximization", "activations", "architecture", "filters", "gradcam", "saliency"})
+INSIDE = frozenset(
+    {"activation_maximization", "activations", "architecture", "diagnose", "filters", "gradcam", "saliency"}
+)
 KINDS = {
     **ZOO,
     "several_inputs": (several_inputs, SHAPE, frozenset()),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vizcnn.adapter import KerasAdapter, ModelAdapter, adapt
     from vizcnn.explanation import Explanation, explain
     from vizcnn.plugins.registry import methods, register
-    from vizcnn.results import Architecture, Attributions, FeatureMaps, Images, Kernels, load_result
+    from vizcnn.results import Architecture, Attributions, Diagnosis, FeatureMaps, Images, Kernels, load_result
 
 __version__ = "0.1.0"
 
@@ -32,6 +32,7 @@ _HOME = {
     "register": "vizcnn.plugins.registry",
     "Architecture": "vizcnn.results",
     "Attributions": "vizcnn.results",
+    "Diagnosis": "vizcnn.results",
     "FeatureMaps": "vizcnn.results",
     "Images": "vizcnn.results",
     "Kernels": "vizcnn.results",
@@ -42,6 +43,7 @@ _MODULES = ("adapter", "errors", "inputs", "plugins", "render", "results", "targ
 __all__ = [
     "Architecture",
     "Attributions",
+    "Diagnosis",
     "Explanation",
     "FeatureMaps",
     "Images",

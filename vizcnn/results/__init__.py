@@ -3,6 +3,7 @@
 from vizcnn.results.architecture import Architecture
 from vizcnn.results.attributions import Attributions, Maps
 from vizcnn.results.base import Context, Picture, Result, load_result
+from vizcnn.results.diagnosis import Diagnosis
 from vizcnn.results.feature_maps import FeatureMaps, LayerMaps
 from vizcnn.results.files import PICTURES, write_file
 from vizcnn.results.images import Images
@@ -13,6 +14,7 @@ __all__ = [
     "Architecture",
     "Attributions",
     "Context",
+    "Diagnosis",
     "FeatureMaps",
     "Images",
     "Kernels",

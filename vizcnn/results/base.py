@@ -166,7 +166,7 @@ def load_result(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    Attributions, Kernels, FeatureMaps or Images
+    Attributions, Kernels, FeatureMaps, Images or Diagnosis
         As it was saved.
 
     Raises

@@ -1,0 +1,158 @@
+"""The health of a model's filters: what is dead, saturated, duplicate, constant, short-sighted or moved by biases alone."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from vizcnn.adapter import LAST_SPATIAL, LayerInfo, ModelAdapter
+from vizcnn.errors import CapabilityError, LayerError, VizcnnError
+from vizcnn.health import near_duplicates
+from vizcnn.plugins.registry import register
+from vizcnn.results.diagnosis import Measures, UnitStatistics
+from vizcnn.targets import Channel
+
+_RECTIFIED = frozenset({"relu", "relu6"})
+_ENDS = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu6": (6.0,)}
+_LOOPS = re.compile("LSTM|GRU|RNN|Bidirectional|TimeDistributed")
+_REACH = 0.01
+_CHANNELS = 16
+_IMAGES = 4
+
+
+@register("diagnose", needs={"activations", "layers"})
+def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
+    """Examine the filters of a model on some images: a hundred tell more than one.
+
+    Parameters
+    ----------
+    model : keras.Model, path or ModelAdapter
+        The model.
+    images : path, image, array of shape (N, H, W, C), or a list
+        Images like those that it is for.
+
+    Returns
+    -------
+    Diagnosis
+        `findings`: what is wrong, each with the figure, what it usually means and what people try; none for a healthy model.
+        The measures behind them, by layer: `units`, `dead`, `saturated`, `duplicate`, `variation`; `receptive_field`,
+        `bias_share`.
+
+    Raises
+    ------
+    LayerError
+        If no layer has an activation.
+
+    Notes
+    -----
+    Dead: a unit behind a ReLU that is zero everywhere, on all images; on fewer than 50 only a layer with most of its units dead
+    is a finding, since a unit may be rare. Saturated: at least 95 % of a unit's values within 0.01
+    of an end of its sigmoid, tanh or ReLU6. Duplicate: a kernel whose cosine to an earlier one of its layer is above 0.98. The
+    receptive field is measured, as the pixels that move a unit in the middle of the last map. The share of biases follows from
+    the score s of a network of ReLUs being gradient times input plus what the biases give [1]_: |s - g x| / (|g x| + |s - g x|).
+
+    References
+    ----------
+    .. [1] Srinivas and Fleuret, "Full-Gradient Representation for Neural Network Visualization", NeurIPS 2019.
+       arXiv:1905.00780
+
+    Examples
+    --------
+    >>> import keras, numpy as np, vizcnn as vz
+    >>> conv = keras.layers.Conv2D(4, 3, activation="relu", bias_initializer=keras.initializers.Constant(-9))
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, keras.layers.Flatten(), keras.layers.Dense(2)])
+    >>> vz.diagnose(model, np.ones((2, 8, 8, 1))).findings[0].kind
+    'dead'
+    """
+    looped = tuple(f"{info.path}/" for info in model.layers if _LOOPS.search(info.kind))
+    activated = {
+        info.path: info
+        for info in model.layers
+        if not info.is_container and _activation(info) and not info.path.startswith(looped)
+    }
+    if not activated:
+        raise LayerError(f"Model {model.name!r} has no layer with an activation, so its health can't be told.")
+    maps = model.activations(inputs, list(activated))
+    units = {
+        path: UnitStatistics.of(values, _ENDS.get(_activation(activated[path]), ()), _REACH)
+        for path, values in maps.items()
+    }
+    kernels = {info.path: _duplicates(model, info) for info in model.layers if "Conv" in info.kind}
+    # A convolution without an activation of its own still has kernels, told at the activation that follows it.
+    field_layer, field = _receptive_field(model, inputs)
+    return Measures(
+        units=units,
+        rectified=frozenset(path for path, info in activated.items() if _activation(info) in _RECTIFIED),
+        duplicates=_at_activations(kernels, model.layers, activated),
+        field=field,
+        field_layer=field_layer,
+        bias=_bias_share(model, inputs),
+    )
+
+
+def _activation(info: LayerInfo) -> str:
+    """Return the activation that a layer ends in; "" for none, and for the softmax of an output or an attention."""
+    known = {"ReLU": "relu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh"}
+    name = info.activation or known.get(info.kind, "")
+    if not name and info.kind.endswith(("ReLU", "ELU", "Gelu", "Silu")):
+        name = info.kind.lower()
+    return "" if name == "softmax" else name
+
+
+def _duplicates(model: ModelAdapter, info: LayerInfo) -> tuple[int, ...]:
+    if "Depthwise" in info.kind or "Separable" in info.kind or "kernels" not in model.capabilities:
+        return ()  # each kernel has a channel of its own to look at
+    try:
+        kernels = model.kernels(info.path)
+    except LayerError:
+        return ()
+    return near_duplicates(kernels.swapaxes(2, 3) if "Transpose" in info.kind else kernels)
+
+
+def _at_activations(
+    kernels: dict[str, tuple[int, ...]], layers: tuple[LayerInfo, ...], activated: dict[str, LayerInfo]
+) -> dict[str, tuple[int, ...]]:
+    """Hand what is known of each convolution on to the first activation from it on."""
+    found: dict[str, tuple[int, ...]] = {}
+    waiting: tuple[int, ...] = ()
+    for info in layers:
+        waiting = kernels.get(info.path, waiting)
+        if info.path in activated and waiting:
+            found[info.path], waiting = waiting, ()
+    return found
+
+
+def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | None, tuple[int, ...] | None]:
+    """Return the last map's layer, and how many pixels along each axis move a unit in its middle."""
+    if "gradients" not in model.capabilities:
+        return None, None
+    try:
+        taken = model.gradients(inputs[:1], of=LAST_SPATIAL)
+        path, channels = taken.layer, taken.values.shape[-1]
+        chosen = np.unique(np.linspace(0, channels - 1, _CHANNELS).round().astype(np.int32))
+        few = inputs[:_IMAGES]
+        rows = np.repeat(few, len(chosen), axis=0)
+        score = Channel(str(path), 0, "centre").score(model, len(rows)).with_params(np.tile(chosen, len(few)))
+        moved = np.abs(model.gradients(rows, score).gradients).max(axis=(0, -1)) > 0
+    except VizcnnError:  # no map, or none that a gradient reaches
+        return None, None
+    if not moved.any():
+        return None, None
+    seen = [
+        np.flatnonzero(moved.any(axis=tuple(a for a in range(moved.ndim) if a != axis))) for axis in range(moved.ndim)
+    ]
+    return path, tuple(int(places[-1] - places[0] + 1) for places in seen)
+
+
+def _bias_share(model: ModelAdapter, inputs: np.ndarray) -> np.ndarray:
+    if "gradients" not in model.capabilities:
+        return np.empty(0)
+    try:
+        taken = model.gradients(inputs)
+    except CapabilityError:
+        return np.empty(0)
+    given = (taken.gradients.astype(np.float64) * inputs).reshape(len(inputs), -1).sum(axis=1)
+    rest = taken.scores - given
+    total = np.abs(given) + np.abs(rest)
+    return np.where(total > 0, np.abs(rest) / np.where(total > 0, total, 1), 0.0)

@@ -1,0 +1,226 @@
+"""The health of a model's filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO, ClassVar, Self
+
+import numpy as np
+
+from vizcnn.health import SATURATED, Finding, LayerHealth, findings
+from vizcnn.results.base import Context, Result
+
+
+@dataclass
+class UnitStatistics:
+    """What was seen of the units of one layer: each field has one number per unit.
+
+    Attributes
+    ----------
+    count : int
+        Values seen of each unit.
+    lowest, highest, total, squares, at_end : ndarray, shape (K,)
+        Their extremes, sum, sum of squares, and how many were at an end of the activation.
+    """
+
+    count: int
+    lowest: np.ndarray
+    highest: np.ndarray
+    total: np.ndarray
+    squares: np.ndarray
+    at_end: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, ends: Sequence[float], reach: float) -> Self:
+        """Look at the values (N, ..., K) of one batch; `reach` is how near to an end counts as there."""
+        rows = values.reshape(-1, values.shape[-1])
+        near = np.zeros(rows.shape[-1], dtype=np.int64)
+        for end in ends:
+            near += (np.abs(rows - end) <= reach).sum(axis=0)
+        return cls(
+            len(rows),
+            rows.min(axis=0),
+            rows.max(axis=0),
+            rows.sum(axis=0, dtype=np.float64),
+            np.einsum("nk,nk->k", rows, rows, dtype=np.float64),
+            near,
+        )
+
+    def joined(self, other: UnitStatistics) -> UnitStatistics:
+        """Return the statistics of both batches."""
+        return UnitStatistics(
+            self.count + other.count,
+            np.minimum(self.lowest, other.lowest),
+            np.maximum(self.highest, other.highest),
+            self.total + other.total,
+            self.squares + other.squares,
+            self.at_end + other.at_end,
+        )
+
+    def health(self, *, rectified: bool, duplicate: tuple[int, ...]) -> LayerHealth:
+        """Return what they say; only rectified units can be dead."""
+        dead = (self.highest <= 0) if rectified else np.zeros(len(self.highest), dtype=bool)
+        mean, square = self.total / self.count, self.squares / self.count
+        active = square > 0
+        spread = np.sqrt(np.maximum(square - mean**2, 0))[active] / np.sqrt(square[active])
+        return LayerHealth(
+            units=len(self.highest),
+            dead=tuple(np.flatnonzero(dead).tolist()),
+            saturated=tuple(np.flatnonzero(self.at_end >= SATURATED * self.count).tolist()),
+            duplicate=duplicate,
+            variation=float(np.median(spread)) if active.any() else None,
+        )
+
+
+@dataclass
+class Measures:
+    """What the diagnose plugin returns for one batch.
+
+    Attributes
+    ----------
+    units : dict
+        Paths of layers to the statistics of their units.
+    rectified : frozenset of str
+        The layers that end in a ReLU.
+    duplicates : dict
+        Paths to the filters that nearly equal another.
+    field : tuple of int or None
+        Pixels along each axis that a unit in the middle of the last map depends on.
+    field_layer : str or None
+        The layer with that map.
+    bias : ndarray, shape (N,)
+        The biases' share of each image's logit; empty where it isn't known.
+    """
+
+    units: Mapping[str, UnitStatistics]
+    rectified: frozenset[str]
+    duplicates: Mapping[str, tuple[int, ...]]
+    field: tuple[int, ...] | None
+    field_layer: str | None
+    bias: np.ndarray
+
+    @classmethod
+    def collect(cls, parts: Iterable[tuple[slice, np.ndarray, Measures]], context: Context) -> Diagnosis:
+        """Join the measures of all batches into one result."""
+        units: dict[str, UnitStatistics] = {}
+        fields, shares = [], []
+        last: Measures | None = None
+        for _, _, measures in parts:
+            for path, seen in measures.units.items():
+                units[path] = units[path].joined(seen) if path in units else seen
+            if measures.field is not None:
+                fields.append(measures.field)
+            shares.append(measures.bias)
+            last = measures
+        if last is None:
+            raise RuntimeError("no batch was looked at")
+        known = last
+        layers = {
+            path: seen.health(rectified=path in known.rectified, duplicate=known.duplicates.get(path, ()))
+            for path, seen in units.items()
+        }
+        widest = tuple(np.max(fields, axis=0).tolist()) if fields else None
+        bias, size, count = np.concatenate(shares), context.images.size, len(context.images)
+        return Diagnosis(
+            layers=tuple(layers),
+            units=np.array([layer.units for layer in layers.values()], dtype=np.int64),
+            dead=np.array([len(layer.dead) for layer in layers.values()], dtype=np.int64),
+            saturated=np.array([len(layer.saturated) for layer in layers.values()], dtype=np.int64),
+            duplicate=np.array([len(layer.duplicate) for layer in layers.values()], dtype=np.int64),
+            variation=np.array([np.nan if h.variation is None else h.variation for h in layers.values()], np.float32),
+            receptive_field=widest,
+            image_size=tuple(size),
+            bias_share=bias.astype(np.float32),
+            findings=tuple(findings(layers, count, widest, size, last.field_layer, bias)),
+            model=context.model.name,
+            images_seen=count,
+            notes=context.images.notes,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis(Result):
+    """The health of a model's filters, on some images.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        The layers that were looked at, L of them.
+    units : ndarray of int, shape (L,)
+        How many units each has.
+    dead, saturated, duplicate : ndarray of int, shape (L,)
+        Units that were never active, or at an end of their activation nearly always; kernels that nearly equal another.
+    variation : ndarray of float32, shape (L,)
+        How much the values vary, relative to their size; NaN where all are zero.
+    receptive_field : tuple of int or None
+        Pixels along each axis that a unit in the middle of the last map depends on; None where there is no map.
+    image_size : tuple of int
+        The image's pixels along each axis.
+    bias_share : ndarray of float32, shape (N,)
+        The biases' share of the predicted class's logit, per image; empty where it isn't known.
+    findings : tuple of Finding
+        What is wrong; empty for a healthy model.
+    model : str
+        Its name.
+    images_seen : int
+        How many images it was shown.
+    notes : tuple of str
+        What was done to the images.
+    """
+
+    layers: tuple[str, ...]
+    units: np.ndarray
+    dead: np.ndarray
+    saturated: np.ndarray
+    duplicate: np.ndarray
+    variation: np.ndarray
+    receptive_field: tuple[int, ...] | None
+    image_size: tuple[int, ...]
+    bias_share: np.ndarray
+    findings: tuple[Finding, ...]
+    model: str
+    images_seen: int
+    notes: tuple[str, ...] = field(default=())
+
+    kind: ClassVar[str] = "diagnosis"
+
+    def __repr__(self) -> str:
+        count = len(self.findings)
+        return f"<Diagnosis of {self.model!r} on {self.images_seen} images, {count} finding{'s' * (count != 1)}>"
+
+    def __str__(self) -> str:
+        if not self.findings:
+            return f"{self.model}: nothing found in {len(self.layers)} layers on {self.images_seen} images"
+        return "\n".join(str(finding) for finding in self.findings)
+
+    @classmethod
+    def from_arrays(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """See `Result.from_arrays`."""
+        found = super().from_arrays(about, arrays)
+        return replace(found, findings=tuple(Finding(*row) for row in found.findings))
+
+    def plot(self, ax: Any = None, **style: Any) -> Any:
+        """Draw the share of dead, saturated and duplicate units of each layer.
+
+        Parameters
+        ----------
+        ax : Axes, default None
+            Where to draw; None: a new figure.
+        **style
+            `title` (write what was looked at above it; default True).
+
+        Returns
+        -------
+        Axes
+            What was drawn on.
+        """
+        from vizcnn.render import health
+
+        return health.plot_diagnosis(self, ax, **style)
+
+    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+        """See `Picture.draw`."""
+        from vizcnn.render import health
+
+        health.save_diagnosis(self, file, suffix, **style)
