@@ -21,7 +21,7 @@ PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC101,DOC103,DOC105,DOC110 --s
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test test-backends lint format demo bench bench-peers lock clean
+.PHONY: help setup test test-backends lint format demo bench bench-peers bench-backends lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -67,6 +67,9 @@ bench: .venv/.ready  ## Time our methods (BENCH_ARGS="--markdown docs/benchmarks
 bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an environment of their own
 	@$(PEERS)/python -m tests.benchmarks.peers $(BENCH_ARGS)
 	@$(PEERS)/python -m tests.benchmarks.zoo $(ZOO_ARGS)
+
+bench-backends: .venv-backends/.ready  ## Time saliency on JAX and PyTorch beside their bare gradients
+	@for backend in jax torch; do KERAS_BACKEND=$$backend $(OTHERS)/python -m tests.benchmarks.bench_backends $(BENCH_ARGS) || exit 1; done
 
 lock: check-python  ## Write requirements.lock anew from the newest versions that pyproject.toml accepts
 	@echo "== a fresh environment for requirements.lock"

@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from vizcnn import cli, progress
 from vizcnn.cli import console
-from vizcnn.cli.file_names import method_slugs, plan
 from vizcnn.errors import ResultError
+from vizcnn.file_names import method_slugs, plan
 from vizcnn.inputs import read_image
 from vizcnn.plugins import registry
 from vizcnn.results import Maps

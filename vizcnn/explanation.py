@@ -65,6 +65,36 @@ class Explanation(Picture):
         figure.save_explanation(self, file, suffix, limit=figure.NOTEBOOK if notebook else None, **style)
 
 
+def explaining(methods: Sequence[Method] | Method) -> dict[str, tuple[registry.Plugin, dict[str, Any]]]:
+    """Read methods that explain images: what each is called, to its plugin and options.
+
+    Parameters
+    ----------
+    methods : str, (str, dict), or a sequence of these
+        As `explain` takes them.
+
+    Returns
+    -------
+    dict of str to (Plugin, dict)
+
+    Raises
+    ------
+    MethodError, OptionError
+        If there is no such method or option, or it explains no images.
+    """
+    asked: list[Any] = [methods] if _is_method(methods) else list(methods)
+    if not asked:
+        raise OptionError("`methods` must name at least one method; got none.")
+    found = [registry.parse(method) for method in asked]
+    parsed = {_name(method): plugin_and_options for method, plugin_and_options in zip(asked, found, strict=True)}
+    for name, (plugin, _) in parsed.items():
+        if not plugin.explains:
+            raise MethodError(
+                f"`methods` must explain images; {name!r} doesn't, call vizcnn.{plugin.name}(...) instead."
+            )
+    return parsed
+
+
 def explain(
     model: Any,
     images: Any,
@@ -98,16 +128,8 @@ def explain(
     MethodError, OptionError, CapabilityError, LayerError
         If a method, an option or a layer doesn't exist, or a method doesn't work on this model; before anything is computed.
     """
-    asked: list[Any] = [methods] if _is_method(methods) else list(methods)
-    if not asked:
-        raise OptionError("`methods` must name at least one method; got none.")
-    found = [registry.parse(method) for method in asked]
-    parsed = {_name(method): plugin_and_options for method, plugin_and_options in zip(asked, found, strict=True)}
-    for name, (plugin, options) in parsed.items():
-        if not plugin.explains:
-            raise MethodError(
-                f"`methods` must explain images; {name!r} doesn't, call vizcnn.{plugin.name}(...) instead."
-            )
+    parsed = explaining(methods)
+    for plugin, options in parsed.values():
         if layer is not None and "layer" in plugin.options:
             options.setdefault("layer", layer)
     if layer is not None and not any("layer" in plugin.options for plugin, _ in parsed.values()):

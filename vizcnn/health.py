@@ -118,7 +118,7 @@ def findings(
     size : sequence of int
         The image's pixels along each axis.
     field_layer : str or None
-        The layer with that map.
+        The layer with that map, where the score takes its mean or maximum; None where it sees the positions too.
     bias : ndarray, shape (N,)
         The biases' share of each image's logit; empty where it isn't known.
 
@@ -128,7 +128,11 @@ def findings(
     """
     for path, layer in layers.items():
         yield from _of_layer(path, layer, images)
-    if field is not None and any(pixels < _SMALL_FIELD * whole for pixels, whole in zip(field, size, strict=True)):
+    if (
+        field is not None
+        and field_layer is not None
+        and any(pixels < _SMALL_FIELD * whole for pixels, whole in zip(field, size, strict=True))
+    ):
         yield Finding(
             "receptive field",
             field_layer,

@@ -143,6 +143,15 @@ def test_receptive_field_is_what_moves_a_unit_in_the_middle() -> None:
     assert "sees 8x8 of the image's 32x32 pixels" in result.findings[0].figure
 
 
+@pytest.mark.parametrize("pooling", [layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.Flatten])
+def test_a_small_field_is_a_fault_where_the_positions_are_pooled_away(pooling: Any) -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 1))
+    x = layers.Conv2D(8, 3, activation="relu", name="last")(image)
+    found = kinds(keras.Model(image, layers.Dense(2)(pooling()(x))), images(6, (32, 32, 1)))
+    assert (("receptive field", "last") in found) == (pooling is not layers.Flatten)
+
+
 def test_share_of_biases_is_that_of_the_formula() -> None:
     image = keras.Input((2, 2, 1))
     dense = layers.Dense(1, name="dense")

@@ -13,7 +13,7 @@ import typer
 from vizcnn.cli import options
 from vizcnn.cli.app import app
 from vizcnn.cli.console import adapted, fail, listening, notes, say, with_probability
-from vizcnn.cli.file_names import file_stems, plan, safe_name
+from vizcnn.file_names import file_stems, plan, safe_name
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter

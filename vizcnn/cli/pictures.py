@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from vizcnn.adapter.base import slices
 from vizcnn.cli.console import listening
-from vizcnn.cli.file_names import GRID, classes_file, method_slugs, plan
 from vizcnn.errors import (
     InputError,
     LayerError,
@@ -22,6 +21,7 @@ from vizcnn.errors import (
     listed,
 )
 from vizcnn.explanation import Explanation
+from vizcnn.file_names import GRID, classes_file, method_slugs, plan
 from vizcnn.inputs import ImageSet, image_files, load
 from vizcnn.plugins import registry
 from vizcnn.targets import Similarity, resolve

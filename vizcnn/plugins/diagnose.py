@@ -80,13 +80,14 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
     }
     kernels = {info.path: _duplicates(model, info) for info in model.layers if "Conv" in info.kind}
     # A convolution without an activation of its own still has kernels, told at the activation that follows it.
-    field_layer, field = _receptive_field(model, inputs)
+    field_layer, field, pooled = _receptive_field(model, inputs)
     return Measures(
         units=units,
         rectified=frozenset(path for path, info in activated.items() if _activation(info) in _RECTIFIED),
         duplicates=_at_activations(kernels, model.layers, activated),
         field=field,
         field_layer=field_layer,
+        pooled=pooled,
         bias=_bias_share(model, inputs),
     )
 
@@ -123,10 +124,10 @@ def _at_activations(
     return found
 
 
-def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | None, tuple[int, ...] | None]:
-    """Return the last map's layer, and how many pixels along each axis move a unit in its middle."""
+def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | None, tuple[int, ...] | None, bool]:
+    """Return the last map's layer, how many pixels along each axis move a unit in its middle, and whether it is pooled whole."""
     if "gradients" not in model.capabilities:
-        return None, None
+        return None, None, False
     try:
         taken = model.gradients(inputs[:1], of=LAST_SPATIAL)
         path, channels = taken.layer, taken.values.shape[-1]
@@ -136,13 +137,21 @@ def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | Non
         score = Channel(str(path), 0, "centre").score(model, len(rows)).with_params(np.tile(chosen, len(few)))
         moved = np.abs(model.gradients(rows, score).gradients).max(axis=(0, -1)) > 0
     except VizcnnError:  # no map, or none that a gradient reaches
-        return None, None
+        return None, None, False
     if not moved.any():
-        return None, None
+        return None, None, False
     seen = [
         np.flatnonzero(moved.any(axis=tuple(a for a in range(moved.ndim) if a != axis))) for axis in range(moved.ndim)
     ]
-    return path, tuple(int(places[-1] - places[0] + 1) for places in seen)
+    return path, tuple(int(places[-1] - places[0] + 1) for places in seen), _pools(taken.gradients)
+
+
+def _pools(gradients: np.ndarray) -> bool:
+    """Tell whether a score takes no notice of where in a map something is: its mean or its maximum over all positions."""
+    rows = gradients.reshape(len(gradients), -1, gradients.shape[-1])
+    mean = np.ptp(rows, axis=1).max() <= 1e-3 * np.abs(rows).max()
+    largest = (rows != 0).sum(axis=1).max() <= 1
+    return bool(mean or largest)
 
 
 def _bias_share(model: ModelAdapter, inputs: np.ndarray) -> np.ndarray:

@@ -89,6 +89,8 @@ class Measures:
         Pixels along each axis that a unit in the middle of the last map depends on.
     field_layer : str or None
         The layer with that map.
+    pooled : bool
+        Whether the score takes that map's mean or maximum, and no notice of where something is.
     bias : ndarray, shape (N,)
         The biases' share of each image's logit; empty where it isn't known.
     """
@@ -98,6 +100,7 @@ class Measures:
     duplicates: Mapping[str, tuple[int, ...]]
     field: tuple[int, ...] | None
     field_layer: str | None
+    pooled: bool
     bias: np.ndarray
 
     @classmethod
@@ -120,6 +123,7 @@ class Measures:
             path: seen.health(rectified=path in known.rectified, duplicate=known.duplicates.get(path, ()))
             for path, seen in units.items()
         }
+        short_sighted = last.field_layer if last.pooled else None
         widest = tuple(np.max(fields, axis=0).tolist()) if fields else None
         bias, size, count = np.concatenate(shares), context.images.size, len(context.images)
         return Diagnosis(
@@ -132,7 +136,7 @@ class Measures:
             receptive_field=widest,
             image_size=tuple(size),
             bias_share=bias.astype(np.float32),
-            findings=tuple(findings(layers, count, widest, size, last.field_layer, bias)),
+            findings=tuple(findings(layers, count, widest, size, short_sighted, bias)),
             model=context.model.name,
             images_seen=count,
             notes=context.images.notes,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -111,23 +111,21 @@ class Images(Sheet):
         OptionError
             If there are no frames, or the suffix is another.
         """
-        from vizcnn.render import sheet
+        from vizcnn.render import frames, sheet
 
         if not len(self.frames) or Path(path).suffix.lower() != ".gif":
             raise OptionError("`path` must end in .gif, and the images be made with frames=N, to be animated.")
         columns = sheet.columns_for(self.frames.shape[1])
         sheets = [np.nan_to_num(sheet.tile(sheet.in_colour(frame), columns), nan=1.0) for frame in self.frames]
-        return write_file(path, lambda file: _write_gif(file, sheets, milliseconds), (".gif",))
+        return write_file(path, partial(frames.write_gif, map(_large, sheets), milliseconds), (".gif",))
 
 
 _GIF_WIDTH = 480
 """Pixels that an animation is about as wide as, unless its frames are wider."""
 
 
-def _write_gif(file: Any, sheets: Sequence[np.ndarray], milliseconds: int) -> None:
-    from PIL import Image
-
-    scale = max(1, _GIF_WIDTH // sheets[0].shape[1])  # small images are shown larger, in whole steps
-    large = [np.kron(np.rint(sheet * 255), np.ones((scale, scale, 1))) for sheet in sheets]
-    first, *rest = [Image.fromarray(sheet.astype(np.uint8)) for sheet in large]
-    first.save(file, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
+def _large(sheet: np.ndarray) -> np.ndarray:
+    """Return a sheet of values 0..1 as pixels; a small one is shown larger, in whole steps."""
+    scale = max(1, _GIF_WIDTH // sheet.shape[1])
+    pixels: np.ndarray = np.rint(sheet * 255).astype(np.uint8).repeat(scale, axis=0).repeat(scale, axis=1)
+    return pixels

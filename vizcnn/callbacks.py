@@ -1,0 +1,201 @@
+"""Training that shows itself: a Keras callback that explains the same images after each epoch."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vizcnn.adapter import ModelAdapter, adapt
+from vizcnn.adapter.training import Callback
+from vizcnn.errors import OptionError, PluginWarning, VizcnnWarning
+from vizcnn.events import EventWriter
+from vizcnn.explanation import explaining
+from vizcnn.file_names import file_stems
+from vizcnn.inputs import ImageSet
+from vizcnn.notes import warn
+from vizcnn.plugins import registry
+from vizcnn.render.frames import frame, read, write_gif, write_png
+from vizcnn.results import Attributions, write_file
+
+_MILLISECONDS = 400
+_SHARE = 0.5
+"""Share of the training's time from which on the callback says what it costs."""
+
+
+class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
+    """Explain a fixed set of images while a model is trained, after each epoch or every few.
+
+    The maps go to TensorBoard, as images by method and image, and to a folder, with an animation over the epochs at the end of
+    the training. Each method is compiled once in a whole training and sees the weights as they are. A method that fails is
+    warned of once and left out; the training goes on.
+
+    Parameters
+    ----------
+    images : path, image, array of shape (N, H, W, C), or a list
+        The images: a few, the same each time.
+    methods : sequence of str or (str, dict), default ("gradcam",)
+        Names of methods that explain images, with options where they are wanted; see `vizcnn.explain`.
+    target : optional
+        What is explained, default None: the class that the model predicts at that time.
+    every : int, default 1
+        After each how many epochs; the last one is always explained.
+    log_dir : path, default None
+        TensorBoard's folder.
+    folder : path, default None
+        Where pictures and animations go.
+    preprocess, labels : default None
+        See `vizcnn.adapt`.
+
+    Attributes
+    ----------
+    seconds : float
+        What explaining took so far.
+    share : float
+        Its share of the training's time so far, 0 to 1; also in TensorBoard, as ``vizcnn/share of the time``.
+
+    Raises
+    ------
+    OptionError
+        If neither `log_dir` nor `folder` is given, they can't be written to, or `every` isn't positive.
+    MethodError
+        If a method doesn't exist, or explains no images.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, pathlib, tempfile
+    >>> from vizcnn.callbacks import ExplainCallback
+    >>> x, y = np.random.default_rng(0).uniform(size=(8, 8, 8, 1)), np.arange(8) % 2
+    >>> conv = [
+    ...     keras.layers.Conv2D(2, 3, activation="relu"),
+    ...     keras.layers.GlobalAveragePooling2D(),
+    ...     keras.layers.Dense(2),
+    ... ]
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), *conv])
+    >>> model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> history = model.fit(
+    ...     x, y, epochs=2, verbose=0, callbacks=[ExplainCallback(x[:1], methods="saliency", folder=folder)]
+    ... )
+    >>> sorted(path.name for path in folder.iterdir())
+    ['image.saliency.0001.png', 'image.saliency.0002.png', 'image.saliency.gif']
+    """
+
+    def __init__(
+        self,
+        images: Any,
+        *,
+        methods: Sequence[Any] = ("gradcam",),
+        target: Any = None,
+        every: int = 1,
+        log_dir: str | os.PathLike[str] | None = None,
+        folder: str | os.PathLike[str] | None = None,
+        preprocess: Any = None,
+        labels: Any = None,
+    ) -> None:
+        super().__init__()
+        if log_dir is None and folder is None:
+            raise OptionError("`log_dir` or `folder` must be given, or the maps go nowhere.")
+        if not isinstance(every, int) or every < 1:
+            raise OptionError(f"`every` must be a positive whole number; got {every!r}.")
+        self._methods = explaining(methods)
+        self._images, self._target, self._every = images, target, every
+        self._settings: Mapping[str, Any] = {"preprocess": preprocess, "labels": labels}
+        self._folder = Path(folder) if folder is not None else None
+        self._events = EventWriter(log_dir) if log_dir is not None else None
+        self._adapter: ModelAdapter | None = None
+        self._loaded: ImageSet | None = None
+        self._frames: dict[Path, list[Path]] = {}
+        self._working = self._methods
+        self._said: set[tuple[str, str]] = set()
+        self._explained = self._epoch = -1
+        self._started = 0.0
+        self.seconds = 0.0
+        self.share = 0.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forget the training before."""
+        self._working = dict(self._methods)
+        self._frames, self._explained, self._epoch, self._said = {}, -1, -1, set()
+        self._started, self.seconds, self.share = time.perf_counter(), 0.0, 0.0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Explain the images, where it is time to."""
+        if (epoch + 1) % self._every == 0:
+            self._explain(epoch)
+        self._epoch = epoch
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Explain the images a last time, and write the animations."""
+        if self._epoch > self._explained:
+            self._explain(self._epoch)
+        if self._folder is not None:
+            for path, frames in self._frames.items():
+                with self._going_on(path.name):
+                    write_file(path, partial(write_gif, map(read, frames), _MILLISECONDS), (".gif",))
+        if self._events is not None:
+            self._events.flush()
+        if self.share > _SHARE:
+            warn(
+                [
+                    f"Explaining took {self.seconds:.0f} s, {self.share:.0%} of the training's time: explain fewer images, or "
+                    f"after every few epochs (`every`)."
+                ]
+            )
+
+    def _explain(self, epoch: int) -> None:
+        start = time.perf_counter()
+        model = self.model  # on JAX this brings the weights back to the model
+        if self._working and getattr(self._adapter, "model", None) is not model:
+            with self._going_on("images"):
+                self._adapter = adapt(model, **self._settings)
+                self._loaded = registry.load_images(self._adapter, self._images)
+        for name, (plugin, options) in list(self._working.items()):
+            with self._going_on(name):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", VizcnnWarning)  # after each epoch the same
+                    result = plugin.function(self._adapter, self._loaded, self._target, **options)
+                self._show(name, result, epoch)
+                self._say(name, result.notes)
+        self._explained = epoch
+        self.seconds += time.perf_counter() - start
+        self.share = self.seconds / (time.perf_counter() - self._started)
+        if self._events is not None:
+            with self._going_on("log_dir"):
+                self._events.number("vizcnn/share of the time", self.share, epoch)
+                self._events.flush()
+
+    def _show(self, name: str, result: Attributions, epoch: int) -> None:
+        for index, stem in enumerate(file_stems([f"{Path(image).stem}.{name}" for image in result.names])):
+            pixels = frame(result, index)
+            if self._events is not None:
+                self._events.image(f"{name}/{result.names[index]}", pixels, epoch)
+            if self._folder is not None:
+                path = self._folder / f"{stem}.{epoch + 1:04d}.png"
+                write_file(path, partial(write_png, pixels), (".png",))
+                self._frames.setdefault(self._folder / f"{stem}.gif", []).append(path)
+
+    def _say(self, name: str, notes: Sequence[str]) -> None:
+        """Warn of what a method notices, once in a training, whatever its numbers are after other epochs."""
+        new = {(name, re.sub(r"[-+.\d]+", "#", note)): note for note in notes}
+        warn([f"{name}: {note}" for key, note in new.items() if key not in self._said])
+        self._said |= new.keys()
+
+    @contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """Warn of what fails, once, and let the training go on without it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            if what in self._working:
+                del self._working[what]
+            elif what in ("images", "log_dir"):
+                self._working, self._events = {}, None
+            reason = " ".join(str(error).split())
+            warn([f"ExplainCallback goes on without {what!r}: {type(error).__name__}: {reason}"], PluginWarning)

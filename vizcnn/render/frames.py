@@ -1,0 +1,89 @@
+"""Pictures as pixels, without a figure around them: for TensorBoard, and for animations."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, overlay
+
+if TYPE_CHECKING:
+    from vizcnn.results import Attributions
+
+_LEAST = 224
+"""Pixels, height or width, up to which a small picture is enlarged, in whole steps."""
+
+
+def frame(result: Attributions, index: int) -> np.ndarray:
+    """Draw one map over its image as pixels, on its own scale.
+
+    Parameters
+    ----------
+    result : Attributions
+        The maps; of signals and volumes the whole figure is drawn.
+    index : int
+        Which image.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+    """
+    image, values = result.images[index], result.values[index]
+    if image.ndim != 3:
+        buffer = io.BytesIO()
+        result.draw(buffer, ".png", index=index)
+        return np.asarray(Image.open(buffer).convert("RGB"))
+    values = values.sum(axis=-1) if values.ndim == 3 else values
+    low, high = limits(values, signed=result.signed)
+    drawn = overlay(image, values, cmap=DIVERGING if result.signed else SEQUENTIAL, vmin=low, vmax=high)
+    return enlarged(drawn, _LEAST)
+
+
+def enlarged(pixels: np.ndarray, least: int) -> np.ndarray:
+    """Enlarge pixels in whole steps, until height and width are about `least` or more.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (H, W, 3)
+        The picture.
+    least : int
+        Pixels that the shorter side is to have.
+
+    Returns
+    -------
+    ndarray of uint8, shape (k H, k W, 3)
+    """
+    factor = max(1, least // min(pixels.shape[:2]))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def read(path: Path) -> np.ndarray:
+    """Return the pixels of a picture that was written before."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def write_png(pixels: np.ndarray, file: BinaryIO) -> None:
+    """Write pixels as a PNG file."""
+    Image.fromarray(pixels).save(file, format="PNG")
+
+
+def write_gif(pictures: Iterable[np.ndarray], milliseconds: int, file: BinaryIO) -> None:
+    """Write pictures of one size as an animated GIF that runs for ever.
+
+    Parameters
+    ----------
+    pictures : iterable of ndarray of uint8, shape (H, W, 3)
+        The frames.
+    milliseconds : int
+        How long each frame is shown.
+    file : binary file
+        Where to.
+    """
+    frames = map(Image.fromarray, pictures)
+    next(frames).save(file, format="GIF", save_all=True, append_images=frames, duration=milliseconds, loop=0)
