@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from vizcnn.adapter import as_adapter
@@ -57,6 +59,31 @@ class Explanation(Picture):
         from vizcnn.render import figure
 
         return figure.plot_explanation(self, ax, **style)
+
+    def to_html(self, path: str | os.PathLike[str], *, about: Mapping[str, str] | None = None) -> Path:
+        """Write a report: one HTML file that opens anywhere without a network, to be sent to somebody.
+
+        Parameters
+        ----------
+        path : path
+            Where to; it must end in ``.html``.
+        about : mapping, default None
+            What else the page says of where it comes from.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ResultError
+            If the suffix is another, the file can't be written, or the results are of signals or volumes.
+        """
+        from vizcnn.report import write_page
+
+        meanings = {name: registry.parse(name)[0].summary for name in self.results}
+        return write_page(self.results, path, meanings=meanings, about=about)
 
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
         """See `Picture.draw`."""

@@ -25,35 +25,9 @@ def explain(
     model: options.Model,
     images: options.Images,
     out: options.Out,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="METHOD",
-            help="A method, with options if wanted: 'saliency:rule=guided'. Give it again for more; 'vizcnn methods' "
-            f"lists them. Default: {', '.join(DEFAULT_METHODS)}.",
-            show_default=False,
-        ),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS",
-            help="What is explained: a class index, a label, or OUTPUT=CLASS for a model of several outputs. "
-            "Default: the class that the model predicts.",
-            show_default=False,
-        ),
-    ] = None,
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LAYER",
-            help="Path or name of the layer, for methods that look at one; 'vizcnn summary MODEL' lists them. "
-            "Default: the last map.",
-            show_default=False,
-        ),
-    ] = None,
+    method: options.Methods = None,
+    target: options.Target = None,
+    layer: options.Layer = None,
     labels: options.Labels = None,
     preprocess: options.Preprocess = None,
     batch_size: options.BatchSize = None,

@@ -74,3 +74,34 @@ Depth = Annotated[
 ]
 
 Seed = Annotated[int, typer.Option(metavar="N", help="Equal seeds make equal images.")]
+
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        "-m",
+        metavar="METHOD",
+        help="A method, with options if wanted: 'saliency:rule=guided'. Give it again for more; 'vizcnn methods' lists them. "
+        "Default: saliency and gradcam, in a report occlusion too.",
+        show_default=False,
+    ),
+]
+
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS",
+        help="What is explained: a class index, a label, OUTPUT=CLASS for a model of several outputs, or like:FILE, the likeness "
+        "to another image. Default: the class that the model predicts.",
+        show_default=False,
+    ),
+]
+
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAYER",
+        help="Path or name of the layer, for methods that look at one; 'vizcnn summary MODEL' lists them. Default: the last map.",
+        show_default=False,
+    ),
+]

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from vizcnn.scores import Score
 
 
+TOP = 5
+"""Classes that a result knows the probabilities of, the most probable ones."""
+
+
 @dataclass(frozen=True)
 class Maps:
     """What an attribution plugin returns for one batch.
@@ -73,6 +77,7 @@ class Maps:
         values, raw, scores, classes = Gather(count), Gather(count), Gather(count), Gather(count)
         predictions: list[Prediction] = []
         explained: list[tuple[str, int | None, float | None]] = []
+        top: list[tuple[tuple[str, float], ...]] = []
         notes = dict.fromkeys(context.notes)
         watch = Watch(context.model, context.images)
         last: Maps | None = None
@@ -83,6 +88,7 @@ class Maps:
             batch = _explained(context.model, score, outputs)
             predictions += batch[0]
             explained += batch[1]
+            top += batch[2]
             small = np.asarray(maps.raw if maps.raw is not None else maps.values, dtype=np.float32)
             values.add(_at_size(maps.values, context.images.size))
             raw.add(small)
@@ -115,6 +121,7 @@ class Maps:
             notes=said,
             class_map=classes.result() if last.class_map is not None else None,
             class_labels=_labels(context) if last.class_map is not None else (),
+            top_classes=tuple(top),
         )
 
 
@@ -156,6 +163,8 @@ class Attributions(Result):
         Occlusion: the class that the model predicts while each position is hidden.
     class_labels : tuple of str
         Names of the classes in `class_map`.
+    top_classes : tuple
+        Per image the five most probable classes, pairs of name and probability; empty where there are no probabilities.
     """
 
     values: np.ndarray
@@ -175,6 +184,7 @@ class Attributions(Result):
     notes: tuple[str, ...] = ()
     class_map: np.ndarray | None = None
     class_labels: tuple[str, ...] = ()
+    top_classes: tuple[tuple[tuple[str, float], ...], ...] = ()
 
     kind: ClassVar[str] = "attributions"
     collections: ClassVar[tuple[str, ...]] = ("images",)
@@ -307,8 +317,8 @@ def _at_size(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 def _explained(
     model: ModelAdapter, score: Score, outputs: Outputs
-) -> tuple[list[Prediction], list[tuple[str, int | None, float | None]]]:
-    """Return what the model predicts, and per sample the name, class and probability of what is explained."""
+) -> tuple[list[Prediction], list[tuple[str, int | None, float | None]], list[tuple[tuple[str, float], ...]]]:
+    """Return what the model predicts, per sample the name, class and probability of what is explained, and the top classes."""
     indices, values, probable = model.class_values(outputs, score.output)
     predictions = model.named_predictions(indices, values, probable)
     explained: list[tuple[str, int | None, float | None]] = []
@@ -316,7 +326,11 @@ def _explained(
         chosen = predicted.index if index == -1 else index
         known = probable and chosen is not None
         explained.append((name or predicted.label, chosen, float(row[chosen]) if known else None))
-    return predictions, explained
+    if not probable:
+        return predictions, explained, []
+    best = np.argsort(-values, axis=1, kind="stable")[:, :TOP]
+    top = [tuple((model.label(int(i)), float(row[i])) for i in order) for row, order in zip(values, best, strict=True)]
+    return predictions, explained, top
 
 
 def _with_probability(name: str, probability: float | None) -> str:

@@ -1,0 +1,101 @@
+"""The command that writes a report."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vizcnn.cli import options
+from vizcnn.cli.app import app
+from vizcnn.cli.console import adapted, fail, listening, notes, say
+
+DEFAULT_METHODS = ["saliency", "gradcam", "occlusion"]
+
+
+@app.command()
+def report(
+    model: options.Model,
+    images: options.Images,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE.html", help="Where the page goes.", show_default=False)
+    ],
+    method: options.Methods = None,
+    target: options.Target = None,
+    layer: options.Layer = None,
+    labels: options.Labels = None,
+    preprocess: options.Preprocess = None,
+    batch_size: options.BatchSize = None,
+    custom_objects: options.Custom = None,
+    architecture: options.Architecture = None,
+    trusted: options.Trusted = False,
+    fixed: options.Fixed = None,
+) -> None:
+    """Write one HTML file to hand over: what MODEL predicts and looks at, recoloured and read in the browser."""
+    from vizcnn.adapter.labels import read_labels
+    from vizcnn.cli import pictures
+    from vizcnn.errors import ResultError, VizcnnError
+    from vizcnn.explanation import Explanation
+
+    if out.suffix.lower() != ".html":
+        raise ResultError(f"`out` must end in .html; got {str(out)!r}.")
+    pictures.check_folder(out.parent, [])
+    jobs = pictures.read_jobs(method or DEFAULT_METHODS, layer)
+    files, bad = pictures.find_images(images)
+    adapter, said = adapted(
+        model,
+        custom_objects=custom_objects,
+        architecture=architecture,
+        trusted=trusted,
+        fixed=fixed,
+        preprocess=preprocess,
+        labels=read_labels(labels),
+        batch_size=batch_size,
+    )
+    notes(("model", text) for text in said)
+    good = []
+    for image in pictures.check_images(files, adapter):
+        if isinstance(image, pictures.Explained):
+            bad.append(image)
+        else:
+            good.append(image)
+    for explained in bad:
+        fail(str(explained.error))
+    if not good:
+        raise typer.Exit(2)
+    adapter.prepare(good[0].sample_shape)
+    wanted = pictures.read_target(target, adapter)
+    together = replace(
+        good[0], sources=[image.sources[0] for image in good], names=tuple(image.names[0] for image in good), notes=()
+    )
+    results, failed = {}, 0
+    for job in jobs:
+        try:
+            with listening():  # the page says what the results note
+                results[job.name] = job.plugin.function(adapter, together, wanted, **job.options)
+        except VizcnnError as error:
+            failed += 1
+            fail(f"{job.name}: {error}")
+    if not results:
+        raise typer.Exit(2)
+    about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model))}
+    say(str(Explanation(results).to_html(out, about=about)))
+    if failed or bad:
+        raise typer.Exit(1)
+
+
+def _command() -> str:
+    """Return what was typed, with the names of files in place of where they lie."""
+    return shlex.join(["vizcnn", *(Path(word).name if Path(word).exists() else word for word in sys.argv[1:])])
+
+
+def _hashes(model: Path) -> dict[str, str]:
+    if not model.is_file():
+        return {}
+    with model.open("rb") as file:
+        return {"SHA-256 of the model's file": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -1,0 +1,142 @@
+"use strict";
+// Draws every map from its values, so that opacity, colours and layout change without another picture being loaded.
+const data = JSON.parse(document.getElementById("data").textContent);
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytes(text)]));
+const state = { opacity: 0.7, mode: "overlay", colours: "" };
+
+function pixelsOf(url, width, height) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => {
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [width, height];
+      const context = canvas.getContext("2d", { willReadFrequently: true });
+      context.drawImage(image, 0, 0, width, height);
+      resolve(context.getImageData(0, 0, width, height).data);
+    };
+    image.onerror = reject;
+    image.src = url;
+  });
+}
+
+class MapView {
+  constructor(figure, sample, map, gray, steps) {
+    Object.assign(this, { figure, sample, map, gray, steps });
+    this.canvas = figure.querySelector("canvas");
+    this.bar = figure.querySelector(".bar");
+    this.output = figure.querySelector("output");
+    this.at = [sample.width >> 1, sample.height >> 1];
+    this.canvas.addEventListener("pointermove", (event) => this.point(event));
+    this.canvas.addEventListener("pointerleave", () => { this.output.textContent = "\u00a0"; });
+    this.canvas.addEventListener("click", () => this.zoom());
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  get table() { return tables[state.colours || (this.map.signed ? data.diverging : data.sequential)]; }
+  value(index) { return this.map.low + (this.steps[4 * index] / 255) * (this.map.high - this.map.low); }
+
+  draw() {
+    const { width, height } = this.sample, { vmin, vmax } = this.map;
+    const both = state.mode === "both";
+    this.canvas.width = both ? 2 * width : width;
+    const context = this.canvas.getContext("2d");
+    const drawn = context.createImageData(this.canvas.width, height);
+    const end = Math.max(Math.abs(vmin), Math.abs(vmax)) || 1, table = this.table;
+    for (let row = 0; row < height; row++) {
+      for (let column = 0; column < width; column++) {
+        const index = row * width + column, value = this.value(index);
+        const place = 3 * Math.round(255 * Math.min(1, Math.max(0, (value - vmin) / (vmax - vmin || 1))));
+        // Clear where it is zero, at full opacity from half of the scale on.
+        const weight = state.mode === "overlay" ? state.opacity * Math.min(1, (2 * Math.abs(value)) / end) : 1;
+        const to = 4 * (row * this.canvas.width + column + (both ? width : 0));
+        for (let c = 0; c < 3; c++) {
+          drawn.data[to + c] = (1 - weight) * this.gray[4 * index] + weight * table[place + c];
+        }
+        drawn.data[to + 3] = 255;
+        if (both) {
+          const left = 4 * (row * this.canvas.width + column);
+          drawn.data.set(this.colour.subarray(4 * index, 4 * index + 4), left);
+        }
+      }
+    }
+    context.putImageData(drawn, 0, 0);
+    this.drawBar(table);
+  }
+
+  drawBar(table) {
+    const context = this.bar.getContext("2d"), { width, height } = this.bar, drawn = context.createImageData(width, height);
+    for (let i = 0; i < width * height; i++) {
+      const place = 3 * Math.round((255 * (i % width)) / (width - 1));
+      for (let c = 0; c < 3; c++) drawn.data[4 * i + c] = table[place + c];
+      drawn.data[4 * i + 3] = 255;
+    }
+    context.putImageData(drawn, 0, 0);
+  }
+
+  tell() {
+    const [column, row] = this.at;
+    this.output.textContent = `${this.value(row * this.sample.width + column).toPrecision(3)} at row ${row}, column ${column}`;
+  }
+
+  point(event) {
+    const box = this.canvas.getBoundingClientRect(), { width, height } = this.sample;
+    const across = Math.floor(((event.clientX - box.left) / box.width) * this.canvas.width) % width;
+    const down = Math.floor(((event.clientY - box.top) / box.height) * height);
+    if (across < 0 || down < 0 || down >= height) return;
+    this.at = [across, down];
+    this.tell();
+  }
+
+  key(event) {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (step) {
+      const { width, height } = this.sample, pace = event.shiftKey ? 10 : 1;
+      this.at = [
+        Math.min(width - 1, Math.max(0, this.at[0] + pace * step[0])),
+        Math.min(height - 1, Math.max(0, this.at[1] + pace * step[1])),
+      ];
+      this.tell();
+      event.preventDefault();
+    } else if (event.key === "Enter" || event.key === " ") {
+      this.zoom();
+      event.preventDefault();
+    }
+  }
+
+  zoom() { this.figure.classList.toggle("large"); }
+}
+
+async function start() {
+  const views = [];
+  for (const [number, sample] of data.samples.entries()) {
+    const image = document.querySelector(`#sample-${number} .image img`);
+    const colour = await pixelsOf(image.src, sample.width, sample.height);
+    const gray = new Uint8ClampedArray(colour.length);
+    for (let i = 0; i < colour.length; i += 4) gray[i] = 0.299 * colour[i] + 0.587 * colour[i + 1] + 0.114 * colour[i + 2];
+    for (const figure of document.querySelectorAll(`.map[data-sample="${number}"]`)) {
+      const map = sample.maps[Number(figure.dataset.map)];
+      const steps = await pixelsOf(map.values, sample.width, sample.height);
+      const view = new MapView(figure, sample, map, gray, steps);
+      view.colour = colour;
+      view.draw();
+      views.push(view);
+    }
+  }
+  const redraw = () => views.forEach((view) => view.draw());
+  const opacity = document.getElementById("opacity");
+  opacity.addEventListener("input", () => {
+    state.opacity = opacity.value / 100;
+    document.getElementById("opacity-value").textContent = `${opacity.value} %`;
+    redraw();
+  });
+  for (const radio of document.querySelectorAll("input[name=mode]")) {
+    radio.addEventListener("change", () => { state.mode = radio.value; redraw(); });
+  }
+  const colours = document.getElementById("colours");
+  colours.addEventListener("change", () => { state.colours = colours.value; redraw(); });
+  document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
+  document.documentElement.dataset.ready = "yes";
+}
+
+start();

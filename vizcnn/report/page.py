@@ -1,0 +1,205 @@
+"""The page: results as data that the browser draws, in a template that lets nothing else in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from vizcnn.errors import ResultError
+from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize, to_display
+from vizcnn.results.files import write_file
+
+if TYPE_CHECKING:
+    from vizcnn.results import Attributions
+
+COLOUR_MAPS = (SEQUENTIAL, "viridis", "gray", DIVERGING)
+"""Colour maps that the page can switch between."""
+
+_LEVELS = (255, 63, 31, 15)
+_CHARACTERS = 48_000
+"""What a map of 224x224 pixels may take of the page, so that fifty of them and ten images stay within 3 MB."""
+
+_LARGEST = 448
+"""Pixels, height or width, above which images and maps are made smaller for the page."""
+
+
+def write_page(
+    results: Mapping[str, Attributions],
+    path: str | os.PathLike[str],
+    *,
+    meanings: Mapping[str, str] | None = None,
+    about: Mapping[str, str] | None = None,
+) -> Path:
+    """Write results of several methods on the same images as one HTML file that needs nothing else.
+
+    Parameters
+    ----------
+    results : mapping
+        What each method is called, to its result.
+    path : path
+        Where to; it must end in ``.html``.
+    meanings : mapping, default None
+        What each method answers, in a sentence.
+    about : mapping, default None
+        What else makes it possible to do this again: the command, the file's hash.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ResultError
+        If the suffix is another, the file can't be written, or the results are of signals or volumes.
+    """
+    page = render_page(results, meanings=meanings, about=about).encode()
+
+    def write(file: BinaryIO) -> None:
+        file.write(page)
+
+    return write_file(path, write, (".html",))
+
+
+def render_page(
+    results: Mapping[str, Attributions],
+    *,
+    meanings: Mapping[str, str] | None = None,
+    about: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page as text; see `write_page`."""
+    first = next(iter(results.values()))
+    if any(image.ndim != 3 for image in (first.images[i] for i in range(len(first)))):
+        raise ResultError("A report shows images; results of signals and volumes can be saved as pictures.")
+    style, script = (_asset(name) for name in ("page.css", "page.js"))
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    samples = [_sample(results, index) for index in range(len(first))]
+    return environment.get_template("page.html").render(
+        model=first.model,
+        samples=samples,
+        methods=[_method(name, result, (meanings or {}).get(name, "")) for name, result in results.items()],
+        colour_maps=COLOUR_MAPS,
+        data={
+            "samples": [{key: sample[key] for key in ("width", "height", "maps")} for sample in samples],
+            "tables": {name: _table(name) for name in COLOUR_MAPS},
+            "sequential": SEQUENTIAL,
+            "diverging": DIVERGING,
+        },
+        notes=_notes(results),
+        about={**(about or {}), **_versions()},
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
+    """Return each note once, with the methods that say it."""
+    said: dict[str, list[str]] = {}
+    for name, result in results.items():
+        for note in result.notes:
+            said.setdefault(note, []).append(name)
+    return [("all" if len(names) == len(results) else ", ".join(names), note) for note, names in said.items()]
+
+
+def _sample(results: Mapping[str, Attributions], index: int) -> dict[str, Any]:
+    first = next(iter(results.values()))
+    pixels = _small(to_display(first.images[index]))
+    return {
+        "name": first.names[index],
+        "title": first.title(index),
+        "top": _top(first, index),
+        "height": pixels.shape[0],
+        "width": pixels.shape[1],
+        "image": _url(pixels, "JPEG", quality=88),
+        "maps": [_map(result, index, pixels.shape[:2]) for result in results.values()],
+    }
+
+
+def _top(result: Attributions, index: int) -> Sequence[tuple[str, float]]:
+    """Return the most probable classes; only the predicted one, where no more is known."""
+    if result.top_classes:
+        return result.top_classes[index]
+    predicted = result.predictions[index]
+    return [] if predicted.probability is None else [(predicted.label, predicted.probability)]
+
+
+def _map(result: Attributions, index: int, size: tuple[int, ...]) -> dict[str, Any]:
+    """Return a map as the browser takes it: steps between its lowest and its highest value, and the scale's ends."""
+    values = result.values[index]
+    values = values.sum(axis=-1) if values.ndim == 3 else values
+    finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    small = resize(finite, (size[0], size[1])) if max(size) < max(values.shape) else finite
+    low, high = float(small.min()), float(small.max())
+    scaled = (small - low) / ((high - low) or 1.0)
+    vmin, vmax = limits(values, signed=result.signed)
+    return {
+        "values": _steps(scaled),
+        "low": low,
+        "high": high,
+        "vmin": vmin,
+        "vmax": vmax,
+        "signed": result.signed,
+    }
+
+
+def _steps(scaled: np.ndarray) -> str:
+    """Return values 0..1 as a picture of 256 grey levels, or of as many fewer as noise has to make do with."""
+    picture = ""
+    for levels in _LEVELS:
+        picture = _url(np.rint(np.rint(scaled * levels) / levels * 255).astype(np.uint8), "PNG", optimize=True)
+        if len(picture) <= _CHARACTERS * max(1.0, scaled.size / 224**2):
+            break
+    return picture
+
+
+def _method(name: str, result: Attributions, meaning: str) -> dict[str, Any]:
+    options = ", ".join(f"{option}={value!r}" for option, value in result.options.items())
+    return {"name": name, "layer": result.layer, "options": options, "meaning": meaning}
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    factor = _LARGEST / max(height, width)
+    return pixels if factor >= 1 else resize(pixels, (round(height * factor), round(width * factor)))
+
+
+def _url(pixels: np.ndarray, form: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format=form, **options)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _table(name: str) -> str:
+    """Return a colour map's 256 colours, three bytes each."""
+    colours = colorize(np.linspace(0, 1, 256)[None], cmap=name, vmin=0, vmax=1)
+    return base64.b64encode(colours.astype(np.uint8).tobytes()).decode()
+
+
+def _versions() -> dict[str, str]:
+    from vizcnn import __version__
+
+    return {"vizcnn": __version__, "Python": platform.python_version(), "NumPy": np.__version__}
+
+
+def _asset(name: str) -> str:
+    return resources.files("vizcnn.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return what the page's policy allows this text by."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
