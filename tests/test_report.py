@@ -149,6 +149,18 @@ def test_hostile_names_stay_text() -> None:
     assert HOSTILE in str(elements.all("canvas")[0]["aria-label"])
 
 
+def test_other_results_are_drawn_as_they_draw_themselves(explained: vz.Explanation, tmp_path: Path) -> None:
+    figures = {"The model": vz.architecture(network()), "Its maps": vz.activations(network(), images(1), "conv")}
+    page = explained.to_html(tmp_path / "r.html", figures=figures).read_text(encoding="utf-8")
+    drawn = Elements(page).all("img")[2:]  # after the two images
+    assert len(drawn) == 2
+    for image, title in zip(drawn, figures, strict=True):
+        assert f">{title}</h2>" in page
+        with Image.open(io.BytesIO(base64.b64decode(str(image["src"]).partition(",")[2]))) as picture:
+            assert picture.width > 200
+            assert np.ptp(np.asarray(picture)) > 100
+
+
 def test_ten_images_and_five_methods_weigh_less_than_3_megabytes(tmp_path: Path) -> None:
     shape = (224, 224, 3)
     cnn = vz.adapt(network(shape))
@@ -178,6 +190,8 @@ def test_command_writes_the_page_without_the_places_of_files(tmp_path: Path, mon
     assert done.exit_code == 0, done.stderr
     page = (tmp_path / "out/r.html").read_text(encoding="utf-8")
     assert "vizcnn report m.keras a.png" in page
+    assert "How the model is built" in page
+    assert "What its layers see in a.png" in page
     assert hashlib.sha256((tmp_path / "m.keras").read_bytes()).hexdigest() in page
     some = CliRunner().invoke(
         app, [*command, str(tmp_path / "b.png"), "--method", "saliency", "--method", "gradcam:layer=conv"]

@@ -60,7 +60,13 @@ class Explanation(Picture):
 
         return figure.plot_explanation(self, ax, **style)
 
-    def to_html(self, path: str | os.PathLike[str], *, about: Mapping[str, str] | None = None) -> Path:
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        about: Mapping[str, str] | None = None,
+        figures: Mapping[str, Picture] | None = None,
+    ) -> Path:
         """Write a report: one HTML file that opens anywhere without a network, to be sent to somebody.
 
         Parameters
@@ -69,6 +75,8 @@ class Explanation(Picture):
             Where to; it must end in ``.html``.
         about : mapping, default None
             What else the page says of where it comes from.
+        figures : mapping, default None
+            Titles to other results that the page shows too, such as `vizcnn.architecture(model)` or `vizcnn.diagnose(...)`.
 
         Returns
         -------
@@ -83,7 +91,7 @@ class Explanation(Picture):
         from vizcnn.report import write_page
 
         meanings = {name: registry.parse(name)[0].summary for name in self.results}
-        return write_page(self.results, path, meanings=meanings, about=about)
+        return write_page(self.results, path, meanings=meanings, about=about, figures=figures)
 
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
         """See `Picture.draw`."""

@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,17 @@ from vizcnn.cli import options
 from vizcnn.cli.app import app
 from vizcnn.cli.console import adapted, fail, listening, notes, say
 
+if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
+    from vizcnn.inputs import ImageSet
+
 DEFAULT_METHODS = ["saliency", "gradcam", "occlusion"]
+
+WALKS = 1
+"""Images whose way through the layers is shown, the first ones."""
+
+ENOUGH = 10
+"""Images from which on the health of the filters is told."""
 
 
 @app.command()
@@ -83,10 +93,31 @@ def report(
             fail(f"{job.name}: {error}")
     if not results:
         raise typer.Exit(2)
+    figures = _figures(adapter, together)
     about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model))}
-    say(str(Explanation(results).to_html(out, about=about)))
+    say(str(Explanation(results).to_html(out, about=about, figures=figures)))
     if failed or bad:
         raise typer.Exit(1)
+
+
+def _figures(model: ModelAdapter, images: ImageSet) -> dict[str, Any]:
+    """Return what is to be seen of the model itself, and of its way through the first images."""
+    from vizcnn.errors import VizcnnError
+    from vizcnn.plugins import registry
+
+    wanted: list[tuple[str, str, list[Any]]] = [("How the model is built", "architecture", [])]
+    for index, name in enumerate(images.names[:WALKS]):
+        wanted.append((f"What its layers see in {name}", "activations", [images.sources[index]]))
+    if len(images) >= ENOUGH:
+        wanted.append(("The health of its filters", "diagnose", [images]))
+    figures = {}
+    for title, method, given in wanted:
+        try:
+            with listening():
+                figures[title] = registry.get(method).function(model, *given)
+        except VizcnnError as error:
+            notes([("report", f"without {title!r}: {error}")])
+    return figures
 
 
 def _command() -> str:

@@ -21,7 +21,7 @@ from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize,
 from vizcnn.results.files import write_file
 
 if TYPE_CHECKING:
-    from vizcnn.results import Attributions
+    from vizcnn.results import Attributions, Picture
 
 COLOUR_MAPS = (SEQUENTIAL, "viridis", "gray", DIVERGING)
 """Colour maps that the page can switch between."""
@@ -29,6 +29,9 @@ COLOUR_MAPS = (SEQUENTIAL, "viridis", "gray", DIVERGING)
 _LEVELS = (255, 63, 31, 15)
 _CHARACTERS = 48_000
 """What a map of 224x224 pixels may take of the page, so that fifty of them and ten images stay within 3 MB."""
+
+_WIDEST, _HIGHEST = 1200, 2400
+"""Pixels that a figure of another result is made to fit."""
 
 _LARGEST = 448
 """Pixels, height or width, above which images and maps are made smaller for the page."""
@@ -40,6 +43,7 @@ def write_page(
     *,
     meanings: Mapping[str, str] | None = None,
     about: Mapping[str, str] | None = None,
+    figures: Mapping[str, Picture] | None = None,
 ) -> Path:
     """Write results of several methods on the same images as one HTML file that needs nothing else.
 
@@ -53,6 +57,8 @@ def write_page(
         What each method answers, in a sentence.
     about : mapping, default None
         What else makes it possible to do this again: the command, the file's hash.
+    figures : mapping, default None
+        Titles to other results, drawn as they draw themselves: the model's diagram, feature maps, a diagnosis.
 
     Returns
     -------
@@ -64,7 +70,7 @@ def write_page(
     ResultError
         If the suffix is another, the file can't be written, or the results are of signals or volumes.
     """
-    page = render_page(results, meanings=meanings, about=about).encode()
+    page = render_page(results, meanings=meanings, about=about, figures=figures).encode()
 
     def write(file: BinaryIO) -> None:
         file.write(page)
@@ -77,6 +83,7 @@ def render_page(
     *,
     meanings: Mapping[str, str] | None = None,
     about: Mapping[str, str] | None = None,
+    figures: Mapping[str, Picture] | None = None,
 ) -> str:
     """Return the page as text; see `write_page`."""
     first = next(iter(results.values()))
@@ -99,6 +106,7 @@ def render_page(
             "diverging": DIVERGING,
         },
         notes=_notes(results),
+        figures=[(title, _drawn(picture), str(picture)) for title, picture in (figures or {}).items()],
         about={**(about or {}), **_versions()},
         style=style,
         script=script,
@@ -182,6 +190,16 @@ def _url(pixels: np.ndarray, form: str, **options: Any) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format=form, **options)
     return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _drawn(picture: Picture) -> str:
+    """Return what a result draws, no wider than a page."""
+    buffer = io.BytesIO()
+    picture.draw(buffer, ".png")
+    with Image.open(buffer) as whole:
+        image = whole.convert("RGB")
+    image.thumbnail((_WIDEST, _HIGHEST))
+    return _url(np.asarray(image), "JPEG", quality=75)
 
 
 def _table(name: str) -> str:
