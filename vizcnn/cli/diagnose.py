@@ -48,19 +48,13 @@ def diagnose(
         fixed=fixed,
     )
     notes(("model", text) for text in said)
-    files, bad = pictures.find_images(images)
-    good = []
-    for image in pictures.check_images(files, adapter):
-        if isinstance(image, pictures.Explained):
-            bad.append(image)
-        else:
-            good.append(image.sources[0])
+    together, bad = pictures.read_images(images, adapter)
     for explained in bad:
         fail(str(explained.error))
-    if not good:
+    if together is None:
         raise typer.Exit(2)
     with listening() as heard:
-        result = registry.get("diagnose").function(adapter, good)
+        result = registry.get("diagnose").function(adapter, together)
     notes(("images", text) for text in dict.fromkeys((*result.notes, *heard)))
     if as_json:
         whole = {**result.to_dict(), "findings": [finding._asdict() for finding in result.findings]}

@@ -197,6 +197,33 @@ def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSe
             yield image
 
 
+def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet | None, list[Explained]]:
+    """Read all images that paths and folders mean as one set; None where none is good, and those that can't be read.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files and folders.
+    model : ModelAdapter
+        The model, whose size they get.
+
+    Returns
+    -------
+    (ImageSet or None, list of Explained)
+    """
+    files, bad = find_images(paths)
+    good: list[ImageSet] = []
+    for image in check_images(files, model):
+        if isinstance(image, Explained):
+            bad.append(image)
+        else:
+            good.append(image)
+    if not good:
+        return None, bad
+    together = load([image.sources[0] for image in good], good[0].sample_shape, preprocess=model.preprocess)
+    return replace(together, names=tuple(image.names[0] for image in good)), bad
+
+
 def explain_images(
     model: ModelAdapter, images: Sequence[ImageSet], jobs: Sequence[Job], target: Any, out: Path
 ) -> Iterator[Explained | tuple[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +55,6 @@ def report(
         raise ResultError(f"`out` must end in .html; got {str(out)!r}.")
     pictures.check_folder(out.parent, [])
     jobs = pictures.read_jobs(method or DEFAULT_METHODS, layer)
-    files, bad = pictures.find_images(images)
     adapter, said = adapted(
         model,
         custom_objects=custom_objects,
@@ -68,21 +66,13 @@ def report(
         batch_size=batch_size,
     )
     notes(("model", text) for text in said)
-    good = []
-    for image in pictures.check_images(files, adapter):
-        if isinstance(image, pictures.Explained):
-            bad.append(image)
-        else:
-            good.append(image)
+    together, bad = pictures.read_images(images, adapter)
     for explained in bad:
         fail(str(explained.error))
-    if not good:
+    if together is None:
         raise typer.Exit(2)
-    adapter.prepare(good[0].sample_shape)
+    adapter.prepare(together.sample_shape)
     wanted = pictures.read_target(target, adapter)
-    together = replace(
-        good[0], sources=[image.sources[0] for image in good], names=tuple(image.names[0] for image in good), notes=()
-    )
     results, failed = {}, 0
     for job in jobs:
         try:
