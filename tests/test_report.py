@@ -81,7 +81,7 @@ def test_values_come_back_out_of_the_page(explained: vz.Explanation, tmp_path: P
     page = explained.to_html(tmp_path / "r.html").read_text(encoding="utf-8")
     found = data_of(page)
     for number, sample in enumerate(found["samples"]):
-        for result, map_ in zip(explained.results.values(), sample["maps"], strict=True):
+        for result, (map_,) in zip(explained.results.values(), sample["maps"], strict=True):
             steps = np.asarray(Image.open(io.BytesIO(base64.b64decode(map_["values"].partition(",")[2]))))
             values = map_["low"] + steps / 255 * (map_["high"] - map_["low"])
             step = (map_["high"] - map_["low"]) / 255
@@ -149,6 +149,21 @@ def test_hostile_names_stay_text() -> None:
     assert HOSTILE in str(elements.all("canvas")[0]["aria-label"])
 
 
+def test_page_can_switch_to_another_class(explained: vz.Explanation, tmp_path: Path) -> None:
+    cnn = vz.adapt(network(), labels=[f"kind {i}" for i in range(7)])
+    other = vz.explain(cnn, images(), 3, methods=list(explained.results))
+    page = explained.to_html(tmp_path / "r.html", others={"kind 3": other}).read_text(encoding="utf-8")
+    assert '<option value="1">kind 3</option>' in page
+    for number, sample in enumerate(data_of(page)["samples"]):
+        for name, (first, second) in zip(explained.results, sample["maps"], strict=True):
+            assert first["explained"].startswith(explained[name].target[number])
+            assert second["explained"].startswith("kind 3 0.")
+            assert second["low"] == pytest.approx(float(other[name].values[number].min()))
+    with pytest.raises(ResultError, match="must have the same methods, on the same images"):
+        explained.to_html(tmp_path / "r.html", others={"x": vz.explain(cnn, images(), 3, methods="saliency")})
+    assert 'id="explained"' not in render_page(explained.results)
+
+
 def test_other_results_are_drawn_as_they_draw_themselves(explained: vz.Explanation, tmp_path: Path) -> None:
     figures = {"The model": vz.architecture(network()), "Its maps": vz.activations(network(), images(1), "conv")}
     page = explained.to_html(tmp_path / "r.html", figures=figures).read_text(encoding="utf-8")
@@ -191,6 +206,8 @@ def test_command_writes_the_page_without_the_places_of_files(tmp_path: Path, mon
     page = (tmp_path / "out/r.html").read_text(encoding="utf-8")
     assert "vizcnn report m.keras a.png" in page
     assert "How the model is built" in page
+    assert '<option value="1">the second class</option>' in page
+    assert "the third class" not in page
     assert "What its layers see in a.png" in page
     assert hashlib.sha256((tmp_path / "m.keras").read_bytes()).hexdigest() in page
     some = CliRunner().invoke(

@@ -66,6 +66,7 @@ class Explanation(Picture):
         *,
         about: Mapping[str, str] | None = None,
         figures: Mapping[str, Picture] | None = None,
+        others: Mapping[str, Explanation] | None = None,
     ) -> Path:
         """Write a report: one HTML file that opens anywhere without a network, to be sent to somebody.
 
@@ -77,6 +78,9 @@ class Explanation(Picture):
             What else the page says of where it comes from.
         figures : mapping, default None
             Titles to other results that the page shows too, such as `vizcnn.architecture(model)` or `vizcnn.diagnose(...)`.
+        others : mapping, default None
+            What else is explained ("the second class"), to the explanations of the same images by the same methods: the page
+            can switch to them.
 
         Returns
         -------
@@ -91,7 +95,8 @@ class Explanation(Picture):
         from vizcnn.report import write_page
 
         meanings = {name: registry.parse(name)[0].summary for name in self.results}
-        return write_page(self.results, path, meanings=meanings, about=about, figures=figures)
+        more = {name: other.results for name, other in (others or {}).items()}
+        return write_page(self.results, path, meanings=meanings, about=about, figures=figures, others=more)
 
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
         """See `Picture.draw`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,9 @@ from vizcnn.cli.console import adapted, fail, listening, notes, say
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
+    from vizcnn.cli.pictures import Job
     from vizcnn.inputs import ImageSet
+    from vizcnn.results import Attributions
 
 DEFAULT_METHODS = ["saliency", "gradcam", "occlusion"]
 
@@ -37,6 +40,12 @@ def report(
     method: options.Methods = None,
     target: options.Target = None,
     layer: options.Layer = None,
+    classes: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, max=5, help="How many of the most probable classes the page can switch between."
+        ),
+    ] = 2,
     labels: options.Labels = None,
     preprocess: options.Preprocess = None,
     batch_size: options.BatchSize = None,
@@ -48,7 +57,7 @@ def report(
     """Write one HTML file to hand over: what MODEL predicts and looks at, recoloured and read in the browser."""
     from vizcnn.adapter.labels import read_labels
     from vizcnn.cli import pictures
-    from vizcnn.errors import ResultError, VizcnnError
+    from vizcnn.errors import ResultError
     from vizcnn.explanation import Explanation
 
     if out.suffix.lower() != ".html":
@@ -73,21 +82,51 @@ def report(
         raise typer.Exit(2)
     adapter.prepare(together.sample_shape)
     wanted = pictures.read_target(target, adapter)
+    results, failed = _explained(adapter, together, jobs, wanted)
+    if not results:
+        raise typer.Exit(2)
+    others = {}
+    if target is None and classes > 1:
+        jobs = [job for job in jobs if job.name in results]
+        for rank, ranked in _ranked(adapter, together, classes):
+            more, missed = _explained(adapter, together, jobs, ranked)
+            if not missed:
+                others[f"the {rank} class"] = Explanation(more)
+    figures = _figures(adapter, together)
+    about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model))}
+    say(str(Explanation(results).to_html(out, about=about, figures=figures, others=others)))
+    if failed or bad:
+        raise typer.Exit(1)
+
+
+def _explained(
+    model: ModelAdapter, images: ImageSet, jobs: Sequence[Job], target: Any
+) -> tuple[dict[str, Attributions], int]:
+    """Return the results of all methods that work, and how many don't."""
+    from vizcnn.errors import VizcnnError
+
     results, failed = {}, 0
     for job in jobs:
         try:
             with listening():  # the page says what the results note
-                results[job.name] = job.plugin.function(adapter, together, wanted, **job.options)
+                results[job.name] = job.plugin.function(model, images, target, **job.options)
         except VizcnnError as error:
             failed += 1
             fail(f"{job.name}: {error}")
-    if not results:
-        raise typer.Exit(2)
-    figures = _figures(adapter, together)
-    about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model))}
-    say(str(Explanation(results).to_html(out, about=about, figures=figures)))
-    if failed or bad:
-        raise typer.Exit(1)
+    return results, failed
+
+
+def _ranked(model: ModelAdapter, images: ImageSet, count: int) -> Iterator[tuple[str, list[int]]]:
+    """Yield "second", "third", ..., and the class of that rank of each image."""
+    import numpy as np
+
+    from vizcnn.adapter.base import slices
+
+    parts = slices(len(images), model.batch_size_for(images.sample_shape))
+    values = np.concatenate([model.class_values(model.outputs(images.inputs(part)))[1] for part in parts])
+    order = np.argsort(-values, axis=1, kind="stable")
+    for place, rank in enumerate(("second", "third", "fourth", "fifth")[: min(count, order.shape[1]) - 1], start=1):
+        yield rank, order[:, place].tolist()
 
 
 def _figures(model: ModelAdapter, images: ImageSet) -> dict[str, Any]:

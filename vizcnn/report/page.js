@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytes(text)]));
-const state = { opacity: 0.7, mode: "overlay", colours: "" };
+const state = { opacity: 0.7, mode: "overlay", colours: "", explained: 0 };
 
 function pixelsOf(url, width, height) {
   return new Promise((resolve, reject) => {
@@ -21,8 +21,8 @@ function pixelsOf(url, width, height) {
 }
 
 class MapView {
-  constructor(figure, sample, map, gray, steps) {
-    Object.assign(this, { figure, sample, map, gray, steps });
+  constructor(figure, sample, maps, gray, colour, steps) {
+    Object.assign(this, { figure, sample, maps, gray, colour, allSteps: steps });
     this.canvas = figure.querySelector("canvas");
     this.bar = figure.querySelector(".bar");
     this.output = figure.querySelector("output");
@@ -33,6 +33,8 @@ class MapView {
     this.canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
+  get map() { return this.maps[state.explained]; }
+  get steps() { return this.allSteps[state.explained]; }
   get table() { return tables[state.colours || (this.map.signed ? data.diverging : data.sequential)]; }
   value(index) { return this.map.low + (this.steps[4 * index] / 255) * (this.map.high - this.map.low); }
 
@@ -62,6 +64,9 @@ class MapView {
     }
     context.putImageData(drawn, 0, 0);
     this.drawBar(table);
+    for (const [name, text] of [["explained", this.map.explained], ["low", Number(vmin.toPrecision(3))], ["high", Number(vmax.toPrecision(3))]]) {
+      this.figure.querySelector(`.${name}`).textContent = text;
+    }
   }
 
   drawBar(table) {
@@ -115,10 +120,9 @@ async function start() {
     const gray = new Uint8ClampedArray(colour.length);
     for (let i = 0; i < colour.length; i += 4) gray[i] = 0.299 * colour[i] + 0.587 * colour[i + 1] + 0.114 * colour[i + 2];
     for (const figure of document.querySelectorAll(`.map[data-sample="${number}"]`)) {
-      const map = sample.maps[Number(figure.dataset.map)];
-      const steps = await pixelsOf(map.values, sample.width, sample.height);
-      const view = new MapView(figure, sample, map, gray, steps);
-      view.colour = colour;
+      const maps = sample.maps[Number(figure.dataset.map)];
+      const steps = await Promise.all(maps.map((map) => pixelsOf(map.values, sample.width, sample.height)));
+      const view = new MapView(figure, sample, maps, gray, colour, steps);
       view.draw();
       views.push(view);
     }
@@ -135,6 +139,8 @@ async function start() {
   }
   const colours = document.getElementById("colours");
   colours.addEventListener("change", () => { state.colours = colours.value; redraw(); });
+  const explained = document.getElementById("explained");
+  explained?.addEventListener("change", () => { state.explained = Number(explained.value); redraw(); });
   document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
   document.documentElement.dataset.ready = "yes";
 }

@@ -44,6 +44,7 @@ def write_page(
     meanings: Mapping[str, str] | None = None,
     about: Mapping[str, str] | None = None,
     figures: Mapping[str, Picture] | None = None,
+    others: Mapping[str, Mapping[str, Attributions]] | None = None,
 ) -> Path:
     """Write results of several methods on the same images as one HTML file that needs nothing else.
 
@@ -59,6 +60,8 @@ def write_page(
         What else makes it possible to do this again: the command, the file's hash.
     figures : mapping, default None
         Titles to other results, drawn as they draw themselves: the model's diagram, feature maps, a diagnosis.
+    others : mapping, default None
+        What else is explained, to the results of the same methods on the same images: the page can switch to it.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def write_page(
     ResultError
         If the suffix is another, the file can't be written, or the results are of signals or volumes.
     """
-    page = render_page(results, meanings=meanings, about=about, figures=figures).encode()
+    page = render_page(results, meanings=meanings, about=about, figures=figures, others=others).encode()
 
     def write(file: BinaryIO) -> None:
         file.write(page)
@@ -84,6 +87,7 @@ def render_page(
     meanings: Mapping[str, str] | None = None,
     about: Mapping[str, str] | None = None,
     figures: Mapping[str, Picture] | None = None,
+    others: Mapping[str, Mapping[str, Attributions]] | None = None,
 ) -> str:
     """Return the page as text; see `write_page`."""
     first = next(iter(results.values()))
@@ -93,10 +97,16 @@ def render_page(
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    samples = [_sample(results, index) for index in range(len(first))]
+    versions = [results, *(others or {}).values()]
+    if any(
+        list(version) != list(results) or len(version[name]) != len(first) for version in versions for name in results
+    ):
+        raise ResultError("The page's other explanations must have the same methods, on the same images.")
+    samples = [_sample(versions, index) for index in range(len(first))]
     return environment.get_template("page.html").render(
         model=first.model,
         samples=samples,
+        explained=["as asked", *(others or {})],
         methods=[_method(name, result, (meanings or {}).get(name, "")) for name, result in results.items()],
         colour_maps=COLOUR_MAPS,
         data={
@@ -124,8 +134,8 @@ def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
     return [("all" if len(names) == len(results) else ", ".join(names), note) for note, names in said.items()]
 
 
-def _sample(results: Mapping[str, Attributions], index: int) -> dict[str, Any]:
-    first = next(iter(results.values()))
+def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[str, Any]:
+    first = next(iter(versions[0].values()))
     pixels = _small(to_display(first.images[index]))
     return {
         "name": first.names[index],
@@ -134,7 +144,10 @@ def _sample(results: Mapping[str, Attributions], index: int) -> dict[str, Any]:
         "height": pixels.shape[0],
         "width": pixels.shape[1],
         "image": _url(pixels, "JPEG", quality=88),
-        "maps": [_map(result, index, pixels.shape[:2]) for result in results.values()],
+        "maps": [
+            [_map(version[name], index, pixels.shape[:2], len(versions)) for version in versions]
+            for name in versions[0]
+        ],
     }
 
 
@@ -146,7 +159,7 @@ def _top(result: Attributions, index: int) -> Sequence[tuple[str, float]]:
     return [] if predicted.probability is None else [(predicted.label, predicted.probability)]
 
 
-def _map(result: Attributions, index: int, size: tuple[int, ...]) -> dict[str, Any]:
+def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int) -> dict[str, Any]:
     """Return a map as the browser takes it: steps between its lowest and its highest value, and the scale's ends."""
     values = result.values[index]
     values = values.sum(axis=-1) if values.ndim == 3 else values
@@ -156,7 +169,8 @@ def _map(result: Attributions, index: int, size: tuple[int, ...]) -> dict[str, A
     scaled = (small - low) / ((high - low) or 1.0)
     vmin, vmax = limits(values, signed=result.signed)
     return {
-        "values": _steps(scaled),
+        "values": _steps(scaled, _CHARACTERS // versions),
+        "explained": _with_probability(result.target[index], result.probabilities[index]),
         "low": low,
         "high": high,
         "vmin": vmin,
@@ -165,12 +179,16 @@ def _map(result: Attributions, index: int, size: tuple[int, ...]) -> dict[str, A
     }
 
 
-def _steps(scaled: np.ndarray) -> str:
+def _with_probability(name: str, probability: float | None) -> str:
+    return name if probability is None else f"{name} {probability:.2f}"
+
+
+def _steps(scaled: np.ndarray, most: int) -> str:
     """Return values 0..1 as a picture of 256 grey levels, or of as many fewer as noise has to make do with."""
     picture = ""
     for levels in _LEVELS:
         picture = _url(np.rint(np.rint(scaled * levels) / levels * 255).astype(np.uint8), "PNG", optimize=True)
-        if len(picture) <= _CHARACTERS * max(1.0, scaled.size / 224**2):
+        if len(picture) <= most * max(1.0, scaled.size / 224**2):
             break
     return picture
 
