@@ -119,7 +119,7 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
         What it is asked for by; unique among all plugins.
     needs : collection of str, default ()
         What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"; "images" where
-        it is for models of images alone, and not of signals or volumes.
+        it is for models of images alone, and not of signals or volumes; "tensorflow" where Keras must run on that.
 
     Returns
     -------
@@ -262,6 +262,8 @@ def works_on(adapter: ModelAdapter) -> tuple[str, ...]:
 def missing_needs(plugin: Plugin, adapter: ModelAdapter) -> str:
     """Say what a plugin needs that a model doesn't offer; "" where it offers everything."""
     missing = sorted(plugin.needs - adapter.capabilities - {"images"})
+    if missing == ["tensorflow"]:
+        return "needs a Keras model on TensorFlow, and the model is none"
     if missing:
         return f"needs {' and '.join(missing)}, which the model can't answer"
     if "images" in plugin.needs and not _takes_images(adapter):
