@@ -266,7 +266,8 @@ class KerasAdapter(ModelAdapter):
             getattr(f.operation, "function", "") for f in self._operations().values() if f.info.kind == "TFOpLambda"
         ]
         stored = any(str(function).endswith(("truediv", "divide", "multiply")) for function in functions)
-        return stored or any(info.kind in ("Rescaling", "Normalization") for info in self.layers)
+        kinds = (found.info.kind for found in self._operations().values())
+        return stored or any(kind in ("Rescaling", "Normalization") for kind in kinds)
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call."""

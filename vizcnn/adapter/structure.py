@@ -107,9 +107,11 @@ def rank_of(kinds: Iterable[str]) -> int:
 
 def unflattened_shape(model: Any, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:
     """Return the shape of what a model makes of a flat input by its first layer; None where it does nothing of that."""
+    if len(shape) != 1:
+        return None  # it is asked on every call
     for layer in getattr(model, "layers", ()):
         target = getattr(layer, "target_shape", None)
-        if isinstance(layer, keras.layers.Reshape) and target is not None and len(target) >= 2 and len(shape) == 1:
+        if isinstance(layer, keras.layers.Reshape) and target is not None and len(target) >= 2:
             given = getattr(layer, "input", None)
             made = tuple(layer.compute_output_shape((None, *shape))[1:])
             if given is not None and tuple(given.shape[1:]) == shape and None not in made:
