@@ -144,3 +144,18 @@ def test_wrong_arguments_are_told_before_the_training() -> None:
         ExplainCallback(X, every=0, folder="x")
     with pytest.raises(MethodError, match="must explain images; 'filters' doesn't"):
         ExplainCallback(X, methods=["filters"], folder="x")
+
+
+def test_events_that_cannot_be_written_leave_the_folder_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callback = ExplainCallback(X[:1], methods="saliency", folder=tmp_path / "maps", log_dir=tmp_path / "logs")
+
+    def full(*arguments: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(callback._events, "number", full)
+    with pytest.warns(PluginWarning, match=r"goes on without 'log_dir': OSError: no space left") as caught:
+        train(callback)
+    assert len([w for w in caught if issubclass(w.category, PluginWarning)]) == 1
+    assert len(list((tmp_path / "maps").glob("*.png"))) == 3

@@ -139,8 +139,6 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
             for path, frames in self._frames.items():
                 with self._going_on(path.name):
                     write_file(path, partial(write_gif, map(read, frames), _MILLISECONDS), (".gif",))
-        if self._events is not None:
-            self._events.flush()
         if self.share > _SHARE:
             warn(
                 [
@@ -195,7 +193,9 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
         except Exception as error:  # noqa: BLE001 - whatever it is
             if what in self._working:
                 del self._working[what]
-            elif what in ("images", "log_dir"):
-                self._working, self._events = {}, None
+            elif what == "images":
+                self._working = {}
+            elif what == "log_dir":
+                self._events = None
             reason = " ".join(str(error).split())
             warn([f"ExplainCallback goes on without {what!r}: {type(error).__name__}: {reason}"], PluginWarning)

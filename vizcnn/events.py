@@ -60,7 +60,3 @@ class EventWriter:
     def flush(self) -> None:
         """See to it that what was written can be seen."""
         self._writer.flush()
-
-    def close(self) -> None:
-        """Write the rest, and close the file."""
-        self._writer.close()

@@ -228,3 +228,11 @@ def test_command_prints_findings_and_writes_a_picture(tmp_path: Path) -> None:
 def test_it_is_registered_as_a_method_that_looks_at_images() -> None:
     assert registry.get("diagnose").takes == ("model", "images")
     assert registry.get("diagnose").summary.startswith("Examine the filters of a model")
+
+
+def test_the_model_itself_is_measured_once_however_many_batches_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    cnn, asked = vz.adapt(network(), batch_size=2), []
+    kernels = cnn.kernels
+    monkeypatch.setattr(cnn, "kernels", lambda layer: asked.append(layer) or kernels(layer))
+    vz.diagnose(cnn, images(7))
+    assert asked == ["first", "second"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from vizcnn.adapter import LAST_SPATIAL, LayerInfo, ModelAdapter
 from vizcnn.errors import CapabilityError, LayerError, VizcnnError
 from vizcnn.health import near_duplicates
 from vizcnn.plugins.registry import register
-from vizcnn.results.diagnosis import Measures, UnitStatistics
+from vizcnn.results.diagnosis import Measures, OfModel, UnitStatistics
 from vizcnn.targets import Channel
 
 _RECTIFIED = frozenset({"relu", "relu6"})
@@ -78,18 +80,21 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
         path: UnitStatistics.of(values, _ENDS.get(_activation(activated[path]), ()), _REACH)
         for path, values in maps.items()
     }
-    kernels = {info.path: _duplicates(model, info) for info in model.layers if "Conv" in info.kind}
-    # A convolution without an activation of its own still has kernels, told at the activation that follows it.
-    field_layer, field, pooled = _receptive_field(model, inputs)
     return Measures(
         units=units,
         rectified=frozenset(path for path, info in activated.items() if _activation(info) in _RECTIFIED),
-        duplicates=_at_activations(kernels, model.layers, activated),
-        field=field,
-        field_layer=field_layer,
-        pooled=pooled,
         bias=_bias_share(model, inputs),
+        of_model=partial(_of_model, model, inputs[:_IMAGES], activated),
     )
+
+
+def _of_model(model: ModelAdapter, inputs: np.ndarray, activated: Collection[str]) -> OfModel:
+    """Measure what doesn't take all images: kernels, and the receptive field on a few."""
+    kernels = {info.path: _duplicates(model, info) for info in model.layers if "Conv" in info.kind}
+    # A convolution without an activation of its own still has kernels, told at the activation that follows it.
+    duplicates = _at_activations(kernels, model.layers, activated)
+    field_layer, field, pooled = _receptive_field(model, inputs)
+    return OfModel(duplicates, field, field_layer, pooled)
 
 
 def _activation(info: LayerInfo) -> str:
@@ -112,7 +117,7 @@ def _duplicates(model: ModelAdapter, info: LayerInfo) -> tuple[int, ...]:
 
 
 def _at_activations(
-    kernels: dict[str, tuple[int, ...]], layers: tuple[LayerInfo, ...], activated: dict[str, LayerInfo]
+    kernels: dict[str, tuple[int, ...]], layers: tuple[LayerInfo, ...], activated: Collection[str]
 ) -> dict[str, tuple[int, ...]]:
     """Hand what is known of each convolution on to the first activation from it on."""
     found: dict[str, tuple[int, ...]] = {}
@@ -132,9 +137,8 @@ def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | Non
         taken = model.gradients(inputs[:1], of=LAST_SPATIAL)
         path, channels = taken.layer, taken.values.shape[-1]
         chosen = np.unique(np.linspace(0, channels - 1, _CHANNELS).round().astype(np.int32))
-        few = inputs[:_IMAGES]
-        rows = np.repeat(few, len(chosen), axis=0)
-        score = Channel(str(path), 0, "centre").score(model, len(rows)).with_params(np.tile(chosen, len(few)))
+        rows = np.repeat(inputs, len(chosen), axis=0)
+        score = Channel(str(path), 0, "centre").score(model, len(rows)).with_params(np.tile(chosen, len(inputs)))
         moved = np.abs(model.gradients(rows, score).gradients).max(axis=(0, -1)) > 0
     except VizcnnError:  # no map, or none that a gradient reaches
         return None, None, False

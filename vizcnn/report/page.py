@@ -18,6 +18,7 @@ from PIL import Image
 
 from vizcnn.errors import ResultError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize, to_display
+from vizcnn.results.attributions import with_probability
 from vizcnn.results.files import write_file
 
 if TYPE_CHECKING:
@@ -170,17 +171,13 @@ def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int)
     vmin, vmax = limits(values, signed=result.signed)
     return {
         "values": _steps(scaled, _CHARACTERS // versions),
-        "explained": _with_probability(result.target[index], result.probabilities[index]),
+        "explained": with_probability(result.target[index], result.probabilities[index]),
         "low": low,
         "high": high,
         "vmin": vmin,
         "vmax": vmax,
         "signed": result.signed,
     }
-
-
-def _with_probability(name: str, probability: float | None) -> str:
-    return name if probability is None else f"{name} {probability:.2f}"
 
 
 def _steps(scaled: np.ndarray, most: int) -> str:

@@ -200,10 +200,10 @@ class Attributions(Result):
     def title(self, index: int) -> str:
         """Return what image `index` was taken for, and what is explained where that is something else."""
         predicted, name = self.predictions[index], self.target[index]
-        first = _with_probability(predicted.label, predicted.probability)
+        first = with_probability(predicted.label, predicted.probability)
         if self.classes[index] == predicted.index and name == predicted.label:
             return first
-        return f"predicted {first}\nexplained {_with_probability(name, self.probabilities[index])}"
+        return f"predicted {first}\nexplained {with_probability(name, self.probabilities[index])}"
 
     def plot(self, ax: Any = None, **style: Any) -> Any:
         """Draw the maps over their images.
@@ -336,5 +336,6 @@ def _explained(
     return predictions, explained, top
 
 
-def _with_probability(name: str, probability: float | None) -> str:
+def with_probability(name: str, probability: float | None) -> str:
+    """Return a class's name with its probability, where there is one."""
     return name if probability is None else f"{name} {probability:.2f}"

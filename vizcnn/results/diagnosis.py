@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, ClassVar, Self
 
@@ -73,7 +73,29 @@ class UnitStatistics:
         )
 
 
-@dataclass
+@dataclass(frozen=True)
+class OfModel:
+    """What is measured once, however many batches there are.
+
+    Attributes
+    ----------
+    duplicates : dict
+        Paths to the filters that nearly equal another.
+    field : tuple of int or None
+        Pixels along each axis that a unit in the middle of the last map depends on.
+    field_layer : str or None
+        The layer with that map.
+    pooled : bool
+        Whether the score takes that map's mean or maximum, and no notice of where something is.
+    """
+
+    duplicates: Mapping[str, tuple[int, ...]]
+    field: tuple[int, ...] | None
+    field_layer: str | None
+    pooled: bool
+
+
+@dataclass(frozen=True)
 class Measures:
     """What the diagnose plugin returns for one batch.
 
@@ -83,48 +105,37 @@ class Measures:
         Paths of layers to the statistics of their units.
     rectified : frozenset of str
         The layers that end in a ReLU.
-    duplicates : dict
-        Paths to the filters that nearly equal another.
-    field : tuple of int or None
-        Pixels along each axis that a unit in the middle of the last map depends on.
-    field_layer : str or None
-        The layer with that map.
-    pooled : bool
-        Whether the score takes that map's mean or maximum, and no notice of where something is.
     bias : ndarray, shape (N,)
         The biases' share of each image's logit; empty where it isn't known.
+    of_model : callable
+        Measures the model itself; asked of the first batch alone.
     """
 
     units: Mapping[str, UnitStatistics]
     rectified: frozenset[str]
-    duplicates: Mapping[str, tuple[int, ...]]
-    field: tuple[int, ...] | None
-    field_layer: str | None
-    pooled: bool
     bias: np.ndarray
+    of_model: Callable[[], OfModel]
 
     @classmethod
     def collect(cls, parts: Iterable[tuple[slice, np.ndarray, Measures]], context: Context) -> Diagnosis:
         """Join the measures of all batches into one result."""
         units: dict[str, UnitStatistics] = {}
-        fields, shares = [], []
-        last: Measures | None = None
+        shares: list[np.ndarray] = []
+        rectified: frozenset[str] = frozenset()
+        known = None
         for _, _, measures in parts:
             for path, seen in measures.units.items():
                 units[path] = units[path].joined(seen) if path in units else seen
-            if measures.field is not None:
-                fields.append(measures.field)
             shares.append(measures.bias)
-            last = measures
-        if last is None:
+            rectified = measures.rectified
+            known = known or measures.of_model()
+        if known is None:
             raise RuntimeError("no batch was looked at")
-        known = last
         layers = {
-            path: seen.health(rectified=path in known.rectified, duplicate=known.duplicates.get(path, ()))
+            path: seen.health(rectified=path in rectified, duplicate=known.duplicates.get(path, ()))
             for path, seen in units.items()
         }
-        short_sighted = last.field_layer if last.pooled else None
-        widest = tuple(np.max(fields, axis=0).tolist()) if fields else None
+        short_sighted = known.field_layer if known.pooled else None
         bias, size, count = np.concatenate(shares), context.images.size, len(context.images)
         return Diagnosis(
             layers=tuple(layers),
@@ -133,10 +144,10 @@ class Measures:
             saturated=np.array([len(layer.saturated) for layer in layers.values()], dtype=np.int64),
             duplicate=np.array([len(layer.duplicate) for layer in layers.values()], dtype=np.int64),
             variation=np.array([np.nan if h.variation is None else h.variation for h in layers.values()], np.float32),
-            receptive_field=widest,
+            receptive_field=known.field,
             image_size=tuple(size),
             bias_share=bias.astype(np.float32),
-            findings=tuple(findings(layers, count, widest, size, short_sighted, bias)),
+            findings=tuple(findings(layers, count, known.field, size, short_sighted, bias)),
             model=context.model.name,
             images_seen=count,
             notes=context.images.notes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ class Closure:
 
     def __init__(self, graph: Any, names: Sequence[str]) -> None:
         nodes = {node.name: node for node in graph.node}
-        functions = {function.signature.name: function for function in graph.library.function}
+        functions = {function.signature.name: function for function in attrgetter("library.function")(graph)}
         self.main: dict[str, Any] = {}
         self.inside: dict[str, Any] = {}
         waiting, called = list(names), []
