@@ -20,8 +20,7 @@ OUT = Path(__file__).resolve().parents[1] / "out"
 # -------------------------------
 # The summary lists the layers by path, with what feeds each of them.
 
-digits = Path(vz.__file__).parent / "assets" / "digits_cnn.keras"
-small = vz.architecture(digits)
+small = vz.architecture(vz.assets.DIGITS_CNN)
 print(small.summary)
 
 # %%

@@ -38,7 +38,7 @@ _HOME = {
     "Kernels": "vizcnn.results",
     "load_result": "vizcnn.results",
 }
-_MODULES = ("adapter", "errors", "inputs", "plugins", "render", "results", "targets")
+_MODULES = ("adapter", "assets", "callbacks", "errors", "inputs", "plugins", "render", "results", "targets")
 
 __all__ = [
     "Architecture",

@@ -50,11 +50,7 @@ def changed(model: Any, layer: str, kernel: Any = None, bias: Any = None) -> Any
 def test_healthy_networks_are_quiet() -> None:
     assert kinds(network()) == []
     assert kinds(network("tanh")) == []
-    assert kinds("vizcnn/assets/digits_cnn.keras", _digits()) == []
-
-
-def _digits() -> Any:
-    return sorted(str(path) for path in Path("vizcnn/assets").rglob("*.png"))
+    assert kinds(vz.assets.digits_cnn(), vz.assets.digits()) == []
 
 
 # Each fault ---------------------------------------------------------------------------------------------------------------

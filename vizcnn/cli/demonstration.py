@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from vizcnn import assets
 from vizcnn.adapter import ModelAdapter, adapt
 from vizcnn.cli.console import listening
 from vizcnn.errors import VizcnnError
@@ -61,9 +61,7 @@ class Page:
 
 def digits() -> Show:
     """Return the CNN that vizcnn carries, and its ten digits."""
-    folder = Path(str(files("vizcnn"))) / "assets"
-    model = adapt(folder / "digits_cnn.keras", labels=folder / "digits_cnn.labels.txt")
-    images = sorted((folder / "digits").glob("*.png"))
+    model, images = assets.digits_cnn(), assets.digits()
     # Strong ones, as the net was only ever shown digits: it is easily sure of speckle.
     strokes = {
         "transforms": Transforms(jitter=2, scale=(0.95, 1.05), rotate=8),
