@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from keras import layers
 from mnist_data import Digits, load_mnist
 
-OUT = Path(__file__).resolve().parents[1] / "out"
+OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
 """Where the examples write to; git ignores it."""
 
 REQUIRED_ACCURACY = 0.97

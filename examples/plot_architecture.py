@@ -6,6 +6,7 @@ Before asking why a network decides as it does, look at what it is: its layers, 
 trained or downloaded here; it takes some seconds.
 """
 
+import os
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from keras import layers
 
 import vizcnn as vz
 
-OUT = Path(__file__).resolve().parents[1] / "out"
+OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
 
 # %%
 # The network that vizcnn carries

@@ -22,7 +22,7 @@ from mnist_data import load_mnist
 
 import vizcnn as vz
 
-OUT = Path(__file__).resolve().parents[1] / "out"
+OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
 OUT.mkdir(exist_ok=True)
 
 digits = load_mnist()

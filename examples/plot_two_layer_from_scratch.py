@@ -8,6 +8,7 @@ The smallest network that can learn "either, but not both". Its way forward and 
 Run it with ``python examples/plot_two_layer_from_scratch.py``; it takes a few seconds and writes its pictures to ``out/``.
 """
 
+import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,7 +18,7 @@ from from_scratch.two_layer import INPUTS, OUTPUTS, make_two_layer, train
 
 import vizcnn as vz
 
-OUT = Path(__file__).resolve().parents[1] / "out"
+OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
 OUT.mkdir(exist_ok=True)
 
 # %%

@@ -1,0 +1,62 @@
+"""How Sphinx builds the docs: the pages here, the API from its docstrings, the gallery from `examples/`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+# As in the tests; the gallery's scripts are imported below, before any of them can say so itself.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import vizcnn
+
+sys.path.insert(0, str(Path(__file__).parent))  # for saved_pictures
+
+project = "vizcnn"
+author = "The vizcnn developers"
+copyright = f"{date.today().year}, {author}"
+version = release = vizcnn.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "gallery/*.ipynb"]
+templates_path = ["_templates"]
+html_theme = "pydata_sphinx_theme"
+html_title = "vizcnn"
+html_show_sourcelink = False
+html_theme_options: dict[str, Any] = {"show_prev_next": False, "navigation_with_keys": False, "footer_end": []}
+html_sidebars = {"index": [], "changelog": [], "benchmarks": [], "glossary": []}
+
+autodoc_typehints = "none"  # the docstrings say more: shapes, units, defaults
+autosummary_generate = True
+autosummary_ignore_module_all = False
+numpydoc_show_class_members = False
+myst_heading_anchors = 3
+myst_enable_extensions = ["deflist"]
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["gallery"],
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"(mnist_cnn|mnist_data|train_digits_cnn|from_scratch/)",
+    "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": ("saved_pictures",),
+    "capture_repr": (),
+    "abort_on_example_error": True,
+    "doc_module": ("vizcnn",),
+    "backreferences_dir": "generated/used_in",
+    "reference_url": {"vizcnn": None},
+    "remove_config_comments": True,
+    "show_memory": False,
+    "min_reported_time": 1e9,
+}
