@@ -1,8 +1,11 @@
 """vizcnn: see what a trained Keras CNN has learned, and why it decides as it does.
 
->>> import vizcnn as vz  # doctest: +SKIP
->>> cnn = vz.adapt("model.keras", preprocess="mobilenet", labels="labels.txt")  # doctest: +SKIP
->>> vz.gradcam(cnn, "cat.jpg", target="tabby").plot()  # doctest: +SKIP
+>>> import vizcnn as vz
+>>> cnn = vz.adapt(vz.assets.DIGITS_CNN)  # yours: vz.adapt("model.keras", preprocess="mobilenet", labels="labels.txt")
+>>> result = vz.gradcam(cnn, vz.assets.digits()[3])
+>>> result
+<Attributions 'gradcam' of 'digits_cnn.keras', values (1, 28, 28), layer='conv5'>
+>>> axes = result.plot()
 
 Importing vizcnn loads no deep-learning framework, picks no Keras backend and sets nothing; names are resolved when
 they are first used. Every installed method (`vizcnn.methods()`) is a function here: `vizcnn.saliency`,

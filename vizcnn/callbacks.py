@@ -120,19 +120,68 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
         self.share = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Forget the training before."""
+        """Forget the training before.
+
+        Parameters
+        ----------
+        logs : default None
+            Not looked at; Keras gives it.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> callback = vz.callbacks.ExplainCallback(vz.assets.digits()[3], folder=tempfile.mkdtemp())
+        >>> callback.on_train_begin()
+        >>> callback.seconds, callback.share
+        (0.0, 0.0)
+        """
         self._working = dict(self._methods)
         self._frames, self._explained, self._epoch, self._said = {}, -1, -1, set()
         self._started, self.seconds, self.share = time.perf_counter(), 0.0, 0.0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Explain the images, where it is time to."""
+        """Explain the images, where it is time to.
+
+        Parameters
+        ----------
+        epoch : int
+            The epoch that ended, from 0 on.
+        logs : default None
+            Not looked at; Keras gives it.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile, vizcnn as vz
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> callback = vz.callbacks.ExplainCallback(vz.assets.digits()[3], folder=folder)
+        >>> callback.set_model(vz.assets.digits_cnn().model)  # as `fit` does
+        >>> callback.on_epoch_end(0)
+        >>> [path.name for path in folder.iterdir()]
+        ['digit_3.gradcam.0001.png']
+        """
         if (epoch + 1) % self._every == 0:
             self._explain(epoch)
         self._epoch = epoch
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Explain the images a last time, and write the animations."""
+        """Explain the images a last time, and write the animations.
+
+        Parameters
+        ----------
+        logs : default None
+            Not looked at; Keras gives it.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile, vizcnn as vz
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> callback = vz.callbacks.ExplainCallback(vz.assets.digits()[3], folder=folder, every=5)
+        >>> callback.set_model(vz.assets.digits_cnn().model)  # as `fit` does
+        >>> callback.on_epoch_end(0)  # not yet
+        >>> callback.on_train_end()
+        >>> sorted(path.name for path in folder.iterdir())
+        ['digit_3.gradcam.0001.png', 'digit_3.gradcam.gif']
+        """
         if self._epoch > self._explained:
             self._explain(self._epoch)
         if self._folder is not None:

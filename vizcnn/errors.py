@@ -26,59 +26,196 @@ from typing import Any
 
 
 class VizcnnError(Exception):
-    """Base of every error that vizcnn raises on purpose."""
+    """Base of every error that vizcnn raises on purpose.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> try:
+    ...     vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3], target=12)
+    ... except vz.errors.VizcnnError as error:
+    ...     print(type(error).__name__, isinstance(error, ValueError))
+    TargetError True
+    """
 
 
 class ModelError(VizcnnError):
-    """Base of what is wrong with a model or with its file."""
+    """Base of what is wrong with a model or with its file.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> try:
+    ...     vz.adapt("missing.keras")
+    ... except vz.errors.ModelError as error:
+    ...     print(error)
+    `model` file 'missing.keras' doesn't exist.
+    """
 
 
 class ModelFileError(ModelError, ValueError):
-    """The file can't be read as a model; the text says why and what to do."""
+    """The file can't be read as a model; the text says why and what to do.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> vz.adapt(vz.assets.digits()[3])
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.ModelFileError: `model` file '...digit_3.png' isn't a Keras model: it begins with ...
+    """
 
 
 class UnsupportedModelError(ModelError, ValueError):
-    """The model is one that vizcnn can't adapt."""
+    """The model is one that vizcnn can't adapt.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> vz.adapt([1, 2, 3])
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.UnsupportedModelError: `model` must be a Keras 3 model, the path of one, or ...; got builtins.list. ...
+    """
 
 
 class InputError(VizcnnError, ValueError):
-    """The images can't be given to the model."""
+    """The images can't be given to the model.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> vz.saliency(vz.assets.digits_cnn(), np.zeros((28, 28, 3)))
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.InputError: `images` must have 1 channel, as the model takes; image has shape (28, 28, 3). Average ...
+    """
 
 
 class TargetError(VizcnnError, ValueError):
-    """The target doesn't exist in this model."""
+    """The target doesn't exist in this model.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3], target="tree")
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.TargetError: `target` must be a label of model 'digits_cnn.keras'; got 'tree'. Labels: '0', '1', ...
+    """
 
 
 class LayerError(VizcnnError, ValueError):
-    """The layer doesn't exist in this model, or lacks what is asked of it."""
+    """The layer doesn't exist in this model, or lacks what is asked of it.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3], layer="conv9")
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.LayerError: `layer` must name a layer of model 'digits_cnn.keras'; got 'conv9'. Did you mean 'conv5'? ...
+    """
 
 
 class OptionError(VizcnnError, ValueError):
-    """An option of a method has a value that it can't take."""
+    """An option of a method has a value that it can't take.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> vz.occlusion(vz.assets.digits_cnn(), vz.assets.digits()[3], patch_size=40)
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.OptionError: `patch_size` must not be larger than the image, 28x28; got 40x40.
+    """
 
 
 class CapabilityError(VizcnnError, TypeError):
-    """The model can't answer what the method needs."""
+    """The model can't answer what the method needs.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> def first_pixel(inputs):
+    ...     return inputs[:, 0, 0]
+    >>> vz.saliency(first_pixel, np.zeros((8, 8, 2)))
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.CapabilityError: Method 'saliency' needs gradients, which model 'first_pixel' can't answer. ...
+    """
 
 
 class RuleError(VizcnnError, ValueError):
-    """A gradient rule finds nothing to act on."""
+    """A gradient rule finds nothing to act on.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, vizcnn as vz
+    >>> linear = keras.Sequential(
+    ...     [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)], name="linear"
+    ... )
+    >>> vz.saliency(linear, np.zeros((8, 8, 1)), rule="guided")
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.RuleError: `rule` 'guided' changes how ReLU ... hands the gradient on, and model 'linear' has none ...
+    """
 
 
 class MethodError(VizcnnError, ValueError):
-    """No method is registered under that name."""
+    """No method is registered under that name.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3], methods="gradcamm")
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.MethodError: `method` must be one of ...; got 'gradcamm'. Did you mean 'gradcam'?
+    """
 
 
 class ResultError(VizcnnError, ValueError):
-    """A result can't be read from, or written to, that path."""
+    """A result can't be read from, or written to, that path.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> vz.load_result("missing.npz")
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.ResultError: `path` 'missing.npz' doesn't exist.
+    """
 
 
 class VizcnnWarning(UserWarning):
-    """Something about a result that its reader should know."""
+    """Something about a result that its reader should know.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz, warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", vz.errors.VizcnnWarning)
+    ...     result = vz.saliency(vz.assets.digits_cnn(), np.full((28, 28, 1), 0.5))
+    >>> print(caught[0].message)
+    The images lie in 0.5 to 0.5, but the model takes pixels, 0 to 255: ...
+    """
 
 
 class PluginWarning(VizcnnWarning):
-    """A third-party plugin could not be loaded."""
+    """A plugin of another package could not be loaded, or one that failed was left out.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz, tempfile, warnings
+    >>> callback = vz.callbacks.ExplainCallback(np.zeros((28, 28, 3)), folder=tempfile.mkdtemp())
+    >>> callback.set_model(vz.assets.digits_cnn().model)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always", vz.errors.PluginWarning)
+    ...     callback.on_epoch_end(0)
+    >>> print(caught[0].message)
+    ExplainCallback goes on without 'images': InputError: `images` must have 1 channel, as the model takes; ...
+    """
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:

@@ -24,6 +24,13 @@ class Explanation(Picture):
     ----------
     results : dict
         The methods, as they were asked for, to their results.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> both = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3])
+    >>> list(both), both["gradcam"].layer
+    (['saliency', 'gradcam'], 'conv5')
     """
 
     results: dict[str, Attributions]
@@ -55,6 +62,13 @@ class Explanation(Picture):
         Returns
         -------
         ndarray of Axes, shape (images, methods + 1)
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> both = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[:2])
+        >>> both.plot().shape  # two rows: the image, saliency, Grad-CAM
+        (2, 3)
         """
         from vizcnn.render import figure
 
@@ -91,6 +105,15 @@ class Explanation(Picture):
         ------
         ResultError
             If the suffix is another, the file can't be written, or the results are of signals or volumes.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> explanation = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3], methods="gradcam")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = explanation.to_html(f"{folder}/three.html")
+        ...     file.name, file.read_text(encoding="utf-8")[:9].lower()
+        ('three.html', '<!doctype')
         """
         from vizcnn.report import write_page
 
@@ -99,7 +122,16 @@ class Explanation(Picture):
         return write_page(self.results, path, meanings=meanings, about=about, figures=figures, others=more)
 
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
-        """See `Picture.draw`."""
+        """See `Picture.draw`.
+
+        Examples
+        --------
+        >>> import io, vizcnn as vz
+        >>> explanation = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3], methods="gradcam")
+        >>> explanation.draw(file := io.BytesIO(), ".png")
+        >>> file.getvalue()[1:4]
+        b'PNG'
+        """
         from vizcnn.render import figure
 
         figure.save_explanation(self, file, suffix, limit=figure.NOTEBOOK if notebook else None, **style)
@@ -167,6 +199,14 @@ def explain(
     ------
     MethodError, OptionError, CapabilityError, LayerError
         If a method, an option or a layer doesn't exist, or a method doesn't work on this model; before anything is computed.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> guided, cam = "saliency:rule=guided", "gradcam"
+    >>> results = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[:2], methods=[guided, cam])
+    >>> {name: result.values.shape for name, result in results.results.items()}
+    {'saliency:rule=guided': (2, 28, 28), 'gradcam': (2, 28, 28)}
     """
     parsed = explaining(methods)
     for plugin, options in parsed.values():

@@ -38,6 +38,19 @@ class Finding(NamedTuple):
         What people try.
     units : tuple of int
         The units or filters that it is about.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, vizcnn as vz
+    >>> conv = keras.layers.Conv2D(
+    ...     4, 3, activation="relu", bias_initializer=keras.initializers.Constant(-9), name="conv"
+    ... )
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, keras.layers.Flatten(), keras.layers.Dense(2)])
+    >>> finding = vz.diagnose(model, np.ones((2, 8, 8, 1))).findings[0]
+    >>> finding.kind, finding.layer, finding.units
+    ('dead', 'conv', (0, 1, 2, 3))
+    >>> finding.figure
+    '4 of 4 units are zero everywhere on these 2 images'
     """
 
     kind: str

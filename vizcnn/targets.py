@@ -41,16 +41,31 @@ class Target(ABC):
 
     @abstractmethod
     def score(self, model: ModelAdapter, count: int) -> Score:
-        """Resolve against a model for `count` samples.
+        """Resolve against a model.
+
+        Parameters
+        ----------
+        model : ModelAdapter
+            The model.
+        count : int
+            How many samples.
 
         Returns
         -------
         Score
+            With a name for each sample.
 
         Raises
         ------
         TargetError
             If the model has no such thing.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> score = vz.targets.Class("3").score(vz.assets.digits_cnn(), 2)
+        >>> score.names, score.classes, score.output
+        (('3', '3'), (3, 3), 'output')
         """
 
 
@@ -67,15 +82,28 @@ class Class(Target):
 
     Examples
     --------
-    >>> Class("tabby")
-    Class(index='tabby', output=None)
+    >>> import vizcnn as vz
+    >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
+    >>> vz.saliency(cnn, digits[:2], vz.targets.Class([7, "8"])).target  # one for each image
+    ('7', '8')
     """
 
     index: Any = None
     output: str | int | None = None
 
     def score(self, model: ModelAdapter, count: int) -> Score:
-        """See `Target.score`."""
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Class().score(vz.assets.digits_cnn(), 2).classes  # the predicted one
+        (-1, -1)
+        """
         output = model.output_name(self.output)
         many = isinstance(self.index, list | tuple | np.ndarray)
         wanted = list(self.index) if many else [self.index] * count
@@ -106,6 +134,13 @@ class Channel(Target):
         Index on the last axis of its output.
     where : {"everywhere", "centre"}, default "everywhere"
         Its mean over all positions, or its value in the middle of the map.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> channel = vz.targets.Channel("conv5", 40)
+    >>> vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3], channel).target
+    ('conv5, channel 40',)
     """
 
     layer: str
@@ -113,7 +148,20 @@ class Channel(Target):
     where: str = "everywhere"
 
     def score(self, model: ModelAdapter, count: int) -> Score:
-        """See `Target.score`."""
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Channel("conv1", 16).score(vz.assets.digits_cnn(), 1)
+        Traceback (most recent call last):
+        ...
+        vizcnn.errors.TargetError: `channel` must be a whole number from 0 to 15 in the output of layer 'conv1'; got 16.
+        """
         info = model.layer(self.layer)
         channels = info.output_shape[-1] if info.output_shape else None
         _check_index("channel", self.channel, channels, info.path)
@@ -138,13 +186,32 @@ class Neuron(Target):
         The layer's path or name.
     index : int or tuple of int
         Its position in the layer's output, without the batch axis: ``(row, column, channel)`` or a unit's number.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> unit = vz.targets.Neuron("conv5", (9, 8, 40))
+    >>> result = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3], unit)
+    >>> result.target, result.scores.round()
+    (('conv5, unit 9, 8, 40',), array([61.], dtype=float32))
     """
 
     layer: str
     index: int | tuple[int, ...]
 
     def score(self, model: ModelAdapter, count: int) -> Score:
-        """See `Target.score`."""
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Neuron("preds", 3).score(vz.assets.digits_cnn(), 1).names
+        ('preds, unit 3',)
+        """
         info = model.layer(self.layer)
         index = (self.index,) if isinstance(self.index, int | np.integer) else tuple(self.index)
         if info.output_shape is not None:
@@ -176,6 +243,18 @@ class Region(Target):
         The class; None: the one with the highest mean score there.
     output : str or int, default None
         Which of several outputs; None: the first.
+
+    Examples
+    --------
+    >>> import keras, numpy as np, vizcnn as vz
+    >>> conv = keras.layers.Conv2D(2, 1, kernel_initializer="ones")
+    >>> cnn = vz.adapt(keras.Sequential([keras.Input((4, 4, 1)), conv]), labels=["cat", "grass"])
+    >>> result = vz.saliency(cnn, np.ones((4, 4, 1)), vz.targets.Region((0, 0, 2, 2), "cat"))
+    >>> result.values[0]  # what lies outside the box doesn't count
+    array([[0.25, 0.25, 0.  , 0.  ],
+           [0.25, 0.25, 0.  , 0.  ],
+           [0.  , 0.  , 0.  , 0.  ],
+           [0.  , 0.  , 0.  , 0.  ]], dtype=float32)
     """
 
     where: Any
@@ -183,7 +262,21 @@ class Region(Target):
     output: str | int | None = None
 
     def score(self, model: ModelAdapter, count: int) -> Score:
-        """See `Target.score`."""
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import keras, vizcnn as vz
+        >>> cnn = vz.adapt(
+        ...     keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 1)]), labels=["cat", "grass"]
+        ... )
+        >>> vz.targets.Region((0, 0, 2, 2), "cat").score(cnn, 1).names
+        ('cat in a region',)
+        """
         output = model.output_name(self.output)
         model.output_activation(output)  # runs a model of open size once, so that the map's size is known
         shape = model.output_shapes[output]
@@ -238,8 +331,11 @@ class Similarity(Target):
 
     Examples
     --------
-    >>> Similarity(np.zeros(128), layer="avg_pool").layer
-    'avg_pool'
+    >>> import vizcnn as vz
+    >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
+    >>> like_three = vz.targets.Similarity(digits[3], layer="average")
+    >>> vz.gradcam(cnn, digits[8:], like_three).scores.round(1)  # cosines of the eight and the nine
+    array([0.7, 0.7], dtype=float32)
     """
 
     reference: Any
@@ -247,7 +343,19 @@ class Similarity(Target):
     layer: str | None = None
 
     def score(self, model: ModelAdapter, count: int) -> Score:
-        """See `Target.score`."""
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> like_three = vz.targets.Similarity(vz.assets.digits()[3], layer="average")
+        >>> like_three.score(vz.assets.digits_cnn(), 1).names
+        ('like digit_3.png',)
+        """
         vector, name = self._embedding(model)
         where: dict[str, Any] = {"output": None, "path": None}
         if self.layer is not None:
@@ -311,13 +419,32 @@ class Mix(Target):
         Anything that is a target by itself.
     weights : sequence of float, default None
         One per target; None: 1 each.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> either = vz.targets.Mix(("3", "8"), (1.0, 0.5))
+    >>> vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3], either).target
+    ('3 + 0.5×8',)
     """
 
     targets: tuple[Any, ...]
     weights: tuple[float, ...] | None = None
 
     def score(self, model: ModelAdapter, count: int) -> Score:
-        """See `Target.score`."""
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> mixed = vz.targets.Mix(("3", vz.targets.Channel("conv5", 40)))
+        >>> mixed.score(vz.assets.digits_cnn(), 1).names
+        ('3 + conv5, channel 40',)
+        """
         weights = self.weights if self.weights is not None else (1.0,) * len(self.targets)
         if not self.targets or len(weights) != len(self.targets):
             raise TargetError(f"`weights` must have one number per target; got {len(weights)} for {len(self.targets)}.")
@@ -334,7 +461,26 @@ class Mix(Target):
 
 
 def Contrast(target: Any, other: Any) -> Mix:
-    """Return the score of `target` minus that of `other`: why this and not that."""
+    """Return the score of one target minus that of another: why this and not that.
+
+    Parameters
+    ----------
+    target : any target
+        What speaks for it is positive.
+    other : any target
+        What speaks for it is negative.
+
+    Returns
+    -------
+    Mix
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> why = vz.targets.Contrast("3", "8")
+    >>> vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3], why).target
+    ('3 − 8',)
+    """
     return Mix((target, other), (1.0, -1.0))
 
 
@@ -348,12 +494,34 @@ class Function(Target):
         Takes the model's outputs as the backend's tensors, in the structure in which the model returns them, and returns one
         score per sample, shape (N,); further axes are averaged. It must be differentiable for gradient methods.
         Each function is compiled once: keep it, rather than making a new lambda for each call.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> def three_or_eight(outputs):
+    ...     return outputs[:, 3] + outputs[:, 8]
+    >>> result = vz.occlusion(vz.assets.digits_cnn(), vz.assets.digits()[3], three_or_eight, patch_size=14)
+    >>> result.target, result.scores.round(2)  # the outputs are probabilities
+    (('three_or_eight',), array([1.], dtype=float32))
     """
 
     function: Callable[[Any], Any]
 
     def score(self, model: ModelAdapter, count: int) -> Score:
-        """See `Target.score`."""
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> def evenness(outputs):
+        ...     return outputs[:, ::2] - outputs[:, 1::2]
+        >>> vz.targets.Function(evenness).score(vz.assets.digits_cnn(), 2).names
+        ('evenness', 'evenness')
+        """
         name = getattr(self.function, "name", None) or getattr(self.function, "__name__", type(self.function).__name__)
         return Score(
             key=("function", _Identity(self.function)),

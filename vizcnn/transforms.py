@@ -34,6 +34,15 @@ class Transforms:
     ------
     OptionError
         If a number is negative, or a factor of size not positive.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.transforms import Transforms
+    >>> still = Transforms(jitter=0, scale=(1, 1), rotate=0)
+    >>> made = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=8, transforms=still)
+    >>> bool(made.history[-1] > made.history[0])  # the score rises
+    True
     """
 
     jitter: float = 8
@@ -63,6 +72,15 @@ class Transforms:
         -------
         ndarray of float32, shape (count, 8)
             ``(a0, a1, a2, b0, b1, b2, 0, 0)``: the output's pixel (x, y) is taken from (a0 x + a1 y + a2, b0 x + b1 y + b2).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vizcnn.transforms import Transforms
+        >>> half = Transforms(jitter=0, scale=(0.5, 0.5), rotate=0)
+        >>> matrices = half.matrices(np.random.default_rng(0), count=1, size=(9, 9))
+        >>> matrices[0, [0, 2, 4, 5]]  # from 2 x - 4 and 2 y - 4: pixel (4, 4) stays where it is
+        array([ 2., -4., 2., -4.], dtype=float32)
         """
         angle = np.deg2rad(generator.uniform(-self.rotate, self.rotate, count))
         factor = generator.uniform(*self.scale, count)
@@ -91,6 +109,14 @@ class TotalVariation:
     ----------
     .. [1] Mahendran and Vedaldi, "Visualizing Deep Convolutional Neural Networks Using Natural Pre-Images", 2015.
        arXiv:1512.02017
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.transforms import TotalVariation
+    >>> stripes = np.tile([0.0, 1.0], (4, 2)).reshape(1, 4, 4, 1)
+    >>> TotalVariation()(np, stripes), TotalVariation()(np, 0 * stripes)
+    (array([1.]), array([0.]))
     """
 
     weight: float = 1.0
@@ -112,6 +138,14 @@ class Norm:
         The exponent.
     weight : float, default 1.0
         How much it counts against the score; the mean over the pixels is taken, of 2 * image - 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.transforms import Norm
+    >>> black, grey = np.zeros((1, 4, 4, 1)), np.full((1, 4, 4, 1), 0.5)
+    >>> Norm()(np, black), Norm()(np, grey)
+    (array([1.]), array([0.]))
     """
 
     p: float = 6.0
@@ -130,6 +164,14 @@ class Diversity:
     ----------
     weight : float, default 1.0
         How much it counts against the score; likeness is the cosine between images less their mean.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.transforms import Diversity
+    >>> cnn, only_diverse = vz.assets.digits_cnn(), [Diversity(weight=2.0)]
+    >>> vz.activation_maximization(cnn, "3", steps=2, num_images=3, regularizers=only_diverse).values.shape
+    (3, 28, 28, 1)
     """
 
     weight: float = 1.0

@@ -51,6 +51,13 @@ class LayerInfo:
         The activation inside it, if it has one that is not linear.
     rank : int
         How many axes a map has in its model: 2 of images, 1 of signals, 3 of volumes.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> info = vz.assets.digits_cnn().layer("conv1")
+    >>> info.kind, info.output_shape, info.activation, info.num_params
+    ('Conv2D', (None, 28, 28, 16), 'relu', 160)
     """
 
     path: str
@@ -92,6 +99,15 @@ class Gradients:
         The layer's path; None for the input.
     notes : tuple of str
         What the reader of a picture made of it should know.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> cnn = vz.assets.digits_cnn()
+    >>> inputs = vz.inputs.load(vz.assets.digits()[3], cnn.input_shape).inputs(slice(None))
+    >>> taken = cnn.gradients(inputs, "3", of="conv5")
+    >>> taken.layer, taken.gradients.shape, taken.scores.shape
+    ('conv5', (1, 14, 14, 64), (1,))
     """
 
     gradients: Array
@@ -104,7 +120,24 @@ class Gradients:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one sample: class index, its label, and its probability where the output is one."""
+    """What the model says of one sample.
+
+    Attributes
+    ----------
+    index : int
+        The class with the highest value.
+    label : str
+        Its label; ``class 3`` where the model has none.
+    probability : float or None
+        Its probability, 0 to 1, where the output is one.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> predicted = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3]).predictions[0]
+    >>> predicted.index, predicted.label, round(predicted.probability, 2)
+    (3, '3', 1.0)
+    """
 
     index: int
     label: str
@@ -130,6 +163,15 @@ class ModelAdapter(ABC):
         What the model is, or what its file is and who wrote it.
     repairs : tuple of str
         What had to be repaired in that file.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> def first_pixel(inputs):  # (N, H, W, C) to (N, C)
+    ...     return inputs[:, 0, 0]
+    >>> model = vz.adapt(first_pixel, input_shape=(8, 8, 2), labels=["red", "green"])
+    >>> isinstance(model, vz.ModelAdapter), model.name, sorted(model.capabilities)
+    (True, 'first_pixel', ['outputs', 'scores'])
     """
 
     origin: str = "a model"
@@ -207,30 +249,178 @@ class ModelAdapter(ABC):
 
     @abstractmethod
     def output_activation(self, output: str) -> str | None:
-        """Return "softmax", "sigmoid" or None: the activation that the output of that name ends in."""
+        """Return the activation that an output ends in.
+
+        Parameters
+        ----------
+        output : str
+            The output's name, one of `output_shapes`.
+
+        Returns
+        -------
+        str or None
+            "softmax" or "sigmoid"; None where it ends in another one, or in none.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().output_activation("output")
+        'softmax'
+        """
 
     @abstractmethod
     def outputs(self, inputs: Array) -> Outputs:
-        """Return what the model returns for a batch (N, H, W, C), one array an output, in the order of `output_shapes`."""
+        """Return what the model returns for a batch.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+
+        Returns
+        -------
+        tuple of ndarray
+            One array an output, with N rows, in the order of `output_shapes`.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(8, 8, 2))
+        >>> model.outputs(np.ones((3, 8, 8, 2)))[0].tolist()
+        [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]
+        """
 
     @abstractmethod
     def scores(self, inputs: Array, target: Any = None) -> Array:
-        """Return one score per sample, shape (N,)."""
+        """Return one score per sample.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+        target : optional
+            Any form that `vizcnn.targets.resolve` takes, default None: the class that the model predicts.
+
+        Returns
+        -------
+        ndarray of float32, shape (N,)
+            Logits, where the target is a class and the adapter knows them.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(8, 8, 2))
+        >>> inputs = np.zeros((1, 8, 8, 2))
+        >>> inputs[0, 0, 0] = 5, 7
+        >>> model.scores(inputs, 0).tolist(), model.scores(inputs).tolist()
+        ([5.0], [7.0])
+        """
 
     def evaluate(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
-        """Return the scores and what the model returns, from one run where the adapter can."""
+        """Return the scores and what the model returns, from one run where the adapter can.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+        target : optional
+            As `scores` takes it.
+
+        Returns
+        -------
+        (ndarray, tuple of ndarray)
+            As `scores` and `outputs` return them.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(8, 8, 2))
+        >>> scores, outputs = model.evaluate(np.ones((3, 8, 8, 2)), target=1)
+        >>> scores.tolist(), outputs[0].shape
+        ([1.0, 1.0, 1.0], (3, 2))
+        """
         return self.scores(inputs, target), self.outputs(inputs)
 
     def kernels(self, layer: Any) -> Array:
-        """Return the weights of a convolution, shape (kh, kw, C, K)."""
+        """Return the weights of a convolution.
+
+        Parameters
+        ----------
+        layer : str, LayerInfo or Layer
+            As `layer` takes it.
+
+        Returns
+        -------
+        ndarray of float32, shape (kh, kw, C, K)
+
+        Raises
+        ------
+        LayerError
+            If there is no such layer, or it has no kernels.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().kernels("conv1").shape
+        (3, 3, 1, 16)
+        """
         raise NotImplementedError
 
     def activations(self, inputs: Array, layers: Sequence[Any]) -> dict[str, Array]:
-        """Return the outputs of `layers` by path, computing nothing past the last one."""
+        """Return the outputs of layers, computing nothing past the last one.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+        layers : sequence of str
+            Paths or names.
+
+        Returns
+        -------
+        dict of str to ndarray of float32, shape (N, ..., K)
+            By path.
+
+        Raises
+        ------
+        LayerError
+            If there is no such layer.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> maps = vz.assets.digits_cnn().activations(np.zeros((2, 28, 28, 1)), ["conv1", "average"])
+        >>> {path: values.shape for path, values in maps.items()}
+        {'conv1': (2, 28, 28, 16), 'average': (2, 64)}
+        """
         raise NotImplementedError
 
     def gradients(self, inputs: Array, target: Any = None, *, of: Any = None, rule: str = "vanilla") -> Gradients:
-        """Return d score / d input, or / d the output of layer `of`, with that output."""
+        """Return the gradient of each sample's score by its input, or by the output of a layer.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+        target : optional
+            As `scores` takes it.
+        of : str or Layer, default None
+            What to differentiate by: a layer's output; None: the input; `LAST_SPATIAL`: the last map.
+        rule : {"vanilla", "guided", "relu"}, default "vanilla"
+            What ReLU does to the gradient; see `vizcnn.saliency`.
+
+        Returns
+        -------
+        Gradients
+            With what was differentiated by, and the scores and outputs of the same run.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> taken = vz.assets.digits_cnn().gradients(np.zeros((2, 28, 28, 1)), target="3")
+        >>> taken.gradients.shape, taken.scores.shape, taken.layer
+        ((2, 28, 28, 1), (2,), None)
+        """
         raise NotImplementedError
 
     def ascend(
@@ -243,7 +433,38 @@ class ModelAdapter(ABC):
         optimizer: Any = None,
         **plan: Any,
     ) -> Iterator[tuple[Array, Array]]:
-        """Raise the score by changing the input; see `vizcnn.adapter.ascent`."""
+        """Raise the score by changing the input; see `vizcnn.adapter.ascent`.
+
+        Parameters
+        ----------
+        score : Score
+            What is to rise, one image per sample.
+        shape : (int, int, int)
+            Shape (H, W, C) of an image.
+        steps : int
+            How many steps.
+        seed : int, default 0
+            Seed of the start and of the transforms.
+        optimizer : default None
+            What makes the steps; None: as the adapter has it.
+        **plan
+            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.ascent.Plan`, all four of them.
+
+        Returns
+        -------
+        iterator of (ndarray, ndarray)
+            Before each step the images (N, H, W, C) in 0..1 and their scores (N,); last the images, and scores of NaN.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> from vizcnn.transforms import NONE
+        >>> cnn = vz.assets.digits_cnn()
+        >>> plan = {"parametrization": "pixel", "penalties": (), "modifiers": (), "transforms": NONE}
+        >>> made = cnn.ascend(vz.targets.Class("3").score(cnn, 1), (28, 28, 1), steps=2, **plan)
+        >>> [images.shape for images, scores in made]
+        [(1, 28, 28, 1), (1, 28, 28, 1), (1, 28, 28, 1)]
+        """
         raise NotImplementedError
 
     @property
@@ -252,11 +473,42 @@ class ModelAdapter(ABC):
         return self.preprocess.output_range if self.preprocess is not None else None
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
-        """Get ready for inputs of shape (H, W, C); for models whose layers are only made when they see an input."""
+        """Get ready for inputs of a shape; for models whose layers are only made when they see an input.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0])
+        >>> model.prepare((8, 8, 2))
+        >>> dict(model.output_shapes)
+        {'output': (2,)}
+        """
         del sample_shape  # most models are ready
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
-        """Return how many samples of that shape (H, W, C) go through the model at once."""
+        """Return how many samples go through the model at once.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+
+        Returns
+        -------
+        int
+            The `batch_size` that the adapter was given; where it was given none, 32 or what the adapter finds.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.adapt(lambda inputs: inputs[:, 0, 0]).batch_size_for((8, 8, 2))
+        32
+        """
         return self._batch_size or 32
 
     # What follows from it ---------------------------------------------------------------------------------------------
@@ -275,6 +527,12 @@ class ModelAdapter(ABC):
         ------
         LayerError
             If there is none, or several of that name.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().layer("conv5").output_shape
+        (None, 14, 14, 64)
         """
         if not self.layers:
             raise LayerError(f"`layer` must name a layer, and model {self.name!r} shows none; got {layer!r}.")
@@ -306,6 +564,16 @@ class ModelAdapter(ABC):
         ------
         OptionError
             If there is no such output.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> model = vz.adapt(
+        ...     lambda inputs: {"kind": inputs[:, 0, 0], "age": inputs[:, 0, 0, :1]}, input_shape=(8, 8, 2)
+        ... )
+        >>> model.prepare((8, 8, 2))
+        >>> model.output_name(None), model.output_name(1)
+        ('kind', 'age')
         """
         names = list(self.output_shapes)
         if output is None:
@@ -318,7 +586,28 @@ class ModelAdapter(ABC):
         raise OptionError(f"`output` must be one of {listed(names)} or its position; got {output!r}.{hint}")
 
     def num_classes(self, output: str | int | None = None) -> int:
-        """Return how many classes an output tells apart: its last axis, or two where that is a single sigmoid unit."""
+        """Return how many classes an output tells apart: its last axis, or two where that is a single sigmoid unit.
+
+        Parameters
+        ----------
+        output : str or int, default None
+            The output, by name or position; None: the first.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        OptionError
+            If there is no such output.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().num_classes()
+        10
+        """
         name = self.output_name(output)
         units = self.output_shapes[name][-1:] or (1,)
         if units[0] == 1 and self.output_activation(name) == "sigmoid":
@@ -326,22 +615,114 @@ class ModelAdapter(ABC):
         return int(units[0] or 0)
 
     def label(self, index: int) -> str:
-        """Return the name of class `index`, or ``class 3`` where there is none."""
+        """Return the name of class `index`, or ``class 3`` where there is none.
+
+        Parameters
+        ----------
+        index : int
+            The class, from 0 on.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], labels=["cat", "dog"])
+        >>> model.label(1), model.label(2)
+        ('dog', 'class 2')
+        """
         return self.labels[index] if self.labels and index < len(self.labels) else f"class {index}"
 
     def predictions(self, outputs: Outputs, output: str | int | None = None) -> list[Prediction]:
-        """Read the predicted class of each sample off what the model returned; maps are averaged over their positions."""
+        """Read the predicted class of each sample off what the model returned; maps are averaged over their positions.
+
+        Parameters
+        ----------
+        outputs : tuple of ndarray
+            As `outputs` returns them.
+        output : str or int, default None
+            The output, by name or position; None: the first.
+
+        Returns
+        -------
+        list of Prediction, N of them
+
+        Raises
+        ------
+        OptionError
+            If there is no such output.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> cnn = vz.assets.digits_cnn()
+        >>> probabilities = np.full((1, 10), 0.0625)
+        >>> probabilities[0, 4] = 0.4375
+        >>> cnn.predictions((probabilities,))
+        [Prediction(index=4, label='4', probability=0.4375)]
+        """
         return self.named_predictions(*self.class_values(outputs, output))
 
     def named_predictions(self, indices: Array, values: Array, probable: bool) -> list[Prediction]:
-        """Return what `class_values` found as predictions with labels."""
+        """Return what `class_values` found as predictions with labels.
+
+        Parameters
+        ----------
+        indices : ndarray of int, shape (N,)
+            The predicted classes.
+        values : ndarray, shape (N, K)
+            Each class's value.
+        probable : bool
+            Whether those are probabilities.
+
+        Returns
+        -------
+        list of Prediction, N of them
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], labels=["cat", "dog"])
+        >>> model.named_predictions(np.array([1]), np.array([[0.25, 0.75]]), True)
+        [Prediction(index=1, label='dog', probability=0.75)]
+        """
         return [
             Prediction(int(i), self.label(int(i)), float(row[i]) if probable else None)
             for i, row in zip(indices, values, strict=True)
         ]
 
     def class_values(self, outputs: Outputs, output: str | int | None = None) -> tuple[Array, Array, bool]:
-        """Return the predicted classes (N,), each class's value (N, K), and whether those are probabilities."""
+        """Return the predicted classes, each class's value, and whether those are probabilities.
+
+        Parameters
+        ----------
+        outputs : tuple of ndarray
+            As `outputs` returns them.
+        output : str or int, default None
+            The output, by name or position; None: the first.
+
+        Returns
+        -------
+        (ndarray of int, ndarray, bool)
+            The classes (N,); the values (N, K), maps averaged over their positions, and of a single sigmoid unit those of both
+            classes; whether they are probabilities.
+
+        Raises
+        ------
+        OptionError
+            If there is no such output.
+
+        Examples
+        --------
+        >>> import keras, numpy as np, vizcnn as vz
+        >>> unit = keras.layers.Dense(1, activation="sigmoid")
+        >>> model = vz.adapt(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), unit]))
+        >>> indices, values, probable = model.class_values((np.array([[0.75]]),))
+        >>> indices.tolist(), values.tolist(), probable
+        ([1], [[0.25, 0.75]], True)
+        """
         name = self.output_name(output)
         values = outputs[list(self.output_shapes).index(name)]
         values = values.reshape(len(values), -1, values.shape[-1]).mean(axis=1) if values.ndim > 1 else values[:, None]

@@ -84,6 +84,15 @@ class KerasAdapter(ModelAdapter):
         What it is, or what its file is and who wrote it.
     repairs : tuple of str, default ()
         What had to be repaired in the file that it comes from.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> cnn = vz.assets.digits_cnn()
+    >>> for _ in range(3):
+    ...     scores = cnn.scores(np.zeros((1, 28, 28, 1)), "3")
+    >>> isinstance(cnn, vz.KerasAdapter), cnn.num_traces
+    (True, 1)
     """
 
     def __init__(
@@ -159,7 +168,19 @@ class KerasAdapter(ModelAdapter):
         return tuple(map(_with_channels_last, infos) if self._channels_first else infos)
 
     def layer(self, layer: Any) -> LayerInfo:
-        """See `ModelAdapter.layer`; a Keras layer object is accepted too."""
+        """See `ModelAdapter.layer`; a Keras layer object is accepted too.
+
+        Returns
+        -------
+        LayerInfo
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> cnn = vz.assets.digits_cnn()
+        >>> cnn.layer(cnn.model.layers[-1]).path
+        'preds'
+        """
         if not isinstance(layer, str | LayerInfo):
             paths = [path for path, found in self._operations().items() if found.operation is layer]
             layer = paths[0] if paths else layer
@@ -247,7 +268,20 @@ class KerasAdapter(ModelAdapter):
         return self._facts.outputs
 
     def output_activation(self, output: str) -> str | None:
-        """See `ModelAdapter.output_activation`."""
+        """See `ModelAdapter.output_activation`.
+
+        Returns
+        -------
+        str or None
+
+        Examples
+        --------
+        >>> import keras, vizcnn as vz
+        >>> unit = keras.layers.Dense(1, activation="sigmoid", name="tabby")
+        >>> cnn = vz.adapt(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), unit]))
+        >>> [cnn.output_activation(name) for name in cnn.output_shapes]
+        ['sigmoid']
+        """
         if output not in self._facts.activations:
             self._learn()
         return self._facts.activations.get(output)
@@ -270,7 +304,17 @@ class KerasAdapter(ModelAdapter):
         return stored or any(kind in ("Rescaling", "Normalization") for kind in kinds)
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
-        """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call."""
+        """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call.
+
+        Examples
+        --------
+        >>> import keras, vizcnn as vz
+        >>> conv = keras.layers.Conv2D(4, 3, name="conv")
+        >>> cnn = vz.adapt(keras.Sequential([conv, keras.layers.GlobalAveragePooling2D()]))
+        >>> cnn.prepare((8, 8, 3))
+        >>> cnn.kernels("conv").shape
+        (3, 3, 3, 4)
+        """
         self._shown.shape = self._last_shown = tuple(sample_shape)
         if self._complete:
             return
@@ -281,7 +325,18 @@ class KerasAdapter(ModelAdapter):
             self._complete = True
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
-        """See `ModelAdapter.batch_size_for`; halved for good when the device ran out of memory."""
+        """See `ModelAdapter.batch_size_for`; halved for good when the device ran out of memory.
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.adapt(vz.assets.DIGITS_CNN, batch_size=4).batch_size_for((28, 28, 1))
+        4
+        """
         size = self._batch_size or self._fitting_batch(sample_shape)
         return min(size, self._halved or size)
 
@@ -315,15 +370,54 @@ class KerasAdapter(ModelAdapter):
     # What it answers --------------------------------------------------------------------------------------------------
 
     def outputs(self, inputs: Array) -> Outputs:
-        """See `ModelAdapter.outputs`."""
+        """See `ModelAdapter.outputs`.
+
+        Returns
+        -------
+        tuple of ndarray of float32, shape (N, ...)
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> cnn = vz.assets.digits_cnn()
+        >>> images = vz.inputs.load(vz.assets.digits(), cnn.input_shape)
+        >>> cnn.outputs(images.inputs(slice(None)))[0].argmax(axis=1).tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+        """
         return self._run(("outputs",), self._build_outputs, self._checked(inputs)).outputs
 
     def scores(self, inputs: Array, target: Any = None) -> Array:
-        """See `ModelAdapter.scores`."""
+        """See `ModelAdapter.scores`.
+
+        Returns
+        -------
+        ndarray of float32, shape (N,)
+            Of a class: its logit.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> cnn = vz.assets.digits_cnn()
+        >>> inputs = vz.inputs.load(vz.assets.digits(), cnn.input_shape).inputs(slice(None))
+        >>> int(cnn.scores(inputs, "3").argmax())  # which image looks most like a three
+        3
+        """
         return self.evaluate(inputs, target)[0]
 
     def evaluate(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
-        """See `ModelAdapter.evaluate`."""
+        """See `ModelAdapter.evaluate`.
+
+        Returns
+        -------
+        (ndarray, tuple of ndarray)
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> scores, outputs = vz.assets.digits_cnn().evaluate(np.zeros((2, 28, 28, 1)), target=["3", "8"])
+        >>> scores.shape, [values.shape for values in outputs]
+        ((2,), [(2, 10)])
+        """
         inputs = self._checked(inputs)
         score = resolve(target, self, len(inputs))
 
@@ -338,7 +432,20 @@ class KerasAdapter(ModelAdapter):
         return run.arrays["scores"], run.outputs
 
     def kernels(self, layer: Any) -> Array:
-        """See `ModelAdapter.kernels`; of a separable convolution the depthwise part."""
+        """See `ModelAdapter.kernels`; of a separable convolution the depthwise part.
+
+        Returns
+        -------
+        ndarray of float32, shape (kh, kw, C, K)
+            Of a separable convolution K is the multiplier.
+
+        Examples
+        --------
+        >>> import keras, vizcnn as vz
+        >>> conv = keras.layers.SeparableConv2D(8, 3, name="conv")
+        >>> vz.adapt(keras.Sequential([keras.Input((8, 8, 4)), conv])).kernels("conv").shape
+        (3, 3, 4, 1)
+        """
         info = self.layer(layer)
         operation = self._operations()[split_call(info.path)[0]].operation
         weights = getattr(operation, "depthwise_kernel", None)
@@ -353,7 +460,20 @@ class KerasAdapter(ModelAdapter):
         return np.asarray(self._backend.numpy(getattr(weights, "value", weights)), dtype=np.float32)
 
     def activations(self, inputs: Array, layers: Sequence[Any]) -> dict[str, Array]:
-        """See `ModelAdapter.activations`."""
+        """See `ModelAdapter.activations`.
+
+        Returns
+        -------
+        dict of str to ndarray of float32, shape (N, ..., K)
+
+        Examples
+        --------
+        >>> import keras, numpy as np, vizcnn as vz
+        >>> conv = keras.layers.Conv2D(1, 3, kernel_initializer="ones", name="conv")
+        >>> cnn = vz.adapt(keras.Sequential([keras.Input((4, 4, 1)), conv]))
+        >>> cnn.activations(np.ones((1, 4, 4, 1)), ["conv"])["conv"][0, ..., 0]
+        array([[9., 9.], [9., 9.]], dtype=float32)
+        """
         inputs = self._checked(inputs)
         paths = tuple(self.layer(layer).path for layer in ([layers] if isinstance(layers, str) else layers))
         bare = frozenset(split_call(path)[0] for path in paths)
@@ -392,6 +512,14 @@ class KerasAdapter(ModelAdapter):
             If the rule finds no ReLU.
         LayerError
             If there is no such layer, or the score doesn't depend on it.
+
+        Examples
+        --------
+        >>> import keras, numpy as np, vizcnn as vz
+        >>> dense = keras.layers.Dense(1, kernel_initializer="ones")
+        >>> cnn = vz.adapt(keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), dense]))
+        >>> cnn.gradients(np.zeros((1, 2, 2, 1)), 0).gradients.ravel()  # of a linear model: its weights
+        array([1., 1., 1., 1.], dtype=float32)
         """
         rule = check_rule(rule)
         inputs = self._checked(inputs)
@@ -449,6 +577,14 @@ class KerasAdapter(ModelAdapter):
         ------
         LayerError
             If there is no such layer.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> cnn = vz.assets.digits_cnn()
+        >>> logits = cnn.logits_model((28, 28, 1), layer="conv5")
+        >>> logits.get_layer("layer").output.shape, logits.output_shape
+        ((None, 14, 14, 64), (None, 10))
         """
         self.prepare(sample_shape)
         name = self.output_name(output)
@@ -498,12 +634,22 @@ class KerasAdapter(ModelAdapter):
         ends : (float, float), default None
             What black and white are to the model; None: what `preprocess` makes of them.
         **plan
-            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.ascent.Plan`.
+            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.ascent.Plan`, all four of them.
 
         Yields
         ------
         (ndarray, ndarray)
             Before each step the images (N, H, W, C) in 0..1 and their scores (N,); last the images, and scores of NaN.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> from vizcnn.transforms import NONE
+        >>> cnn = vz.assets.digits_cnn()
+        >>> plan = {"parametrization": "fourier", "penalties": (), "modifiers": (), "transforms": NONE}
+        >>> made = list(cnn.ascend(vz.targets.Class("3").score(cnn, 1), (28, 28, 1), steps=4, ends=(0, 255), **plan))
+        >>> bool(made[3][1] > made[0][1])  # the score rises
+        True
         """
         self.prepare(shape)
         maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)

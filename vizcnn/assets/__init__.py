@@ -51,7 +51,8 @@ def digits() -> list[Path]:
 
     Examples
     --------
-    >>> len(digits())
-    10
+    >>> import vizcnn as vz
+    >>> [file.name for file in vz.assets.digits()][:2]
+    ['digit_0.png', 'digit_1.png']
     """
     return sorted((_FOLDER / "digits").glob("*.png"))

@@ -53,10 +53,11 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.
 
     Examples
     --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "labels.idx1-ubyte"
-    >>> _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
-    >>> read_idx(path)
+    >>> import pathlib, tempfile, vizcnn as vz
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "labels.idx1-ubyte"
+    >>> path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))  # uint8, one axis of 3
+    11
+    >>> vz.inputs.read_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
     name = repr(os.fspath(path))
@@ -103,6 +104,18 @@ def read_idx_pair(
     ------
     InputError
         If either can't be read, the labels have more than one axis, or there aren't as many labels as images.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, vizcnn as vz
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> (folder / "labels").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 1, 7]))
+    9
+    >>> (folder / "images").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 9, 8, 7, 6]))
+    20
+    >>> images, labels = vz.inputs.read_idx_pair(folder / "images", folder / "labels")
+    >>> images.shape, labels
+    ((1, 2, 2), array([7], dtype=uint8))
     """
     values, classes = read_idx(images, max_bytes=max_bytes), read_idx(labels, max_bytes=max_bytes)
     if values.ndim < 2 or classes.ndim != 1:

@@ -45,6 +45,15 @@ class ImageSet(Sequence[np.ndarray]):
         File names, or ``image 0``.
     notes : tuple of str
         What had to be done to the images.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> images = vz.inputs.load(vz.assets.digits(), (14, 14, 1))
+    >>> len(images), images.names[3], images[3].shape, images.sample_shape
+    (10, 'digit_3.png', (28, 28, 1), (14, 14, 1))
+    >>> images.notes
+    ('Images of 28x28 (height x width) were resized to the 14x14 that the model takes.',)
     """
 
     sources: list[Path | np.ndarray]
@@ -69,7 +78,26 @@ class ImageSet(Sequence[np.ndarray]):
         return (*self.size, self.channels)
 
     def inputs(self, part: slice) -> np.ndarray:
-        """Return the model's inputs for some of the images, float32 (n, H, W, C), preprocessed."""
+        """Return the model's inputs for some of the images.
+
+        Parameters
+        ----------
+        part : slice
+            Which images.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, H, W, C)
+            Resized and preprocessed.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> images = vz.inputs.load(vz.assets.digits(), (28, 28, 1), preprocess=lambda pixels: pixels / 255)
+        >>> inputs = images.inputs(slice(0, 4))
+        >>> inputs.shape, float(inputs.max())
+        ((4, 28, 28, 1), 1.0)
+        """
         chosen = self.sources[part]
         batch = np.empty((len(chosen), *self.sample_shape), dtype=np.float32)
         for row, source in zip(batch, chosen, strict=True):
@@ -78,7 +106,19 @@ class ImageSet(Sequence[np.ndarray]):
         return batch if self.preprocess is None else self.preprocess(batch)
 
     def float_range(self) -> tuple[float, float] | None:
-        """Return the lowest and the highest value where all images are arrays of floats, else None."""
+        """Return the lowest and the highest value where all images are arrays of floats.
+
+        Returns
+        -------
+        (float, float) or None
+            None where one of them is a file or holds whole numbers.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> vz.inputs.load(np.linspace(-1, 1, 64).reshape(8, 8)).float_range()
+        (-1.0, 1.0)
+        """
         arrays = [source for source in self.sources if isinstance(source, np.ndarray) and source.dtype.kind == "f"]
         if len(arrays) < len(self):
             return None
@@ -127,8 +167,10 @@ def load(
 
     Examples
     --------
-    >>> load(np.zeros((2, 8, 8, 3)), (8, 8, 3)).sample_shape
-    (8, 8, 3)
+    >>> import numpy as np, vizcnn as vz
+    >>> images = vz.inputs.load([vz.assets.digits()[3], np.zeros((28, 28, 1))], (28, 28, 1))
+    >>> images.names, images.sample_shape
+    (('digit_3.png', 'image 1'), (28, 28, 1))
     """
     if isinstance(images, ImageSet):
         if images._serves(shape, preprocess, image_size):
@@ -177,7 +219,14 @@ def load(
 
 
 def read_image(path: Path, channels: int = 3) -> np.ndarray:
-    """Read a file as uint8 (H, W, channels), upright, transparent parts on white.
+    """Read a file as pixels, upright, transparent parts on white.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    channels : int, default 3
+        1 (grey), 3 (RGB) or 4 (RGBA): what it is converted to.
 
     Returns
     -------
@@ -187,6 +236,13 @@ def read_image(path: Path, channels: int = 3) -> np.ndarray:
     ------
     InputError
         If the file isn't there, isn't an image, or is too large to be one in good faith.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> pixels = vz.inputs.read_image(vz.assets.digits()[3])
+    >>> pixels.shape, pixels.dtype
+    ((28, 28, 3), dtype('uint8'))
     """
     with _open(path) as image:
         return _pixels(image, channels, str(path))
@@ -373,5 +429,27 @@ def describe(images: Any) -> str:
 
 
 def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Return the image files that paths and folders mean, in order."""
+    """Return the image files that paths and folders mean, in order.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files, taken as they are, and folders, of which the images are taken by name (`SUFFIXES`).
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InputError
+        If a folder holds no image.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> folder = vz.assets.digits()[0].parent
+    >>> [file.name for file in vz.inputs.image_files(["cat.jpg", folder])][:3]
+    ['cat.jpg', 'digit_0.png', 'digit_1.png']
+    """
     return [file for path in paths for _, file in _from_path(Path(path))]

@@ -87,6 +87,13 @@ def activation_maximization(
     ----------
     .. [1] Erhan et al., "Visualizing Higher-Layer Features of a Deep Network", 2009.
     .. [2] Olah, Mordvintsev and Schubert, "Feature Visualization", Distill, 2017. doi:10.23915/distill.00007
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> made = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=8)
+    >>> made.values.shape, made.target, bool(made.history[-1] > made.history[0])
+    ((1, 28, 28, 1), ('3',), True)
     """
     if steps < 1 or num_images < 1 or frames < 0:
         raise OptionError(

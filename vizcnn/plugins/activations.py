@@ -39,6 +39,13 @@ def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[s
     ------
     LayerError
         If a layer doesn't exist, or its output has no rows and columns.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
+    >>> vz.activations(cnn, digits[3], ["conv1", "conv5"])
+    <FeatureMaps of 'digits_cnn.keras': conv1 (1, 28, 28, 16), conv5 (1, 14, 14, 64)>
     """
     if layer is None and all(info.output_shape is None for info in model.layers):
         model.outputs(inputs[:1])  # a run tells the shapes

@@ -36,10 +36,14 @@ def architecture(model: ModelAdapter, *, depth: int | None = None) -> Architectu
 
     Examples
     --------
-    >>> import keras, vizcnn as vz
-    >>> flat, dense = keras.layers.Flatten(name="flat"), keras.layers.Dense(2, name="dense")
-    >>> vz.architecture(keras.Sequential([keras.Input((8, 8, 1)), flat, dense])).connections[1]
-    ('flat', 'dense')
+    >>> import vizcnn as vz
+    >>> found = vz.architecture(vz.assets.digits_cnn())
+    >>> print(found.summary)
+    model digits_cnn.keras
+    ...
+    conv1      Conv2D (relu)           28 x 28 x 16         160  rescaling
+    ...
+    56,282 parameters in 10 layers
     """
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
         raise OptionError(f"`depth` must be 0 or a positive integer, or None for all; got {depth!r}.")

@@ -52,7 +52,8 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
     is a finding, since a unit may be rare. Saturated: at least 95 % of a unit's values within 0.01
     of an end of its sigmoid, tanh or ReLU6. Duplicate: a kernel whose cosine to an earlier one of its layer is above 0.98. The
     receptive field is measured, as the pixels that move a unit in the middle of the last map. The share of biases follows from
-    the score s of a network of ReLUs being gradient times input plus what the biases give [1]_: |s - g x| / (|g x| + |s - g x|).
+    the score s of a network of ReLUs being gradient times input plus what the biases give [1]_:
+    ``|s - g x| / (|g x| + |s - g x|)``.
 
     References
     ----------
@@ -62,10 +63,13 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
     Examples
     --------
     >>> import keras, numpy as np, vizcnn as vz
-    >>> conv = keras.layers.Conv2D(4, 3, activation="relu", bias_initializer=keras.initializers.Constant(-9))
+    >>> conv = keras.layers.Conv2D(
+    ...     4, 3, activation="relu", bias_initializer=keras.initializers.Constant(-9), name="conv"
+    ... )
     >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, keras.layers.Flatten(), keras.layers.Dense(2)])
-    >>> vz.diagnose(model, np.ones((2, 8, 8, 1))).findings[0].kind
-    'dead'
+    >>> finding = vz.diagnose(model, np.ones((2, 8, 8, 1))).findings[0]
+    >>> finding.kind, finding.layer, finding.figure
+    ('dead', 'conv', '4 of 4 units are zero everywhere on these 2 images')
     """
     looped = tuple(f"{info.path}/" for info in model.layers if _LOOPS.search(info.kind))
     activated = {

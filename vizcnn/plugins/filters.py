@@ -45,6 +45,13 @@ def filters(
         If the layer doesn't exist or has no kernels.
     OptionError
         If more inputs are asked for than there are kernels.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> kernels = vz.filters(vz.assets.digits_cnn(), "conv1", exciting=2, steps=4)
+    >>> kernels.values.shape, kernels.exciting.shape  # each kernel sees 3x3 pixels
+    ((3, 3, 1, 16), (2, 3, 3, 1))
     """
     path = layer if layer is not None else _first(model)
     values = model.kernels(path)

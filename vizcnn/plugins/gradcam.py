@@ -66,6 +66,14 @@ def gradcam(
     ----------
     .. [1] Selvaraju et al., "Grad-CAM", ICCV 2017. arXiv:1610.02391
     .. [2] Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations", 2020. arXiv:2011.08891
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
+    >>> result = vz.gradcam(cnn, digits[3], target="8")
+    >>> result.layer, result.raw.shape, result.values.shape
+    ('conv5', (1, 14, 14), (1, 28, 28))
     """
     taken = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
     if taken.values.ndim != inputs.ndim:

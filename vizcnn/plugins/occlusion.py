@@ -77,6 +77,14 @@ def occlusion(
     References
     ----------
     .. [1] Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014. arXiv:1311.2901
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
+    >>> result = vz.occlusion(cnn, digits[3], patch_size=14, stride=7)
+    >>> result.raw.shape, result.tally()  # 9 positions; hiding one of them makes it a five
+    ((1, 3, 3), {'3': 8, '5': 1})
     """
     size = inputs.shape[1:-1]
     patch = _sizes("patch_size", patch_size, [max(1, length // 5) for length in size])

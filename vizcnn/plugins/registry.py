@@ -66,6 +66,13 @@ class Plugin:
         First line of its documentation.
     origin : str
         The module that it comes from.
+
+    Examples
+    --------
+    >>> from vizcnn.plugins import registry
+    >>> plugin = registry.get("gradcam")
+    >>> plugin.needs, plugin.takes, plugin.options
+    (frozenset({'gradients'}), ('model', 'images', 'target'), {'layer': None, 'rule': 'vanilla', 'relu': True})
     """
 
     name: str
@@ -95,7 +102,25 @@ class Plugin:
         return self.origin.partition(".")[0]
 
     def choices(self, option: str) -> tuple[Any, ...]:
-        """Return the values that an option may take; () where it isn't one of a few."""
+        """Return the values that an option may take.
+
+        Parameters
+        ----------
+        option : str
+            The option's name.
+
+        Returns
+        -------
+        tuple
+            () where it isn't one of a few.
+
+        Examples
+        --------
+        >>> from vizcnn.plugins import registry
+        >>> saliency = registry.get("saliency")
+        >>> saliency.choices("reduce")
+        ('max_abs', 'signed', 'none')
+        """
         kind = self.option_types.get(option)
         return get_args(kind) if get_origin(kind) is Literal else ()
 
@@ -134,6 +159,16 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
     ------
     MethodError
         If the name is taken.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.results import Maps
+    >>> @vz.register("ink", needs={"outputs", "scores"})
+    ... def ink(model, inputs, score):
+    ...     return Maps(inputs.mean(axis=-1))
+    >>> vz.ink(vz.assets.digits_cnn(), vz.assets.digits())
+    <Attributions 'ink' of 'digits_cnn.keras', values (10, 28, 28)>
     """
 
     def decorate(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,6 +210,11 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
 def get(name: str) -> Plugin:
     """Return a plugin by name.
 
+    Parameters
+    ----------
+    name : str
+        What it is asked for by.
+
     Returns
     -------
     Plugin
@@ -183,6 +223,12 @@ def get(name: str) -> Plugin:
     ------
     MethodError
         If there is none.
+
+    Examples
+    --------
+    >>> from vizcnn.plugins import registry
+    >>> registry.get("saliency").summary
+    'Take the gradient of the score by every input value.'
     """
     _load()
     if name not in _plugins:
@@ -194,7 +240,19 @@ def get(name: str) -> Plugin:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all plugins: vizcnn's own first."""
+    """Return the names of all plugins.
+
+    Returns
+    -------
+    tuple of str
+        vizcnn's own first, by the alphabet.
+
+    Examples
+    --------
+    >>> from vizcnn.plugins import registry
+    >>> registry.names()[:3]
+    ('activation_maximization', 'activations', 'architecture')
+    """
     _load()
     return tuple(
         sorted(_plugins, key=lambda name: (not _plugins[name].origin.startswith("vizcnn."), "/" in name, name))
@@ -211,8 +269,9 @@ def methods() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> "gradcam" in methods()
-    True
+    >>> import vizcnn as vz
+    >>> [name for name in vz.methods() if vz.plugins.registry.get(name).explains][:3]
+    ['gradcam', 'occlusion', 'saliency']
     """
     return names()
 

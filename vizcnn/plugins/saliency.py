@@ -65,6 +65,14 @@ def saliency(
     .. [2] Springenberg et al., "Striving for Simplicity: The All Convolutional Net", 2014. arXiv:1412.6806
     .. [3] Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014. arXiv:1311.2901
     .. [4] Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018. arXiv:1810.03292
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
+    >>> result = vz.saliency(cnn, digits[3], rule="guided", reduce="signed")
+    >>> result.values.shape, result.raw.shape, result.signed
+    ((1, 28, 28), (1, 28, 28, 1), True)
     """
     taken = model.gradients(inputs, score, rule=rule)
     gradient = taken.gradients

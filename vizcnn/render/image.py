@@ -35,6 +35,8 @@ def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import resize
     >>> resize(np.array([[0.0, 4.0]]), (1, 4))
     array([[0., 1., 3., 4.]], dtype=float32)
     """
@@ -81,6 +83,14 @@ def blur(image: np.ndarray, sigma: tuple[float, ...]) -> np.ndarray:
     -------
     ndarray of float32
         The shape of the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import blur
+    >>> edge = np.repeat([[0.0] * 8 + [1.0] * 8], 4, axis=0)
+    >>> blur(edge, (1.0, 1.0))[0, 6:10].round(1)
+    array([0.1, 0.3, 0.7, 0.9], dtype=float32)
     """
     if len(sigma) != 2:
         for axis, width in enumerate(sigma):
@@ -113,6 +123,13 @@ def to_display(image: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import to_display
+    >>> to_display(np.array([[0.0, 0.2, 1.0]]))[..., 0], to_display(np.array([[-2.0, 0.0, 2.0]]))[..., 0]
+    (array([[  0,  51, 255]], dtype=uint8), array([[  0, 128, 255]], dtype=uint8))
     """
     array = image[..., None] if image.ndim == 2 else image
     if array.shape[-1] not in (1, 3, 4):
@@ -152,6 +169,14 @@ def limits(
     Returns
     -------
     (float, float)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import limits
+    >>> values = np.array([-1.0, 2.0, 4.0])
+    >>> limits(values, signed=True, percentile=100), limits(values, signed=False, vmax=3.0)
+    ((-4.0, 4.0), (0.0, 3.0))
     """
     if vmax is None and signed and vmin is not None:
         vmax = abs(vmin) or 1.0
@@ -182,6 +207,13 @@ def colorize(values: np.ndarray, *, cmap: str, vmin: float, vmax: float) -> np.n
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import colorize
+    >>> colorize(np.array([[-1.0, 9.0]]), cmap="gray", vmin=0.0, vmax=1.0)
+    array([[[  0,   0,   0], [255, 255, 255]]], dtype=uint8)
     """
     scaled = (np.clip(values, vmin, vmax) - vmin) / (vmax - vmin if vmax > vmin else 1.0)
     return np.asarray(matplotlib.colormaps[cmap](scaled, bytes=True))[..., :3]
@@ -202,6 +234,13 @@ def opacity(values: np.ndarray, *, vmin: float, vmax: float, alpha: float) -> np
     Returns
     -------
     ndarray of float32, shape (H, W)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import opacity
+    >>> opacity(np.array([[0.0, -1.0, 2.0, 4.0]]), vmin=-4.0, vmax=4.0, alpha=0.5)
+    array([[0.  , 0.25, 0.5 , 0.5 ]], dtype=float32)
     """
     end = max(abs(vmin), abs(vmax)) or 1.0
     return np.asarray(np.clip(2 * np.abs(values) / end, 0, 1) * alpha, dtype=np.float32)
@@ -228,6 +267,15 @@ def overlay(
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import overlay
+    >>> white, values = np.full((4, 4, 3), 255, np.uint8), np.array([[0.0, 1.0]])
+    >>> laid = overlay(white, values, cmap="gray_r", vmin=0.0, vmax=1.0, alpha=1.0)
+    >>> laid[0, [0, 3], 0].tolist()  # clear where the map is zero, the colour map's black where it is one
+    [255, 0]
     """
     pixels = to_display(image)
     values = resize(values, pixels.shape[:2]) if values.shape != pixels.shape[:2] else values
@@ -252,6 +300,13 @@ def montage(images: Sequence[np.ndarray], *, columns: int | None = None, gap: in
     Returns
     -------
     ndarray of uint8, shape (rows * (H + gap) - gap, columns * (W + gap) - gap, 3)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import montage
+    >>> montage([np.zeros((8, 8, 3), np.uint8)] * 5, columns=3).shape
+    (18, 28, 3)
     """
     columns = columns or int(np.ceil(np.sqrt(len(images))))
     rows = -(-len(images) // columns)

@@ -39,6 +39,15 @@ class Architecture(Picture):
         The method's options.
     notes : tuple of str
         What the reader should know.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> found = vz.architecture(vz.assets.digits_cnn())
+    >>> found
+    <Architecture of 'digits_cnn.keras', 10 layers, 56,282 parameters>
+    >>> found.connections[:2], found.activations
+    ((('<image>', 'rescaling'), ('rescaling', 'conv1')), {'output': 'softmax'})
     """
 
     model: str
@@ -80,19 +89,47 @@ class Architecture(Picture):
         -------
         Axes
             What was drawn on.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> axes = vz.architecture(vz.assets.digits_cnn()).plot(fold="never")
+        >>> [text.get_text() for text in axes.texts][:2]
+        ['digits_cnn.keras', '28 × 28 × 1 in, 10 out; 56,282 parameters in 10 layers']
         """
         from vizcnn.render import diagram
 
         return diagram.plot_architecture(self, ax, **style)
 
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
-        """See `Picture.draw`."""
+        """See `Picture.draw`.
+
+        Examples
+        --------
+        >>> import io, vizcnn as vz
+        >>> vz.architecture(vz.assets.digits_cnn()).draw(file := io.BytesIO(), ".svg")
+        >>> b"conv5" in file.getvalue()
+        True
+        """
         from vizcnn.render import diagram
 
         diagram.save_architecture(self, file, suffix, **style)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, fit for JSON."""
+        """Return everything as plain values, fit for JSON.
+
+        Returns
+        -------
+        dict
+            The fields by name, and "kind".
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> stored = vz.architecture(vz.assets.digits_cnn()).to_dict()
+        >>> stored["num_params"], stored["layers"][1]["kind"]
+        (56282, 'Conv2D')
+        """
         return {
             "kind": self.kind,
             "model": self.model,

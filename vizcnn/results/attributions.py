@@ -165,6 +165,15 @@ class Attributions(Result):
         Names of the classes in `class_map`.
     top_classes : tuple
         Per image the five most probable classes, pairs of name and probability; empty where there are no probabilities.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> result = vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[:2], target="1")
+    >>> result.values.shape, result.raw.shape, result.layer
+    ((2, 28, 28), (2, 14, 14), 'conv5')
+    >>> [predicted.label for predicted in result.predictions], result.target
+    (['0', '1'], ('1', '1'))
     """
 
     values: np.ndarray
@@ -198,7 +207,25 @@ class Attributions(Result):
         return f"<Attributions {self.method!r} of {self.model!r}, values {self.values.shape}{layer}{notes}>"
 
     def title(self, index: int) -> str:
-        """Return what image `index` was taken for, and what is explained where that is something else."""
+        """Return what an image was taken for, and what is explained where that is something else.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Returns
+        -------
+        str
+            One line or two, with the probabilities where there are some.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> print(vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3], target="8").title(0))
+        predicted 3 1.00
+        explained 8 0.00
+        """
         predicted, name = self.predictions[index], self.target[index]
         first = with_probability(predicted.label, predicted.probability)
         if self.classes[index] == predicted.index and name == predicted.label:
@@ -221,13 +248,29 @@ class Attributions(Result):
         -------
         Axes or ndarray of Axes
             What was drawn on.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> axes = vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[:2]).plot(cmap="viridis")
+        >>> [ax.get_title() for ax in axes]
+        ['0 1.00', '1 1.00']
         """
         from vizcnn.render import figure
 
         return figure.plot_attributions(self, ax, **style)
 
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
-        """See `Picture.draw`."""
+        """See `Picture.draw`.
+
+        Examples
+        --------
+        >>> import io, vizcnn as vz
+        >>> result = vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3])
+        >>> result.draw(file := io.BytesIO(), ".png", overlay=False)
+        >>> file.getvalue()[1:4]
+        b'PNG'
+        """
         from vizcnn.render import figure
 
         figure.save_attributions(self, file, suffix, limit=figure.NOTEBOOK if notebook else None, **style)
@@ -248,6 +291,13 @@ class Attributions(Result):
         ------
         ResultError
             If the method has no map of classes.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> hidden = vz.occlusion(vz.assets.digits_cnn(), vz.assets.digits()[3], patch_size=14, stride=7)
+        >>> hidden.class_map.shape, hidden.tally()
+        ((1, 3, 3), {'3': 8, '5': 1})
         """
         if self.class_map is None:
             raise ResultError(f"Method {self.method!r} has no map of predicted classes; occlusion has one.")
@@ -273,6 +323,13 @@ class Attributions(Result):
         ------
         ResultError
             If the method has no map of classes.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> hidden = vz.occlusion(vz.assets.digits_cnn(), vz.assets.digits()[3], patch_size=14, stride=7)
+        >>> [text.get_text() for text in hidden.plot_classes().get_legend().get_texts()]
+        ['3 (nothing hidden): 8 of 9', '5: 1 of 9']
         """
         from vizcnn.render import classes
 
@@ -297,6 +354,14 @@ class Attributions(Result):
         ------
         ResultError
             If the method has no map of classes, the suffix is unknown, or the file can't be written.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> hidden = vz.occlusion(vz.assets.digits_cnn(), vz.assets.digits()[3], patch_size=14, stride=7)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     hidden.save_classes(f"{folder}/hidden.png").name
+        'hidden.png'
         """
         from vizcnn.render import classes
 

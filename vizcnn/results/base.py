@@ -43,11 +43,50 @@ class Picture(ABC):
 
     @abstractmethod
     def plot(self, ax: Any = None, **style: Any) -> Any:
-        """Draw it, and return the Axes."""
+        """Draw it.
+
+        Parameters
+        ----------
+        ax : Axes or sequence of Axes, default None
+            Where to draw; None: a new figure.
+        **style
+            How; each result says what it takes.
+
+        Returns
+        -------
+        Axes or ndarray of Axes
+            What was drawn on.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> axes = vz.filters(vz.assets.digits_cnn()).plot()
+        >>> axes.get_title()
+        'conv1: 16 kernels 3x3x1'
+        """
 
     @abstractmethod
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
-        """Write what `plot` draws, on a figure that pyplot doesn't know; for a notebook no more than it can show."""
+        """Write what `plot` draws, on a figure that pyplot doesn't know.
+
+        Parameters
+        ----------
+        file : binary file
+            Where to.
+        suffix : str
+            The kind of file, one of `suffixes`.
+        notebook : bool, default False
+            Draw no more than a notebook can show.
+        **style
+            As `plot` takes them.
+
+        Examples
+        --------
+        >>> import io, vizcnn as vz
+        >>> vz.filters(vz.assets.digits_cnn()).draw(file := io.BytesIO(), ".pdf")
+        >>> file.getvalue()[:4]
+        b'%PDF'
+        """
 
     def save(self, path: str | os.PathLike[str], **style: Any) -> Path:
         """Write what `plot` draws, or, where the result has raw values, these with the suffix ``.npz``.
@@ -68,6 +107,15 @@ class Picture(ABC):
         ------
         ResultError
             If the suffix is unknown, or the file can't be written.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> result = vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     picture, numbers = result.save(f"{folder}/three.png", alpha=0.5), result.save(f"{folder}/three.npz")
+        ...     picture.name, vz.load_result(numbers)
+        ('three.png', <Attributions 'gradcam' of 'digits_cnn.keras', values (1, 28, 28), layer='conv5'>)
         """
         return write_file(path, lambda file: self._write(file, Path(path).suffix.lower(), style), self.suffixes)
 
@@ -103,7 +151,20 @@ class Result(Picture):
             Result.kinds[cls.kind] = cls
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as a dictionary: arrays as they are, the rest as plain values."""
+        """Return everything as a dictionary: arrays as they are, the rest as plain values.
+
+        Returns
+        -------
+        dict
+            The fields by name, and "kind".
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> stored = vz.filters(vz.assets.digits_cnn()).to_dict()
+        >>> stored["kind"], stored["layer"], stored["values"].shape
+        ('kernels', 'conv1', (3, 3, 1, 16))
+        """
         about, arrays = self._about(), dict(self._arrays())
         for name in self.collections:
             keys = about[name]
@@ -142,7 +203,26 @@ class Result(Picture):
 
     @classmethod
     def from_arrays(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
-        """Make the result that was written as these."""
+        """Make the result that was written as these.
+
+        Parameters
+        ----------
+        about : mapping
+            The fields that are no arrays, by name, and "kind"; of `collections` how many arrays they have, or their names.
+        arrays : mapping of str to ndarray
+            The fields that are, by name; those of a collection by ``"images 0"``.
+
+        Returns
+        -------
+        Result
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> about = {"layer": "conv", "model": "tiny", "order": [1, 0]}
+        >>> vz.Kernels.from_arrays(about, {"values": np.zeros((3, 3, 1, 2))})
+        <Kernels of layer 'conv' of 'tiny', values (3, 3, 1, 2)>
+        """
         given: dict[str, Any] = {name: _tuples(value) for name, value in about.items() if name != "kind"}
         for name in cls.collections:
             keys = about[name]
@@ -173,6 +253,15 @@ def load_result(path: str | os.PathLike[str]) -> Any:
     ------
     ResultError
         If it isn't such a file.
+
+    Examples
+    --------
+    >>> import tempfile, vizcnn as vz
+    >>> result = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = vz.load_result(result.save(f"{folder}/three.npz"))
+    >>> again.title(0), bool((again.values == result.values).all())
+    ('3 1.00', True)
     """
     try:
         arrays = read_npz(path)

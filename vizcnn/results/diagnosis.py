@@ -182,6 +182,15 @@ class Diagnosis(Result):
         How many images it was shown.
     notes : tuple of str
         What was done to the images.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> found = vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits())
+    >>> print(found)
+    digits_cnn.keras: nothing found in 5 layers on 10 images
+    >>> found.units.tolist(), found.receptive_field
+    ([16, 32, 32, 48, 64], (20, 20))
     """
 
     layers: tuple[str, ...]
@@ -211,7 +220,21 @@ class Diagnosis(Result):
 
     @classmethod
     def from_arrays(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
-        """See `Result.from_arrays`."""
+        """See `Result.from_arrays`.
+
+        Returns
+        -------
+        Diagnosis
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> stored = vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits()).to_dict()
+        >>> arrays = {name: value for name, value in stored.items() if isinstance(value, np.ndarray)}
+        >>> about = {name: value for name, value in stored.items() if name not in arrays}
+        >>> vz.Diagnosis.from_arrays(about, arrays)
+        <Diagnosis of 'digits_cnn.keras' on 10 images, 0 findings>
+        """
         found = super().from_arrays(about, arrays)
         return replace(found, findings=tuple(Finding(*row) for row in found.findings))
 
@@ -229,13 +252,28 @@ class Diagnosis(Result):
         -------
         Axes
             What was drawn on.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> print(vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits()).plot().get_title())
+        digits_cnn.keras, 10 images
+        no findings
         """
         from vizcnn.render import health
 
         return health.plot_diagnosis(self, ax, **style)
 
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
-        """See `Picture.draw`."""
+        """See `Picture.draw`.
+
+        Examples
+        --------
+        >>> import io, vizcnn as vz
+        >>> vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits()).draw(file := io.BytesIO(), ".png")
+        >>> file.getvalue()[1:4]
+        b'PNG'
+        """
         from vizcnn.render import health
 
         health.save_diagnosis(self, file, suffix, **style)

@@ -52,6 +52,13 @@ class FeatureMaps(Sheet):
         File names of the images, or ``image 0``.
     notes : tuple of str
         What was done to the images.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> maps = vz.activations(vz.assets.digits_cnn(), vz.assets.digits()[3], ["conv1", "conv5"])
+    >>> maps.maps["conv1"].shape, maps.layer, maps.values.shape
+    ((1, 28, 28, 16), 'conv5', (1, 14, 14, 64))
     """
 
     maps: dict[str, np.ndarray]
@@ -100,6 +107,13 @@ class FeatureMaps(Sheet):
         Returns
         -------
         list of int
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> maps = vz.activations(vz.assets.digits_cnn(), vz.assets.digits()[3], "conv5")
+        >>> maps.top_channels(3)
+        [40, 59, 32]
         """
         means = self.maps[self._known(layer)][index].mean(axis=(0, 1))
         return np.argsort(-means, kind="stable")[:count].tolist()  # type: ignore[no-any-return]
@@ -137,6 +151,13 @@ class FeatureMaps(Sheet):
         ------
         OptionError
             If the number of Axes doesn't fit, or `channels` is empty or names one that isn't there.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> maps = vz.activations(vz.assets.digits_cnn(), vz.assets.digits()[3], "conv5")
+        >>> maps.plot(top=8).get_title()
+        'conv5: 64 maps 14x14, the 8 most active'
         """
         from vizcnn.render import sheet
 

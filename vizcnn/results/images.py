@@ -40,6 +40,13 @@ class Images(Sheet):
         The method's options.
     notes : tuple of str
         What the reader should know.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> made = vz.activation_maximization(vz.assets.digits_cnn(), ["3", "8"], steps=4)
+    >>> made.values.shape, made.target, made.history.shape
+    ((2, 28, 28, 1), ('3', '8'), (4, 2))
     """
 
     values: np.ndarray
@@ -77,6 +84,13 @@ class Images(Sheet):
         -------
         Axes
             What was drawn on.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> axes = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=4).plot(title="what a 3 looks like")
+        >>> axes.get_title()
+        'what a 3 looks like'
         """
         from vizcnn.render import sheet
 
@@ -110,6 +124,14 @@ class Images(Sheet):
         ------
         OptionError
             If there are no frames, or the suffix is another.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> made = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=4, frames=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     made.save_animation(f"{folder}/three.gif").read_bytes()[:6]
+        b'GIF89a'
         """
         from vizcnn.render import frames, sheet
 

@@ -25,6 +25,13 @@ class Kernels(Sheet):
         For the kernels of `order`, the input that excites each most, 0..1.
     order : tuple of int
         The kernels from the largest norm to the smallest.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> kernels = vz.filters(vz.assets.digits_cnn(), "conv2")
+    >>> kernels.values.shape, len(kernels)
+    ((3, 3, 16, 32), 32)
     """
 
     values: np.ndarray
@@ -57,6 +64,13 @@ class Kernels(Sheet):
         -------
         (ndarray, list of str, bool)
             Colours are 0..1 with zero at 0.5, on one scale for the layer.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> pictures, names, signed = vz.filters(vz.assets.digits_cnn(), "conv2").pictures("norm")
+        >>> pictures.shape, len(names), signed
+        ((32, 3, 3), 32, False)
         """
         check_choice("channels", channels, ("auto", "mean", "norm", "each"))
         kernels = self._by_kernel()
@@ -115,6 +129,12 @@ class Kernels(Sheet):
         ------
         OptionError
             If there is no such page.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.filters(vz.assets.digits_cnn(), "conv2").plot(top=8, page=1).get_title()
+        'conv2: 32 kernels 3x3x16, 8-15 of 32 by norm'
         """
         from vizcnn.render import sheet
 

@@ -16,7 +16,15 @@ class Sheet(Result):
         return 1
 
     def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
-        """See `Picture.draw`."""
+        """See `Picture.draw`.
+
+        Examples
+        --------
+        >>> import io, vizcnn as vz
+        >>> vz.filters(vz.assets.digits_cnn()).draw(file := io.BytesIO(), ".png")
+        >>> file.getvalue()[1:4]
+        b'PNG'
+        """
         from vizcnn.render import sheet
 
         sheet.write(self.plot, file, suffix, self.num_axes, **style)

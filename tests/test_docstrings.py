@@ -1,0 +1,51 @@
+"""Every public name is in the API docs, and its docstring has an example that runs (pytest runs all of them)."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import vizcnn as vz
+
+API = Path(__file__).parents[1] / "docs" / "api.rst"
+DOCUMENTED = re.findall(r"^ +(vizcnn(?:\.\w+)+)$", API.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def imported(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def public_methods(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield the methods of a class, those of its bases in vizcnn too, by their home: ``module.Class.method``."""
+    for home in cls.__mro__:
+        for name, member in vars(home).items():
+            function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+            if home.__module__.startswith("vizcnn") and not name.startswith("_") and inspect.isfunction(function):
+                yield f"{home.__module__}.{home.__qualname__}.{name}", function
+
+
+def has_example(thing: Any) -> bool:
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(thing) or "")
+    return any(not example.options.get(doctest.SKIP) for example in examples)
+
+
+def test_every_public_function_class_and_method_has_an_example_that_runs() -> None:
+    things = {name: imported(name) for name in DOCUMENTED}
+    for thing in list(things.values()):
+        if inspect.isclass(thing):
+            things |= public_methods(thing)
+    assert [name for name, thing in things.items() if not has_example(thing)] == []
+
+
+def test_every_name_of_the_package_and_every_built_in_method_is_in_the_api_docs() -> None:
+    built_in = [
+        name for name in vz.methods() if name.isidentifier() and vz.plugins.registry.get(name).package == "vizcnn"
+    ]
+    missing = {f"vizcnn.{name}" for name in (*vz.__all__, *built_in)} - set(DOCUMENTED)
+    assert missing == set()
