@@ -21,7 +21,7 @@ PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC101,DOC103,DOC105,DOC110 --s
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test test-backends lint format demo bench bench-peers bench-backends lock clean
+.PHONY: help setup test test-backends lint format demo docs bench bench-peers bench-backends lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -59,6 +59,10 @@ format: .venv/.ready  ## Format the code and mend what ruff can mend
 demo: .venv/.ready  ## Look into the small bundled CNN and explain its digits, offline
 	@$(BIN)/vizcnn demo
 
+docs: .venv/.ready  ## Build the docs with their gallery into docs/_build; warnings are errors
+	@cd docs && ../$(BIN)/python -m sphinx -q -W --keep-going -b html $(DOCS_ARGS) . _build
+	@echo "wrote docs/_build/index.html"
+
 bench: .venv/.ready  ## Time our methods (BENCH_ARGS="--markdown docs/benchmarks.md" keeps the tables)
 	@$(BIN)/python -m tests.benchmarks.bench $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_methods $(BENCH_ARGS)
@@ -79,7 +83,7 @@ lock: check-python  ## Write requirements.lock anew from the newest versions tha
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
 
 clean:  ## Remove environments, caches and builds
-	@rm -rf .venv .venv-peers .venv-backends build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-peers .venv-backends build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: check-python

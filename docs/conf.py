@@ -48,7 +48,7 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"(mnist_cnn|mnist_data|train_digits_cnn|from_scratch/)",
+    "ignore_pattern": r"(/from_scratch/|/(?!plot_)[^/]*\.py$)",
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("saved_pictures",),
     "capture_repr": (),

@@ -19,7 +19,7 @@ def _written() -> dict[Path, int]:
 _seen = _written()
 
 
-def scrape(block: Any, variables: dict[str, Any], configuration: dict[str, Any]) -> str:
+def scrape(_block: Any, variables: dict[str, Any], configuration: dict[str, Any]) -> str:
     """Return the markup of the pictures that a block of a script wrote, in the order in which it wrote them."""
     written = _written()
     new = sorted((file for file in written if _seen.get(file) != written[file]), key=written.__getitem__)

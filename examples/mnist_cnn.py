@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 from mnist_data import Digits, load_mnist
-
-OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
-"""Where the examples write to; git ignores it."""
+from output import OUT
 
 REQUIRED_ACCURACY = 0.97
 
@@ -57,7 +53,6 @@ def trained() -> tuple[Any, Digits]:
     print(f"held-out accuracy {accuracy:.2%}")
     if accuracy < REQUIRED_ACCURACY:
         raise SystemExit(f"The network is right on {accuracy:.2%} of the held-out digits, and should be on 97 %.")
-    OUT.mkdir(exist_ok=True)
     model.save(file)
     return model, digits
 

@@ -6,15 +6,11 @@ Before asking why a network decides as it does, look at what it is: its layers, 
 trained or downloaded here; it takes some seconds.
 """
 
-import os
-from pathlib import Path
-
 import keras
 from keras import layers
+from output import OUT
 
 import vizcnn as vz
-
-OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
 
 # %%
 # The network that vizcnn carries

@@ -12,18 +12,15 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # these matrices are too small to be worth a second thread
 
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from from_scratch.adapter import NumpyCnnAdapter
 from from_scratch.cnn import make_cnn, train
 from mnist_data import load_mnist
+from output import OUT
 
 import vizcnn as vz
-
-OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
-OUT.mkdir(exist_ok=True)
 
 digits = load_mnist()
 train_inputs = digits.train_images[..., np.newaxis].astype(np.float32) / 255

@@ -6,7 +6,8 @@ The classic case: two convolutions, a pooling and two dense layers, 1,199,882 we
 minutes on two CPU cores, and kept in ``out/`` for the examples that look into it. Then its layers and its diagram are shown.
 """
 
-from mnist_cnn import OUT, as_inputs, trained
+from mnist_cnn import as_inputs, trained
+from output import OUT
 
 import vizcnn as vz
 

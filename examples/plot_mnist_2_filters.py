@@ -5,7 +5,8 @@ Filters and feature maps
 What the first layers of the MNIST network look for, and what they make of a digit.
 """
 
-from mnist_cnn import OUT, one_of_each, trained
+from mnist_cnn import one_of_each, trained
+from output import OUT
 
 import vizcnn as vz
 

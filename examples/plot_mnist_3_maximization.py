@@ -5,7 +5,8 @@ The digits that the network dreams of
 Activation maximization changes an image until the network is as sure as it can be of a class. All ten classes rise in one batch.
 """
 
-from mnist_cnn import OUT, trained
+from mnist_cnn import trained
+from output import OUT
 
 import vizcnn as vz
 from vizcnn.transforms import Norm, TotalVariation, Transforms

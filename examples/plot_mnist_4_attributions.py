@@ -5,7 +5,8 @@ Why it says seven: occlusion, saliency, Grad-CAM
 One digit of each class, and each method's answer to what in it spoke for the class: a row per digit.
 """
 
-from mnist_cnn import OUT, one_of_each, trained
+from mnist_cnn import one_of_each, trained
+from output import OUT
 
 import vizcnn as vz
 

@@ -7,7 +7,8 @@ What `vizcnn.diagnose` measures on two hundred digits: of the trained network, a
 
 import keras
 import numpy as np
-from mnist_cnn import OUT, trained
+from mnist_cnn import trained
+from output import OUT
 
 import vizcnn as vz
 

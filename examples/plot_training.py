@@ -2,13 +2,14 @@
 Training that shows itself
 ==========================
 
-`ExplainCallback` explains the same images after each epoch: in TensorBoard by method and image, and in a folder, with an animation
-over the epochs at the end. Here the MNIST network learns from 1,500 digits, and one can watch where it learns to look.
+``ExplainCallback`` explains the same images after each epoch: in TensorBoard by method and image, and in a folder, with an
+animation over the epochs at the end. Here the MNIST network learns from 1,500 digits, and one can watch where it learns to look.
 """
 
 import keras
-from mnist_cnn import OUT, as_inputs, build, one_of_each
+from mnist_cnn import as_inputs, build, one_of_each
 from mnist_data import load_mnist
+from output import OUT
 
 from vizcnn.callbacks import ExplainCallback
 

@@ -8,18 +8,13 @@ The smallest network that can learn "either, but not both". Its way forward and 
 Run it with ``python examples/plot_two_layer_from_scratch.py``; it takes a few seconds and writes its pictures to ``out/``.
 """
 
-import os
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from from_scratch.adapter import TwoLayerAdapter
 from from_scratch.two_layer import INPUTS, OUTPUTS, make_two_layer, train
+from output import OUT
 
 import vizcnn as vz
-
-OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
-OUT.mkdir(exist_ok=True)
 
 # %%
 # Training

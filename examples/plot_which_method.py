@@ -2,21 +2,16 @@
 What each method answers, and how it misleads
 =============================================
 
-The same image under each method, and then the tests that a picture should pass before anybody believes it. Everything here runs on
-the small CNN and the ten digits that come with vizcnn. Sources and costs are in :doc:`/which_method`.
+The same image under each method, and then the tests that a picture should pass before anybody believes it. Everything here
+runs on the small CNN and the ten digits that come with vizcnn. Sources and costs are in :doc:`/which_method`.
 """
-
-import os
-from pathlib import Path
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from output import OUT
 
 import vizcnn as vz
-
-OUT = Path(os.path.relpath(Path(__file__).resolve().parents[1] / "out"))
-OUT.mkdir(exist_ok=True)
 
 cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
 METHODS = ["saliency", "saliency:rule=guided", "gradcam", "occlusion:patch_size=7,stride=1"]
@@ -25,7 +20,8 @@ METHODS = ["saliency", "saliency:rule=guided", "gradcam", "occlusion:patch_size=
 # One image, four answers
 # -----------------------
 # **Saliency**: which pixels would change the score if they changed a little. **Guided saliency**: the same without what speaks
-# against. **Grad-CAM**: where the last feature maps speak for the class. **Occlusion**: how far the score falls when a patch is hidden.
+# against. **Grad-CAM**: where the last feature maps speak for the class. **Occlusion**: how far the score falls when a patch is
+# hidden.
 
 explained = vz.explain(cnn, digits[5], methods=METHODS)
 print("wrote", explained.save(OUT / "which_method.png"))
@@ -93,9 +89,9 @@ figure.savefig(OUT / "which_method_shuffled.png", dpi=100)
 # %%
 # What is "nothing"?
 # ------------------
-# Occlusion hides a patch, and must put something there. Black is background to this network: a black patch erases strokes, and the
-# upper bar of the five matters most. A white patch adds ink: now the gap matters that a nine would have closed. Neither is wrong.
-# They are two questions.
+# Occlusion hides a patch, and must put something there. Black is background to this network: a black patch erases strokes, and
+# the upper bar of the five matters most. A white patch adds ink: now the gap matters that a nine would have closed. Neither is
+# wrong. They are two questions.
 
 baselines = [f"occlusion:patch_size=7,stride=1,baseline={baseline}" for baseline in (0.0, 255.0, "mean", "blur")]
 print("wrote", vz.explain(cnn, digits[5], methods=baselines).save(OUT / "which_method_baselines.png"))
@@ -103,8 +99,8 @@ print("wrote", vz.explain(cnn, digits[5], methods=baselines).save(OUT / "which_m
 # %%
 # How fine is the map?
 # --------------------
-# A Grad-CAM map has as many values as its layer has places, here 14x14; the smooth picture is enlarged from these. Taken from a deep
-# network it may have 7x7 values for the whole photograph: its edges are those of the enlarging, not of the object.
+# A Grad-CAM map has as many values as its layer has places, here 14x14; the smooth picture is enlarged from these. Taken from a
+# deep network it may have 7x7 values for the whole photograph: its edges are those of the enlarging, not of the object.
 
 gradcam = right["gradcam"]
 figure, panels = plt.subplots(1, 2, figsize=(6.4, 3.4), layout="constrained")
