@@ -33,8 +33,16 @@ templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "vizcnn"
 html_show_sourcelink = False
-html_theme_options: dict[str, Any] = {"show_prev_next": False, "navigation_with_keys": False, "footer_end": []}
-html_sidebars = {"index": [], "changelog": [], "benchmarks": [], "glossary": []}
+html_theme_options: dict[str, Any] = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "footer_end": [],
+    "secondary_sidebar_items": {"**": ["page-toc"], "which_method": [], "models": [], "benchmarks": []},  # wide tables
+}
+# No section navigation on pages without sections.
+html_sidebars: dict[str, list[str]] = dict.fromkeys(
+    ["index", "getting_started", "which_method", "glossary", "benchmarks", "models", "architecture", "changelog"], []
+)
 
 autodoc_typehints = "none"  # the docstrings say more: shapes, units, defaults
 autosummary_generate = True
@@ -47,8 +55,8 @@ myst_enable_extensions = ["deflist"]
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
-    "filename_pattern": r"/plot_",
-    "ignore_pattern": r"(/from_scratch/|/(?!plot_)[^/]*\.py$)",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"^(?!plot_)",  # what the scripts share
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("saved_pictures",),
     "capture_repr": (),
