@@ -1,4 +1,4 @@
-"""What the examples in docstrings share: what they open and register is put away after each."""
+"""What the examples in docstrings share: what they write, open and register is put away after each."""
 
 from __future__ import annotations
 
@@ -10,12 +10,27 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+NEED_TENSORFLOW = {"vizcnn.adapter.keras.KerasAdapter.logits_model"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the examples that a backend can't run, and what they need not warn of."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            # Of a training as short as an example's, explaining is most.
+            item.add_marker(pytest.mark.filterwarnings("ignore:Explaining took"))
+            if item.name in NEED_TENSORFLOW and os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+                item.add_marker(pytest.mark.skip("a matter of TensorFlow's"))
+
 
 @pytest.fixture(autouse=True)
 def _examples_leave_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
+    """Give an example a temporary folder of its own, close its figures and unregister its plugins."""
     if not isinstance(request.node, pytest.DoctestItem):
+        yield
         return
+    request.getfixturevalue("monkeypatch").setattr("tempfile.tempdir", str(request.getfixturevalue("tmp_path")))
+    yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
     registry = sys.modules.get("vizcnn.plugins.registry")

@@ -40,7 +40,9 @@ class Transforms:
     >>> import vizcnn as vz
     >>> from vizcnn.transforms import Transforms
     >>> still = Transforms(jitter=0, scale=(1, 1), rotate=0)
-    >>> made = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=8, transforms=still)
+    >>> made = vz.activation_maximization(
+    ...     vz.assets.digits_cnn(), "3", steps=8, transforms=still, parametrization="pixel"
+    ... )
     >>> bool(made.history[-1] > made.history[0])  # the score rises
     True
     """
@@ -158,20 +160,22 @@ class Norm:
 
 @dataclass(frozen=True)
 class Diversity:
-    """The mean likeness of each image to the others of its target: makes several results differ.
+    """The mean likeness of each image to all that are made together: makes several results differ.
 
     Parameters
     ----------
     weight : float, default 1.0
-        How much it counts against the score; likeness is the cosine between images less their mean.
+        How much it counts against the score; likeness is the cosine between images less their mean, -1 to 1. An image's own is
+        among them, as a constant; so are those made for other targets.
 
     Examples
     --------
-    >>> import vizcnn as vz
+    >>> import numpy as np
     >>> from vizcnn.transforms import Diversity
-    >>> cnn, only_diverse = vz.assets.digits_cnn(), [Diversity(weight=2.0)]
-    >>> vz.activation_maximization(cnn, "3", steps=2, num_images=3, regularizers=only_diverse).values.shape
-    (3, 28, 28, 1)
+    >>> stripes = np.tile([0.0, 1.0], (4, 2)).reshape(1, 4, 4, 1)
+    >>> alike, opposite = np.concatenate([stripes, stripes]), np.concatenate([stripes, 1 - stripes])
+    >>> Diversity()(np, alike).round(2), Diversity()(np, opposite).round(2)
+    (array([1., 1.]), array([0., 0.]))
     """
 
     weight: float = 1.0

@@ -559,6 +559,8 @@ class KerasAdapter(ModelAdapter):
     def logits_model(self, sample_shape: tuple[int, ...], output: str | int | None = None, *, layer: Any = None) -> Any:
         """Return a small Functional Keras model of this one's class scores, for a library that takes Keras models.
 
+        Keras must run on TensorFlow.
+
         Parameters
         ----------
         sample_shape : tuple of int

@@ -88,8 +88,8 @@ class Images(Sheet):
         Examples
         --------
         >>> import vizcnn as vz
-        >>> axes = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=4).plot(title="what a 3 looks like")
-        >>> axes.get_title()
+        >>> made = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=2, parametrization="pixel")
+        >>> made.plot(title="what a 3 looks like").get_title()
         'what a 3 looks like'
         """
         from vizcnn.render import sheet
@@ -128,7 +128,7 @@ class Images(Sheet):
         Examples
         --------
         >>> import tempfile, vizcnn as vz
-        >>> made = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=4, frames=2)
+        >>> made = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=4, frames=2, parametrization="pixel")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     made.save_animation(f"{folder}/three.gif").read_bytes()[:6]
         b'GIF89a'
