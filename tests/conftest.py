@@ -19,8 +19,14 @@ from hypothesis import HealthCheck, settings
 from tests.models import ZOO, Built
 
 if keras.backend.backend() != "tensorflow":
-    # TensorFlow's own files and tensors, its twin of our resizing, and the library that runs on nothing else.
-    collect_ignore = ["adapter/test_blackbox.py", "render/test_image.py", "test_inputs.py", "test_tf_keras_vis.py"]
+    # TensorFlow's own files and tensors, its twin of our resizing, the library that runs on nothing else, and a page that is the same.
+    collect_ignore = [
+        "adapter/test_blackbox.py",
+        "browser",
+        "render/test_image.py",
+        "test_inputs.py",
+        "test_tf_keras_vis.py",
+    ]
 
 # No clock: compiling a model takes as long as it takes. No chance: a test that passes here passes everywhere.
 settings.register_profile(

@@ -3,7 +3,8 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytes(text)]));
-const state = { opacity: 0.7, mode: "overlay", colours: "", explained: 0 };
+const state = {};  // what the controls say
+const short = (value) => Number(value.toPrecision(3));
 
 function pixelsOf(url, width, height) {
   return new Promise((resolve, reject) => {
@@ -26,11 +27,19 @@ class MapView {
     this.canvas = figure.querySelector("canvas");
     this.bar = figure.querySelector(".bar");
     this.output = figure.querySelector("output");
+    this.spot = figure.querySelector(".spot");
+    this.button = figure.querySelector(".zoom");
     this.at = [sample.width >> 1, sample.height >> 1];
+    this.reading = false;
+    let touched = false;
+    this.canvas.addEventListener("pointerdown", (event) => { touched = event.pointerType !== "mouse"; this.point(event); });
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
-    this.canvas.addEventListener("pointerleave", () => { this.output.textContent = "\u00a0"; });
-    this.canvas.addEventListener("click", () => this.zoom());
+    this.canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.stop(); });
+    this.canvas.addEventListener("blur", () => this.stop());
+    // A tap reads a value, where a mouse has only to point.
+    this.canvas.addEventListener("click", () => { if (!touched) this.zoom(); });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.button.addEventListener("click", () => this.zoom());
   }
 
   get map() { return this.maps[state.explained]; }
@@ -64,9 +73,13 @@ class MapView {
     }
     context.putImageData(drawn, 0, 0);
     this.drawBar(table);
-    for (const [name, text] of [["explained", this.map.explained], ["low", Number(vmin.toPrecision(3))], ["high", Number(vmax.toPrecision(3))]]) {
+    for (const [name, text] of [["explained", this.map.explained], ["low", short(vmin)], ["high", short(vmax)]]) {
       this.figure.querySelector(`.${name}`).textContent = text;
     }
+    const { explained, low, high } = this.map;
+    this.canvas.setAttribute("aria-label", `${this.figure.dataset.name} for ${explained}; values ${short(low)} to ${short(high)}`);
+    this.figure.style.setProperty("--ratio", this.canvas.width / height);
+    if (this.reading) this.tell();
   }
 
   drawBar(table) {
@@ -80,16 +93,28 @@ class MapView {
   }
 
   tell() {
-    const [column, row] = this.at;
-    this.output.textContent = `${this.value(row * this.sample.width + column).toPrecision(3)} at row ${row}, column ${column}`;
+    const [column, row] = this.at, { width, height } = this.sample;
+    this.reading = true;
+    this.output.textContent = `${this.value(row * width + column).toPrecision(3)} at row ${row}, column ${column}`;
+    const left = state.mode === "both" ? width : 0;
+    this.spot.style.left = `${(100 * (left + column + 0.5)) / this.canvas.width}%`;
+    this.spot.style.top = `${(100 * (row + 0.5)) / height}%`;
+  }
+
+  stop() {
+    this.reading = false;
+    this.output.textContent = "\u00a0";
+    this.spot.hidden = true;
   }
 
   point(event) {
     const box = this.canvas.getBoundingClientRect(), { width, height } = this.sample;
-    const across = Math.floor(((event.clientX - box.left) / box.width) * this.canvas.width) % width;
-    const down = Math.floor(((event.clientY - box.top) / box.height) * height);
-    if (across < 0 || down < 0 || down >= height) return;
-    this.at = [across, down];
+    const pixel = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
+    this.at = [
+      pixel((event.clientX - box.left) / box.width, this.canvas.width) % width,
+      pixel((event.clientY - box.top) / box.height, height),
+    ];
+    this.spot.hidden = event.pointerType === "mouse";
     this.tell();
   }
 
@@ -101,6 +126,7 @@ class MapView {
         Math.min(width - 1, Math.max(0, this.at[0] + pace * step[0])),
         Math.min(height - 1, Math.max(0, this.at[1] + pace * step[1])),
       ];
+      this.spot.hidden = false;
       this.tell();
       event.preventDefault();
     } else if (event.key === "Enter" || event.key === " ") {
@@ -109,7 +135,11 @@ class MapView {
     }
   }
 
-  zoom() { this.figure.classList.toggle("large"); }
+  zoom() {
+    const large = this.figure.classList.toggle("large");
+    this.button.firstElementChild.textContent = large ? "shrink" : "enlarge";
+    this.figure.scrollIntoView({ block: "nearest" });
+  }
 }
 
 async function start() {
@@ -122,26 +152,31 @@ async function start() {
     for (const figure of document.querySelectorAll(`.map[data-sample="${number}"]`)) {
       const maps = sample.maps[Number(figure.dataset.map)];
       const steps = await Promise.all(maps.map((map) => pixelsOf(map.values, sample.width, sample.height)));
-      const view = new MapView(figure, sample, maps, gray, colour, steps);
-      view.draw();
-      views.push(view);
+      views.push(new MapView(figure, sample, maps, gray, colour, steps));
     }
   }
-  const redraw = () => views.forEach((view) => view.draw());
-  const opacity = document.getElementById("opacity");
-  opacity.addEventListener("input", () => {
-    state.opacity = opacity.value / 100;
+  const form = document.querySelector(".controls"), controls = form.elements;
+  const redraw = () => {
+    const { opacity, mode, colours, explained } = controls;
+    Object.assign(state, { opacity: opacity.value / 100, mode: mode.value, colours: colours.value, explained: Number(explained?.value ?? 0) });
+    opacity.disabled = state.mode !== "overlay";
+    opacity.setAttribute("aria-valuetext", `${opacity.value} %`);
     document.getElementById("opacity-value").textContent = `${opacity.value} %`;
-    redraw();
+    document.querySelector("main").classList.toggle("both", state.mode === "both");
+    views.forEach((view) => view.draw());
+  };
+  form.addEventListener("input", redraw);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  controls.explained?.addEventListener("change", (event) => {
+    document.getElementById("said").textContent = `The maps now explain ${event.target.selectedOptions[0].text}.`;
   });
-  for (const radio of document.querySelectorAll("input[name=mode]")) {
-    radio.addEventListener("change", () => { state.mode = radio.value; redraw(); });
-  }
-  const colours = document.getElementById("colours");
-  colours.addEventListener("change", () => { state.colours = colours.value; redraw(); });
-  const explained = document.getElementById("explained");
-  explained?.addEventListener("change", () => { state.explained = Number(explained.value); redraw(); });
-  document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
+  redraw();
+  // What is jumped to, or reached by Tab, must not lie under the controls.
+  new ResizeObserver(() => { document.documentElement.style.scrollPaddingTop = `${form.offsetHeight + 8}px`; }).observe(form);
+  const closed = () => [...document.querySelectorAll("details:not([open])")];
+  let opened = [];
+  addEventListener("beforeprint", () => { opened = closed(); opened.forEach((details) => { details.open = true; }); });
+  addEventListener("afterprint", () => opened.forEach((details) => { details.open = false; }));
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -107,7 +107,7 @@ def render_page(
     return environment.get_template("page.html").render(
         model=first.model,
         samples=samples,
-        explained=["as asked", *(others or {})],
+        explained=[_asked(first), *(others or {})],
         methods=[_method(name, result, (meanings or {}).get(name, "")) for name, result in results.items()],
         colour_maps=COLOUR_MAPS,
         data={
@@ -117,7 +117,7 @@ def render_page(
             "diverging": DIVERGING,
         },
         notes=_notes(results),
-        figures=[(title, _drawn(picture), str(picture)) for title, picture in (figures or {}).items()],
+        figures=[(title, _drawn(picture), str(picture).strip("<>")) for title, picture in (figures or {}).items()],
         about={**(about or {}), **_versions()},
         style=style,
         script=script,
@@ -140,7 +140,7 @@ def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[
     pixels = _small(to_display(first.images[index]))
     return {
         "name": first.names[index],
-        "title": first.title(index),
+        "title": _said(first, index),
         "top": _top(first, index),
         "height": pixels.shape[0],
         "width": pixels.shape[1],
@@ -150,6 +150,17 @@ def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[
             for name in versions[0]
         ],
     }
+
+
+def _said(result: Attributions, index: int) -> str:
+    title = result.title(index)
+    return title.replace("\n", ", ") if "\n" in title else f"predicted {title}"
+
+
+def _asked(result: Attributions) -> str:
+    """Return what the page calls the explanation that it opens with."""
+    predicted = all("\n" not in result.title(index) for index in range(len(result)))
+    return "the predicted class" if predicted else "as asked"
 
 
 def _top(result: Attributions, index: int) -> Sequence[tuple[str, float]]:

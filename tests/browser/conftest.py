@@ -1,0 +1,56 @@
+"""A report of the bundled CNN's digits, and a browser to open it in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import vizcnn as vz
+from tests.browser.visit import COUNT, METHODS, Report, Visit
+from vizcnn.errors import VizcnnWarning
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="package")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()[:COUNT]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VizcnnWarning)
+        first = vz.explain(cnn, digits, methods=METHODS)
+        ranked = [int(top[1][0]) for top in first["saliency"].top_classes]  # its labels are the digits
+        second = vz.explain(cnn, digits, ranked, methods=METHODS)
+        figures = {"How it is built": vz.architecture(cnn), "What its layers see": vz.activations(cnn, digits[:1])}
+    path = first.to_html(
+        tmp_path_factory.mktemp("report") / "report.html",
+        about={"command": "vizcnn report digits_cnn.keras"},
+        figures=figures,
+        others={"the second class": second},
+    )
+    return Report(path, [first, second])
+
+
+# For this folder only: Playwright runs an event loop in the thread, which other tests start of their own.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if os.environ.get("VIZCNN_BROWSER") == "required":
+            pytest.fail("VIZCNN_BROWSER is 'required', and no chromium, chromium-browser or google-chrome is on PATH")
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, report: Report) -> Iterator[Page]:
+    """The report at desk width; whatever a test does there, the console stays clean and nothing comes from outside."""
+    with Visit(browser, report.path) as visit:
+        yield visit.page
