@@ -40,9 +40,8 @@ html_theme_options: dict[str, Any] = {
     "secondary_sidebar_items": {"**": ["page-toc"], "which_method": [], "models": [], "benchmarks": []},  # wide tables
 }
 # No section navigation on pages without sections.
-html_sidebars: dict[str, list[str]] = dict.fromkeys(
-    ["index", "getting_started", "which_method", "glossary", "benchmarks", "models", "architecture", "changelog"], []
-)
+_ALONE = ("index", "getting_started", "which_method", "glossary", "benchmarks", "models", "architecture", "changelog")
+html_sidebars: dict[str, list[str]] = {page: [] for page in _ALONE}
 
 autodoc_typehints = "none"  # the docstrings say more: shapes, units, defaults
 autosummary_generate = True

@@ -14,7 +14,7 @@ from output import OUT
 import vizcnn as vz
 
 cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
-METHODS = ["saliency", "saliency:rule=guided", "gradcam", "occlusion:patch_size=7,stride=1"]
+METHODS = ["saliency", "saliency:rule=guided", "gradcam", "occlusion:patch_size=7,stride=2"]
 
 # %%
 # One image, four answers
@@ -93,7 +93,7 @@ figure.savefig(OUT / "which_method_shuffled.png", dpi=100)
 # the upper bar of the five matters most. A white patch adds ink: now the gap matters that a nine would have closed. Neither is
 # wrong. They are two questions.
 
-baselines = [f"occlusion:patch_size=7,stride=1,baseline={baseline}" for baseline in (0.0, 255.0, "mean", "blur")]
+baselines = [f"occlusion:patch_size=7,stride=2,baseline={baseline}" for baseline in (0.0, 255.0, "mean", "blur")]
 print("wrote", vz.explain(cnn, digits[5], methods=baselines).save(OUT / "which_method_baselines.png"))
 
 # %%

@@ -27,6 +27,8 @@ def gradcam(
 ) -> Maps:
     """Weigh a layer's feature maps by their mean gradient, and add them up [1]_.
 
+    The map is bright where the layer's feature maps speak for the class.
+
     Parameters
     ----------
     model : keras.Model, path or ModelAdapter
@@ -56,11 +58,16 @@ def gradcam(
     RuleError
         If a rule other than "vanilla" finds no ReLU in the model.
 
+    Warnings
+    --------
+    The map has as many values as the layer has places, often 7 x 7: its smooth edges are those of the enlarging, not of an
+    object. Where the layer isn't followed by global average pooling, it can light up places that the score doesn't depend on,
+    as the gradient is averaged [2]_.
+
     Notes
     -----
     tf-keras-vis takes the last convolution instead, which in ResNets is before the addition, and in MobileNet comes after the
-    pooling; and it enlarges by `scipy.ndimage.zoom`, which shifts the map by up to half a cell. Averaging the gradient can
-    light up places that the score doesn't depend on where the layer isn't followed by global average pooling [2]_.
+    pooling; and it enlarges by `scipy.ndimage.zoom`, which shifts the map by up to half a cell.
 
     References
     ----------

@@ -35,6 +35,8 @@ def occlusion(
 ) -> Maps:
     """Measure how far the score falls when each patch is hidden [1]_.
 
+    Positive where the score falls when the place is hidden, negative where it rises.
+
     Every pixel is covered: windows at the right and bottom edge are clipped there. Where windows overlap, a pixel gets the mean
     of those that cover it.
 
@@ -69,10 +71,15 @@ def occlusion(
     OptionError
         If the patch is larger than the image, the stride is not positive or larger than the patch, or the baseline is unknown.
 
+    Warnings
+    --------
+    The map depends on what the patch is replaced by: black can't hide what is black. An image with a patch on it is unlike any
+    that the model has seen, and what is there twice isn't missed when one of the two is hidden.
+
     Notes
     -----
-    One run of the model per position: (H / stride) * (W / stride) for each image. The result depends on the baseline: a patch of
-    zeros is black, grey or the mean colour, according to the preprocessing.
+    One run of the model per position: (H / stride) * (W / stride) for each image. A baseline of zero is black, grey or the mean
+    colour, according to the preprocessing.
 
     References
     ----------

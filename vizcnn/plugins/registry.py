@@ -64,6 +64,9 @@ class Plugin:
         Names of the options to their defaults.
     summary : str
         First line of its documentation.
+    meaning : str
+        What its pictures show and what they may not be read as, in plain words: the paragraph under that line, or the line
+        itself, and the section "Warnings".
     origin : str
         The module that it comes from.
 
@@ -82,6 +85,7 @@ class Plugin:
     needs: frozenset[str]
     options: Mapping[str, Any]
     summary: str
+    meaning: str
     origin: str
 
     @cached_property
@@ -123,6 +127,16 @@ class Plugin:
         """
         kind = self.option_types.get(option)
         return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _described(documentation: str) -> tuple[str, str]:
+    """Return the first line of a docstring, and its plain words on what it shows and what not."""
+    # A section's name, a line under it, and all up to the next one.
+    head, *sections = re.split(r"^(\w[\w ]*)\n-{3,}\n", documentation, flags=re.MULTILINE)
+    summary, *paragraphs = re.split(r"\n\s*\n", head.strip())
+    warnings = [text for title, text in zip(sections[::2], sections[1::2], strict=True) if title == "Warnings"]
+    plain = [re.sub(r"\s*\[\d+\]_", "", " ".join(text.split())) for text in (summary, *(paragraphs[:1] or [summary]), *warnings)]
+    return plain[0], " ".join(plain[1:])
 
 
 # What the arguments of a plugin's own function are called at the public door. With "score" the target is resolved for the
@@ -186,6 +200,7 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
                 given["layer"] = bound.pop("layer")
             return _call(plugin, bound.pop("model"), bound, given)
 
+        summary, meaning = _described(inspect.getdoc(run) or "")
         keyword_only = [p for p in options.values() if p.kind is p.KEYWORD_ONLY]
         function.__signature__ = signature.replace(parameters=[*leading, *keyword_only])  # type: ignore[attr-defined]
         plugin = Plugin(
@@ -195,7 +210,8 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
             takes=tuple(p.name for p in leading if p.name != "layer"),
             needs=frozenset(needs),
             options={option: parameter.default for option, parameter in options.items()},
-            summary=re.sub(r" \[\d+\]_", "", (inspect.getdoc(run) or "").partition("\n")[0]),
+            summary=summary,
+            meaning=meaning,
             origin=run.__module__,
         )
         with _lock:

@@ -25,6 +25,8 @@ def saliency(
 ) -> Maps:
     """Take the gradient of the score by every input value [1]_.
 
+    The brighter a pixel, the more the score would move if that pixel changed a little.
+
     Parameters
     ----------
     model : keras.Model, path or ModelAdapter
@@ -36,7 +38,7 @@ def saliency(
     rule : {"vanilla", "guided", "relu"}, default "vanilla"
         What ReLU does to the gradient that comes back through it. "vanilla": the derivative, where the unit was on.
         "guided" [2]_: the derivative, of positive gradients only. "relu" (also "deconv", "rectified") [3]_: positive gradients
-        pass, wherever the unit stood. Guided maps look sharp but change little when the weights are made random [4]_.
+        pass, wherever the unit stood.
     reduce : {"max_abs", "signed", "none"}, default "max_abs"
         How the channels become one value: the largest magnitude, as in [1]_; their signed sum; or not at all.
 
@@ -52,6 +54,12 @@ def saliency(
         If a rule other than "vanilla" finds no ReLU in the model.
     CapabilityError
         If the model has no gradients.
+
+    Warnings
+    --------
+    It tells of small changes only: where the model is sure, a pixel can matter and stay dark. The rules "guided" and "relu" draw
+    the edges of what is in the image, and go on to do so when the model's weights are made random [4]_: they say more of the
+    image than of the decision.
 
     Notes
     -----
