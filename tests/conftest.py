@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from tests.models import ZOO, Built
 
 if keras.backend.backend() != "tensorflow":
-    # TensorFlow's own files and tensors, its twin of our resizing, the library that runs on nothing else; and a page, which is the
+    # TensorFlow's own files and tensors, its twin of our resizing, the library that runs on nothing else; a page, which is the
     # same on all.
     collect_ignore = [
         "adapter/test_blackbox.py",

@@ -22,7 +22,9 @@ from vizcnn.plugins import registry
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "howto").glob("*.md")])
-BLOCK = re.compile(r"^(?P<left_out><!-- not run: [^\n]+ -->\n)?```(?P<language>python|sh)\n(?P<code>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"^(?P<left_out><!-- not run: [^\n]+ -->\n)?```(?P<language>python|sh)\n(?P<code>.*?)^```$", re.M | re.S
+)
 LABELS = ["tabby", "golden retriever", "espresso", "rocket", "wall clock"]
 
 

@@ -158,7 +158,9 @@ def test_summary_is_the_first_line_without_its_reference(brightness):
 def test_meaning_is_what_the_documentation_says_in_plain_words(brightness):
     assert registry.get("brightness").meaning == "Not a method to lean on."
     meaning = registry.get("occlusion").meaning
-    assert meaning.startswith("Positive where the score falls when the place is hidden, negative where it rises. The map depends")
+    assert meaning.startswith(
+        "Positive where the score falls when the place is hidden, negative where it rises. The map depends"
+    )
     assert "[1]" not in meaning
     assert "Every pixel is covered" not in meaning  # the second paragraph is for those who read the documentation
 

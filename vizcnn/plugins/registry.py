@@ -135,7 +135,10 @@ def _described(documentation: str) -> tuple[str, str]:
     head, *sections = re.split(r"^(\w[\w ]*)\n-{3,}\n", documentation, flags=re.MULTILINE)
     summary, *paragraphs = re.split(r"\n\s*\n", head.strip())
     warnings = [text for title, text in zip(sections[::2], sections[1::2], strict=True) if title == "Warnings"]
-    plain = [re.sub(r"\s*\[\d+\]_", "", " ".join(text.split())) for text in (summary, *(paragraphs[:1] or [summary]), *warnings)]
+    plain = [
+        re.sub(r"\s*\[\d+\]_", "", " ".join(text.split()))
+        for text in (summary, *(paragraphs[:1] or [summary]), *warnings)
+    ]
     return plain[0], " ".join(plain[1:])
 
 
