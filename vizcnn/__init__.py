@@ -41,7 +41,18 @@ _HOME = {
     "Kernels": "vizcnn.results",
     "load_result": "vizcnn.results",
 }
-_MODULES = ("adapter", "assets", "callbacks", "errors", "inputs", "plugins", "render", "results", "targets")
+_MODULES = (
+    "adapter",
+    "assets",
+    "callbacks",
+    "errors",
+    "inputs",
+    "plugins",
+    "render",
+    "results",
+    "targets",
+    "transforms",
+)
 
 __all__ = [
     "Architecture",

@@ -25,8 +25,8 @@ from vizcnn.render.frames import frame, read, write_gif, write_png
 from vizcnn.results import Attributions, write_file
 
 _MILLISECONDS = 400
-_SHARE = 0.5
-"""Share of the training's time from which on the callback says what it costs."""
+_SHARE, _SECONDS = 0.5, 5.0
+"""Share of the training's time, and seconds, from which on the callback says what it costs."""
 
 
 class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
@@ -188,7 +188,7 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
             for path, frames in self._frames.items():
                 with self._going_on(path.name):
                     write_file(path, partial(write_gif, map(read, frames), _MILLISECONDS), (".gif",))
-        if self.share > _SHARE:
+        if self.share > _SHARE and self.seconds > _SECONDS:
             warn(
                 [
                     f"Explaining took {self.seconds:.0f} s, {self.share:.0%} of the training's time: explain fewer images, or "

@@ -14,6 +14,7 @@ from keras import layers
 import vizcnn as vz
 from tests import framework
 from tests.models import conv, convolve, dense, differences, images, linear_model
+from vizcnn.errors import CapabilityError
 from vizcnn.targets import Class, Contrast, Mix, Region
 
 SHAPE = (2, 3, 1)
@@ -302,3 +303,10 @@ def test_targets_of_two_outputs_can_be_mixed() -> None:
         warnings.simplefilter("error")
         scores = adapter.scores(x, Mix(({"years": 0}, {"animal": 2}), (0.5, -2)))
     np.testing.assert_allclose(scores, 0.5 * _logits(x)[:, 0] - 2 * _logits(x)[:, 2], **CLOSE)
+
+
+@pytest.mark.skipif(framework.BACKEND == "tensorflow", reason="of the other backends")
+def test_model_of_logits_says_that_it_needs_tensorflow() -> None:
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    with pytest.raises(CapabilityError, match="logits_model makes a model for libraries that run on TensorFlow"):
+        vz.adapt(model).logits_model((4, 4, 1))

@@ -579,6 +579,8 @@ class KerasAdapter(ModelAdapter):
         ------
         LayerError
             If there is no such layer.
+        CapabilityError
+            If Keras doesn't run on TensorFlow.
 
         Examples
         --------
@@ -588,6 +590,11 @@ class KerasAdapter(ModelAdapter):
         >>> logits.get_layer("layer").output.shape, logits.output_shape
         ((None, 14, 14, 64), (None, 10))
         """
+        if self._backend.name != "tensorflow":
+            raise CapabilityError(
+                f"logits_model makes a model for libraries that run on TensorFlow; Keras runs on {self._backend.name} here. Set "
+                f"KERAS_BACKEND=tensorflow before Keras is imported."
+            )
         self.prepare(sample_shape)
         name = self.output_name(output)
         path = None if layer is None else self.layer(layer).path

@@ -270,7 +270,9 @@ def load_result(path: str | os.PathLike[str]) -> Any:
     except FileNotFoundError:
         raise ResultError(f"`path` {str(path)!r} doesn't exist.") from None
     except Exception as error:  # NumPy and zipfile raise many kinds for a file that isn't one
-        raise ResultError(f"`path` {str(path)!r} isn't a result that vizcnn saved: {error}.") from error
+        raise ResultError(
+            f"`path` {str(path)!r} isn't a result that vizcnn saved: {str(error).rstrip('.')}."
+        ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -69,6 +69,8 @@ def write_npz(file: BinaryIO, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read all arrays of an ``.npz`` file."""
+    if not zipfile.is_zipfile(path) and Path(path).exists():
+        raise ValueError("it is no .npz file")
     # Opened here: NumPy leaves a file open that isn't one of its own.
     with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
