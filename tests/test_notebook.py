@@ -7,11 +7,12 @@ import io
 import os
 from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
 from PIL import Image
+
+nbformat = pytest.importorskip("nbformat", reason="notebooks are tried on TensorFlow alone")
+nbclient = pytest.importorskip("nbclient")
 
 START = """
 import vizcnn as vz
@@ -34,7 +35,7 @@ def shown() -> dict[str, Any]:
     sources = [START, *CELLS.values(), "# one that draws\n_ = vz.gradcam(cnn, digits[0]).plot()"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # the notebook's own
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute(env=environment)
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute(env=environment)
     names = ["start", *CELLS, "plot"]
     return {name: cell.outputs for name, cell in zip(names, notebook.cells, strict=True)}
 

@@ -97,9 +97,20 @@ def test_page_says_what_was_predicted_and_how_to_get_it_again(explained: vz.Expl
         assert label == first.predictions[index].label
         assert probability == pytest.approx(first.predictions[index].probability)
         assert f'<th scope="row">{label}</th>' in page
+        assert f"the model predicts {label} (probability {probability:.2f})</li>" in page
     assert len(first.top_classes[0]) == 5
     for text in ("vizcnn report m.keras", f"<dd>{vz.__version__}</dd>", "patch_size=(3, 3)", "at conv"):
         assert text in page
+
+
+def test_page_says_once_what_the_pictures_of_a_method_may_not_be_read_as() -> None:
+    kinds = ["saliency", "saliency:reduce=signed", "gradcam"]
+    explained = vz.explain(network(), images(1), 2, methods=kinds)
+    meanings = {"saliency": "Small changes.", "saliency:reduce=signed": "Small changes.", "gradcam": ""}
+    page = render_page(explained.results, meanings=meanings)
+    assert "<dt>saliency, saliency:reduce=signed</dt><dd>Small changes.</dd>" in page
+    assert page.count("Small changes.") == 1
+    assert "; the pictures explain " in page or "<p>the model predicts class 2" in page
 
 
 def test_nothing_is_requested_from_outside_and_only_the_page_itself_may_run(explained: vz.Explanation) -> None:
@@ -158,7 +169,7 @@ def test_page_can_switch_to_another_class(explained: vz.Explanation, tmp_path: P
     for number, sample in enumerate(data_of(page)["samples"]):
         for name, (first, second) in zip(explained.results, sample["maps"], strict=True):
             assert first["explained"].startswith(explained[name].target[number])
-            assert second["explained"].startswith("kind 3 0.")
+            assert second["explained"].startswith("kind 3 (probability 0.")
             assert second["low"] == pytest.approx(float(other[name].values[number].min()))
     with pytest.raises(ResultError, match="must have the same methods, on the same images"):
         explained.to_html(tmp_path / "r.html", others={"x": vz.explain(cnn, images(), 3, methods="saliency")})

@@ -133,7 +133,7 @@ def test_a_screen_reader_hears_what_each_thing_is(page: Page, report: Report) ->
     result = report.shown[0]["gradcam"]
     low, high = (f"{number:.3g}" for number in (result.values[0].min(), result.values[0].max()))
     map_ = page.get_by_role("application", name="gradcam of digit_0.png")
-    expect(map_).to_have_accessible_name(f"gradcam of digit_0.png for 0 1.00; values {low} to {high}")
+    expect(map_).to_have_accessible_name(f"gradcam of digit_0.png for 0 (probability 1.00); values {low} to {high}")
     expect(map_).to_have_accessible_description(page.locator("#keys").text_content().replace("\n", " "))  # type: ignore[union-attr]
     expect(page.get_by_role("form", name="How the maps are drawn")).to_have_count(1)
     expect(page.get_by_role("slider", name="Opacity", exact=True)).to_have_count(1)

@@ -114,7 +114,7 @@ def test_the_choice_of_class_changes_maps_captions_names_and_the_value_that_is_r
         assert page.locator("#said").inner_text() == f"The maps now explain {name}."
         for sample in range(COUNT):
             for method, result in shown.results.items():
-                explained = f"{result.target[sample]} {result.probabilities[sample]:.2f}"
+                explained = f"{result.target[sample]} (probability {result.probabilities[sample]:.2f})"
                 assert figure(page, sample, method).locator(".explained").inner_text() == explained
                 label = canvas(page, sample, method).get_attribute("aria-label") or ""
                 assert label.startswith(f"{method} of digit_{sample}.png for {explained}; values ")

@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,7 +18,6 @@ from PIL import Image
 
 from vizcnn.errors import ResultError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize, to_display
-from vizcnn.results.attributions import with_probability
 from vizcnn.results.files import write_file
 
 if TYPE_CHECKING:
@@ -108,7 +107,8 @@ def render_page(
         model=first.model,
         samples=samples,
         explained=[_asked(first), *(others or {})],
-        methods=[_method(name, result, (meanings or {}).get(name, "")) for name, result in results.items()],
+        methods=[_method(name, result) for name, result in results.items()],
+        meanings=_once((name, meaning) for name, meaning in (meanings or {}).items() if meaning),
         colour_maps=COLOUR_MAPS,
         data={
             "samples": [{key: sample[key] for key in ("width", "height", "maps")} for sample in samples],
@@ -126,13 +126,17 @@ def render_page(
     )
 
 
+def _once(said: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
+    """Return each text once, with the names of all methods that say it."""
+    texts: dict[str, list[str]] = {}
+    for name, text in said:
+        texts.setdefault(text, []).append(name)
+    return [(names, text) for text, names in texts.items()]
+
+
 def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
-    """Return each note once, with the methods that say it."""
-    said: dict[str, list[str]] = {}
-    for name, result in results.items():
-        for note in result.notes:
-            said.setdefault(note, []).append(name)
-    return [("all" if len(names) == len(results) else ", ".join(names), note) for note, names in said.items()]
+    said = _once((name, note) for name, result in results.items() for note in result.notes)
+    return [("all" if len(names) == len(results) else ", ".join(names), note) for names, note in said]
 
 
 def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[str, Any]:
@@ -153,8 +157,15 @@ def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[
 
 
 def _said(result: Attributions, index: int) -> str:
-    title = result.title(index)
-    return title.replace("\n", ", ") if "\n" in title else f"predicted {title}"
+    predicted = result.predictions[index]
+    said = f"the model predicts {_in_words(predicted.label, predicted.probability)}"
+    if "\n" not in result.title(index):
+        return said
+    return f"{said}; the pictures explain {_in_words(result.target[index], result.probabilities[index])}"
+
+
+def _in_words(name: str, probability: float | None) -> str:
+    return name if probability is None else f"{name} (probability {probability:.2f})"
 
 
 def _asked(result: Attributions) -> str:
@@ -182,7 +193,7 @@ def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int)
     vmin, vmax = limits(values, signed=result.signed)
     return {
         "values": _steps(scaled, _CHARACTERS // versions),
-        "explained": with_probability(result.target[index], result.probabilities[index]),
+        "explained": _in_words(result.target[index], result.probabilities[index]),
         "low": low,
         "high": high,
         "vmin": vmin,
@@ -201,9 +212,9 @@ def _steps(scaled: np.ndarray, most: int) -> str:
     return picture
 
 
-def _method(name: str, result: Attributions, meaning: str) -> dict[str, Any]:
+def _method(name: str, result: Attributions) -> dict[str, Any]:
     options = ", ".join(f"{option}={value!r}" for option, value in result.options.items())
-    return {"name": name, "layer": result.layer, "options": options, "meaning": meaning}
+    return {"name": name, "layer": result.layer, "options": options}
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:
