@@ -30,7 +30,7 @@ print("wrote", gradcam.save(OUT / "mnist_gradcam.png"))
 # %%
 # Occlusion: how far the score falls when a patch of 7x7 pixels is made black.
 
-occlusion = vz.occlusion(cnn, images, patch_size=7, stride=1, baseline=0.0)
+occlusion = vz.occlusion(cnn, images, patch_size=7, stride=2, baseline=0.0)
 print("wrote", occlusion.save(OUT / "mnist_occlusion.png"))
 
 # %%

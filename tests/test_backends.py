@@ -29,13 +29,13 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.nda
         keras.utils.set_random_seed(0)
         make().save(folder / f"{name}.keras")
         np.save(folder / f"{name}.npy", images(3, shape))
-    found = {}
+    running = {}
     for backend in ("tensorflow", "jax", "torch"):
         python = sys.executable if backend == "tensorflow" else OTHERS
         command = [str(python), "-m", "tests.maps_of_a_backend", folder, folder / f"{backend}.npz"]
-        subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "KERAS_BACKEND": backend})
-        found[backend] = dict(np.load(folder / f"{backend}.npz"))
-    return found
+        running[backend] = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "KERAS_BACKEND": backend})
+    assert {backend: process.wait() for backend, process in running.items()} == dict.fromkeys(running, 0)
+    return {backend: dict(np.load(folder / f"{backend}.npz")) for backend in running}
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

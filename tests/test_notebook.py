@@ -18,6 +18,12 @@ START = """
 import vizcnn as vz
 cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
 """
+LONG = """
+import time
+from vizcnn.progress import track
+for _ in track(range(3), 3, "long work"):
+    time.sleep(1.1)
+"""
 CELLS = {
     "Attributions": "vz.occlusion(cnn, digits[:2], patch_size=7, stride=7)",
     "Explanation": "vz.explain(cnn, digits[:2], methods=['saliency', 'gradcam'])",
@@ -32,11 +38,11 @@ CELLS = {
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     """What the notebook's cells put out, by the kind of what stands there."""
-    sources = [START, *CELLS.values(), "# one that draws\n_ = vz.gradcam(cnn, digits[0]).plot()"]
+    sources = [START, *CELLS.values(), "# one that draws\n_ = vz.gradcam(cnn, digits[0]).plot()", LONG]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # the notebook's own
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute(env=environment)
-    names = ["start", *CELLS, "plot"]
+    names = ["start", *CELLS, "plot", "long"]
     return {name: cell.outputs for name, cell in zip(names, notebook.cells, strict=True)}
 
 
@@ -61,6 +67,10 @@ def test_every_result_says_in_words_what_it_is(shown: dict[str, Any], kind: str)
 
 def test_plot_draws_once(shown: dict[str, Any]) -> None:
     assert len(pictures(shown["plot"])) == 1
+
+
+def test_long_work_shows_a_bar(shown: dict[str, Any]) -> None:
+    assert any("<pre" in output.get("data", {}).get("text/html", "") for output in shown["long"])  # and clears it
 
 
 def test_nothing_else_is_printed(shown: dict[str, Any]) -> None:

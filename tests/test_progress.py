@@ -55,6 +55,11 @@ def test_bar_is_silent_when_piped(work):
     assert work(10, terminal=False) == ""
 
 
+def test_bar_is_silent_when_piped_though_a_library_imported_jupyter_s_kernel(work):
+    pytest.importorskip("ipykernel.kernelapp")
+    assert work(10, terminal=False) == ""
+
+
 def test_bar_waits_for_two_seconds(work):
     assert work(0.39) == ""
     assert work(0.51) != ""

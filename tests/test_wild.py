@@ -28,11 +28,12 @@ pytestmark = [
 OURS = [name for name in registry.names() if "/" not in name and registry.get(name).explains]
 
 
-def explained(model: Any, images: Any, target: Any = None) -> dict[str, np.ndarray]:
+def explained(model: Any, images: Any, target: Any = None, patch_size: int | None = None) -> dict[str, np.ndarray]:
     """Explain by every method of ours; each map is finite and not constant."""
     maps = {}
     for method in OURS:
-        maps[method] = registry.get(method).function(model, images, target).values
+        options = {"patch_size": patch_size} if method == "occlusion" else {}
+        maps[method] = registry.get(method).function(model, images, target, **options).values
         assert np.isfinite(maps[method]).all()
     assert np.ptp(maps["saliency"]) > 0
     assert np.ptp(maps["occlusion"]) > 0
@@ -153,5 +154,5 @@ def test_fusion_has_a_map_for_each_input() -> None:
     ct, mri = (WILD / f"fusion_two_inputs_keras305.{name}.png" for name in ("ct", "mri"))
     path, whole = WILD / "fusion_two_inputs_keras305.keras", Region(np.ones((256, 256), bool), 0)
     for image, fixed in ((ct, {1: mri}), (mri, {0: ct})):
-        maps = explained(vz.adapt(path, fixed=fixed, preprocess="0..1"), image, whole)
+        maps = explained(vz.adapt(path, fixed=fixed, preprocess="0..1"), image, whole, patch_size=128)
         assert maps["occlusion"].shape == (1, 256, 256)

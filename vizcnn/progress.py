@@ -86,7 +86,13 @@ def _minutes(seconds: float) -> str:
 
 
 def _is_shown() -> bool:
-    return (sys.stderr is not None and sys.stderr.isatty()) or "ipykernel" in sys.modules
+    return (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
+
+
+def _in_notebook() -> bool:
+    # That a kernel could run is not enough: other libraries import ipykernel too.
+    application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
+    return application is not None and bool(application.initialized())
 
 
 def _bar() -> Progress:
