@@ -60,9 +60,9 @@ def gradcam(
 
     Warnings
     --------
-    The map has as many values as the layer has places, often 7 x 7: its smooth edges are those of the enlarging, not of an
-    object. Where the layer isn't followed by global average pooling, it can light up places that the score doesn't depend on,
-    as the gradient is averaged [2]_.
+    The map is coarse, often 7 x 7 values for the whole image: its smooth edges are those of the enlarging, not of an object. In
+    a model that doesn't end in global average pooling and one dense layer it can light up places that the score doesn't depend
+    on [2]_.
 
     Notes
     -----
