@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import vizcnn
+
+# What a script warns of stands on its page, without the place of this machine's files.
+warnings.formatwarning = lambda message, category, *_place, **_line: f"{category.__name__}: {message}\n"
 
 sys.path.insert(0, str(Path(__file__).parent))  # for saved_pictures
 
