@@ -34,5 +34,7 @@ def _examples_leave_nothing_behind(request: pytest.FixtureRequest) -> Iterator[N
     registry = sys.modules.get("vizcnn.plugins.registry")
     if registry is not None:
         for name, plugin in list(registry._plugins.items()):
-            if plugin.origin == registry.__name__:  # no plugin lives there: it is an example's
+            home = plugin.origin
+            if home.startswith("vizcnn.") and (home == registry.__name__ or not home.startswith("vizcnn.plugins.")):
+                # No plugin lives there: it is an example's.
                 del registry._plugins[name]

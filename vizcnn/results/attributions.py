@@ -50,6 +50,13 @@ class Maps:
         The class predicted at each position of a method that changes the image there.
     options : mapping, default {}
         Options that the plugin had to decide, as it decided them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.results import Maps
+    >>> Maps(np.zeros((2, 7, 7)), signed=True).values.shape  # two images, seen through a layer of 7 x 7 places
+    (2, 7, 7)
     """
 
     values: np.ndarray
@@ -64,13 +71,63 @@ class Maps:
 
     @classmethod
     def of(cls, taken: Gradients, values: np.ndarray, **fields: Any) -> Self:
-        """Make maps out of gradients: scores, outputs, layer and notes come from them."""
+        """Make maps out of gradients: scores, outputs, layer and notes come from them.
+
+        Parameters
+        ----------
+        taken : Gradients
+            What `ModelAdapter.gradients` answered.
+        values : ndarray, shape (N, h, w) or (N, h, w, C)
+            The attributions.
+        **fields
+            The other fields.
+
+        Returns
+        -------
+        Maps
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> from vizcnn.results import Maps
+        >>> cnn = vz.assets.digits_cnn()
+        >>> taken = cnn.gradients(np.zeros((1, 28, 28, 1), np.float32), 3, of="conv5")
+        >>> Maps.of(taken, taken.gradients.sum(axis=-1)).layer
+        'conv5'
+        """
         notes = (*taken.notes, *fields.pop("notes", ()))
         return cls(values, layer=taken.layer, scores=taken.scores, outputs=taken.outputs, notes=notes, **fields)
 
     @classmethod
     def collect(cls, parts: Iterable[tuple[slice, np.ndarray, Maps]], context: Context) -> Attributions:
-        """Join the maps of all batches into one result."""
+        """Join the maps of all batches into one result, as the public function of a plugin does.
+
+        Parameters
+        ----------
+        parts : iterable of (slice, ndarray, Maps)
+            For each batch its place among the images, its inputs, and its maps.
+        context : Context
+            The model, the images and what was asked for.
+
+        Returns
+        -------
+        Attributions
+
+        Raises
+        ------
+        TypeError
+            If the plugin's function takes no score.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> from vizcnn.results import Maps
+        >>> @vz.register("bright", needs={"outputs"})
+        ... def bright(model, inputs, score):
+        ...     return Maps(inputs.mean(axis=-1))
+        >>> bright(vz.assets.digits_cnn(), vz.assets.digits()).values.shape
+        (10, 28, 28)
+        """
         if context.score is None:
             raise TypeError(f"Plugin {context.method!r} returns Maps, so its function must take a `score`.")
         count = len(context.images)
