@@ -52,6 +52,13 @@ class Score:
         Per sample, the class that is explained: -1 the predicted one, None where it isn't a class.
     output : str or None
         The output that a class belongs to.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> score = vz.targets.Class(["3", "8"]).score(vz.assets.digits_cnn(), 2)
+    >>> len(score), score.names, score[1:].classes  # a slice is the score of a batch
+    (2, ('3', '8'), (8,))
     """
 
     key: Hashable
@@ -73,7 +80,23 @@ class Score:
         )
 
     def settled(self, predicted: Sequence[int]) -> Score:
-        """Return the score in which "the predicted class" is the class predicted for each sample, whatever it becomes."""
+        """Return the score in which "the predicted class" is the class predicted for each sample, whatever it becomes.
+
+        Parameters
+        ----------
+        predicted : sequence of int
+            The class predicted for each sample.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Class().score(vz.assets.digits_cnn(), 2).settled([7, 1]).classes
+        (7, 1)
+        """
         classes = tuple(p if index == -1 else index for p, index in zip(predicted, self.classes, strict=True))
         if classes == self.classes:
             return self
@@ -81,15 +104,67 @@ class Score:
         return replace(self, params=(index, *self.params[1:]), classes=classes)
 
     def with_params(self, *params: np.ndarray) -> Score:
-        """Return the score of other numbers: channels of the same layer, say."""
+        """Return the score of other numbers: channels of the same layer, say.
+
+        Parameters
+        ----------
+        *params : ndarray
+            As `params`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import vizcnn as vz
+        >>> score = vz.targets.Class("3").score(vz.assets.digits_cnn(), 2)
+        >>> score.with_params(np.array([5, 6], np.int32)).params[0].tolist()
+        [5, 6]
+        """
         return replace(self, params=params)
 
     def named(self, names: Sequence[str]) -> Score:
-        """Return the score under other names."""
+        """Return the score under other names.
+
+        Parameters
+        ----------
+        names : sequence of str
+            One per sample.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> score = vz.targets.Class("3").score(vz.assets.digits_cnn(), 2)
+        >>> score.named(["three", "three"]).names
+        ('three', 'three')
+        """
         return replace(self, names=tuple(names))
 
     def repeat(self, times: int) -> Score:
-        """Return the score of each sample repeated `times` times in a row, as a perturbation method needs it."""
+        """Return the score of each sample repeated `times` times in a row, as a perturbation method needs it.
+
+        Parameters
+        ----------
+        times : int
+            How often.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> score = vz.targets.Class("3").score(vz.assets.digits_cnn(), 2)
+        >>> len(score.repeat(3))
+        6
+        """
         return replace(
             self,
             params=tuple(np.repeat(param, times, axis=0) for param in self.params),
