@@ -110,7 +110,11 @@ def test_page_says_once_what_the_pictures_of_a_method_may_not_be_read_as() -> No
     page = render_page(explained.results, meanings=meanings)
     assert "<dt>saliency, saliency:reduce=signed</dt><dd>Small changes.</dd>" in page
     assert page.count("Small changes.") == 1
-    assert "; the pictures explain " in page or "<p>the model predicts class 2" in page
+    shown = explained["gradcam"]
+    asked = f"the pictures explain class 2 (probability {shown.probabilities[0]:.2f})"
+    assert (asked in page) == (shown.predictions[0].index != 2)
+    other = (shown.predictions[0].index + 1) % 4
+    assert f"; the pictures explain class {other} (" in render_page(vz.explain(network(), images(1), other).results)
 
 
 def test_nothing_is_requested_from_outside_and_only_the_page_itself_may_run(explained: vz.Explanation) -> None:

@@ -114,8 +114,3 @@ def notes(said: Iterable[tuple[str, str]]) -> None:
 def fail(text: str) -> None:
     """Print what went wrong, in one line."""
     say(f"vizcnn: {' '.join(text.split())}", err=True, fg=typer.colors.RED)
-
-
-def with_probability(label: str, probability: float | None) -> str:
-    """Return a label with its probability, where there is one."""
-    return label if probability is None else f"{label} {probability:.2f}"

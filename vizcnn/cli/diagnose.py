@@ -10,7 +10,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import adapted, fail, listening, notes, say
+from vizcnn.cli.console import adapted, listening, notes, say
 from vizcnn.file_names import safe_name
 
 
@@ -49,10 +49,6 @@ def diagnose(
     )
     notes(("model", text) for text in said)
     together, bad = pictures.read_images(images, adapter)
-    for explained in bad:
-        fail(str(explained.error))
-    if together is None:
-        raise typer.Exit(2)
     with listening() as heard:
         result = registry.get("diagnose").function(adapter, together)
     notes(("images", text) for text in dict.fromkeys((*result.notes, *heard)))

@@ -11,7 +11,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import adapted, fail, listening, notes, say, with_probability
+from vizcnn.cli.console import adapted, fail, listening, notes, say
 
 if TYPE_CHECKING:
     from vizcnn.cli.pictures import Explained
@@ -102,6 +102,8 @@ class _Text:
     def image(self, image: Explained, failed: Sequence[tuple[str, str]]) -> None:
         if image.prediction is None:
             return  # listed at the end
+        from vizcnn.results.attributions import with_probability
+
         said = with_probability(image.prediction.label, image.prediction.probability)
         if image.target != image.prediction.label:
             said += f", explained {with_probability(str(image.target), image.target_probability)}"

@@ -12,7 +12,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import adapted, fail, listening, notes, say, with_probability
+from vizcnn.cli.console import adapted, fail, listening, notes, say
 from vizcnn.file_names import file_stems, plan, safe_name
 
 if TYPE_CHECKING:
@@ -229,6 +229,7 @@ def maximize(
     """Make the images that classes or channels answer to most (activation maximization)."""
     from vizcnn.adapter.labels import read_labels
     from vizcnn.cli import pictures
+    from vizcnn.results.attributions import with_probability
 
     pictures.check_folder(out, [])
     open_size = _size(size)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from vizcnn.adapter.base import slices
-from vizcnn.cli.console import listening
+from vizcnn.cli.console import fail, listening
 from vizcnn.errors import (
     InputError,
     LayerError,
@@ -197,8 +199,8 @@ def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSe
             yield image
 
 
-def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet | None, list[Explained]]:
-    """Read all images that paths and folders mean as one set; None where none is good, and those that can't be read.
+def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet, bool]:
+    """Read all images that paths and folders mean as one set, and print which can't be read; exit with 2 where none can.
 
     Parameters
     ----------
@@ -209,7 +211,8 @@ def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet | 
 
     Returns
     -------
-    (ImageSet or None, list of Explained)
+    (ImageSet, bool)
+        The images, and whether there are others.
     """
     files, bad = find_images(paths)
     good: list[ImageSet] = []
@@ -218,10 +221,12 @@ def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet | 
             bad.append(image)
         else:
             good.append(image)
+    for unread in bad:
+        fail(str(unread.error))
     if not good:
-        return None, bad
+        raise typer.Exit(2)
     together = load([image.sources[0] for image in good], good[0].sample_shape, preprocess=model.preprocess)
-    return replace(together, names=tuple(image.names[0] for image in good)), bad
+    return replace(together, names=tuple(image.names[0] for image in good)), bool(bad)
 
 
 def explain_images(

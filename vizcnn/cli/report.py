@@ -76,10 +76,6 @@ def report(
     )
     notes(("model", text) for text in said)
     together, bad = pictures.read_images(images, adapter)
-    for explained in bad:
-        fail(str(explained.error))
-    if together is None:
-        raise typer.Exit(2)
     adapter.prepare(together.sample_shape)
     wanted = pictures.read_target(target, adapter)
     results, failed = _explained(adapter, together, jobs, wanted)
