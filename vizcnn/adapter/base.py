@@ -12,6 +12,7 @@ import numpy as np
 from vizcnn.adapter.labels import read_labels
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import LayerError, OptionError, did_you_mean, listed
+from vizcnn.notes import warn
 
 if TYPE_CHECKING:
     from vizcnn.scores import Score
@@ -196,6 +197,35 @@ class ModelAdapter(ABC):
         self.labels: tuple[str, ...] | None = read_labels(labels)
         self.image_size = image_size
         self._batch_size = batch_size
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader of any picture of this model should know; running it may add to them."""
+        return tuple(self._notes)
+
+    def add_note(self, text: str) -> None:
+        """Keep a note for all results of this model, and warn of it the first time.
+
+        Parameters
+        ----------
+        text : str
+            The note, whole sentences.
+
+        Examples
+        --------
+        >>> import vizcnn as vz, warnings
+        >>> cnn = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(8, 8, 2))
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     for _ in range(2):
+        ...         cnn.add_note("Its weights are random.")
+        >>> cnn.notes, len(caught)
+        (('Its weights are random.',), 1)
+        """
+        if text not in self._notes:
+            self._notes[text] = None
+            warn([text])
 
     # What a subclass answers ------------------------------------------------------------------------------------------
 

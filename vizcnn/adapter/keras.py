@@ -55,7 +55,6 @@ from vizcnn.errors import (
     UnsupportedModelError,
     listed,
 )
-from vizcnn.notes import warn
 from vizcnn.scores import Score, class_logits
 from vizcnn.targets import resolve
 
@@ -837,11 +836,9 @@ class KerasAdapter(ModelAdapter):
                 self._logarithm[output] = looks_like_probabilities(values.reshape(-1, values.shape[-1]))
             hidden = self._logarithm[output]
         if first and hidden:
-            warn(
-                [
-                    f"The output {output!r} of model {self.name!r} holds probabilities, and the logits behind them can't be "
-                    f"reached: scores are log-probabilities. A softmax that is the model's last layer can be looked through."
-                ]
+            self.add_note(
+                f"The output {output!r} of model {self.name!r} holds probabilities, and the logits behind them can't be "
+                f"reached: scores are log-probabilities. A softmax that is the model's last layer can be looked through."
             )
         return hidden
 

@@ -159,7 +159,7 @@ class Maps:
             raise RuntimeError("no batch was explained")
         suspicious = watch.notes()
         warn((*notes, *suspicious))
-        said = tuple(dict.fromkeys((*context.images.notes, *notes, *suspicious)))
+        said = tuple(dict.fromkeys((*context.images.notes, *context.model.notes, *notes, *suspicious)))
         return Attributions(
             values=values.result(),
             raw=raw.result(),
