@@ -55,7 +55,8 @@ def adapt(
         `keras.applications` ("mobilenet", "resnet50", ...) or a scaling: "0..1", "-1..1", "none". None: pixels go in as
         they are, which is right for a model that scales its inputs itself.
     labels : sequence, mapping or path, default None
-        The classes' names, by index: a list, a mapping from index to name, or a file (one name a line, or JSON).
+        The classes' names, by index: a list, a mapping from index to name or from name to index (`class_indices`), or a file
+        (one name a line, or JSON).
     batch_size : int, default None
         How many samples go through the model at once. None: picked from the model's size.
     image_size : (int, int), default None
