@@ -19,7 +19,7 @@ from vizcnn.adapter.blackbox import Source
 from vizcnn.adapter.loading import functions
 from vizcnn.adapter.loading.applications import download, load_application
 from vizcnn.adapter.loading.contents import Kind, kind_of
-from vizcnn.adapter.loading.description import check
+from vizcnn.adapter.loading.description import check, strip_compile_config
 from vizcnn.adapter.loading.repairs import repaired
 from vizcnn.adapter.loading.stored import Stored, read_stored
 from vizcnn.errors import ModelFileError
@@ -109,13 +109,14 @@ def _load(
 ) -> Loaded:
     stored = read_stored(file, kind, None if architecture is None else Path(architecture))
     objects = dict(custom_objects or {})
+    stripped = strip_compile_config(stored.config)
     check(stored.config, {*objects, *_registered()}, str(file), trusted=trusted)
     config = copy.deepcopy(stored.config)
     repairs = repaired(config, stored.version, needed=False, known=objects)
     with tempfile.TemporaryDirectory() as folder:
         if not repairs:
             try:
-                whole = _named(stored, Path(folder))
+                whole = stored.write(Path(folder), stored.config) if stripped else _named(stored, Path(folder))
                 return Loaded(_keras_loads(whole, objects, trusted=trusted), kind, stored.version, ())
             except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
                 if isinstance(error, MemoryError):

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vizcnn.adapter.loading.allowed import CODE, is_function, is_unloaded, objects_called, why_not_class
 from vizcnn.errors import ModelFileError
 
 _KERAS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "tensorflow.python.framework", "builtins")
-
-_FUNCTIONS = (
-    "keras.activations",
-    "keras.losses",
-    "keras.metrics",
-    "keras.initializers",
-    "keras.src.activations",
-    "builtins",
-)
-"""Where the functions that a description names may be: none of these opens a file or runs what it is given."""
-
-_CODE = {
-    "Lambda": "runs a Python function that is stored in the file",
-    "__lambda__": "is a Python function that is stored in the file",
-    "TFSMLayer": "opens another file, and runs what is in it",
-    "TorchModuleWrapper": "holds a Python pickle",
-    "JaxLayer": "runs a Python function that is stored in the file",
-    "FlaxLayer": "runs a Python function that is stored in the file",
-}
-
-_LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization")
 
 
 @dataclass(frozen=True)
@@ -72,7 +53,7 @@ def nodes(value: Any, place: str = "", depth: int = 0) -> Iterator[Node]:
             yield Node(here, dict_of(value), depth)
             depth += "layers" in config or isinstance(value["config"], list)
         for key, entry in value.items():
-            if isinstance(entry, Mapping | list) and key != "compile_config":  # the model isn't compiled
+            if isinstance(entry, Mapping | list):
                 yield from nodes(entry, here if key in ("config", "layers") else f"{here}.{key}", depth)
     elif isinstance(value, list):
         for entry in value:
@@ -87,8 +68,26 @@ def dict_of(value: Any) -> dict[str, Any]:
     return value
 
 
+def strip_compile_config(config: dict[str, Any]) -> bool:
+    """Take out, in place, how a model and those inside it were compiled: Keras would build and run it, and it isn't needed.
+
+    Parameters
+    ----------
+    config : dict
+        The description.
+
+    Returns
+    -------
+    bool
+        Whether a model inside another had one; that of the whole model Keras leaves alone by itself.
+    """
+    config.pop("compile_config", None)
+    stripped = [node.value.pop("compile_config", None) for node in list(nodes(config))]
+    return any(value is not None for value in stripped)
+
+
 def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trusted: bool) -> None:
-    """Refuse a description that needs classes which aren't known, or would run code.
+    """Refuse a description that needs classes which aren't known, or would reach outside of the model.
 
     Parameters
     ----------
@@ -99,7 +98,7 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
     file : str
         What to call the file.
     trusted : bool
-        Whether code that is stored in it may be run.
+        Whether code that is stored in it may be run, and other files opened.
 
     Raises
     ------
@@ -108,30 +107,38 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
     """
     for node in nodes(config):
         name, registered = node.class_name, str(node.value.get("registered_name") or "")
-        if {name, registered, registered.rpartition(">")[2]} & set(known):
+        function = node.value["config"] if name == "function" else None
+        if name in known or (isinstance(function, str) and function in known):
+            continue
+        found = objects_called(name, node.module)
+        if name != "function" and not found and {registered, registered.rpartition(">")[2]} & set(known):
             continue
         if not trusted:
-            _check_code(node, known, file)
+            _check_harmless(node, found, known, file)
         if not _is_keras(node.module) or registered.partition(">")[1]:
             raise ModelFileError(_missing(node, registered or name, file))
-        if name in _MARKS or name == "function" or _is_known_class(name):
+        if name in _MARKS or name == "function" or found or name in _GONE:
             continue
         if "module" not in node.value or node.module.startswith("keras"):
             raise ModelFileError(_missing(node, registered or name, file))
 
 
-def _check_code(node: Node, known: Collection[str], file: str) -> None:
+def _check_harmless(node: Node, found: Collection[Any], known: Collection[str], file: str) -> None:
     config = node.value["config"]
-    why = _CODE.get(node.class_name)
+    why = CODE.get(node.class_name) or next(filter(None, map(why_not_class, found)), None)
     if node.class_name == "Lambda" and isinstance(config, Mapping):
         function = config.get("function")
         named = function.get("config") if isinstance(function, Mapping) else function
         why = None if isinstance(named, str) and named in known else why
-    if node.class_name == "function":
-        safe = any(node.module == module or node.module.startswith(f"{module}.") for module in _FUNCTIONS)
-        why = None if safe else f"names the function {config!r} of {node.module!r}, which has no place in a model"
-    if node.class_name in _LOOKUPS and isinstance(config, Mapping) and isinstance(config.get("vocabulary"), str):
+    if node.class_name == "function" and not is_function(config, node.module):
+        why = f"names the function {config!r} of {node.module!r}, which has no place in a model"
+    elif is_unloaded(node.module):
+        why = f"imports the module {node.module!r}, which has no place in a model"
+    if isinstance(config, Mapping) and isinstance(config.get("vocabulary"), str):
         why = f"opens another file, {config['vocabulary']!r}"
+    if node.class_name in ("__numpy__", "__tensor__") and isinstance(config, Mapping):
+        kind = str(config.get("dtype"))
+        why = None if _NUMBERS.fullmatch(kind) else f"holds an array of {kind!r}, which are no numbers"
     if why:
         what = f"{node.place!r} ({node.class_name})" if node.place else node.class_name
         raise ModelFileError(
@@ -154,19 +161,12 @@ def _is_keras(module: str) -> bool:
     return any(module == home or module.startswith(f"{home}.") for home in _KERAS)
 
 
+_NUMBERS = re.compile(r"bool|b?float\d+\w*|u?int\d+|complex\d+")
+
 # How Keras writes values that JSON doesn't know; they are no classes.
 _MARKS = frozenset({"__keras_tensor__", "__tuple__", "__numpy__", "__tensor__", "__ellipsis__", "__slice__", "__bytes__",
-                    "__dict__", "__list__", "__set__", "__lambda__", "__complex__", "__typespec__", "__np_dtype__", "dtype",
+                    "__dict__", "__list__", "__set__", "__lambda__", "__complex__", "__np_dtype__", "dtype",
                     "str", "int", "float", "bool", "TensorShape", "CompileConfig"})  # fmt: skip
-
-
-def _is_known_class(name: str) -> bool:
-    import keras
-
-    parts = ("layers", "initializers", "regularizers", "constraints", "activations", "dtype_policies", "optimizers", "losses",
-             "metrics", "quantizers", "ops", "random", "saving")  # fmt: skip
-    homes = (keras, *(getattr(keras, part) for part in parts))
-    return any(hasattr(home, name) for home in homes) or name in _GONE
 
 
 _GONE = frozenset({"BatchNormalizationV1", "BatchNormalizationV2", "Functional", "Model", "Operation",
