@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
-from vizcnn.errors import InputError
-from vizcnn.inputs import ImageSet, image_files, load, read_image
+from vizcnn.errors import InputError, OptionError
+from vizcnn.inputs import Decoding, ImageSet, image_files, load, read_image
 
 RGB = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], dtype=np.uint8)
 GRAY = np.array([[0, 50, 100], [150, 200, 250]], dtype=np.uint8)
@@ -48,16 +51,26 @@ def test_palette_is_read_as_its_colours(tmp_path):
     np.testing.assert_array_equal(read_image(path), RGB)
 
 
-def test_transparent_pixels_lie_on_white(tmp_path):
+def test_transparent_pixels_have_the_colour_beneath_as_in_keras(tmp_path):
     image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
-    image.putpixel((1, 0), (255, 0, 0, 0))
-    assert read_image(saved(image, tmp_path / "clear.png")).tolist() == [[[255, 0, 0], [255, 255, 255]]]
+    image.putpixel((1, 0), (0, 99, 0, 0))
+    path = saved(image, tmp_path / "clear.png")
+    assert read_image(path).tolist() == [[[255, 0, 0], [0, 99, 0]]]
+    np.testing.assert_array_equal(read_image(path), as_keras(path))
+    assert "read without the transparency, as Keras's loaders do" in load(path, (1, 2, 3)).notes[0]
+    on_white = load(path, (1, 2, 3), decoding=Decoding(background="white"))
+    assert (on_white[0].tolist(), on_white.notes) == (
+        [[[255, 0, 0], [255, 255, 255]]],
+        ("1 of 1 images laid on white where transparent.",),
+    )
 
 
-def test_transparent_palette_entry_lies_on_white(tmp_path):
+def test_transparent_palette_entry_lies_on_the_background(tmp_path):
     image = Image.new("P", (1, 1), 0)
     image.putpalette([0, 0, 0])
-    assert read_image(saved(image, tmp_path / "clear.gif", transparency=0)).tolist() == [[[255, 255, 255]]]
+    path = saved(image, tmp_path / "clear.gif", transparency=0)
+    assert read_image(path).tolist() == [[[0, 0, 0]]]
+    assert read_image(path, decoding=Decoding(background="#ffffff")).tolist() == [[[255, 255, 255]]]
 
 
 def test_cmyk_is_read_as_colours(tmp_path):
@@ -65,33 +78,123 @@ def test_cmyk_is_read_as_colours(tmp_path):
     assert read_image(path)[0, 0].tolist() == [255, 0, 0]
 
 
-def test_sixteen_bits_are_brought_to_eight(tmp_path):
-    values = np.array([[0, 257, 65535]], dtype=np.uint16)
-    path = saved(Image.fromarray(values), tmp_path / "deep.png")
-    np.testing.assert_array_equal(read_image(path, 1)[..., 0], [[0, 1, 255]])
+@pytest.mark.parametrize("kind", ["12bit.png", "12bit.tif", "int.tif", "float.tiff", "scan.npy"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_numbers_of_more_than_8_bits_are_kept_and_their_range_is_said(tmp_path, kind, channels):
+    dtype = {"int.tif": np.int32, "float.tiff": np.float32, "scan.npy": ">i2"}.get(kind, np.uint16)
+    values = (np.array([[-1000, 0.5, 3071]]) if kind[0] in "fs" else np.array([[0, 2048, 4095]])).astype(dtype)
+    path = tmp_path / kind
+    np.save(path, values) if path.suffix == ".npy" else saved(Image.fromarray(values), path)
+    images = load(path, (1, 3, channels)) if path.suffix != ".npy" else load(path, (1, 3, 1))
+    np.testing.assert_array_equal(images.inputs(slice(None))[0, ..., 0], values.astype(np.float32))
+    if path.suffix != ".npy":
+        assert f"{values.min():.6g} to {values.max():.6g}, which are kept as they are" in images.notes[-1]
 
 
-def test_dark_sixteen_bit_image_stays_dark(tmp_path):
-    path = saved(Image.fromarray(np.array([[0, 250]], dtype=np.uint16)), tmp_path / "dark.png")
-    np.testing.assert_array_equal(read_image(path, 1)[..., 0], [[0, 1]])
+def test_float_file_of_zero_to_one_keeps_its_levels(tmp_path):
+    values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    images = load(saved(Image.fromarray(values), tmp_path / "float.tiff"), (8, 8, 1))
+    np.testing.assert_array_equal(images.inputs(slice(None))[0, ..., 0], values)
+    assert images.float_range() == (0.0, 1.0)
 
 
-def test_float_file_is_stretched_from_its_lowest_to_its_highest_value(tmp_path):
-    path = saved(Image.fromarray(np.array([[-1.0, 0.0, 1.0]], dtype=np.float32)), tmp_path / "float.tiff")
-    np.testing.assert_array_equal(read_image(path)[0, :, 0], [0, 128, 255])
+def test_colours_of_sixteen_bits_are_cut_to_eight_and_it_is_said(tmp_path):
+    path = tmp_path / "deep.png"
+    rows = b"".join(b"\0" + struct.pack(">3H", 0x1234, 0xFFFF, 0x00FF) for _ in range(2))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 2, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    images = load(path, (2, 1, 3))
+    assert images[0].tolist() == [[[0x12, 0xFF, 0]]] * 2
+    assert "colours of 16 bits, of which the upper 8 are read" in images.notes[0]
 
 
-def test_constant_float_file_does_not_divide_by_zero(tmp_path):
-    path = saved(Image.fromarray(np.full((1, 2), -3.0, dtype=np.float32)), tmp_path / "flat.tiff")
-    np.testing.assert_array_equal(read_image(path, 1)[..., 0], [[0, 0]])
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def test_photograph_taken_sideways_is_turned_upright(tmp_path):
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
+def test_photograph_taken_sideways_stays_so_as_in_keras(tmp_path, kind):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
-    path = saved(Image.fromarray(GRAY), tmp_path / "sideways.png", exif=exif)
-    np.testing.assert_array_equal(read_image(path, 1)[..., 0], [[150, 0], [200, 50], [250, 100]])
-    assert load(path, (None, None, 1)).size == (3, 2)
+    options = {"lossless": True} if kind == "webp" else {}
+    path = saved(Image.fromarray(GRAY), tmp_path / f"sideways.{kind}", exif=exif, **options)
+    np.testing.assert_array_equal(read_image(path), as_keras(path))
+    images = load(path, (None, None, 3))
+    assert images.size == (2, 3)
+    assert any("not turned upright as the EXIF orientation says" in note for note in images.notes)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photograph_is_turned_upright_on_request(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(Image.fromarray(GRAY), tmp_path / "turned.png", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    images = load(path, (None, None, 1), decoding=Decoding(upright=True))
+    np.testing.assert_array_equal(images[0][..., 0], expected)
+    assert images.size == expected.shape
+    assert ("1 of 1 images turned upright, as the orientation in the file says." in images.notes) == (orientation > 1)
+
+
+def test_turned_tiff_is_upright_as_in_keras(tmp_path):
+    path = saved(Image.fromarray(GRAY), tmp_path / "turned.tif", tiffinfo={0x0112: 6})
+    images = load(path, (None, None, 1))
+    np.testing.assert_array_equal(images[0][..., 0], [[150, 0], [200, 50], [250, 100]])
+    np.testing.assert_array_equal(read_image(path), as_keras(path))
+    assert (images.size, images.notes) == (
+        (3, 2),
+        ("1 of 1 images turned upright, as the orientation in the file says.",),
+    )
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "tif", "png"])
+def test_first_page_or_frame_is_read_as_in_keras_and_another_on_request(tmp_path, kind):
+    pages = [Image.new("RGB", (4, 4), colour) for colour in ((7, 8, 9), (200, 0, 0))]
+    options = {"lossless": True} if kind == "webp" else {}
+    path = saved(pages[0], tmp_path / f"pages.{kind}", save_all=True, append_images=pages[1:], **options)
+    images = load(path, (4, 4, 3))
+    np.testing.assert_array_equal(images[0], as_keras(path))
+    assert "several pages or frames: page 0 is read" in images.notes[0]
+    assert load(path, (4, 4, 3), decoding=Decoding(page=1))[0][0, 0].tolist() == [200, 0, 0]
+    with pytest.raises(InputError, match=r"has no page 2; its pages are 0 to 1"):
+        load(path, (4, 4, 3), decoding=Decoding(page=2))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"])
+@pytest.mark.parametrize(("channels", "name"), [(1, "grayscale"), (3, "rgb"), (4, "rgba")])
+def test_each_mode_is_read_as_keras_reads_it(tmp_path, mode, channels, name):
+    noise = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).convert(mode) if mode != "PA" else Image.fromarray(noise).convert("P").convert("PA")
+    kind = {"CMYK": "tif", "YCbCr": "jpg", "PA": "tif"}.get(mode, "png")
+    try:
+        path = saved(image, tmp_path / f"mode.{kind}")
+    except OSError:
+        pytest.skip(f"Pillow writes no {mode} file")
+    np.testing.assert_array_equal(read_image(path, channels), as_keras(path, color_mode=name))
+
+
+def as_keras(path: Path, **options: Any) -> np.ndarray:
+    return keras.utils.img_to_array(keras.utils.load_img(path, **options))
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"background": "whiteish"},
+            "`background` must be a colour such as 'white' or '#808080', or None; got 'whiteish'",
+        ),
+        ({"page": -1}, "`page` must be a whole number from 0 on; got -1"),
+        ({"upright": 1}, "`upright` must be True or False; got 1"),
+    ],
+)
+def test_wrong_decoding_is_rejected(settings, text):
+    with pytest.raises(OptionError, match=text):
+        Decoding(**settings)
 
 
 def test_gray_file_is_repeated_for_a_model_of_three_channels(tmp_path):

@@ -392,7 +392,13 @@ class Similarity(Target):
         if isinstance(self.reference, np.ndarray) and self.reference.ndim == 1:
             vector, name = self.reference, "the reference"
         else:
-            loaded = load(self.reference, model.input_shape, preprocess=model.preprocess, image_size=model.image_size)
+            loaded = load(
+                self.reference,
+                model.input_shape,
+                preprocess=model.preprocess,
+                image_size=model.image_size,
+                decoding=model.decoding,
+            )
             if len(loaded) != 1:
                 raise TargetError(f"`target` Similarity takes one reference image; got {len(loaded)}.")
             inputs, name = loaded.inputs(slice(None)), loaded.names[0]

@@ -13,6 +13,7 @@ from vizcnn.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from vizcnn.adapter.keras import KerasAdapter
+    from vizcnn.inputs import Decoding
 
 __all__ = [
     "LAST_SPATIAL",
@@ -33,6 +34,7 @@ def adapt(
     labels: Any = None,
     batch_size: int | None = None,
     image_size: tuple[int, int] | None = None,
+    decoding: Decoding | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     trusted: bool = False,
     architecture: str | os.PathLike[str] | None = None,
@@ -61,6 +63,8 @@ def adapt(
         How many samples go through the model at once. None: picked from the model's size.
     image_size : (int, int), default None
         Height and width that images are brought to where the model leaves them open. None: the first image's own size.
+    decoding : vizcnn.inputs.Decoding, default None
+        How image files are read, where a file leaves a choice (orientation, transparency, pages). None: as Keras's loaders do.
     custom_objects : mapping, default None
         Names to classes or functions that the file of a model refers to.
     trusted : bool, default False
@@ -98,12 +102,13 @@ def adapt(
         "labels": labels,
         "batch_size": batch_size,
         "image_size": image_size,
+        "decoding": decoding,
     }
     if isinstance(model, ModelAdapter):
         if any(value is not None for value in settings.values()):
             raise UnsupportedModelError(
                 "`model` is adapted already, and keeps the settings it was adapted with; give `preprocess`, `labels`, "
-                "`batch_size` and `image_size` to `vizcnn.adapt` together with the bare model."
+                "`batch_size`, `image_size` and `decoding` to `vizcnn.adapt` together with the bare model."
             )
         return model
     if isinstance(model, str | os.PathLike):

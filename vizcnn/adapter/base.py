@@ -12,6 +12,7 @@ import numpy as np
 from vizcnn.adapter.labels import read_labels
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import LayerError, OptionError, did_you_mean, listed
+from vizcnn.inputs.pixels import Decoding
 from vizcnn.notes import warn
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class ModelAdapter(ABC):
     ----------
     name : str
         What to call the model in messages and titles.
-    preprocess, labels, batch_size, image_size
+    preprocess, labels, batch_size, image_size, decoding
         See `vizcnn.adapt`.
 
     Attributes
@@ -186,6 +187,7 @@ class ModelAdapter(ABC):
         labels: Any = None,
         batch_size: int | None = None,
         image_size: tuple[int, int] | None = None,
+        decoding: Decoding | None = None,
     ) -> None:
         size: Any = batch_size
         if size is not None and (not isinstance(size, int | np.integer) or size < 1):
@@ -195,7 +197,10 @@ class ModelAdapter(ABC):
         self.name = name
         self.preprocess = resolve_preprocess(preprocess)
         self.labels: tuple[str, ...] | None = read_labels(labels)
+        if decoding is not None and not isinstance(decoding, Decoding):
+            raise OptionError(f"`decoding` must be a vizcnn.inputs.Decoding or None; got {decoding!r}.")
         self.image_size = image_size
+        self.decoding = decoding
         self._batch_size = batch_size
         self._notes: dict[str, None] = {}
 

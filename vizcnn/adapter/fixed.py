@@ -12,7 +12,7 @@ import numpy as np
 from vizcnn.adapter.base import Array
 from vizcnn.adapter.structure import input_names, input_shapes
 from vizcnn.errors import InputError, OptionError, did_you_mean, listed
-from vizcnn.inputs import load
+from vizcnn.inputs import Decoding, load
 
 
 class FixedInputs:
@@ -27,6 +27,8 @@ class FixedInputs:
         batch axis, or for an image its file.
     preprocess : callable or None
         Turns the pixels of a file into inputs.
+    decoding : Decoding or None
+        How a file is read; None: as Keras's own loaders do.
 
     Attributes
     ----------
@@ -42,7 +44,11 @@ class FixedInputs:
     """
 
     def __init__(
-        self, model: Any, fixed: Mapping[str | int, Any], preprocess: Callable[[Array], Array] | None = None
+        self,
+        model: Any,
+        fixed: Mapping[str | int, Any],
+        preprocess: Callable[[Array], Array] | None = None,
+        decoding: Decoding | None = None,
     ) -> None:
         if not isinstance(fixed, Mapping):
             raise OptionError(f"`fixed` must be a mapping of inputs to their values; got {fixed!r}.")
@@ -51,7 +57,7 @@ class FixedInputs:
         self._values: dict[int, Array] = {}
         for key, value in fixed.items():
             position = _position(key, names)
-            self._values[position] = _value(names[position], value, shapes[position], preprocess)
+            self._values[position] = _value(names[position], value, shapes[position], preprocess, decoding)
         left = [position for position in range(len(shapes)) if position not in self._values]
         if len(left) != 1:
             raise OptionError(
@@ -84,13 +90,13 @@ def _position(key: str | int, names: list[str]) -> int:
     )
 
 
-def _value(name: str, value: Any, shape: tuple[int | None, ...], preprocess: Any) -> Array:
+def _value(name: str, value: Any, shape: tuple[int | None, ...], preprocess: Any, decoding: Decoding | None) -> Array:
     if isinstance(value, str | os.PathLike):
         if len(shape) != 3:
             raise InputError(
                 f"`fixed` input {name!r} has shape {shape}, which is no image; give an array in place of a file."
             )
-        return load(value, shape, preprocess=preprocess).inputs(slice(0, 1))
+        return load(value, shape, preprocess=preprocess, decoding=decoding).inputs(slice(0, 1))
     try:
         array = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError) as error:

@@ -73,7 +73,7 @@ class KerasAdapter(ModelAdapter):
     ----------
     model : keras.Model
         The model; its weights, layers and training flag are the same after every call.
-    preprocess, labels, batch_size, image_size, fixed
+    preprocess, labels, batch_size, image_size, decoding, fixed
         See `vizcnn.adapt`.
     name : str, default None
         What to call it; None: the model's own name.
@@ -108,7 +108,7 @@ class KerasAdapter(ModelAdapter):
         super().__init__(name or model.name, **settings)
         self.origin = origin
         self.repairs = repairs
-        self._fixed = FixedInputs(model, fixed, self.preprocess) if fixed else None
+        self._fixed = FixedInputs(model, fixed, self.preprocess, self.decoding) if fixed else None
         self._model = weakref.ref(model)
         self._held = model if hold else None
         self._backend = current()

@@ -28,6 +28,7 @@ def adapted(path: str, **settings: Any) -> tuple[ModelAdapter, list[str]]:
 
         # Before the model, which may take long to load.
         settings["preprocess"] = resolve_preprocess(settings.get("preprocess"))
+        settings["decoding"] = _decoding(settings.pop("decode", None))
         settings["fixed"] = dict(map(_fixed, settings.get("fixed") or [])) or None
         if settings.get("custom_objects") is not None:
             settings["custom_objects"] = read_custom_objects(settings["custom_objects"])
@@ -50,15 +51,40 @@ def listening() -> Iterator[list[str]]:
             heard += [str(warning.message) for warning in caught]
 
 
+def _decoding(text: str | None) -> Any:
+    """Read the option --decode: 'upright', 'background=COLOUR' and 'page=N', with commas."""
+    from vizcnn.errors import OptionError
+    from vizcnn.inputs import Decoding
+
+    if text is None:
+        return None
+    settings: dict[str, Any] = {}
+    for entry in text.split(","):
+        name, _, value = entry.strip().partition("=")
+        if name == "upright" and not value:
+            settings["upright"] = True
+        elif name == "background" and value:
+            settings["background"] = value
+        elif name == "page" and value.isdecimal():
+            settings["page"] = int(value)
+        else:
+            raise OptionError(
+                f"`decode` must be of 'upright', 'background=COLOUR' and 'page=N'; got {entry.strip()!r}."
+            )
+    return Decoding(**settings)
+
+
 def _fixed(text: str) -> tuple[str | int, Any]:
     """Read NAME=VALUE; a number is a position."""
     import numpy as np
+
+    from vizcnn.inputs.files import read_npy
 
     key, _, value = text.partition("=")
     name = int(key) if key.isdecimal() else key
     try:
         if Path(value).suffix == ".npy":
-            return name, np.load(value, allow_pickle=False)
+            return name, read_npy(value, "`fixed` file")
         return name, value if Path(value).exists() else np.array(value.split(","), dtype=np.float32)
     except (OSError, ValueError) as error:
         raise typer.BadParameter(

@@ -25,6 +25,7 @@ def diagnose(
         ),
     ] = None,
     preprocess: options.Preprocess = None,
+    decode: options.Decode = None,
     batch_size: options.BatchSize = None,
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
@@ -41,6 +42,7 @@ def diagnose(
     adapter, said = adapted(
         model,
         preprocess=preprocess,
+        decode=decode,
         batch_size=batch_size,
         custom_objects=custom_objects,
         architecture=architecture,

@@ -30,6 +30,7 @@ def explain(
     layer: options.Layer = None,
     labels: options.Labels = None,
     preprocess: options.Preprocess = None,
+    decode: options.Decode = None,
     batch_size: options.BatchSize = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each image.")] = False,
     custom_objects: options.Custom = None,
@@ -55,6 +56,7 @@ def explain(
         trusted=trusted,
         fixed=fixed,
         preprocess=preprocess,
+        decode=decode,
         labels=names,
         batch_size=batch_size,
     )
@@ -63,7 +65,7 @@ def explain(
         if isinstance(image, pictures.Explained):
             bad.append(image)
         else:
-            good.append(image)
+            good += pictures.singles(image)
     show = _Json() if as_json else _Text()
     failed: list[tuple[str, str]] = []
     done = 0

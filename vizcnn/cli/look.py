@@ -149,6 +149,7 @@ def activations(
         int, typer.Option(metavar="N", min=1, help="Channels of each layer, those of the highest mean activation.")
     ] = 32,
     preprocess: options.Preprocess = None,
+    decode: options.Decode = None,
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
     trusted: options.Trusted = False,
@@ -168,6 +169,7 @@ def activations(
         trusted=trusted,
         fixed=fixed,
         preprocess=preprocess,
+        decode=decode,
     )
     notes(("model", text) for text in said)
     planned = plan(files, {"activations": "activations"}, out)

@@ -60,6 +60,16 @@ Preprocess = Annotated[
     ),
 ]
 
+Decode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="How image files are read, with commas: 'upright' turns photos as EXIF says, 'background=white' lays transparent "
+        "pixels on a colour, 'page=1' takes another page or frame.  [default: as Keras's own loaders do]",
+        show_default=False,
+    ),
+]
+
 BatchSize = Annotated[
     int | None, typer.Option(metavar="N", help="Images at once. Default: by the model's size.", show_default=False)
 ]

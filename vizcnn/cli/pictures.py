@@ -190,13 +190,23 @@ def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSe
     shape = model.input_shape
     for file in files:
         try:
-            image = load(file, shape, preprocess=model.preprocess, image_size=model.image_size)
-            image[0]
+            images = load(
+                file, shape, preprocess=model.preprocess, image_size=model.image_size, decoding=model.decoding
+            )
+            images.preview(0, 1)
         except InputError as error:
             yield Explained(file, error=str(error))
         else:
-            shape = image.sample_shape
-            yield image
+            shape = images.sample_shape
+            yield images
+
+
+def singles(images: ImageSet) -> list[ImageSet]:
+    """Return each image of a set by itself: a file of arrays may hold several."""
+    return [
+        replace(images, sources=[source], names=(name,))
+        for source, name in zip(images.sources, images.names, strict=True)
+    ]
 
 
 def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet, bool]:
@@ -220,12 +230,17 @@ def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet, b
         if isinstance(image, Explained):
             bad.append(image)
         else:
-            good.append(image)
+            good += singles(image)
     for unread in bad:
         fail(str(unread.error))
     if not good:
         raise typer.Exit(2)
-    together = load([image.sources[0] for image in good], good[0].sample_shape, preprocess=model.preprocess)
+    together = load(
+        [image.sources[0] for image in good],
+        good[0].sample_shape,
+        preprocess=model.preprocess,
+        decoding=model.decoding,
+    )
     return replace(together, names=tuple(image.names[0] for image in good)), bool(bad)
 
 

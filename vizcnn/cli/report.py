@@ -48,6 +48,7 @@ def report(
     ] = 2,
     labels: options.Labels = None,
     preprocess: options.Preprocess = None,
+    decode: options.Decode = None,
     batch_size: options.BatchSize = None,
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
@@ -71,6 +72,7 @@ def report(
         trusted=trusted,
         fixed=fixed,
         preprocess=preprocess,
+        decode=decode,
         labels=read_labels(labels),
         batch_size=batch_size,
     )

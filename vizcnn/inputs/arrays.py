@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from numbers import Number
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vizcnn.errors import InputError
-from vizcnn.inputs.images import ImageSet, as_array, describe, is_finite
+from vizcnn.inputs.files import read_npy
+from vizcnn.inputs.image_set import ImageSet
+from vizcnn.inputs.sources import LABELS_LEFT_OUT, Held, Sources, describe, is_finite
 
 _AXES = {2: "(T, C)", 4: "(D, H, W, C)"}
 
@@ -41,7 +41,8 @@ def load_arrays(
     InputError
         If a file can't be read, an array doesn't fit the model, or holds NaN or infinity.
     """
-    found = list(_collect(values, tuple(shape)))
+    sources = Sources(shape)
+    found = [sample for held in sources.walk(values) for sample in _named(held, tuple(shape))]
     if not found:
         raise InputError(f"`images` must hold at least one sample; got {describe(values)}.")
     size = found[0][1].shape[:-1]
@@ -60,22 +61,20 @@ def load_arrays(
         size=size,
         channels=found[0][1].shape[-1],
         names=tuple(name or other for (name, _), other in zip(found, others, strict=True)),
+        notes=(LABELS_LEFT_OUT,) * sources.labelled,
         preprocess=preprocess,
     )
 
 
-def _collect(values: Any, shape: tuple[int | None, ...]) -> Iterator[tuple[str | None, np.ndarray]]:
-    if isinstance(values, str | os.PathLike):
-        for file in _files(Path(values)):
-            yield from ((file.name, array) for array in _samples(_read(file), shape))
-    elif hasattr(values, "as_numpy_iterator"):
-        for element in values.as_numpy_iterator():
-            yield from _collect(np.asarray(element[0] if isinstance(element, tuple) else element), shape)
-    elif isinstance(values, list | tuple) and values and not isinstance(values[0], Number):
-        for value in values:
-            yield from _collect(value, shape)
+def _named(held: Held, shape: tuple[int | None, ...]) -> Iterator[tuple[str | None, np.ndarray]]:
+    """Yield single samples, each with its name, None where it has none of its own."""
+    if isinstance(held, Path):
+        for file in _files(held):
+            yield from ((file.name, array) for array in _samples(read_npy(file, "`images` file"), shape))
+    elif isinstance(held, np.ndarray):
+        yield from ((None, array) for array in _samples(held, shape))
     else:
-        yield from ((None, array) for array in _samples(as_array(values), shape))
+        raise InputError(f"`images` must be {_AXES[len(shape)]}, which no picture file holds; got {describe(held)}.")
 
 
 def _files(path: Path) -> list[Path]:
@@ -85,18 +84,6 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise InputError(f"`images` folder {str(path)!r} holds no .npy file, as signals and volumes come in.")
     return files
-
-
-def _read(file: Path) -> np.ndarray:
-    try:
-        return as_array(np.load(file, allow_pickle=False))
-    except FileNotFoundError:
-        raise InputError(f"`images` file {str(file)!r} doesn't exist.") from None
-    except (OSError, ValueError, EOFError) as error:
-        reason = "" if isinstance(error, ValueError) else f" ({error})"
-        raise InputError(
-            f"`images` file {str(file)!r} isn't an .npy file of numbers{reason}; signals and volumes come in such files."
-        ) from error
 
 
 def _samples(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:

@@ -19,12 +19,10 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from vizcnn.errors import InputError
+from vizcnn.inputs.files import MAX_BYTES, check_file
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 """Element types by the third byte of the magic number, as NumPy names them."""
-
-MAX_BYTES = 4 * 2**30
-"""Size of the values that `read_idx` accepts by default."""
 
 _PIECE = 2**20
 _GZIP_RATIO = 1040  # deflate can't pack more than 1032 bytes into one
@@ -134,6 +132,8 @@ def read_idx_pair(
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
     """Open the file, unpacked if it is packed, with the most bytes that it can hold; say which file it is that fails."""
+    if not path.is_dir():  # which is told below, as whatever else the system refuses
+        check_file(path, "IDX file")
     try:
         with path.open("rb") as file:
             length = os.fstat(file.fileno()).st_size
@@ -144,8 +144,6 @@ def _opened(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
                     yield cast(BinaryIO, unpacked), length * _GZIP_RATIO
             else:
                 yield file, length
-    except FileNotFoundError:
-        raise InputError(f"IDX file {name} doesn't exist.") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"IDX file {name} is a damaged gzip file: {error}. Download it again.") from error
     except OSError as error:

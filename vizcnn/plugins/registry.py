@@ -383,7 +383,13 @@ def layer_paths(adapter: ModelAdapter, layer: Any) -> Any:
 
 def load_images(adapter: ModelAdapter, images: Any) -> ImageSet:
     """Load images as a model takes them, and get the model ready for them."""
-    loaded = load(images, adapter.input_shape, preprocess=adapter.preprocess, image_size=adapter.image_size)
+    loaded = load(
+        images,
+        adapter.input_shape,
+        preprocess=adapter.preprocess,
+        image_size=adapter.image_size,
+        decoding=adapter.decoding,
+    )
     adapter.prepare(loaded.sample_shape)
     return loaded
 

@@ -53,6 +53,34 @@ def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     return _resized(_resized(array, smaller, cv2.INTER_AREA), size, cv2.INTER_LINEAR)
 
 
+def shrink(image: np.ndarray, longest: int) -> np.ndarray:
+    """Make an image smaller where its height or width is above `longest`; a signal or a volume stays as it is.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, C)
+        Any numeric dtype.
+    longest : int
+        Most pixels of height and of width.
+
+    Returns
+    -------
+    ndarray, shape (height, width, C)
+        The image itself where it is small enough; otherwise uint8 for uint8, float32 for the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.image import shrink
+    >>> shrink(np.zeros((3000, 10, 1)), 600).shape
+    (600, 2, 1)
+    """
+    if image.ndim != 3 or max(image.shape[:2]) <= longest:
+        return image
+    factor = longest / max(image.shape[:2])
+    return resize(image, (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))))
+
+
 def _resized(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
     if array.shape[:2] == size:
         return array

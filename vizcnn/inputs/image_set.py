@@ -1,0 +1,183 @@
+"""Images at their own resolution, and the model's inputs made of them, one batch after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, opened, pixels_of
+from vizcnn.render.image import resize, shrink
+
+MAX_PIXELS = 32_000_000
+"""Pixels up to which every one of a file goes into the model's inputs."""
+
+_MARGIN = 2
+"""Of larger files so many times the pixels that the model takes, down and across."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet(Sequence[np.ndarray]):
+    """Images at their own resolution, and the model's inputs made of them; signals and volumes too.
+
+    As a sequence it gives each image as it was, (H, W, C): uint8 from files and Pillow, or their own numbers where they have
+    more bits; otherwise the array's own dtype. A signal is (T, C), a volume (D, H, W, C).
+
+    Attributes
+    ----------
+    sources : list of Path, Encoded or ndarray
+        Where each image is.
+    size : tuple of int
+        Height and width that the model is given; length of a signal; depth, height and width of a volume.
+    channels : int
+        Channels that the model is given.
+    names : tuple of str
+        File names, or ``image 0``.
+    notes : tuple of str
+        What had to be done to the images.
+    preprocess : callable or None
+        Turns a batch of pixels into the model's inputs.
+    decoding : Decoding
+        How files are read.
+    file_ranges : mapping
+        Lowest and highest value of files that hold floats.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> images = vz.inputs.load(vz.assets.digits(), (14, 14, 1))
+    >>> len(images), images.names[3], images[3].shape, images.sample_shape
+    (10, 'digit_3.png', (28, 28, 1), (14, 14, 1))
+    >>> images.notes
+    ('Images of 28x28 (height x width) were resized to the 14x14 that the model takes.',)
+    """
+
+    sources: list[Path | Encoded | np.ndarray]
+    size: tuple[int, ...]
+    channels: int
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    preprocess: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    decoding: Decoding = AS_KERAS
+    file_ranges: Mapping[Path | Encoded, tuple[float, float]] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self._read(self.sources[index])
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape (H, W, C) of one input."""
+        return (*self.size, self.channels)
+
+    def inputs(self, part: slice) -> np.ndarray:
+        """Return the model's inputs for some of the images.
+
+        Parameters
+        ----------
+        part : slice
+            Which images.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, H, W, C)
+            Resized and preprocessed.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> images = vz.inputs.load(vz.assets.digits(), (28, 28, 1), preprocess=lambda pixels: pixels / 255)
+        >>> inputs = images.inputs(slice(0, 4))
+        >>> inputs.shape, float(inputs.max())
+        ((4, 28, 28, 1), 1.0)
+        """
+        chosen = self.sources[part]
+        batch = np.empty((len(chosen), *self.sample_shape), dtype=np.float32)
+        enough = (self.size[0] * _MARGIN, self.size[-1] * _MARGIN)
+        for row, source in zip(batch, chosen, strict=True):
+            image = self._read(source, enough, above=MAX_PIXELS)
+            row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
+        return batch if self.preprocess is None else self.preprocess(batch)
+
+    def preview(self, index: int, longest: int) -> np.ndarray:
+        """Return an image, made smaller where its height or width is above `longest`, without reading it larger than that takes.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+        longest : int
+            Most pixels of height and of width.
+
+        Returns
+        -------
+        ndarray, shape (H, W, C)
+            As the image itself; float32 where whole numbers of more than 8 bits were averaged. A signal or a volume as it is.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.inputs.load(vz.assets.digits(), (28, 28, 1)).preview(3, 14).shape
+        (14, 14, 1)
+        """
+        return shrink(self._read(self.sources[index], (longest, longest)), longest)
+
+    def float_range(self) -> tuple[float, float] | None:
+        """Return the lowest and the highest value where all images hold floats.
+
+        Returns
+        -------
+        (float, float) or None
+            None where one of them holds whole numbers.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> vz.inputs.load(np.linspace(-1, 1, 64).reshape(8, 8)).float_range()
+        (-1.0, 1.0)
+        """
+        ranges = [self._float_range(source) for source in self.sources]
+        known = [ends for ends in ranges if ends is not None]
+        if len(known) < len(ranges):
+            return None
+        return min(low for low, _ in known), max(high for _, high in known)
+
+    def _float_range(self, source: Path | Encoded | np.ndarray) -> tuple[float, float] | None:
+        if not isinstance(source, np.ndarray):
+            return self.file_ranges.get(source)
+        return (float(source.min()), float(source.max())) if source.dtype.kind == "f" else None
+
+    def _read(
+        self, source: Path | Encoded | np.ndarray, wanted: tuple[int, int] | None = None, above: int = 0
+    ) -> np.ndarray:
+        """Return an image; of a file of more than `above` pixels no more than `wanted` takes."""
+        if isinstance(source, np.ndarray):
+            return source
+        with opened(source) as image:
+            is_large = image.width * image.height > above
+            return pixels_of(image, self.channels, str(source), self.decoding, wanted if is_large else None)
+
+    def serves(
+        self,
+        shape: Sequence[int | None],
+        preprocess: Callable[[np.ndarray], np.ndarray] | None,
+        size: tuple[int, int] | None,
+    ) -> bool:
+        """Tell whether these are the inputs of a model already."""
+        if shape and len(shape) != len(self.sample_shape):
+            return False
+        fits = all(want in (None, have) for want, have in zip(shape, self.sample_shape, strict=False))
+        return fits and preprocess is self.preprocess and (None not in shape[:-1] or size in (None, self.size))
+
+
+def is_read_smaller(size: tuple[int, int], wanted: tuple[int, ...]) -> bool:
+    """Tell whether `ImageSet.inputs` reads a file of a size without making all of its pixels."""
+    is_larger = all(have >= 2 * _MARGIN * want for have, want in zip(size, wanted, strict=True))
+    return is_larger and size[0] * size[1] > MAX_PIXELS
