@@ -79,7 +79,13 @@ def maximize(
     ends = input_range
     if ends is not None and not ends[0] < ends[1]:
         raise OptionError(f"`input_range` must be (lowest, highest); got {ends!r}.")
-    if ends is None and model.preprocess is None:
+    if ends is None and model.preprocess is not None and not model.preprocess.is_affine:
+        ends = (0.0, 1.0)
+        notes.append(
+            f"`preprocess` {model.preprocess.name!r} doesn't treat each pixel for itself, so it can't be turned back: the image "
+            f"was made for inputs of 0 to 1. Give `input_range`."
+        )
+    elif ends is None and model.preprocess is None:
         ends = model.input_range
         if ends is None:
             ends = (0.0, 1.0)

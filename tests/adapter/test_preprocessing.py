@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import vizcnn as vz
 from tests.models import linear_model
 from vizcnn.adapter.preprocessing import resolve_preprocess
+from vizcnn.errors import VizcnnWarning
 
 PIXELS = np.array([[0, 127.5, 255], [51, 102, 204]], dtype=np.float32).reshape(1, 1, 2, 3)
 
@@ -56,18 +58,72 @@ def test_tensor_that_a_function_returns_becomes_an_array() -> None:
 
 
 def test_range_of_a_function_that_fails_on_a_plain_image_is_unknown() -> None:
-    preprocess = resolve_preprocess(lambda batch: batch.reshape(1, 1, 2, 3))
+    preprocess = resolve_preprocess(lambda image: image.reshape(1, 2, 3))
     assert preprocess is not None
     assert preprocess.output_range is None
 
 
-def test_function_that_loses_an_axis_is_rejected() -> None:
-    preprocess = resolve_preprocess(lambda batch: batch[0])
+def standardized(image: np.ndarray) -> np.ndarray:
+    return (image - image.mean()) / (image.std() + 1e-6)
+
+
+def test_function_gets_one_image_whatever_its_neighbours() -> None:
+    images = (
+        np.random.default_rng(0).uniform(0, 255, (5, 4, 6, 3)).astype(np.float32)
+        * np.arange(1, 6)[:, None, None, None]
+        / 5
+    )
+    adapter = vz.adapt(linear_model(np.random.default_rng(1).normal(size=(72, 2)), (4, 6, 3)), preprocess=standardized)
+    alone = [vz.saliency(adapter, image, 0).scores[0] for image in images]
+    np.testing.assert_allclose(vz.saliency(adapter, images, 0).scores, alone, rtol=1e-5)
+    expected = np.stack([standardized(image) for image in images])
+    np.testing.assert_allclose(vz.inputs.load(images, preprocess=standardized).inputs(slice(None)), expected, atol=1e-5)
+
+
+def test_function_of_the_whole_image_has_no_range_and_is_not_affine() -> None:
+    preprocess = resolve_preprocess(standardized)
     assert preprocess is not None
-    with pytest.raises(
-        vz.errors.InputError, match=r"`preprocess` must turn a batch .* turned shape \(1, 1, 2, 3\) into \(1, 2, 3\)"
-    ):
-        preprocess(PIXELS)
+    assert (preprocess.output_range, preprocess.is_affine) == (None, False)
+    assert resolve_preprocess("mobilenet").is_affine  # type: ignore[union-attr]
+
+
+def test_maximization_says_that_such_a_function_cannot_be_turned_back() -> None:
+    adapter = vz.adapt(linear_model(np.arange(18)[:, None], (3, 2, 3)), preprocess=standardized)
+    with pytest.warns(VizcnnWarning):
+        made = vz.activation_maximization(adapter, 0, steps=1)
+    assert any("'standardized' doesn't treat each pixel for itself" in note for note in made.notes)
+
+
+def test_opencv_and_a_keras_layer_are_taken_as_functions() -> None:
+    swapped = resolve_preprocess(lambda image: cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    np.testing.assert_array_equal(swapped(PIXELS), PIXELS[..., ::-1])  # type: ignore[misc]
+    blurred = resolve_preprocess(lambda image: cv2.GaussianBlur(image, (1, 1), 0))  # drops the axis of one channel
+    np.testing.assert_array_equal(blurred(PIXELS[..., :1]), PIXELS[..., :1])  # type: ignore[misc]
+    halved = resolve_preprocess(keras.Sequential([keras.Input((1, 2, 3)), keras.layers.Rescaling(0.5)], name="halved"))
+    np.testing.assert_array_equal(halved(PIXELS), PIXELS / 2)  # type: ignore[misc]
+    assert halved.name == "halved"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (lambda image: image[0], r"one image and no batch; it turned shape \(1, 2, 3\) into \(2, 3\)"),
+        (lambda image: image[None], r"it turned shape \(1, 2, 3\) into \(1, 1, 2, 3\)"),
+        (lambda image: image.transpose(2, 0, 1), r"into \(3, 1, 2\)"),
+        (lambda image: None, r"must return an image, .* of an image of shape \(1, 2, 3\), float32, it made None"),
+        (lambda image: "pixels", "it made str of <U6"),
+        (lambda image: image + 1j, "it made ndarray of complex64"),
+        (lambda image: {"image": image}, "it made dict of object"),
+        (lambda image: image / np.float32(0), "it made NaN or infinity. Does it divide"),
+        (lambda image: 1 / 0, r"failed on an image of shape \(1, 2, 3\), float32: ZeroDivisionError: division by zero"),
+        (lambda image: cv2.cvtColor(image[..., :2], cv2.COLOR_RGB2BGR), r"failed on .*: error: OpenCV"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_function_that_makes_no_image_is_told_by_its_name(function: Any, text: str) -> None:
+    adapter = vz.adapt(linear_model(np.zeros((6, 2)), (1, 2, 3)), preprocess=function)
+    with pytest.raises(vz.errors.InputError, match=f"`preprocess` '<lambda>' .*{text}"):
+        vz.saliency(adapter, PIXELS, 0)
 
 
 @pytest.mark.parametrize(

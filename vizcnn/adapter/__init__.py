@@ -53,9 +53,9 @@ def adapt(
         file, or any function from a batch of inputs (N, H, W, C) to predictions, is a black box: methods that need only scores
         work on it. An adapter is returned as it is.
     preprocess : callable or str, default None
-        Turns a batch of pixels (N, H, W, C), float32 in 0..255, into the model's inputs. A string names a module of
-        `keras.applications` ("mobilenet", "resnet50", ...) or a scaling: "0..1", "-1..1", "none". None: pixels go in as
-        they are, which is right for a model that scales its inputs itself.
+        Turns one image's pixels (H, W, C), float32 in 0..255, into the model's input of the same shape; a Keras layer does too.
+        A string names a module of `keras.applications` ("mobilenet", "resnet50", ...) or a scaling: "0..1", "-1..1", "none".
+        None: pixels go in as they are, which is right for a model that scales its inputs itself.
     labels : sequence, mapping or path, default None
         The classes' names, by index: a list, a mapping from index to name or from name to index (`class_indices`), or a file
         (one name a line, or JSON).

@@ -30,7 +30,7 @@ def load_arrays(
     shape : (T, C) or (D, H, W, C)
         What the model takes, None where open.
     preprocess : callable, default None
-        Turns a batch of values into the model's inputs.
+        Turns one sample, float32, into the model's input of the same shape.
 
     Returns
     -------

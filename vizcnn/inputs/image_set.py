@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, opened, pixels_of
+from vizcnn.inputs.preprocessing import Preprocess
 from vizcnn.render.image import resize, shrink
 
 MAX_PIXELS = 32_000_000
@@ -39,7 +40,7 @@ class ImageSet(Sequence[np.ndarray]):
     notes : tuple of str
         What had to be done to the images.
     preprocess : callable or None
-        Turns a batch of pixels into the model's inputs.
+        Turns one image's pixels (H, W, C) into the model's input.
     decoding : Decoding
         How files are read.
     file_ranges : mapping
@@ -104,7 +105,10 @@ class ImageSet(Sequence[np.ndarray]):
         for row, source in zip(batch, chosen, strict=True):
             image = self._read(source, enough, above=MAX_PIXELS)
             row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
-        return batch if self.preprocess is None else self.preprocess(batch)
+        if self.preprocess is None:
+            return batch
+        preprocess = self.preprocess if isinstance(self.preprocess, Preprocess) else Preprocess(self.preprocess)
+        return preprocess(batch)
 
     def preview(self, index: int, longest: int) -> np.ndarray:
         """Return an image, made smaller where its height or width is above `longest`, without reading it larger than that takes.

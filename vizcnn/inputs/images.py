@@ -43,7 +43,7 @@ def load(
     shape : (H, W, C), default ()
         What the model takes, None where open; (T, C) or (D, H, W, C) where that is signals or volumes (`load_arrays`).
     preprocess : callable, default None
-        Turns a batch of pixels into the model's inputs.
+        Turns one image's pixels (H, W, C), float32, into the model's input of the same shape.
     image_size : (int, int), default None
         Height and width where the model leaves them open; None: those of the first image.
     decoding : Decoding, default None
