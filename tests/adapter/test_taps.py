@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 from typing import Any
 
@@ -14,6 +15,8 @@ from keras import layers
 import vizcnn as vz
 from tests import framework
 from tests.models import dense, functional, images, nested_twice, sequential, subclassed_called
+from vizcnn.adapter import block
+from vizcnn.adapter import taps as taps_module
 from vizcnn.adapter.structure import walk
 from vizcnn.adapter.taps import Taps
 
@@ -173,3 +176,105 @@ def test_block_that_is_left_by_an_exception_is_undone() -> None:
     with pytest.raises(KeyError), Taps(_tappable(model)):
         raise KeyError
     assert (_state(model), _functions()) == (keys, functions)
+
+
+# Interrupts -----------------------------------------------------------------------------------------------------------------
+
+
+class _Interrupts:
+    """Counts the lines that are run in the modules that change models, and interrupts at one of them."""
+
+    FILES = frozenset({taps_module.__file__, block.__file__})
+
+    def __init__(self, at: int | None = None) -> None:
+        self.lines: list[tuple[str, int]] = []
+        self._at = at
+
+    def __enter__(self) -> _Interrupts:
+        self._before = sys.gettrace()
+        sys.settrace(self._calls)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        sys.settrace(self._before)
+
+    def _calls(self, frame: Any, event: str, argument: Any) -> Any:
+        return self._line if frame.f_code.co_filename in self.FILES else None
+
+    def _line(self, frame: Any, event: str, argument: Any) -> Any:
+        if event == "line":
+            self.lines.append((frame.f_code.co_filename, frame.f_lineno))
+            if len(self.lines) - 1 == self._at:
+                raise KeyboardInterrupt
+        return self._line
+
+
+def test_interrupt_at_any_line_leaves_nothing_behind_that_lasts() -> None:
+    unit = dense("unit", (np.eye(4), np.zeros(4)), activation=framework.nn.relu)
+    model, x = keras.Sequential([keras.Input((4,)), unit, layers.ReLU()]), np.ones((1, 4), np.float32)
+
+    def explain() -> None:
+        with Taps(_tappable(model), rule="guided"):
+            model(x)
+
+    explain()
+    keys, functions = _state(model), _functions()
+    with _Interrupts() as all_lines:
+        explain()
+    order = {line: n for n, line in reversed(list(enumerate(all_lines.lines)))}
+    instants = sorted(
+        {*order.values(), *{line: n for n, line in enumerate(all_lines.lines)}.values()}
+    )  # first and last
+    assert len(instants) > 100
+    at_once = 0
+    for instant in instants:
+        with pytest.raises(KeyboardInterrupt), _Interrupts(instant):
+            explain()
+        at_once += (_state(model), _functions()) == (keys, functions)
+        assert _elsewhere(explain)  # no lock that another thread would wait for
+        assert (_state(model), _functions()) == (keys, functions), all_lines.lines[instant]
+        assert unit.activation is framework.nn.relu
+    assert at_once > 0.97 * len(instants)
+
+
+def _elsewhere(task: Any) -> bool:
+    thread = threading.Thread(target=task, daemon=True)
+    thread.start()
+    thread.join(60)
+    return not thread.is_alive()
+
+
+def test_model_that_an_interrupt_left_tapped_runs_as_it_is() -> None:
+    model, x = sequential().model, keras.ops.convert_to_tensor(images(1))
+    expected, keys, functions = keras.ops.convert_to_numpy(model(x)), _state(model), _functions()
+
+    def interrupted() -> None:
+        taps = Taps(_tappable(model), rule="guided")
+        taps.__enter__()  # and never left
+
+    interrupted()
+    assert _state(model) != keys
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(x)), expected)
+    assert (_state(model), _functions()) == (keys, functions)  # undone by the first layer that is called
+
+
+def test_compiled_function_that_is_there_already_undoes_what_an_interrupt_left() -> None:
+    model, x = sequential().model, images(1)
+    adapter = vz.adapt(model)
+    adapter.gradients(x, 0)
+    keys, functions = _state(model), _functions()
+    threading.Thread(target=Taps(_tappable(model)).__enter__).start()
+    for _ in range(100):
+        adapter.gradients(x, 0)
+        if (_state(model), _functions()) == (keys, functions):
+            break
+    assert (_state(model), _functions()) == (keys, functions)
+
+
+def test_block_inside_a_block_gives_way_to_the_outer_one() -> None:
+    model = sequential().model
+    with Taps(_tappable(model)) as outer:
+        with Taps(_tappable(model)) as inner:
+            model(images(1))
+        model(images(1))
+    assert len(inner.calls) == len(outer.calls) == 4

@@ -12,6 +12,7 @@ import numpy as np
 
 from vizcnn.adapter.backends.base import Backend
 from vizcnn.adapter.base import Array, Outputs
+from vizcnn.adapter.block import repair
 
 CAPACITY = 64
 """Functions that are kept; only targets that are functions ever come near it."""
@@ -108,5 +109,6 @@ class CompiledFunctions:
 
     def run(self, key: Hashable, build: Build, arrays: Sequence[Array]) -> Run:
         """Run the function of that key on arrays that have one row per sample."""
+        repair()
         function, traced = self._prepared(key, build, arrays)
         return Run(function(*arrays), traced)

@@ -3,16 +3,19 @@
 A layer instance gets its own `call`, and an activation function its own wrapper in the module that holds it, for as long
 as the block lasts. No graph is rebuilt, so this holds for Sequential, Functional, nested, shared and subclassed models and
 for `keras.ops` nodes alike. Only the thread that opened the block is tapped: others pass through to the original.
+
+A function of the model's own that the framework would trace and keep (`tf.function`), or run again for its gradient (`remat`),
+is run by its Python function instead: what is traced in a block must not outlive it.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import threading
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from types import TracebackType
@@ -21,6 +24,8 @@ from typing import Any, Self
 import keras
 
 from vizcnn.adapter.backends import current
+from vizcnn.adapter.backends.base import Detour
+from vizcnn.adapter.block import Block
 
 RELU_FAMILY = frozenset({"relu", "relu6", "leaky_relu"})
 """The activations that the guided and relu rules act on: max(x, 0) with a slope, a cap or a threshold."""
@@ -29,9 +34,6 @@ _KERAS_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gel
                       "sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink",
                       "squareplus", "sparse_plus", "log_sigmoid", "tanh", "softmax", "log_softmax", "sparsemax",
                       "threshold")  # fmt: skip
-
-_lock = threading.RLock()
-_thread = threading.local()
 
 
 class Stop(BaseException):
@@ -106,46 +108,62 @@ class Taps:
     _counts: Counter[str] = field(default_factory=Counter)
     _stack: list[str] = field(default_factory=list)
     _inside: bool = False
-    _undo: ExitStack = field(default_factory=ExitStack)
+    _hidden: str = ""
+    _paused: bool = False
+    _block: Block = field(default_factory=Block)
+    _traces: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
-        _lock.acquire()
         try:
-            _thread.taps = self
-            wrappers = {}
-            for owner, attribute, name in _activation_functions():
-                original = getattr(owner, attribute)
-                wrappers[id(original)] = self._tapped_activation(name, original)
-                self._undo.enter_context(replaced(owner, attribute, wrappers[id(original)]))
-            for owner, attribute in current().layout_functions():
-                self._undo.enter_context(replaced(owner, attribute, _channels_last(getattr(owner, attribute))))
-            for path, operation in self.operations.items():
-                method = "quantized_call" if getattr(operation, "quantization_mode", None) else "call"
-                tapped = self._tapped_call(path, operation, getattr(operation, method))
-                self._undo.enter_context(replaced(operation, method, tapped))
-                # A layer that was given the framework's own function holds it itself, where no module's wrapper reaches.
-                wrapper = wrappers.get(id(vars(operation).get("activation")))
-                if wrapper is not None:
-                    self._undo.enter_context(replaced(operation, "activation", wrapper))
+            self._block.open(sys._getframe(1))
+            self._replace_all()
+            self._traces.enter_context(current().apart_from_other_traces())
+            return self
         except BaseException:
-            self.__exit__(None, None, None)
+            self._close()
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         try:
-            self._undo.close()
+            self._close()
         finally:
-            _thread.taps = None
-            _lock.release()
+            self._block.close()  # whatever interrupted the first time
         return kind is not None and issubclass(kind, Stop)
 
+    def _close(self) -> None:
+        try:
+            self._traces.close()
+        finally:
+            self._block.close()
+
+    def _replace_all(self) -> None:
+        change, backend = self._block.change, current()
+        wrappers = {}
+        for owner, attribute, name in _activation_functions():
+            original = getattr(owner, attribute)
+            wrappers[id(original)] = self._tapped_activation(name, original)
+            change(owner, attribute, wrappers[id(original)])
+        for owner, attribute in backend.layout_functions():
+            change(owner, attribute, _channels_last(getattr(owner, attribute)))
+        for detour in (*_KERAS_DETOURS, *backend.detours()):
+            change(detour.owner, detour.name, self._past(detour, getattr(detour.owner, detour.name)))
+        for path, operation in self.operations.items():
+            method = "quantized_call" if getattr(operation, "quantization_mode", None) else "call"
+            change(operation, method, self._tapped_call(path, operation, getattr(operation, method)))
+            # A layer that was given the framework's own function holds it itself, where no module's wrapper reaches.
+            wrapper = wrappers.get(id(vars(operation).get("activation")))
+            if wrapper is not None:
+                change(operation, "activation", wrapper)
+
+    def _is_here(self) -> bool:
+        return not self._paused and self._block.is_here()
+
     def _tapped_call(self, path: str, operation: Any, original: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
+        @wraps(original, updated=())
         def call(*args: Any, **kwargs: Any) -> Any:
-            if getattr(_thread, "taps", None) is not self:
+            if not self._is_here():
                 return original(*args, **kwargs)
             opaque = type(operation).__name__ in _OPAQUE and not self._inside
             self._stack.append(path)
@@ -164,7 +182,7 @@ class Taps:
             if given is not None:
                 output = keras.ops.cast(given, output.dtype)
             if opaque:
-                self.activations.append(Activation(type(operation).__name__, path, False, output))
+                self._add(type(operation).__name__, False, output)
             self._look_through(original, args, output, operation)
             self.calls.append(Call(path, index, operation, output, inputs))
             self._counts[path] += 1
@@ -178,20 +196,45 @@ class Taps:
         @wraps(original)
         def activation(*args: Any, **kwargs: Any) -> Any:
             # One activation is often written by others (silu by sigmoid, the ReLU layer by relu): the outermost counts.
-            if getattr(_thread, "taps", None) is not self or self._inside:
+            if self._inside or not self._is_here():
                 return original(*args, **kwargs)
             self._inside = True
             try:
-                replace = _acts_on(self.rule, name, args, kwargs)
+                replace = not self._hidden and _acts_on(self.rule, name, args, kwargs)
                 output = _with_rule(self.rule, original, args, kwargs) if replace else original(*args, **kwargs)
             finally:
                 self._inside = False
             if name in ("softmax", "sigmoid") and args and _over_last_axis(args, kwargs):
                 self._before[id(output)] = _Before(output, args[0], name, made=output)
-            self.activations.append(Activation(name, self._stack[-1] if self._stack else "", replace, output))
+            self._add(f"{name} in {self._hidden}" if self._hidden else name, replace, output)
             return output
 
         return activation
+
+    def _past(self, detour: Detour, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what takes the place of a function of the framework that would hide from the block what it runs."""
+
+        @wraps(original, updated=())
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if self._inside or not self._is_here():
+                return original(*args, **kwargs)
+            plain = detour.plain(*args, **kwargs)
+            if plain is not None:
+                return plain()
+            before = self._hidden, self._paused
+            self._hidden, self._paused = detour.what, detour.keeps
+            try:
+                output = original(*args, **kwargs)
+            finally:
+                self._hidden, self._paused = before
+            if detour.keeps and detour.what:
+                self._add(detour.what, False, output)
+            return output
+
+        return function
+
+    def _add(self, name: str, replaced: bool, output: Any) -> None:
+        self.activations.append(Activation(name, self._stack[-1] if self._stack else "", replaced, output))
 
     def _look_through(self, original: Callable[..., Any], args: tuple[Any, ...], output: Any, operation: Any) -> None:
         """Carry the logits through a layer that only moves numbers about."""
@@ -218,27 +261,12 @@ class Taps:
         return done, left
 
 
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Give an instance, module or class another attribute for the length of a block, past its own `__setattr__`."""
-    missing = object()
-    before = vars(owner).get(name, missing)
-    if isinstance(owner, type):
-        setattr(owner, name, staticmethod(value))
-    else:
-        vars(owner)[name] = value
-    try:
-        yield
-    finally:
-        if isinstance(owner, type):
-            setattr(owner, name, before)
-        elif before is missing:
-            del vars(owner)[name]
-        else:
-            vars(owner)[name] = before
-
-
 _RESHAPING = frozenset({"Reshape", "Flatten", "Permute"})
+
+_KERAS_DETOURS = (
+    Detour(keras.Layer, "rematerialized_call", lambda layer, call, *args, **kwargs: lambda: call),
+    Detour(keras.src.backend, "compute_output_spec", keeps=True),
+)
 
 # Written by relu, but not one: PReLU adds the relu of -x with a learned slope.
 _OPAQUE = frozenset({"PReLU"})

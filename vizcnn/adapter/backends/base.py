@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,29 @@ class Flow:
 
     nodes: list[Any]
     parents: Callable[[Any], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Detour:
+    """A function of the framework that runs a model's function in a way that hides it: traced and kept, or run twice.
+
+    Attributes
+    ----------
+    owner, name : object, str
+        Where it is found: a module or class, and the attribute.
+    plain : callable
+        Takes its arguments, and returns what computes the same in plain sight, without arguments; None where nothing does.
+    what : str
+        What it is to the reader of a note, where there is no plain way.
+    keeps : bool
+        Whether what it traces is kept, or is no part of the run; then nothing may be read or replaced in it.
+    """
+
+    owner: Any
+    name: str
+    plain: Callable[..., Callable[[], Any] | None] = lambda *args, **kwargs: None
+    what: str = ""
+    keeps: bool = False
 
 
 class Backend(ABC):
@@ -116,6 +140,14 @@ class Backend(ABC):
     def layout_functions(self) -> Iterator[tuple[Any, str]]:
         """Yield (module, name) of Keras's functions that this device only has for channels last."""
         yield from ()
+
+    def detours(self) -> Iterator[Detour]:
+        """Yield what would hide from a tapped run what it runs."""
+        yield from ()
+
+    def apart_from_other_traces(self) -> AbstractContextManager[Any]:
+        """Return a block in which nothing that is traced is taken for, or kept as, a trace of other runs."""
+        return nullcontext()
 
     def numpy(self, tensor: Any) -> np.ndarray:
         """Return a tensor's or variable's value."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras.src.backend import compute_output_spec
+from tensorflow.python.autograph.core import ag_ctx
+from tensorflow.python.eager.polymorphic_function.autograph_util import py_func_from_autograph
+from tensorflow.python.ops import custom_gradient
 
 from vizcnn.adapter.backends import base
 
@@ -96,10 +100,46 @@ class Backend(base.Backend):
                 if hasattr(nn, name):
                     yield nn, name
 
+    def detours(self) -> Iterator[base.Detour]:
+        """See `base.Backend`; a concrete function is kept by whoever asks for it, so nothing is replaced inside."""
+        function = type(tf.function(lambda: None))
+        yield base.Detour(function, "__call__", _python_function)
+        for name in ("get_concrete_function", "_get_concrete_function_garbage_collected"):
+            yield base.Detour(function, name, what="a concrete function", keeps=True)
+        for name in ("_graph_mode_decorator", "_eager_mode_decorator"):
+            yield base.Detour(custom_gradient, name, _without_recomputing, "a custom gradient")
+
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """See `base.Backend`."""
         for name in _ACTIVATIONS:
             yield tf.nn, name
+
+
+def _python_function(function: Any, *args: Any, **kwargs: Any) -> Callable[[], Any]:
+    """Return the call of the Python function of a `tf.function`, on what TensorFlow would hand it."""
+    python = function.python_function
+    args, kwargs = tf.nest.map_structure(_as_traced, (args, kwargs))
+    if not function._autograph:
+        return partial(python, *args, **kwargs)
+    converted = py_func_from_autograph(python, function._experimental_autograph_options)
+
+    def run() -> Any:
+        with ag_ctx.ControlStatusCtx(ag_ctx.Status.ENABLED):
+            return converted(*args, **kwargs)
+
+    return run
+
+
+def _as_traced(value: Any) -> Any:
+    return tf.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def _without_recomputing(function: Any, args: Any, kwargs: Any) -> Callable[[], Any] | None:
+    """Return the call of what `tf.recompute_grad` was given; None for any other custom gradient."""
+    if function.__qualname__ != "recompute_grad.<locals>.inner":
+        return None
+    given = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))["f"].cell_contents
+    return partial(given, *args, **kwargs)
 
 
 _ACTIVATIONS = ("relu", "relu6", "leaky_relu", "crelu", "elu", "selu", "gelu", "silu", "swish", "softplus", "softsign",
