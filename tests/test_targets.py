@@ -415,3 +415,23 @@ def test_similarity_of_another_reference_needs_no_new_tracing_and_a_layer_may_be
 def test_reference_that_is_none_is_rejected(reference: np.ndarray, match: str) -> None:
     with pytest.raises(TargetError, match=match):
         vz.adapt(_embedding()[0]).scores(images(1, (2, 2, 3)), Similarity(reference))
+
+
+@pytest.mark.parametrize(
+    ("given", "classes"),
+    [
+        (np.array(1), (1, 1)),
+        (np.array("b"), (1, 1)),
+        (np.array([1, 0]), (1, 0)),
+        (keras.ops.convert_to_tensor(1), (1, 1)),
+        (keras.ops.convert_to_tensor([1, 0]), (1, 0)),
+        ([np.array(1), keras.ops.convert_to_tensor(0)], (1, 0)),
+        ({"output": np.array(1)}, (1, 1)),
+        (range(2), (0, 1)),
+    ],
+)
+def test_arrays_and_tensors_are_the_classes_that_they_hold(given: Any, classes: tuple[int, ...]) -> None:
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(2, name="output")])
+    adapter = vz.adapt(model, labels=["a", "b"])
+    given = {next(iter(adapter.output_shapes)): given["output"]} if isinstance(given, dict) else given
+    assert resolve(given, adapter, 2).classes == classes

@@ -105,8 +105,8 @@ class Class(Target):
         (-1, -1)
         """
         output = model.output_name(self.output)
-        many = isinstance(self.index, list | tuple | np.ndarray)
-        wanted = list(self.index) if many else [self.index] * count
+        index = _plain(self.index)
+        wanted = list(index) if isinstance(index, list | tuple) else [index] * count
         if len(wanted) != count:
             raise TargetError(
                 f"`target` as a list must have one entry per image; got {len(wanted)} for {count} images."
@@ -563,6 +563,7 @@ def resolve(target: Any, model: ModelAdapter, count: int) -> Score:
     TargetError
         If the form is unknown, or the model has no such class, label, layer or unit.
     """
+    target = _plain(target)
     if isinstance(target, Score):
         if len(target) != count:
             raise TargetError(f"`target` is a score of {len(target)} samples; got {count}.")
@@ -579,7 +580,7 @@ def resolve(target: Any, model: ModelAdapter, count: int) -> Score:
     foreign = _from_tf_keras_vis(target, model, count)
     if foreign is not None:
         return foreign.score(model, count)
-    if isinstance(target, list | tuple | np.ndarray):
+    if isinstance(target, list | tuple | range):
         return Class(list(target)).score(model, count)
     if callable(target):
         return Function(target).score(model, count)
@@ -623,14 +624,24 @@ def _spread(entries: list[Any], count: int) -> list[Any]:
     return entries * count if len(entries) == 1 else entries
 
 
+def _plain(value: Any) -> Any:
+    """Return what an array or a tensor of any framework holds, as a number, a text or a list; anything else as it is."""
+    if not hasattr(value, "__array__") or isinstance(value, np.generic):
+        return value
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    return array.tolist() if array.ndim < 2 else list(array)
+
+
 def _class_index(entry: Any, model: ModelAdapter, output: str) -> int:
+    given, entry = entry, _plain(entry)
     if entry is None:
         return -1
     classes = model.num_classes(output)
     if isinstance(entry, str):
         return _label_index(entry, model, classes)
     if isinstance(entry, bool | np.bool_) or not isinstance(entry, int | np.integer):
-        raise TargetError(f"`target` must be a class index or a label; got {entry!r}.")
+        remedy = " Of one-hot rows, give the indices: rows.argmax(axis=1)." if isinstance(entry, list) else ""
+        raise TargetError(f"`target` must be a class index or a label; got {given!r}.{remedy}")
     if not 0 <= entry < classes:
         raise TargetError(
             f"`target` must be a class index from 0 to {classes - 1} for output {output!r} of model {model.name!r}; got "

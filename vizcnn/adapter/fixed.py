@@ -13,6 +13,7 @@ from vizcnn.adapter.base import Array
 from vizcnn.adapter.structure import input_names, input_shapes
 from vizcnn.errors import InputError, OptionError, did_you_mean, listed
 from vizcnn.inputs import Decoding, load
+from vizcnn.inputs.files import read_npy
 
 
 class FixedInputs:
@@ -24,7 +25,7 @@ class FixedInputs:
         The model.
     fixed : mapping
         Names or positions of the inputs that are held fixed, to their values: an array of one sample, with or without the
-        batch axis, or for an image its file.
+        batch axis, an ``.npy`` file of one, or for an image its file.
     preprocess : callable or None
         Turns the pixels of a file into inputs.
     decoding : Decoding or None
@@ -91,6 +92,8 @@ def _position(key: str | int, names: list[str]) -> int:
 
 
 def _value(name: str, value: Any, shape: tuple[int | None, ...], preprocess: Any, decoding: Decoding | None) -> Array:
+    if isinstance(value, str | os.PathLike) and os.fspath(value).endswith(".npy"):
+        value = read_npy(value, f"`fixed` {name!r} file")
     if isinstance(value, str | os.PathLike):
         if len(shape) != 3:
             raise InputError(

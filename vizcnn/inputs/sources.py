@@ -145,9 +145,9 @@ class Sources:
     def _from_iterable(self, images: Any, depth: int) -> Iterator[Held]:
         """Take a generator, an iterator, or what has a length and indices (a Keras `PyDataset` never ends if iterated)."""
         by_index = hasattr(images, "__len__") and hasattr(images, "__getitem__")
-        items = (images[i] for i in range(len(images))) if by_index else iter(images)
+        items = _indexed(images) if by_index else images
         held = (one for item in _told(items, images) for one in self.walk(_image_of(item), depth + 1))
-        yield from _within_limits(held, images, None if hasattr(images, "__len__") else MAX_IMAGES)
+        yield from _within_limits(held, images, None if by_index else MAX_IMAGES)
 
 
 def as_array(images: Any) -> np.ndarray:
@@ -239,6 +239,8 @@ def _paths(given: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _read(file: Any) -> Encoded:
     """Read an open file, `io.BytesIO` and its like."""
+    if isinstance(file, io.TextIOBase):
+        raise InputError(f"`images` {describe(file)} is open for text. Open the image's file by open(path, 'rb').")
     name = getattr(file, "name", None)
     name = Path(name).name if isinstance(name, str) and name else "image"
     try:
@@ -267,8 +269,9 @@ def _unordered(images: Mapping[Any, Any] | Set[Any]) -> str:
     if isinstance(images, Set):
         return f"{_FORMS}; got a set, which has no order. Give sorted(images), or a list."
     keys = list(images)
-    advice = f" Give the images alone, as in images[{keys[0]!r}]." if keys else ""
-    return f"{_FORMS}; got a dict with the keys {listed(keys)}.{advice}"
+    if not keys:
+        return f"{_FORMS}; got an empty dict."
+    return f"{_FORMS}; got a dict with the keys {listed(keys)}. Give the images alone, as in images[{keys[0]!r}]."
 
 
 def _image_of(element: Any) -> Any:
@@ -290,12 +293,18 @@ def _image_of(element: Any) -> Any:
     return element
 
 
+def _indexed(images: Any) -> Iterator[Any]:
+    for index in range(len(images)):
+        yield images[index]
+
+
 def _told(items: Iterable[Any], given: Any) -> Iterator[Any]:
     """Yield items, and say in our words what goes wrong while they are made."""
-    iterator = iter(items)
+    iterator: Iterator[Any] | None = None
     position = 0
     while True:
         try:
+            iterator = iter(items) if iterator is None else iterator
             item = next(iterator)
         except StopIteration:
             return
