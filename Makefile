@@ -6,6 +6,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 BIN := .venv/bin
 PEERS := .venv-peers/bin
 OTHERS := .venv-backends/bin
+KERAS2 := .venv-keras2/bin
 # `make test-backends BACKEND_TESTS=` runs all of them.
 BACKEND_TESTS ?= tests/adapter/test_keras_models.py tests/adapter/test_gradients.py tests/adapter/test_rules.py tests/adapter/test_logits.py \
 	tests/adapter/test_layers.py tests/adapter/test_taps.py tests/adapter/test_caching.py
@@ -21,7 +22,7 @@ PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC101,DOC103,DOC105,DOC110 --s
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test test-backends lint format demo docs bench bench-peers bench-backends lock clean
+.PHONY: help setup test test-backends test-keras2 lint format demo docs bench bench-peers bench-backends lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -39,6 +40,10 @@ test-backends: .venv/.ready .venv-backends/.ready  ## The core of the tests on J
 	done
 	@echo "== pytest, the backends compared"
 	@$(BIN)/python -m pytest -q tests/test_backends.py
+
+test-keras2: .venv/.ready .venv-keras2/.ready  ## Models that Keras 2 writes now, in an environment of its own, are loaded and predict the same
+	@mkdir -p build && $(KERAS2)/python tests/legacy/write_keras2.py build/keras2.tar.xz
+	@VIZCNN_KERAS2=build/keras2.tar.xz $(BIN)/python -m pytest -q $(PYTEST_ARGS) tests/adapter/test_keras2.py
 
 lint: .venv/.ready  ## ruff, import-linter, pydoclint, mypy
 	@echo "== ruff check"
@@ -83,7 +88,7 @@ lock: check-python  ## Write requirements.lock anew from the newest versions tha
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
 
 clean:  ## Remove environments, caches and builds
-	@rm -rf .venv .venv-peers .venv-backends build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-peers .venv-backends .venv-keras2 build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: check-python
@@ -113,6 +118,17 @@ else
 	@test -x $(OTHERS)/pip || $(PYTHON) -m venv .venv-backends
 	@$(OTHERS)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r tests/requirements-backends.txt
 	@$(OTHERS)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	@touch $@
+
+.venv-keras2/.ready: tests/legacy/requirements-keras2.txt | check-python
+	@echo "== setting up .venv-keras2 (a few minutes the first time)"
+ifdef UV
+	@test -x $(KERAS2)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv-keras2
+	@uv pip install --quiet --python $(KERAS2)/python -r tests/legacy/requirements-keras2.txt
+else
+	@test -x $(KERAS2)/pip || $(PYTHON) -m venv .venv-keras2
+	@$(KERAS2)/python -m pip install --quiet --disable-pip-version-check -r tests/legacy/requirements-keras2.txt
 endif
 	@touch $@
 

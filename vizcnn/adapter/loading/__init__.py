@@ -229,7 +229,11 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"it is damaged or truncated ({_first_line(text)})."
     cause = text.rpartition("Exception encountered: ")[2]  # Keras wraps it in as many layers as the model has
+    cause = _WRAPPED.sub(r"\1", cause)
     return f"Keras says {type(error).__name__}: {_first_line(cause)}."
+
+
+_WRAPPED = re.compile(r"^Exception encountered when calling .*?\n\n\x1b\[1m(.*?)\x1b\[0m.*", re.DOTALL)
 
 
 def _first_line(text: str) -> str:

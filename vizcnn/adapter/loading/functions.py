@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -19,84 +20,46 @@ def custom_objects() -> Mapping[str, Any]:
     """Return all of it, by the names that stand in descriptions and those that `repairs` writes into them."""
     import keras
 
+    from vizcnn.adapter.loading import wiring
+    from vizcnn.adapter.loading.tensorflow_functions import counterpart
+
     class TFOpLambda(keras.layers.Layer):  # type: ignore[misc]
-        """A TensorFlow function that was called on Keras tensors, as Keras 2 wrote it into functional models."""
+        """A TensorFlow function that was called on Keras tensors, as Keras 2 wrote it into functional models.
 
-        def __init__(self, function: str, **options: Any) -> None:
-            super().__init__(**options)
-            self.function = function
-            if function not in operations():
+        It is called on these tensors; `arguments` says where they stand among the others, as `wiring` wrote it.
+        """
+
+        def __init__(self, function: str, arguments: dict[str, Any], **options: Any) -> None:
+            super().__init__(**{**options, "autocast": False})
+            self.function, self.arguments = function, arguments
+            if counterpart(function) is None:
                 raise ValueError(f"the TensorFlow function {function!r} has no counterpart in this Keras")
+            if not wiring.num_tensors(arguments):
+                raise ValueError(f"Keras 2 didn't write down what the TensorFlow function {function!r} was called on")
 
-        def call(self, x: Any, *args: Any, name: str | None = None, **given: Any) -> Any:
-            return operations()[self.function](x, *args, **given)
+        def call(self, *tensors: Any) -> Any:
+            computes, filled = counterpart(self.function), wiring.filled(self.arguments, tensors)
+            known = inspect.signature(computes)
+            named = {
+                key: value
+                for key, value in filled["kwargs"].items()
+                if key in known.parameters or not _is_inert(key, value)
+            }
+            try:
+                known.bind(*filled["args"], **named)
+            except TypeError as error:
+                raise ValueError(f"of the TensorFlow function {self.function!r}: {error}") from error
+            return computes(*filled["args"], **named)
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "function": self.function}
+            return {**super().get_config(), "function": self.function, "arguments": self.arguments}
 
     return {"hard_sigmoid_of_keras_2": hard_sigmoid_of_keras_2, "TFOpLambda": TFOpLambda}
 
 
-@cache
-def operations() -> Mapping[str, Callable[..., Any]]:
-    """Return what takes the place of TensorFlow's functions, with their arguments, by the names that Keras 2 gave them."""
-    import keras
-
-    ops = keras.ops
-    binary = {
-        "truediv": ops.divide,
-        "divide": ops.divide,
-        "add": ops.add,
-        "subtract": ops.subtract,
-        "multiply": ops.multiply,
-        "maximum": ops.maximum,
-        "minimum": ops.minimum,
-        "pow": ops.power,
-    }
-    unary = {
-        "relu": ops.relu,
-        "relu6": ops.relu6,
-        "sigmoid": ops.sigmoid,
-        "tanh": ops.tanh,
-        "silu": ops.silu,
-        "swish": ops.silu,
-        "square": ops.square,
-        "sqrt": ops.sqrt,
-        "exp": ops.exp,
-        "abs": ops.absolute,
-        "identity": lambda x: x,
-    }
-    found: dict[str, Callable[..., Any]] = {}
-    for name, binary_function in binary.items():
-        for home in ("math.", "__operators__.", ""):
-            found[f"{home}{name}"] = lambda x, y, f=binary_function: f(x, ops.cast(ops.convert_to_tensor(y), x.dtype))
-    for name, unary_function in unary.items():
-        for home in ("nn.", "math.", ""):
-            found[f"{home}{name}"] = lambda x, f=unary_function: f(x)
-    return found | {
-        "nn.softmax": lambda logits, axis=-1: ops.softmax(logits, axis=-1 if axis is None else axis),
-        "nn.leaky_relu": lambda features, alpha=0.2: ops.leaky_relu(features, alpha),
-        "math.reduce_mean": lambda x, axis=None, keepdims=False: ops.mean(x, axis=axis, keepdims=bool(keepdims)),
-        "math.reduce_max": lambda x, axis=None, keepdims=False: ops.max(x, axis=axis, keepdims=bool(keepdims)),
-        "math.reduce_sum": lambda x, axis=None, keepdims=False: ops.sum(x, axis=axis, keepdims=bool(keepdims)),
-        "__operators__.getitem": lambda x, slice_spec: x[_index(slice_spec)],
-        "cast": lambda x, dtype: ops.cast(x, dtype),
-        "reshape": lambda x, shape: ops.reshape(x, tuple(shape)),
-        "transpose": lambda a, perm=None: ops.transpose(a, perm),
-        "expand_dims": lambda x, axis: ops.expand_dims(x, axis),
-        "concat": lambda values, axis: ops.concatenate(values, axis=axis),
-        "clip_by_value": lambda x, clip_value_min, clip_value_max: ops.clip(x, clip_value_min, clip_value_max),
-    }
+_INERT = ("name", "validate_indices", "use_cudnn_on_gpu", "a_is_sparse", "b_is_sparse", "optimize", "stable", "message")
 
 
-def _index(spec: Any) -> Any:
-    """Read what stood between the brackets of ``x[..., ::-1]``, as Keras 2 wrote it."""
-    if isinstance(spec, list | tuple):
-        return tuple(map(_index, spec))
-    if isinstance(spec, Mapping):
-        if "start" in spec:
-            return slice(spec["start"], spec.get("stop"), spec.get("step"))
-        if spec.get("class_name") == "__ellipsis__":
-            return Ellipsis
-        raise ValueError(f"the slice {dict(spec)!r} can't be read")
-    return spec
+def _is_inert(key: str, value: Any) -> bool:
+    """Tell whether an argument of a TensorFlow function changes nothing of what it returns."""
+    return value is None or key in _INERT

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Any
 
+from vizcnn.adapter.loading import wiring
 from vizcnn.adapter.loading.description import Node, nodes
 
 Repair = Callable[[Node], str | None]
@@ -163,13 +164,8 @@ def layer_was_called_otherwise(node: Node) -> str | None:
     return f"{before}, which is {now} now"
 
 
-@repair
-def tensorflow_function(node: Node) -> str | None:
-    """Read a TensorFlow function that was called on Keras tensors."""
-    if node.class_name not in ("TFOpLambda", "SlicingOpLambda") or not isinstance(node.value["config"], dict):
-        return None
-    node.value.update(class_name="TFOpLambda", module=None, registered_name="TFOpLambda")
-    return f"the TensorFlow function {node.value['config'].get('function')}"
+repair(wiring.tensorflow_function)
+repair(wiring.calls_as_keras_2_wrote_them)
 
 
 # Inputs ----------------------------------------------------------------------------------------------------------------------

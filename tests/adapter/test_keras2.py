@@ -1,0 +1,57 @@
+"""Files that Keras 2 itself wrote, of what people put into models: they load, and predict what they predicted there.
+
+`tests/legacy/write_keras2.py` made them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from vizcnn.adapter.loading import load_model
+
+FOLDER = Path(__file__).parents[1] / "legacy"
+ARCHIVES = [Path(os.environ["VIZCNN_KERAS2"])] if "VIZCNN_KERAS2" in os.environ else sorted(FOLDER.glob("*.tar.xz"))
+
+
+@cache
+def contents(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as packed:
+        return {entry.name: packed.extractfile(entry).read() for entry in packed}  # type: ignore[union-attr]
+
+
+@cache
+def expected(archive: Path) -> dict[str, np.ndarray]:
+    return dict(np.load(io.BytesIO(contents(archive)["expected.npz"])))
+
+
+def inputs_of(model: Any) -> list[np.ndarray]:
+    """Return the inputs that the writer made."""
+    rng = np.random.default_rng(0)
+    sizes = [[2, *(size or 5 for size in tensor.shape[1:])] for tensor in model.inputs]
+    return [rng.normal(0, 1, size).astype(np.float32) for size in sizes]
+
+
+FILES = [(archive, name) for archive in ARCHIVES for name in contents(archive) if name != "expected.npz"]
+
+
+@pytest.mark.parametrize(("archive", "name"), FILES, ids=[f"{a.name.split('.tar')[0]}-{n}" for a, n in FILES])
+def test_a_model_of_keras_2_predicts_what_it_predicted_there(tmp_path: Path, archive: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(contents(archive)[name])
+    loaded = load_model(path)
+    inputs = inputs_of(loaded.model)
+    outputs = loaded.model(inputs if len(inputs) > 1 else inputs[0])
+    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+    assert len(outputs) == len([key for key in expected(archive) if key.startswith(f"{name}/")])
+    for index, output in enumerate(outputs):
+        values = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+        np.testing.assert_allclose(values, expected(archive)[f"{name}/{index}"], rtol=1e-4, atol=2e-5)

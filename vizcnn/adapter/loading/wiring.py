@@ -1,0 +1,155 @@
+"""How Keras 2 wrote down which layer is called on what: repairs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from vizcnn.adapter.loading.description import Node
+
+
+def functional(node: Node) -> bool:
+    """Tell whether a node is a Functional model, whose layers say what they are called on."""
+    config = node.value["config"]
+    return isinstance(config, dict) and "output_layers" in config and isinstance(config.get("layers"), list)
+
+
+def layer_name(layer: Mapping[str, Any]) -> str:
+    """Return the name of a layer."""
+    return str(layer.get("name") or layer["config"].get("name"))
+
+
+# Calls -------------------------------------------------------------------------------------------------------------------------
+
+
+def tensorflow_function(node: Node) -> str | None:
+    """Read a TensorFlow function that was called on Keras tensors: its tensors are its inputs, the rest a part of itself."""
+    if node.class_name not in ("TFOpLambda", "SlicingOpLambda") or not isinstance(node.value["config"], dict):
+        return None
+    node.value.update(class_name="TFOpLambda", module=None, registered_name="TFOpLambda")
+    return f"the TensorFlow function {node.value['config'].get('function')}"
+
+
+def calls_as_keras_2_wrote_them(node: Node) -> str | None:
+    """Write the calls that this Keras can't read as it writes them itself: tensors as keywords, constants, no list around one."""
+    if not functional(node):
+        return None
+    layers = node.value["config"]["layers"]
+    names = {layer_name(layer) for layer in layers}
+    found = None
+    for layer in layers:
+        calls = layer.get("inbound_nodes")
+        for place, call in enumerate(calls if isinstance(calls, list) else ()):
+            if not isinstance(call, list) or not call:
+                continue
+            if layer["class_name"] == "TFOpLambda":
+                tensors: list[Any] = []
+                layer["config"]["arguments"] = _arguments(call, partial(_placeholder, names, tensors))
+                calls[place] = {"args": tensors, "kwargs": {}}
+            elif not _is_plain(call, names):
+                calls[place] = _arguments(call, partial(_tensor, names))
+                found = "calls that hold tensors as keywords"
+    return found
+
+
+def _is_plain(call: list[Any], names: Collection[str]) -> bool:
+    """Tell whether Keras reads a call: a list of tensors, with keywords that are none."""
+    return all(
+        _is_reference(entry, names) and not (len(entry) > 3 and _holds_a_tensor(entry[3], names)) for entry in call
+    )
+
+
+def _holds_a_tensor(value: Any, names: Collection[str]) -> bool:
+    if _is_reference(value, names):
+        return True
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(_holds_a_tensor(entry, names) for entry in inside)
+
+
+def _is_reference(value: Any, names: Collection[str]) -> bool:
+    """Tell whether this is [layer, call, output] or [layer, call, output, keywords]."""
+    return (
+        isinstance(value, list)
+        and len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and value[0] in names
+        and all(isinstance(number, int) and not isinstance(number, bool) for number in value[1:3])
+    )
+
+
+def _arguments(call: list[Any], written: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the arguments of a call, its tensors and constants as `written` makes them.
+
+    Keras 2 wrote the keywords beside each tensor of the first argument, and a list around it where it is one tensor; around the
+    only one of a list too.
+    """
+    first = call[0] if len(call) == 1 and isinstance(call[0], list) else call
+    keywords = next(_keywords(call), {})
+    return {
+        "args": [_mapped(first, written)],
+        "kwargs": {key: _mapped(value, written) for key, value in keywords.items()},
+    }
+
+
+def _keywords(call: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(call, list) and len(call) == 4 and isinstance(call[0], str) and isinstance(call[3], dict):
+        yield call[3]
+    elif isinstance(call, list | dict):
+        for entry in call.values() if isinstance(call, dict) else call:
+            yield from _keywords(entry)
+
+
+def _mapped(value: Any, written: Callable[[Any], Any]) -> Any:
+    found = written(value)
+    if found is not None:
+        return found[0]
+    if isinstance(value, list):
+        return [_mapped(entry, written) for entry in value]
+    if isinstance(value, dict):
+        return {key: _mapped(entry, written) for key, entry in value.items()}
+    return value
+
+
+def _constant(value: Any) -> list[Any] | None:
+    """Return a constant that stands in the place of a tensor, in a list."""
+    is_one = isinstance(value, list) and len(value) in (3, 4) and value[0] == "_CONSTANT_VALUE"
+    return [value[2]] if is_one else None
+
+
+def _tensor(names: Collection[str], value: Any) -> list[Any] | None:
+    """Return a tensor as this Keras writes it, in a list."""
+    constant = _constant(value)
+    if constant:
+        return [{"class_name": "__numpy__", "config": {"value": constant[0], "dtype": "float32"}}]
+    if not _is_reference(value, names):
+        return None
+    history = {"shape": [None], "dtype": "float32", "keras_history": value[:3]}
+    return [{"class_name": "__keras_tensor__", "config": history}]
+
+
+def _placeholder(names: Collection[str], tensors: list[Any], value: Any) -> list[Any] | None:
+    """Return what stands for a tensor in `arguments`, in a list, and put the tensor among the others."""
+    if not _is_reference(value, names):
+        return _constant(value)
+    tensors.extend(_tensor(names, value) or ())
+    return [{_PLACE: len(tensors) - 1}]
+
+
+_PLACE = "__tensor_of_the_call__"
+
+
+def num_tensors(arguments: Any) -> int:
+    """Return how many tensors the arguments of a TensorFlow function hold."""
+    if isinstance(arguments, Mapping):
+        return 1 if _PLACE in arguments else sum(map(num_tensors, arguments.values()))
+    return sum(map(num_tensors, arguments)) if isinstance(arguments, list | tuple) else 0
+
+
+def filled(arguments: Any, tensors: Sequence[Any]) -> Any:
+    """Return the arguments of a TensorFlow function with its tensors in their places."""
+    if isinstance(arguments, Mapping):
+        if _PLACE in arguments:
+            return tensors[arguments[_PLACE]]
+        return {key: filled(value, tensors) for key, value in arguments.items()}
+    return [filled(value, tensors) for value in arguments] if isinstance(arguments, list | tuple) else arguments
