@@ -38,7 +38,8 @@ def custom_objects() -> Mapping[str, Any]:
                 raise ValueError(f"Keras 2 didn't write down what the TensorFlow function {function!r} was called on")
 
         def call(self, *tensors: Any) -> Any:
-            computes, filled = counterpart(self.function), wiring.filled(self.arguments, tensors)
+            computes: Any = counterpart(self.function)
+            filled = wiring.filled(self.arguments, tensors)
             known = inspect.signature(computes)
             named = {
                 key: value

@@ -57,18 +57,18 @@ def _resize_v1(method: str) -> Function:
     return call
 
 
-def _places(before: int, after: int, align_corners: bool) -> np.ndarray:
+def _places(before: int, after: int, align_corners: bool) -> Any:
     scale = (before - 1) / (after - 1) if align_corners and after > 1 else before / after
     return np.arange(after) * scale
 
 
-def _nearest(before: int, after: int, align_corners: bool) -> np.ndarray:
+def _nearest(before: int, after: int, align_corners: bool) -> Any:
     places = _places(before, after, align_corners)
     places = np.floor(places + 0.5) if align_corners else np.floor(places + 1e-9)
     return np.eye(before)[np.minimum(places.astype(int), before - 1)]
 
 
-def _linear(before: int, after: int, align_corners: bool) -> np.ndarray:
+def _linear(before: int, after: int, align_corners: bool) -> Any:
     places = np.minimum(_places(before, after, align_corners), before - 1)
     return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(before)))
 
@@ -88,7 +88,7 @@ def _nearest_between(before: int, after: Any) -> Any:
     return ops.one_hot(ops.cast(ops.floor(_between(before, after) + 0.5), "int32"), before)
 
 
-def _area(before: int, after: int) -> np.ndarray:
+def _area(before: int, after: int) -> Any:
     """Return how much of each pixel before lies in each after."""
     edges = np.arange(after + 1) * before / after
     inside = np.minimum(edges[1:, None], np.arange(1, before + 1)) - np.maximum(edges[:-1, None], np.arange(before))
