@@ -93,10 +93,19 @@ def load_model(
         raise ModelFileError(f"`model` {str(file)!r} is a model of another framework ({kind}); vizcnn.adapt runs it.")
     try:
         return _load(file, kind, custom_objects, trusted=trusted, architecture=architecture)
+    except ModelFileError:
+        raise
     except RecursionError as error:
         raise ModelFileError(
             f"`model` file {str(file)!r} can't be loaded: its description is nested too deeply."
         ) from error
+    except MemoryError as error:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} can't be loaded: it takes more memory than there is."
+        ) from error
+    except Exception as error:  # zipfile and h5py raise any kind for a file that is damaged
+        reason = _first_line(str(error)) or type(error).__name__
+        raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: it is damaged ({reason}).") from error
 
 
 def _load(

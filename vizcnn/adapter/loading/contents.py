@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import struct
-import zipfile
+import stat
 from pathlib import Path
 from typing import Literal
 
+from vizcnn.adapter.loading.archive import read_entries
 from vizcnn.errors import ModelFileError
 
 Kind = Literal["keras", "hdf5", "onnx", "tflite", "savedmodel"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
-
-LARGEST = 16 * 2**30
-"""Bytes that a file may unpack to."""
-
-LARGEST_CONFIG = 64 * 2**20
-"""Bytes that the description of a model may take."""
 
 _HEAD = 4096
 
@@ -46,6 +40,8 @@ def kind_of(file: Path) -> Kind:
     if file.is_dir():
         return _folder(file)
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise ModelFileError(f"`model` file {str(file)!r} isn't opened: it is a pipe or a device, and no file.")
         with file.open("rb") as stream:
             head = stream.read(_HEAD)
     except FileNotFoundError:
@@ -75,14 +71,7 @@ def _folder(file: Path) -> Kind:
 
 
 def _check_zip(file: Path) -> None:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError):
-        raise ModelFileError(
-            f"`model` file {str(file)!r} is truncated: it begins like a .keras file and has no end. Copy it again."
-        ) from None
-    names = {entry.filename for entry in entries}
+    names = {entry.filename for entry in read_entries(file)}
     if any(name.endswith(("/data.pkl", "/version")) for name in names):
         raise ModelFileError(f"`model` file {str(file)!r} isn't a Keras model: {_PYTORCH}")
     if any(name.endswith("saved_model.pb") for name in names):
@@ -94,13 +83,6 @@ def _check_zip(file: Path) -> None:
         remedy = f" Unpack it, and name {inside[0]!r}." if inside else ""
         raise ModelFileError(
             f"`model` file {str(file)!r} isn't a Keras model: it is a zip archive without a config.json.{remedy}"
-        )
-    total = sum(entry.file_size for entry in entries)
-    config = next(entry.file_size for entry in entries if entry.filename == "config.json")
-    if total > LARGEST or config > LARGEST_CONFIG:
-        raise ModelFileError(
-            f"`model` file {str(file)!r} would unpack to {total:,} bytes, {config:,} of them its config.json; more than "
-            f"{LARGEST:,} and {LARGEST_CONFIG:,} are not read, lest a small file fills the memory."
         )
 
 

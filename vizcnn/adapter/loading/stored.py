@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vizcnn.adapter.loading.contents import HDF5, LARGEST, LARGEST_CONFIG
+from vizcnn.adapter.loading.archive import LARGEST_CONFIG
+from vizcnn.adapter.loading.contents import HDF5
+from vizcnn.adapter.loading.hdf5 import inspect_hdf5
 from vizcnn.errors import ModelFileError
-
-_GENEROUS = 2**30
-"""Bytes that even a small HDF5 file may unpack to."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class Stored:
         The Keras that wrote it.
     architecture : Path or None
         The file that the description comes from, where it is another.
+    size : int
+        Bytes of all arrays in the file.
     """
 
     file: Path
@@ -44,6 +45,7 @@ class Stored:
     form: str
     version: str | None
     architecture: Path | None = None
+    size: int = 0
 
     def write(self, folder: Path, config: dict[str, Any]) -> Path:
         """Write a whole model file with another description, and return it."""
@@ -119,24 +121,14 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
         If it is damaged, refers to other files, or the description of the model is nowhere.
     """
     if kind == "keras":
-        try:
-            return _read_zip(file)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: it is damaged ({error}).") from error
-    try:
-        with h5py.File(file, "r") as stored:
-            _check_hdf5(stored, file)
-            version = _text(stored.attrs.get("keras_version"))
-            described = stored.attrs.get("model_config")
-            if described is not None:
-                return Stored(file, _json(_text(described) or "", file), "hdf5", version)
-            legacy = "layer_names" in stored.attrs
-            if version is None and not legacy and _KERAS_2_LAYERS not in stored:
-                version = "3"  # weights alone don't say; Keras 2 wrote them otherwise
-    except OSError as error:
-        raise ModelFileError(
-            f"`model` file {str(file)!r} can't be loaded: it is damaged or truncated ({error})."
-        ) from error
+        return _read_zip(file)
+    inside = inspect_hdf5(file)
+    version = inside.version
+    if inside.config is not None:
+        return Stored(file, _json(inside.config, file), "hdf5", version, size=inside.size)
+    legacy = "layer_names" in inside.names
+    if version is None and not legacy and _KERAS_2_LAYERS not in inside.groups:
+        version = "3"  # weights alone don't say; Keras 2 wrote them otherwise
     beside = architecture or next((path for path in _beside(file) if path.is_file()), None)
     if beside is None:
         raise ModelFileError(
@@ -146,9 +138,8 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
         )
     config = read_architecture(beside)
     modern = config.get("build_config") is not None or "registered_name" in config
-    return Stored(
-        file, config, "hdf5" if legacy or not modern else "keras", version or _text(config.get("keras_version")), beside
-    )
+    form = "hdf5" if legacy or not modern else "keras"
+    return Stored(file, config, form, version or _text(config.get("keras_version")), beside, inside.size)
 
 
 def _read_zip(file: Path) -> Stored:
@@ -162,7 +153,8 @@ def _read_zip(file: Path) -> Stored:
             raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its {_WEIGHTS} is damaged.")
         config = _json(archive.read("config.json"), file)
         metadata = _json(archive.read("metadata.json"), file) if "metadata.json" in names else {}
-    return Stored(file, config, "keras", _text(metadata.get("keras_version")))
+    size = inspect_hdf5(file, _WEIGHTS).size
+    return Stored(file, config, "keras", _text(metadata.get("keras_version")), size=size)
 
 
 def read_architecture(path: Path) -> dict[str, Any]:
@@ -179,7 +171,12 @@ def read_architecture(path: Path) -> dict[str, Any]:
         If it can't be read, or describes no model.
     """
     try:
-        if path.stat().st_size > LARGEST_CONFIG:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelFileError(
+                f"`architecture` {str(path)!r} isn't opened: it is a folder, a pipe or a device, and no file."
+            )
+        if status.st_size > LARGEST_CONFIG:
             raise ModelFileError(f"`architecture` {str(path)!r} is larger than {LARGEST_CONFIG:,} bytes.")
         text = path.read_bytes()
     except OSError as error:
@@ -214,38 +211,6 @@ def _json(text: bytes | str, file: Path) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else None if value is None else str(value)
-
-
-def _check_hdf5(stored: Any, file: Path) -> None:
-    """Refuse what would open other files, or fill the memory."""
-    total, groups, seen = 0, [stored], set()
-    while groups:
-        group = groups.pop()
-        address = h5py.h5o.get_info(group.id).addr
-        if address in seen:  # a hard link may lead back to where it lies
-            continue
-        seen.add(address)
-        for name in group:
-            link = group.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink):
-                raise ModelFileError(
-                    f"`model` file {str(file)!r} isn't opened: its {name!r} is a link to another file, {link.filename!r}."
-                )
-            if isinstance(link, h5py.SoftLink):
-                continue
-            entry = group[name]
-            if isinstance(entry, h5py.Group):
-                groups.append(entry)
-            elif isinstance(entry, h5py.Dataset):
-                if entry.external or entry.is_virtual:
-                    raise ModelFileError(
-                        f"`model` file {str(file)!r} isn't opened: its {name!r} is kept in another file."
-                    )
-                total += entry.nbytes
-    if total > LARGEST or total > max(_GENEROUS, 100 * file.stat().st_size):
-        raise ModelFileError(
-            f"`model` file {str(file)!r} isn't opened: its {file.stat().st_size:,} bytes would unpack to {total:,}."
-        )
 
 
 def _arrays(group: Any) -> Iterator[tuple[str, np.ndarray]]:
