@@ -16,6 +16,7 @@ from vizcnn.inputs.pixels import Decoding
 from vizcnn.notes import warn
 
 if TYPE_CHECKING:
+    from vizcnn.adapter.placement import Placement
     from vizcnn.scores import Score
 
 Array: TypeAlias = np.ndarray
@@ -501,6 +502,32 @@ class ModelAdapter(ABC):
         [(1, 28, 28, 1), (1, 28, 28, 1), (1, 28, 28, 1)]
         """
         raise NotImplementedError
+
+    def placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
+        """Tell where the cells of a layer's map lie in the input.
+
+        Parameters
+        ----------
+        layer : str
+            The layer's path.
+        shape : tuple of int
+            Shape of its map, (h, w) or (h, w, K).
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+
+        Returns
+        -------
+        Placement or None
+            None where the map, stretched over the whole input, lies where it belongs to half a cell.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().placement("conv5", (14, 14), (28, 28, 1)) is None
+        True
+        """
+        del layer, shape, sample_shape  # an adapter that knows better says so
+        return None
 
     @property
     def input_range(self) -> tuple[float, float] | None:

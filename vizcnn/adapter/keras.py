@@ -34,13 +34,18 @@ from vizcnn.adapter.connections import trace
 from vizcnn.adapter.fixed import FixedInputs
 from vizcnn.adapter.logits_model import logits_model
 from vizcnn.adapter.maps import Layout, before_last_attention
+from vizcnn.adapter.placement import Placement, bands, fit
+from vizcnn.adapter.positions import StandIns, moves
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
 from vizcnn.adapter.structure import (
     Found,
     as_the_model_takes_it,
+    has_channels_first,
     input_names,
+    input_rank_of,
     input_shapes,
     is_complete,
+    kernel_channels,
     names_of,
     rank_of,
     symbolic_outputs,
@@ -60,6 +65,9 @@ from vizcnn.targets import resolve
 
 _MEMORY = 4 * 2**30
 """Bytes that one batch may take, as the sum of the layers' outputs and their gradients, where no batch size is given."""
+
+_BANDS = 9
+"""Rows, and columns, of a map from which it is looked back to the input."""
 
 # Layers that move, drop or scale values, so that their maps say nothing that the layer before doesn't say.
 _NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "Reshape", "Permute", "UpSampling", "Resizing",
@@ -123,6 +131,7 @@ class KerasAdapter(ModelAdapter):
         self._found: dict[str, Found] | None = None
         self._has_channels_first = False
         self._has_rank = 2
+        self._kernel_channels: frozenset[int] = frozenset()
         self._connections: tuple[tuple[str, str], ...] | None = None
 
     @property
@@ -230,9 +239,9 @@ class KerasAdapter(ModelAdapter):
                 f"held fixed: vizcnn.adapt(model, fixed={{{others}}}), each an array of one sample or an image file "
                 f"(--fixed NAME=VALUE on the command line)."
             )
-        rank = self._rank
+        rank = self._input_rank
         shape = tuple(shapes[0][1:]) if shapes else (() if rank == 2 else (None,) * (rank + 1))
-        if len(shape) == rank and None not in shape:
+        if len(shape) == rank and (rank == 1 or None not in shape):
             return (*shape, 1)  # Keras itself drops a last axis of one for a model of (H, W)
         unflattened = unflattened_shape(self.model, shape)
         if unflattened is not None and len(unflattened) == rank + 1:
@@ -242,7 +251,7 @@ class KerasAdapter(ModelAdapter):
                 f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C), and with "
                 f"convolutions of one or three dimensions those of signals, (T, C), and volumes, (D, H, W, C)."
             )
-        return (*shape[1:], shape[0]) if shape and self._channels_first else shape
+        return (*shape[1:], shape[0]) if shape and self._takes_channels_first else shape
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
@@ -363,6 +372,7 @@ class KerasAdapter(ModelAdapter):
                 self._has_rank = rank
                 # Of convolutions alone: Flatten and others have a data_format too, and often the default one.
                 kernels = [f.operation for f in self._found.values() if "Conv" in f.info.kind]
+                self._kernel_channels = kernel_channels(f.operation for f in self._found.values())
                 self._has_channels_first = {getattr(k, "data_format", None) for k in kernels} == {"channels_first"}
             return self._found
 
@@ -482,6 +492,7 @@ class KerasAdapter(ModelAdapter):
             with Taps(self._tappable(), stop_after=stop) as taps:
                 self._forward(self.model, tensor)
             reading = Reading(self._facts, taps, None)
+            self._facts.moved |= moves(self.model, taps.calls)
             layout = Layout(taps.calls, rank=self._rank, channels_first=self._channels_first)
             return {path: layout.of(reading.layer(path)) for path in paths}
 
@@ -554,6 +565,70 @@ class KerasAdapter(ModelAdapter):
             run.traced.layer,
             run.traced.notes,
         )
+
+    def placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
+        """See `ModelAdapter.placement`: measured once, and only where something on the way may move positions.
+
+        Returns
+        -------
+        Placement or None
+
+        Examples
+        --------
+        >>> import keras, vizcnn as vz
+        >>> layers = [keras.layers.Cropping2D(((8, 0), (0, 0))), keras.layers.Conv2D(2, 3, padding="same", name="conv")]
+        >>> cnn = vz.adapt(keras.Sequential([keras.Input((16, 16, 1)), *layers]))
+        >>> cnn.placement("conv", (8, 16), (16, 16, 1)).axes[0].ends  # the lower half of the image
+        (8.0, 16.0)
+        """
+        self.prepare(sample_shape)
+        grid = tuple(shape[: self._rank])
+        key = layer, grid
+        if key not in self._facts.placements:
+            if layer not in self._facts.moved:
+                self._learn()
+            moved = self._facts.moved.get(layer, True) or len(grid) != len(sample_shape) - 1
+            self._facts.placements[key] = self._measured(layer, grid, sample_shape) if moved else None
+        return self._facts.placements[key]
+
+    def _measured(self, layer: str, grid: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
+        """Look from some rows and columns of a map back to the input."""
+        chosen = [bands(count, _BANDS) for count in grid]
+        masks = np.concatenate([_band_masks(axis, indices, grid) for axis, indices in enumerate(chosen)])
+        random = np.random.default_rng(0)
+        low, high = self.input_range or (0.0, 1.0)
+        inputs = random.uniform(low + 0.1 * (high - low), high, (len(masks), *sample_shape)).astype(np.float32)
+        bare, index = split_call(layer)
+        slack = 0.0
+
+        def build(traced: Traced, tensor: Any, mask: Any) -> dict[str, Any]:  # noqa: ARG001
+            nonlocal slack
+            stand_ins = StandIns()
+            stop = frozenset({bare}) if index is None else frozenset()
+            with Taps(self._tappable(), rule="relu", stop_after=stop, stand_in=stand_ins) as taps:
+                self._forward(self.model, tensor)
+            slack = stand_ins.slack
+            layout = Layout(taps.calls, rank=self._rank, channels_first=self._channels_first)
+            values = layout.of(Reading(self._facts, taps, None).layer(layer, cast=False))
+            if tuple(values.shape[1:-1]) != grid:  # a method's own enlargement, say
+                return {"gradients": keras.ops.zeros_like(tensor)}
+            weights = random.uniform(0.5, 1.5, int(values.shape[-1])).astype(np.float32)
+            total = keras.ops.sum(self._backend.float32(values) * weights * mask[..., None])
+            gradient = self._backend.gradient(total, tensor)
+            return {"gradients": keras.ops.zeros_like(tensor) if gradient is None else gradient}
+
+        size = self.batch_size_for(sample_shape)
+        runs = [
+            self._functions.run(("placement", layer, grid, sample_shape), build, [inputs[part], masks[part]])
+            for part in slices(len(inputs), size)
+        ]
+        depends = np.nan_to_num(np.abs(Run.joined(runs).arrays["gradients"])).sum(axis=-1)
+        if not depends.any():
+            return None if len(grid) == len(sample_shape) - 1 else Placement((), sample_shape[:-1])
+        ends = np.cumsum([0, *map(len, chosen)])
+        seen = [(indices, depends[a:b]) for indices, a, b in zip(chosen, ends, ends[1:], strict=False)]
+        found = fit(seen, grid, sample_shape[:-1])
+        return None if found.is_plain(slack) else found
 
     def logits_model(self, sample_shape: tuple[int, ...], output: str | int | None = None, *, layer: Any = None) -> Any:
         """Return a small Functional Keras model of this one's class scores, for a library that takes Keras models.
@@ -694,11 +769,34 @@ class KerasAdapter(ModelAdapter):
         self._operations()
         return self._has_rank
 
+    def _taken_shape(self) -> tuple[int | None, ...]:
+        """Return the shape of the input that is explained, as the model itself has it; () while it isn't known."""
+        shapes = input_shapes(self.model)
+        position = self._fixed.free if self._fixed is not None else 0
+        return tuple(shapes[position][1:]) if len(shapes) > position else ()
+
+    @property
+    def _input_rank(self) -> int:
+        """How many axes an input has, without channels: one fewer than the maps of a spectrogram that the model makes itself."""
+        shape, rank = self._taken_shape(), self._rank
+        if rank != 2 or not 1 <= len(shape) <= 2 or not self._kernel_channels:
+            return rank
+        return input_rank_of(rank, shape, unflattened_shape(self.model, shape))
+
+    @property
+    def _takes_channels_first(self) -> bool:
+        """Whether the model takes inputs with channels before rows and columns, whatever its maps have."""
+        first = self._channels_first
+        shape = self._taken_shape()
+        return has_channels_first(shape, first, self._kernel_channels) if len(shape) == self._rank + 1 else first
+
     def _forward(self, model: Any, tensor: Any) -> Any:
         shapes = input_shapes(model)
         if len(shapes) == 1 and len(shapes[0]) == 2:
-            tensor = keras.ops.reshape(tensor, (-1, shapes[0][1]))  # an image that the model itself unflattens
-        if self._channels_first and len(tensor.shape) == self._rank + 2:
+            tensor = keras.ops.reshape(
+                tensor, (-1, shapes[0][1] or tensor.shape[1])
+            )  # one that the model itself unflattens
+        if self._takes_channels_first and len(tensor.shape) == self._rank + 2:
             tensor = keras.ops.moveaxis(tensor, -1, 1)
         inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
         return model(inputs, training=False)
@@ -736,6 +834,7 @@ class KerasAdapter(ModelAdapter):
 
     def _read(self, taps: Taps, returned: Any) -> Reading:
         reading = Reading(self._facts, taps, returned)
+        self._facts.moved |= moves(self.model, taps.calls)
         for call in taps.calls:
             shape = getattr(call.output, "shape", None)
             if call.index == 0 and shape is not None:
@@ -862,6 +961,14 @@ def _with_channels_last(info: LayerInfo) -> LayerInfo:
     shape = info.output_shape
     is_map = shape is not None and len(shape) == info.rank + 2
     return replace(info, output_shape=(shape[0], *shape[2:], shape[1])) if shape and is_map else info
+
+
+def _band_masks(axis: int, indices: Sequence[int], grid: tuple[int, ...]) -> Array:
+    """Return masks (indices, *grid) that let one row or column through each."""
+    masks = np.zeros((len(indices), *grid), dtype=np.float32)
+    for mask, index in zip(masks, indices, strict=True):
+        np.moveaxis(mask, axis, 0)[index] = 1
+    return masks
 
 
 def is_keras_layer(value: Any) -> bool:

@@ -10,6 +10,7 @@ import keras
 
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.base import split_call
+from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.taps import RELU_FAMILY, Taps
 from vizcnn.errors import LayerError, RuleError
 
@@ -30,6 +31,10 @@ class Facts:
         Names of the outputs to whether they hold probabilities whose logits are out of reach.
     batch_sizes : dict
         Shapes of a sample, and how many layers' shapes were known then, to how many samples fit.
+    moved : dict
+        Addresses of calls to whether positions may have been moved on the way there.
+    placements : dict
+        Layers and the sizes of their maps to where these lie in the input; None where stretching puts them there.
     """
 
     outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
@@ -37,6 +42,8 @@ class Facts:
     layer_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     logarithm: dict[str, bool] = field(default_factory=dict)
     batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
+    moved: dict[str, bool] = field(default_factory=dict)
+    placements: dict[tuple[str, tuple[int, ...]], Placement | None] = field(default_factory=dict)
 
 
 class Reading:

@@ -105,6 +105,64 @@ def rank_of(kinds: Iterable[str]) -> int:
     return ranks.pop() if len(ranks) == 1 else 2
 
 
+def input_rank_of(rank: int, shape: tuple[int | None, ...], unflattened: tuple[int, ...] | None) -> int:
+    """Return how many axes an input has, without channels: a model of maps of two that takes a signal makes a spectrogram of it.
+
+    Parameters
+    ----------
+    rank : int
+        How many axes its maps have.
+    shape : tuple of int or None
+        The input's shape, without the batch axis.
+    unflattened : tuple of int, default None
+        What the model makes of a flat input first.
+
+    Returns
+    -------
+    int
+    """
+    if rank != 2 or (unflattened is not None and unflattened[-1] != 1):
+        return rank
+    flat = len(shape) == 1 and (unflattened is None or len(unflattened) == 2)
+    return 1 if flat or (len(shape) == 2 and shape[1] == 1) else rank
+
+
+def kernel_channels(operations: Iterable[Any]) -> frozenset[int]:
+    """Return the numbers of channels that convolutions look at."""
+    counts = set()
+    for operation in operations:
+        kernel = getattr(operation, "depthwise_kernel", None) if hasattr(operation, "kernel_size") else None
+        kernel = getattr(operation, "kernel", None) if kernel is None and hasattr(operation, "kernel_size") else kernel
+        if kernel is not None and len(kernel.shape) >= 3:
+            axis = -1 if "Transpose" in type(operation).__name__ else -2
+            counts.add(int(kernel.shape[axis]) * int(getattr(operation, "groups", 1) or 1))
+    return frozenset(counts)
+
+
+def has_channels_first(shape: tuple[int | None, ...], maps_have: bool, channels: frozenset[int]) -> bool:
+    """Tell whether an input has its channels first: as the maps have them, unless the convolutions take as many as its other end.
+
+    Parameters
+    ----------
+    shape : tuple of int or None
+        The input's shape, without the batch axis.
+    maps_have : bool
+        Whether the convolutions' maps have their channels first.
+    channels : frozenset of int
+        How many channels convolutions look at.
+
+    Returns
+    -------
+    bool
+    """
+    first, last = (shape[0], shape[-1]) if len(shape) > 1 else (None, None)
+    if (first in channels) == (last in channels):
+        return maps_have
+    end, rest = (first, shape[1:]) if first in channels else (last, shape[:-1])
+    fewest = all(size is None or (end is not None and end < size) for size in rest)
+    return (end is first) if fewest else maps_have
+
+
 def unflattened_shape(model: Any, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:
     """Return the shape of what a model makes of a flat input by its first layer; None where it does nothing of that."""
     if len(shape) != 1:

@@ -95,6 +95,8 @@ class Taps:
         Paths, or ``path[1]`` for a second call, to tensors that take the place of what the layer returns.
     apart : bool, default False
         A layer that returns what it was given (dropout, outside of training) returns a copy, so that the two can be told apart.
+    stand_in : callable, default None
+        Takes a layer, the tensors it was called on and what it returned, and returns what takes the place of that.
     """
 
     operations: Mapping[str, Any]
@@ -102,6 +104,7 @@ class Taps:
     stop_after: frozenset[str] = frozenset()
     instead: Mapping[str, Any] = field(default_factory=dict)
     apart: bool = False
+    stand_in: Callable[[Any, tuple[Any, ...], Any], Any] | None = None
     calls: list[Call] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
     _before: dict[int, _Before] = field(default_factory=dict)
@@ -174,6 +177,8 @@ class Taps:
                 self._stack.pop()
                 self._inside &= not opaque
             inputs = _tensors(args, kwargs)
+            if self.stand_in is not None:
+                output = self.stand_in(operation, inputs, output)
             if self.apart:
                 known = {id(tensor) for tensor in inputs}
                 output = keras.tree.map_structure(lambda t: self._copy(t) if id(t) in known else t, output)

@@ -15,7 +15,7 @@ JOURNEY = 6
 """How many layers are shown where none is named."""
 
 
-@register("activations", needs={"activations", "images"})
+@register("activations", needs={"activations", "maps"})
 def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[str] | None = None) -> LayerMaps:
     """Show what layers make of an image.
 

@@ -14,7 +14,7 @@ from vizcnn.targets import Channel
 from vizcnn.transforms import NONE, TotalVariation
 
 
-@register("filters", needs={"kernels", "images"})
+@register("filters", needs={"kernels", "maps"})
 def filters(
     model: ModelAdapter, layer: str | None = None, *, exciting: int = 0, steps: int = 128, seed: int = 0
 ) -> Kernels:

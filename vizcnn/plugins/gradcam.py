@@ -83,12 +83,12 @@ def gradcam(
     ('conv5', (1, 14, 14), (1, 28, 28))
     """
     taken = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
-    if taken.values.ndim != inputs.ndim:
+    if taken.values.ndim != model.layer(taken.layer).rank + 2:
         raise LayerError(
             f"`layer` {taken.layer!r} has no spatial map, its output has shape {taken.values.shape[1:]}; name a layer before the "
             f"rows and columns are pooled or flattened away."
         )
-    weights = taken.gradients.mean(axis=tuple(range(1, inputs.ndim - 1)), keepdims=True)
+    weights = taken.gradients.mean(axis=tuple(range(1, taken.values.ndim - 1)), keepdims=True)
     cam = (weights * taken.values).sum(axis=-1)
     values = np.maximum(cam, 0) if relu else cam
     return Maps.of(taken, values, raw=cam, signed=not relu, notes=_notes(cam, taken.layer))

@@ -161,7 +161,8 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
         What it is asked for by; unique among all plugins.
     needs : collection of str, default ()
         What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"; "images" where
-        it is for models of images alone, and not of signals or volumes; "tensorflow" where Keras must run on that.
+        it is for models of images alone, and not of signals or volumes, "maps" where it is for models whose feature maps have
+        rows and columns, as those of a spectrogram have too; "tensorflow" where Keras must run on that.
 
     Returns
     -------
@@ -339,12 +340,13 @@ def works_on(adapter: ModelAdapter) -> tuple[str, ...]:
 
 def missing_needs(plugin: Plugin, adapter: ModelAdapter) -> str:
     """Say what a plugin needs that a model doesn't offer; "" where it offers everything."""
-    missing = sorted(plugin.needs - adapter.capabilities - {"images"})
+    missing = sorted(plugin.needs - adapter.capabilities - {"images", "maps"})
     if missing == ["tensorflow"]:
         return "needs a Keras model on TensorFlow, and the model is none"
     if missing:
         return f"needs {' and '.join(missing)}, which the model can't answer"
-    if "images" in plugin.needs and not _takes_images(adapter):
+    flat = any(info.rank != 2 for info in adapter.layers) if "maps" in plugin.needs else False
+    if flat or ("images" in plugin.needs and not _takes_images(adapter)):
         return "needs images, and the model takes signals or volumes"
     return ""
 

@@ -292,13 +292,19 @@ def scorecam(
         for image, index in zip(inputs, task.classes, strict=True)
     ]
     values, small = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Maps(values, raw=small, layer=task.layer, **task.reached)
+    return _where_it_lies(model, task, inputs, values, small)
 
 
 def _cam(kind: str, model: ModelAdapter, inputs: np.ndarray, score: Score, layer: str | None) -> Maps:
     task = _Task.of(model, inputs, score, layer or _penultimate(model))
     values, small = _cam_of(task, kind, inputs, task.classes, unconnected_gradients="zero")
-    return Maps(values, raw=small, layer=task.layer, **task.reached)
+    return _where_it_lies(model, task, inputs, values, small)
+
+
+def _where_it_lies(model: ModelAdapter, task: _Task, inputs: np.ndarray, values: np.ndarray, small: np.ndarray) -> Maps:
+    """Leave the map at the layer's size where stretching it over the whole image, as tf-keras-vis does, puts it wrong."""
+    moved = task.layer is not None and model.placement(task.layer, small.shape[1:], inputs.shape[1:]) is not None
+    return Maps(np.maximum(small, 0) if moved else values, raw=small, layer=task.layer, **task.reached)
 
 
 @dataclass(frozen=True)

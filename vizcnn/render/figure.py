@@ -74,18 +74,22 @@ def plot_attributions(
     axes = new_panels(result, indices, pyplot=True) if ax is None else given_axes(ax, len(indices), "image")
     for axis, i in zip(axes, indices, strict=True):
         sample, values = result.images[i], result.values[i]
-        values = values.sum(axis=-1) if values.ndim == sample.ndim else values
+        values = values.sum(axis=-1) if values.ndim == sample.ndim and not result.alone else values
         low, high = limits(values, signed=result.signed, percentile=percentile, vmin=vmin, vmax=vmax)
-        _draw_map(
-            axis,
-            sample,
-            values,
-            overlay=overlay,
-            cmap=cmap or (DIVERGING if result.signed else SEQUENTIAL),
-            norm=Normalize(low, high),
-            alpha=alpha,
-            colorbar=colorbar,
-        )
+        colours = cmap or (DIVERGING if result.signed else SEQUENTIAL)
+        if result.alone:
+            _draw_alone(axis, values, cmap=colours, norm=Normalize(low, high), colorbar=colorbar)
+        else:
+            _draw_map(
+                axis,
+                sample,
+                values,
+                overlay=overlay,
+                cmap=colours,
+                norm=Normalize(low, high),
+                alpha=alpha,
+                colorbar=colorbar,
+            )
         if title:
             set_title(axis, result.title(i))
     return axes[0] if len(axes) == 1 else np.array(axes)
@@ -208,6 +212,26 @@ def _draw_sample(axis: Axes, sample: np.ndarray) -> None:
     bare(axis)
     if is_volume(sample):
         say_slices(axis, len(sample))
+
+
+def _draw_alone(axis: Axes, values: np.ndarray, *, cmap: str, norm: Normalize, colorbar: bool) -> None:
+    """Draw a map that lies nowhere in its image, by axes of its own."""
+    if values.ndim == 1:
+        draw_signal(axis, None, values)
+        axis.set_xlabel("position in the layer", fontsize=7)
+        return
+    drawn = axis.imshow(sheet(values) if values.ndim == 3 else values, cmap=cmap, norm=norm, interpolation="nearest")
+    if values.ndim == 3:
+        bare(axis)
+        say_slices(axis, len(values))
+    else:
+        axis.set_xlabel("axis 2 of the layer", fontsize=7)
+        axis.set_ylabel("axis 1 of the layer", fontsize=7)
+        axis.tick_params(labelsize=7, length=2)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if colorbar:
+        _add_colorbar(axis, ScalarMappable(norm=drawn.norm, cmap=drawn.cmap))
 
 
 def _draw_map(

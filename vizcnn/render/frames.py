@@ -25,7 +25,7 @@ def frame(result: Attributions, index: int) -> np.ndarray:
     Parameters
     ----------
     result : Attributions
-        The maps; of signals and volumes the whole figure is drawn.
+        The maps; of signals, volumes, and maps that lie nowhere in their images the whole figure is drawn.
     index : int
         Which image.
 
@@ -34,7 +34,7 @@ def frame(result: Attributions, index: int) -> np.ndarray:
     ndarray of uint8, shape (H, W, 3)
     """
     image, values = result.images[index], result.values[index]
-    if image.ndim != 3:
+    if image.ndim != 3 or result.alone:
         buffer = io.BytesIO()
         result.draw(buffer, ".png", index=index)
         return np.asarray(Image.open(buffer).convert("RGB"))

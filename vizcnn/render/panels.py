@@ -34,7 +34,8 @@ _GRAY = np.array([0.299, 0.587, 0.114])
 
 def new_panels(result: Attributions, indices: Sequence[int], *, below: float = 0.0, pyplot: bool) -> list[Axes]:
     """Make one Axes per image, in rows that are as high as their images and leave so many inches below."""
-    aspects = [aspect_of(result.images[i]) + below / _IMAGE for i in indices]
+    drawn = result.values[..., None] if result.alone else result.images
+    aspects = [aspect_of(drawn[i]) + below / _IMAGE for i in indices]
     columns = min(len(aspects), max(_COLUMNS, int(np.ceil(np.sqrt(len(aspects))))))
     rows = [max(aspects[start : start + columns]) for start in range(0, len(aspects), columns)]
     axes = list(new_grid(rows, columns, pyplot=pyplot).ravel())

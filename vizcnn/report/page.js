@@ -29,7 +29,7 @@ class MapView {
     this.output = figure.querySelector("output");
     this.spot = figure.querySelector(".spot");
     this.button = figure.querySelector(".zoom");
-    this.at = [sample.width >> 1, sample.height >> 1];
+    this.at = [this.size.width >> 1, this.size.height >> 1];
     this.reading = false;
     let touched = false;
     this.canvas.addEventListener("pointerdown", (event) => { touched = event.pointerType !== "mouse"; this.point(event); });
@@ -42,14 +42,15 @@ class MapView {
     this.button.addEventListener("click", () => this.zoom());
   }
 
-  get map() { return this.maps[state.explained]; }
+  get map() { return this.maps[state.explained ?? 0]; }
+  get size() { return this.map.alone || this.sample; }  // a map that lies nowhere in its image is drawn without it
   get steps() { return this.allSteps[state.explained]; }
   get table() { return tables[state.colours || (this.map.signed ? data.diverging : data.sequential)]; }
   value(index) { return this.map.low + (this.steps[4 * index] / 255) * (this.map.high - this.map.low); }
 
   draw() {
-    const { width, height } = this.sample, { vmin, vmax } = this.map;
-    const both = state.mode === "both";
+    const { width, height } = this.size, { vmin, vmax, alone } = this.map;
+    const both = state.mode === "both" && !alone;
     this.canvas.width = both ? 2 * width : width;
     const context = this.canvas.getContext("2d");
     const drawn = context.createImageData(this.canvas.width, height);
@@ -59,10 +60,10 @@ class MapView {
         const index = row * width + column, value = this.value(index);
         const place = 3 * Math.round(255 * Math.min(1, Math.max(0, (value - vmin) / (vmax - vmin || 1))));
         // Clear where it is zero, at full opacity from half of the scale on.
-        const weight = state.mode === "overlay" ? state.opacity * Math.min(1, (2 * Math.abs(value)) / end) : 1;
+        const weight = state.mode === "overlay" && !alone ? state.opacity * Math.min(1, (2 * Math.abs(value)) / end) : 1;
         const to = 4 * (row * this.canvas.width + column + (both ? width : 0));
         for (let c = 0; c < 3; c++) {
-          drawn.data[to + c] = (1 - weight) * this.gray[4 * index] + weight * table[place + c];
+          drawn.data[to + c] = (weight < 1 ? (1 - weight) * this.gray[4 * index] : 0) + weight * table[place + c];
         }
         drawn.data[to + 3] = 255;
         if (both) {
@@ -93,10 +94,10 @@ class MapView {
   }
 
   tell() {
-    const [column, row] = this.at, { width, height } = this.sample;
+    const { width, height } = this.size, left = this.canvas.width - width;  // beside the image, where that is shown too
+    const [column, row] = [Math.min(width - 1, this.at[0]), Math.min(height - 1, this.at[1])];
     this.reading = true;
     this.output.textContent = `${this.value(row * width + column).toPrecision(3)} at row ${row}, column ${column}`;
-    const left = state.mode === "both" ? width : 0;
     this.spot.style.left = `${(100 * (left + column + 0.5)) / this.canvas.width}%`;
     this.spot.style.top = `${(100 * (row + 0.5)) / height}%`;
   }
@@ -108,7 +109,7 @@ class MapView {
   }
 
   point(event) {
-    const box = this.canvas.getBoundingClientRect(), { width, height } = this.sample;
+    const box = this.canvas.getBoundingClientRect(), { width, height } = this.size;
     const pixel = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
     this.at = [
       pixel((event.clientX - box.left) / box.width, this.canvas.width) % width,
@@ -121,7 +122,7 @@ class MapView {
   key(event) {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (step) {
-      const { width, height } = this.sample, pace = event.shiftKey ? 10 : 1;
+      const { width, height } = this.size, pace = event.shiftKey ? 10 : 1;
       this.at = [
         Math.min(width - 1, Math.max(0, this.at[0] + pace * step[0])),
         Math.min(height - 1, Math.max(0, this.at[1] + pace * step[1])),
@@ -151,7 +152,7 @@ async function start() {
     for (let i = 0; i < colour.length; i += 4) gray[i] = 0.299 * colour[i] + 0.587 * colour[i + 1] + 0.114 * colour[i + 2];
     for (const figure of document.querySelectorAll(`.map[data-sample="${number}"]`)) {
       const maps = sample.maps[Number(figure.dataset.map)];
-      const steps = await Promise.all(maps.map((map) => pixelsOf(map.values, sample.width, sample.height)));
+      const steps = await Promise.all(maps.map((map) => pixelsOf(map.values, (map.alone || sample).width, (map.alone || sample).height)));
       views.push(new MapView(figure, sample, maps, gray, colour, steps));
     }
   }

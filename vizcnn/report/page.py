@@ -185,9 +185,9 @@ def _top(result: Attributions, index: int) -> Sequence[tuple[str, float]]:
 def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int) -> dict[str, Any]:
     """Return a map as the browser takes it: steps between its lowest and its highest value, and the scale's ends."""
     values = result.values[index]
-    values = values.sum(axis=-1) if values.ndim == 3 else values
+    values = values.sum(axis=-1) if values.ndim == 3 else np.atleast_2d(values)
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    small = resize(finite, (size[0], size[1])) if max(size) < max(values.shape) else finite
+    small = resize(finite, (size[0], size[1])) if max(size) < max(values.shape) and not result.alone else finite
     low, high = float(small.min()), float(small.max())
     scaled = (small - low) / ((high - low) or 1.0)
     vmin, vmax = limits(values, signed=result.signed)
@@ -199,6 +199,8 @@ def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int)
         "vmin": vmin,
         "vmax": vmax,
         "signed": result.signed,
+        # A map that lies nowhere in its image has a size of its own, and is drawn without it.
+        "alone": {"height": small.shape[0], "width": small.shape[1]} if result.alone else None,
     }
 
 

@@ -15,9 +15,9 @@ from vizcnn.adapter.base import Outputs, Prediction
 from vizcnn.errors import ResultError
 from vizcnn.gather import Gather
 from vizcnn.notes import Watch, warn
-from vizcnn.render.image import resize
 from vizcnn.results.base import Context, Result
 from vizcnn.results.files import PICTURES, write_file
+from vizcnn.results.placing import placed, stretched
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import Gradients, ModelAdapter
@@ -35,7 +35,8 @@ class Maps:
     Attributes
     ----------
     values : ndarray, shape (N, h, w) or (N, h, w, C)
-        The attributions; of another size than the input's, they are resized to it.
+        The attributions; of another size than the input's, they are resized to it, and those of a layer that doesn't look at
+        the whole input are put where it looks.
     raw : ndarray, default None
         What came before channels were reduced, or before the resizing; None: the values as they are here.
     signed : bool, default False
@@ -138,6 +139,7 @@ class Maps:
         notes = dict.fromkeys(context.notes)
         watch = Watch(context.model, context.images)
         last: Maps | None = None
+        alone = False
         for part, inputs, maps in parts:
             score = context.score[part]
             outputs = maps.outputs if maps.outputs is not None else context.model.outputs(inputs)
@@ -147,12 +149,13 @@ class Maps:
             explained += batch[1]
             top += batch[2]
             small = np.asarray(maps.raw if maps.raw is not None else maps.values, dtype=np.float32)
-            values.add(_at_size(maps.values, context.images.size))
+            lying, alone, where = _where_it_lies(maps, context)
+            values.add(lying)
             raw.add(small)
             scores.add(np.asarray(reached, dtype=np.float32))
             if maps.class_map is not None:
                 classes.add(maps.class_map)
-            notes |= dict.fromkeys(maps.notes)
+            notes |= dict.fromkeys((*maps.notes, *where))
             watch.see(context.images.names[part], inputs, maps.values, small, [p.probability for p in batch[0]])
             last = maps
         if last is None:
@@ -179,6 +182,7 @@ class Maps:
             class_map=classes.result() if last.class_map is not None else None,
             class_labels=_labels(context) if last.class_map is not None else (),
             top_classes=tuple(top),
+            alone=alone,
         )
 
 
@@ -222,6 +226,9 @@ class Attributions(Result):
         Names of the classes in `class_map`.
     top_classes : tuple
         Per image the five most probable classes, pairs of name and probability; empty where there are no probabilities.
+    alone : bool
+        Whether the maps can't be laid over the images, since the layer's axes don't follow theirs: `values` are then at the
+        layer's own size, and drawn without the images.
 
     Examples
     --------
@@ -251,6 +258,7 @@ class Attributions(Result):
     class_map: np.ndarray | None = None
     class_labels: tuple[str, ...] = ()
     top_classes: tuple[tuple[tuple[str, float], ...], ...] = ()
+    alone: bool = False
 
     kind: ClassVar[str] = "attributions"
     collections: ClassVar[tuple[str, ...]] = ("images",)
@@ -432,9 +440,16 @@ def _labels(context: Context) -> tuple[str, ...]:
     return tuple(model.label(index) for index in range(count))
 
 
-def _at_size(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float32)
-    return values if values.shape[1 : 1 + len(size)] == size else np.stack([resize(value, size) for value in values])
+def _where_it_lies(maps: Maps, context: Context) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+    """Return the maps at the input's size, whether they can't be brought there, and what is said of it."""
+    size, sample_shape = context.images.size, context.images.sample_shape
+    placement = maps.layer and context.model.placement(maps.layer, maps.values.shape[1:], sample_shape)
+    if not placement:
+        return stretched(maps.values, size), False, ()
+    said = (placement.note(str(maps.layer)),)
+    if not placement.is_possible:
+        return np.asarray(maps.values, dtype=np.float32), True, said
+    return placed(maps.values, placement), False, said
 
 
 def _explained(

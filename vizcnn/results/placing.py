@@ -1,0 +1,63 @@
+"""Maps of a layer to maps of the input: stretched over the whole of it, or put where the layer looks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vizcnn.adapter.placement import Along, Placement
+from vizcnn.render.image import resize
+
+
+def stretched(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Enlarge maps (N, h, w[, C]) to the input's size."""
+    values = np.asarray(values, dtype=np.float32)
+    return values if values.shape[1 : 1 + len(size)] == size else np.stack([resize(value, size) for value in values])
+
+
+def placed(values: np.ndarray, placement: Placement) -> np.ndarray:
+    """Put maps where they lie in the input; what the layer doesn't see is zero.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N, h, w[, C])
+        The maps, at the layer's size.
+    placement : Placement
+        Where they lie; it must be possible.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, H, W[, C])
+        Between the centres of cells the values go over linearly, and beyond the outer ones they stay.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.adapter.placement import Along, Placement
+    >>> from vizcnn.results.placing import placed
+    >>> lower = Placement((Along(axis=0, start=2.0, step=2.0, count=2),), (6,))
+    >>> placed(np.array([[1.0, 3.0]]), lower)
+    array([[0. , 0. , 1. , 1.5, 2.5, 3. ]], dtype=float32)
+    """
+    values = np.asarray(values, dtype=np.float32)
+    free = tuple(axis for axis, along in enumerate(placement.axes, start=1) if along is None)
+    values = values.mean(axis=free)
+    runs = [along for along in placement.axes if along is not None]
+    missing = [
+        axis for axis in range(len(placement.size)) if axis not in {along.axis for along in runs}
+    ]  # of one pixel
+    values = np.expand_dims(values, tuple(range(len(runs) + 1, len(runs) + 1 + len(missing))))
+    order = [*(along.axis for along in runs), *missing]
+    values = np.moveaxis(values, range(1, len(order) + 1), [axis + 1 for axis in order])
+    for along in runs:
+        weights = _weights(along, placement.size[along.axis])
+        values = np.moveaxis(np.tensordot(weights, values, axes=(1, along.axis + 1)), 0, along.axis + 1)
+    return np.ascontiguousarray(values)
+
+
+def _weights(along: Along, length: int) -> np.ndarray:
+    """Return the matrix (length, cells) that enlarges an axis; rows of zero where no cell lies."""
+    at = (np.arange(length) + 0.5 - along.start) / along.step
+    inside = (at >= 0) & (at <= along.count)
+    cells = np.arange(along.count)
+    weights = np.stack([np.interp(at - 0.5, cells, one) for one in np.eye(along.count)], axis=1)
+    return np.asarray(weights * inside[:, None], dtype=np.float32)
