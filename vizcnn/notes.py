@@ -15,6 +15,7 @@ from vizcnn.errors import VizcnnWarning
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
+    from vizcnn.adapter.preprocessing import Preprocess
     from vizcnn.inputs import ImageSet
 
 SATURATED = 0.9999
@@ -22,6 +23,9 @@ SATURATED = 0.9999
 
 _PIXELS = 10.0
 """Inputs larger than this look like raw pixels; what models are trained on is mostly within -5..5."""
+
+_SCALED = 0.01
+"""Inputs within this part of what a model takes look as if they were scaled for another model."""
 
 
 class Watch:
@@ -102,29 +106,67 @@ class Watch:
         return (*notes, *self._range_notes())
 
     def _range_notes(self) -> Iterable[str]:
-        preprocess, known = self._model.preprocess, self._model.input_range
-        seen = f"{self._low:.4g} to {self._high:.4g}"
-        if preprocess is not None and preprocess.name == "none":
-            return
+        if self._model.preprocess is None:
+            yield from self._notes_on_scaling("Check what range the images have, and `preprocess`.")
+        elif self._model.preprocess.name != "none":
+            yield from self._notes_on_preprocess(self._model.preprocess)
+            yield from self._notes_on_scaling("The model scales its inputs itself: leave `preprocess` out.")
+
+    def _notes_on_preprocess(self, preprocess: Preprocess) -> Iterable[str]:
+        known = preprocess.output_range
         if known is None:
+            return
+        if self._look_scaled():
+            given = self._images.float_range() or (0.0, 0.0)
+            yield (
+                f"The images lie in {given[0]:.4g} to {given[1]:.4g}, but `preprocess` {preprocess.name!r} takes pixels, 0 to "
+                f"255: they look scaled already. Give pixels, or leave `preprocess` out."
+            )
+        elif not _within(self._low, self._high, known):
+            yield (
+                f"The inputs lie in {self._low:.4g} to {self._high:.4g}, outside the {known[0]:.4g} to {known[1]:.4g} that the "
+                f"model takes. Check `preprocess`."
+            )
+
+    def _notes_on_scaling(self, remedy: str) -> Iterable[str]:
+        """Yield what is wrong with the inputs by what the model itself does to them before its first weights."""
+        scaling, preprocess = self._model.input_scaling, self._model.preprocess
+        seen = f"{self._low:.4g} to {self._high:.4g}"
+        if scaling is None:
             if preprocess is None and self._high > _PIXELS:
-                yield (
-                    f"The inputs lie in {seen}, and the model has no layer that scales them: most models are trained on -1..1 or "
-                    f"0..1. Give vizcnn.adapt the `preprocess` of training, or 'none' if raw pixels are right."
+                reason = (
+                    "the model has no layer that scales them"
+                    if "layers" in self._model.capabilities
+                    else "how the model scales them can't be seen"
                 )
-        elif (given := self._images.float_range()) is not None and given[0] >= -1 and 0 < given[1] <= 1:
-            taker = "the model" if preprocess is None else f"`preprocess` {preprocess.name!r}"
-            yield (
-                f"The images lie in {given[0]:.4g} to {given[1]:.4g}, but {taker} takes pixels, 0 to 255: they look scaled "
-                f"already. Give pixels, or leave `preprocess` out."
+                yield (
+                    f"The inputs lie in {seen}, and {reason}: most models are trained on -1..1 or 0..1. Give vizcnn.adapt the "
+                    f"`preprocess` of training, or 'none' if raw pixels are right."
+                )
+            return
+        takes, accepted = scaling.range, scaling.accepted
+        if takes is None or accepted is None:
+            return
+        scaled = self._look_scaled() if preprocess is None else preprocess.output_range is not None
+        what = "pixels, 0 to 255" if takes == (0, 255) else f"{takes[0]:.4g} to {takes[1]:.4g}"
+        own = f"Before its first weights it computes {scaling.formula}."
+        if scaled and max(abs(self._low), abs(self._high)) <= _SCALED * (takes[1] - takes[0]):
+            inputs = "images" if preprocess is None else "inputs"
+            yield f"The {inputs} lie in {seen}, but the model takes {what}: they look scaled already. {own} " + (
+                "Give pixels." if preprocess is None and takes == (0, 255) else remedy
             )
-        elif self._low < known[0] - 0.01 * (known[1] - known[0]) or self._high > known[1] + 0.01 * (
-            known[1] - known[0]
-        ):
-            yield (
-                f"The inputs lie in {seen}, outside the {known[0]:.4g} to {known[1]:.4g} that the model takes. Check "
-                f"`preprocess`."
-            )
+        elif not _within(self._low, self._high, accepted):
+            yield f"The inputs lie in {seen}, outside the {takes[0]:.4g} to {takes[1]:.4g} that the model takes. {own} {remedy}"
+
+    def _look_scaled(self) -> bool:
+        """Tell whether the images are real numbers in -1..1, unlike pixels."""
+        given = self._images.float_range()
+        return given is not None and given[0] >= -1 and 0 < given[1] <= 1
+
+
+def _within(low: float, high: float, ends: tuple[float, float]) -> bool:
+    slack = 0.01 * (ends[1] - ends[0])
+    return low >= ends[0] - slack and high <= ends[1] + slack
 
 
 def warn(notes: Iterable[str], category: type[Warning] = VizcnnWarning) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from vizcnn.adapter.input_scaling import InputScaling
 from vizcnn.adapter.labels import read_labels
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import LayerError, OptionError, did_you_mean, listed
@@ -531,8 +532,18 @@ class ModelAdapter(ABC):
 
     @property
     def input_range(self) -> tuple[float, float] | None:
-        """Lowest and highest value that the model's inputs take, as far as that is known."""
-        return self.preprocess.output_range if self.preprocess is not None else None
+        """Lowest and highest value that the model's inputs take, as far as that is known.
+
+        Of `preprocess` what black and white become; without one what the model's own scaling is made for.
+        """
+        if self.preprocess is not None:
+            return self.preprocess.output_range
+        return self.input_scaling.range if self.input_scaling is not None else None
+
+    @property
+    def input_scaling(self) -> InputScaling | None:
+        """What the model itself does to its inputs before its first weights; None where it does nothing that can be seen."""
+        return None
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """Get ready for inputs of a shape; for models whose layers are only made when they see an input.

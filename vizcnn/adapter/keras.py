@@ -31,7 +31,9 @@ from vizcnn.adapter.base import (
 )
 from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
 from vizcnn.adapter.connections import trace
+from vizcnn.adapter.first_weights import FirstWeights
 from vizcnn.adapter.fixed import FixedInputs
+from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.logits_model import logits_model
 from vizcnn.adapter.maps import Layout, before_last_attention
 from vizcnn.adapter.placement import Placement, bands, fit
@@ -133,6 +135,7 @@ class KerasAdapter(ModelAdapter):
         self._has_rank = 2
         self._kernel_channels: frozenset[int] = frozenset()
         self._connections: tuple[tuple[str, str], ...] | None = None
+        self._first_weights = FirstWeights(self._tappable, lambda batch: self._forward(self.model, batch))
 
     @property
     def num_traces(self) -> int:
@@ -295,21 +298,16 @@ class KerasAdapter(ModelAdapter):
         return self._facts.activations.get(output)
 
     @property
-    def input_range(self) -> tuple[float, float] | None:
-        """See `ModelAdapter.input_range`; a model that scales its inputs itself takes pixels."""
-        if self.preprocess is None and self.scales_inputs:
-            return 0.0, 255.0
-        return super().input_range
-
-    @property
-    def scales_inputs(self) -> bool:
-        """Whether the model has a layer of its own that scales its inputs."""
-        functions = [
-            getattr(f.operation, "function", "") for f in self._operations().values() if f.info.kind == "TFOpLambda"
-        ]
-        stored = any(str(function).endswith(("truediv", "divide", "multiply")) for function in functions)
-        kinds = (found.info.kind for found in self._operations().values())
-        return stored or any(kind in ("Rescaling", "Normalization") for kind in kinds)
+    def input_scaling(self) -> InputScaling | None:
+        """See `ModelAdapter.input_scaling`; found by running the model as far as its first weights."""
+        with self._lock:
+            try:
+                shape = self._sample_shape or self.input_shape
+            except UnsupportedModelError:  # several inputs, or none that is an image
+                return UNKNOWN
+            if not shape or not self.model.built or not is_complete(self.model):
+                return UNKNOWN
+            return self._first_weights.scaling(shape)
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call.

@@ -93,6 +93,8 @@ class Taps:
         The run ends by `Stop` as soon as all of these paths have been called.
     instead : mapping, default {}
         Paths, or ``path[1]`` for a second call, to tensors that take the place of what the layer returns.
+    stop_before : callable, default None
+        Takes a layer and the tensors that it is called on, and tells whether the run ends there by `Stop`.
     apart : bool, default False
         A layer that returns what it was given (dropout, outside of training) returns a copy, so that the two can be told apart.
     stand_in : callable, default None
@@ -103,6 +105,7 @@ class Taps:
     rule: str = "vanilla"
     stop_after: frozenset[str] = frozenset()
     instead: Mapping[str, Any] = field(default_factory=dict)
+    stop_before: Callable[[Any, tuple[Any, ...]], bool] | None = None
     apart: bool = False
     stand_in: Callable[[Any, tuple[Any, ...], Any], Any] | None = None
     calls: list[Call] = field(default_factory=list)
@@ -168,6 +171,9 @@ class Taps:
         def call(*args: Any, **kwargs: Any) -> Any:
             if not self._is_here():
                 return original(*args, **kwargs)
+            inputs = _tensors(args, kwargs)
+            if self.stop_before is not None and self.stop_before(operation, inputs):
+                raise Stop
             opaque = type(operation).__name__ in _OPAQUE and not self._inside
             self._stack.append(path)
             self._inside |= opaque
@@ -176,7 +182,6 @@ class Taps:
             finally:
                 self._stack.pop()
                 self._inside &= not opaque
-            inputs = _tensors(args, kwargs)
             if self.stand_in is not None:
                 output = self.stand_in(operation, inputs, output)
             if self.apart:
