@@ -16,6 +16,7 @@ from vizcnn.errors import ResultError
 from vizcnn.gather import Gather
 from vizcnn.notes import Watch, warn
 from vizcnn.results.base import Context, Result
+from vizcnn.results.checks import Shapes, check_images, check_indices, check_kind
 from vizcnn.results.files import PICTURES, write_file
 from vizcnn.results.placing import placed, stretched
 
@@ -270,6 +271,30 @@ class Attributions(Result):
         layer = f", layer={self.layer!r}" if self.layer else ""
         notes = f", {len(self.notes)} note{'s' * (len(self.notes) > 1)}" if self.notes else ""
         return f"<Attributions {self.method!r} of {self.model!r}, values {self.values.shape}{layer}{notes}>"
+
+    def _check(self) -> None:
+        shapes = Shapes()
+        if self.values.ndim < 2 or self.raw.ndim < 1:
+            raise ValueError(f"`values` has shape {self.values.shape}")
+        shapes.check("values", self.values, "N", *[None] * (self.values.ndim - 1))
+        shapes.check("raw", self.raw, "N", *[None] * (self.raw.ndim - 1))
+        shapes.check("scores", self.scores, "N")
+        for name in ("images", "target", "classes", "probabilities", "predictions"):
+            shapes.count(name, getattr(self, name), "N")
+        for name in ("names", "top_classes"):
+            shapes.count(name, getattr(self, name), "N", empty=True)
+        check_images(self.images)
+        if any(
+            not values.ndim <= image.ndim <= values.ndim + 1
+            for image, values in zip(self.images, self.values, strict=True)
+        ):
+            raise ValueError("`images` have other axes than the maps")
+        if self.class_map is not None:
+            shapes.check("class_map", self.class_map, "N", *[None] * (self.values.ndim - 1), kinds="iu")
+            if self.class_labels:
+                check_indices("class_map", np.unique(self.class_map).tolist(), len(self.class_labels))
+            for name in ("patch_size", "stride"):
+                check_kind(name, self.options.get(name), int | tuple[int, ...] | None)
 
     def title(self, index: int) -> str:
         """Return what an image was taken for, and what is explained where that is something else.

@@ -9,12 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self, get_args, get_type_hints
 
 import numpy as np
 
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import ResultError
+from vizcnn.results.checks import check_kind
 from vizcnn.results.files import PICTURES, read_npz, write_file, write_npz
 
 if TYPE_CHECKING:
@@ -235,6 +236,41 @@ class Result(Picture):
         held = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         return cls(**given, **{name: array for name, array in arrays.items() if name in held})
 
+    @classmethod
+    def _check_stored(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Raise ValueError unless a file holds these fields and no others, each of its kind."""
+        hints = get_type_hints(cls)
+        expected = set()
+        for one in fields(cls):  # type: ignore[arg-type]
+            if one.name in arrays and one.name not in cls.collections:
+                if np.ndarray not in (hints[one.name], *get_args(hints[one.name])):
+                    raise ValueError(f"`{one.name}` is no array")
+                expected.add(one.name)
+            elif one.name not in about:
+                raise ValueError(f"`{one.name}` is missing")
+            elif one.name in cls.collections:
+                expected |= _names_in(one.name, about[one.name], len(arrays))
+            elif one.name == "predictions":
+                check_kind(one.name, _tuples(about[one.name]), tuple[tuple[int, str, float | None], ...])
+            else:
+                check_kind(one.name, _tuples(about[one.name]), hints[one.name])
+        known = {"kind", *(one.name for one in fields(cls))}  # type: ignore[arg-type]
+        strange = sorted({*about} - known) or sorted({*arrays} ^ expected)
+        if strange:
+            raise ValueError(f"`{strange[0]}` is {'missing' if strange[0] in expected else 'no part of it'}")
+
+    def _check(self) -> None:
+        """Raise ValueError where the fields don't fit each other."""
+
+
+def _names_in(name: str, keys: Any, most: int) -> set[str]:
+    """Return what the arrays of a collection are called in the file."""
+    if isinstance(keys, list) and all(isinstance(key, str) for key in keys) and len(set(keys)) == len(keys):
+        return {f"{name} {key}" for key in keys}
+    if isinstance(keys, int) and not isinstance(keys, bool) and 0 <= keys <= most:
+        return {f"{name} {key}" for key in range(keys)}
+    raise ValueError(f"`{name}` holds something else than it should: {str(keys)[:80]!r}")
+
 
 def load_result(path: str | os.PathLike[str]) -> Any:
     """Read a result that `save` wrote to an ``.npz`` file.
@@ -265,14 +301,28 @@ def load_result(path: str | os.PathLike[str]) -> Any:
     """
     try:
         arrays = read_npz(path)
-        about = json.loads(str(arrays.pop("about")))
-        return Result.kinds[about["kind"]].from_arrays(about, arrays)
+        about = _about_of(arrays)
+        kind = Result.kinds[about["kind"]]
+        kind._check_stored(about, arrays)
+        result = kind.from_arrays(about, arrays)
+        result._check()
     except FileNotFoundError:
         raise ResultError(f"`path` {str(path)!r} doesn't exist.") from None
     except Exception as error:  # NumPy and zipfile raise many kinds for a file that isn't one
-        raise ResultError(
-            f"`path` {str(path)!r} isn't a result that vizcnn saved: {str(error).rstrip('.')}."
-        ) from error
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ResultError(f"`path` {str(path)!r} isn't a result that vizcnn saved: {reason}.") from error
+    return result
+
+
+def _about_of(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Take what is no array out of the others, and read it."""
+    text = arrays.pop("about", np.empty(0))
+    about = json.loads(str(text)) if text.shape == () and text.dtype.kind == "U" else None
+    if not isinstance(about, dict) or not isinstance(about.get("kind"), str) or about["kind"] not in Result.kinds:
+        raise ValueError("it doesn't say what it is")
+    if any(array.dtype.kind == "U" for array in arrays.values()):
+        raise ValueError("it holds text in place of numbers")
+    return about
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from vizcnn.health import SATURATED, Finding, LayerHealth, findings
 from vizcnn.results.base import Context, Result
+from vizcnn.results.checks import Shapes
 
 
 @dataclass
@@ -217,6 +218,19 @@ class Diagnosis(Result):
         if not self.findings:
             return f"{self.model}: nothing found in {len(self.layers)} layers on {self.images_seen} images"
         return "\n".join(str(finding) for finding in self.findings)
+
+    def _check(self) -> None:
+        shapes = Shapes()
+        shapes.count("layers", self.layers, "L")
+        for name in ("units", "dead", "saturated", "duplicate"):
+            shapes.check(name, getattr(self, name), "L", kinds="iu", empty=not self.layers)
+        if not all(
+            (faults >= 0).all() and (faults <= self.units).all()
+            for faults in (self.dead, self.saturated, self.duplicate)
+        ):
+            raise ValueError("`units` are fewer than those with a fault")
+        shapes.check("variation", self.variation, "L", empty=not self.layers)
+        shapes.check("bias_share", self.bias_share, None, empty=True)
 
     @classmethod
     def from_arrays(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:

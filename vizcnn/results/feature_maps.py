@@ -11,6 +11,7 @@ import numpy as np
 from vizcnn.errors import OptionError, listed
 from vizcnn.gather import Gather
 from vizcnn.results.base import Context
+from vizcnn.results.checks import Shapes, check_images
 from vizcnn.results.sheet import Sheet
 
 
@@ -76,6 +77,16 @@ class FeatureMaps(Sheet):
     def __repr__(self) -> str:
         shapes = ", ".join(f"{path} {values.shape}" for path, values in self.maps.items())
         return f"<FeatureMaps of {self.model!r}: {shapes}>"
+
+    def _check(self) -> None:
+        shapes = Shapes()
+        if not self.maps:
+            raise ValueError("`maps` holds none")
+        shapes.count("images", self.images, "N")
+        shapes.count("names", self.names, "N", empty=True)
+        for layer, values in self.maps.items():
+            shapes.check(f"maps {layer}", values, "N", *[None] * (max(values.ndim, 2) - 1))
+        check_images(self.images)
 
     @property
     def values(self) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import OptionError
+from vizcnn.results.checks import Shapes
 from vizcnn.results.files import write_file
 from vizcnn.results.sheet import Sheet
 
@@ -67,6 +68,15 @@ class Images(Sheet):
 
     def __repr__(self) -> str:
         return f"<Images {self.method!r} of {self.model!r}, values {self.values.shape}>"
+
+    def _check(self) -> None:
+        shapes = Shapes()
+        shapes.check("values", self.values, "N", "H", "W", "C")
+        shapes.check("scores", self.scores, "N")
+        shapes.count("target", self.target, "N")
+        shapes.count("predictions", self.predictions, "N", empty=True)
+        shapes.check("history", self.history, None, None, empty=True)
+        shapes.check("frames", self.frames, None, "N", "H", "W", "C", empty=True)
 
     def plot(self, ax: Any = None, *, columns: int | None = None, **style: Any) -> Any:
         """Draw the images as one sheet, each with what it was made for and what the model takes it for.

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from vizcnn.errors import OptionError, check_choice
+from vizcnn.results.checks import Shapes, check_indices
 from vizcnn.results.sheet import Sheet
 
 
@@ -47,6 +48,14 @@ class Kernels(Sheet):
 
     def __repr__(self) -> str:
         return f"<Kernels of layer {self.layer!r} of {self.model!r}, values {self.values.shape}>"
+
+    def _check(self) -> None:
+        shapes = Shapes()
+        shapes.check("values", self.values, None, None, "C", "K")
+        depthwise = self.values.shape[2] * self.values.shape[3]
+        check_indices("order", self.order, depthwise if len(self.order) == depthwise else self.values.shape[3])
+        if self.exciting is not None:
+            shapes.check("exciting", self.exciting, None, None, None, None, empty=True)
 
     def pictures(
         self, channels: Literal["auto", "mean", "norm", "each"] = "auto"

@@ -1,0 +1,85 @@
+"""What may be shown of text that comes from outside: file names, labels, names of layers and models."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+"""What does something in place of being seen: control characters, changes of direction, halves of characters."""
+
+
+def printable(text: str) -> str:
+    """Return text with what can't be shown, or would change how the rest is, written as ``\\x1b`` or ``\\u202e``.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        The same where nothing is amiss; line breaks and tabs stay.
+
+    Examples
+    --------
+    >>> from vizcnn.text import printable
+    >>> print(printable("cat\u202egnp.exe"))
+    cat\u202egnp.exe
+    """
+    return _UNSEEN.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def short(text: str, letters: int) -> str:
+    """Return text that is no longer than so many letters: the middle of a longer one is left out.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    letters : int
+        How many there may be, 3 or more.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from vizcnn.text import short
+    >>> short("a very long label", 9)
+    'a ve…abel'
+    """
+    if len(text) <= letters:
+        return text
+    end = (letters - 1) // 2
+    return f"{text[: letters - 1 - end]}…{text[len(text) - end :]}"
+
+
+def width(text: str) -> int:
+    """Return how many columns text takes: two for each Chinese, Japanese or Korean character and each picture.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from vizcnn.text import width
+    >>> width("猫"), width("cat")
+    (2, 3)
+    """
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
