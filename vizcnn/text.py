@@ -12,7 +12,7 @@ _UNSEEN = re.compile(
 
 
 def printable(text: str) -> str:
-    """Return text with what can't be shown, or would change how the rest is, written as ``\\x1b`` or ``\\u202e``.
+    r"""Return text with what can't be shown, or would change how the rest is, written as ``\x1b`` or ``\u202e``.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def printable(text: str) -> str:
     Examples
     --------
     >>> from vizcnn.text import printable
-    >>> print(printable("cat\u202egnp.exe"))
+    >>> print(printable("cat" + chr(0x202E) + "gnp.exe"))
     cat\u202egnp.exe
     """
     return _UNSEEN.sub(_escaped, text)
