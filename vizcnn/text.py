@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
@@ -62,24 +61,3 @@ def short(text: str, letters: int) -> str:
         return text
     end = (letters - 1) // 2
     return f"{text[: letters - 1 - end]}…{text[len(text) - end :]}"
-
-
-def width(text: str) -> int:
-    """Return how many columns text takes: two for each Chinese, Japanese or Korean character and each picture.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> from vizcnn.text import width
-    >>> width("猫"), width("cat")
-    (2, 3)
-    """
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -136,6 +136,10 @@ def write_npz(file: BinaryIO, arrays: Iterable[tuple[str, np.ndarray]]) -> None:
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read all arrays of an ``.npz`` file; what they take is known before any of them is unpacked.
 
+    Returns
+    -------
+    dict of str to ndarray
+
     Raises
     ------
     ValueError
