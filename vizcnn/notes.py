@@ -15,8 +15,8 @@ from vizcnn.errors import VizcnnWarning
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
-    from vizcnn.adapter.preprocessing import Preprocess
     from vizcnn.inputs import ImageSet
+    from vizcnn.inputs.preprocessing import Preprocess
 
 SATURATED = 0.9999
 """Probability from which on an output counts as saturated."""

@@ -99,8 +99,9 @@ def _by_channel(values: np.ndarray, channels: int) -> np.ndarray:
     if values.ndim > 2 and values.shape[-1] != channels == values.shape[1]:
         values = np.moveaxis(values, 1, -1)
     if values.ndim > 2 and values.shape[-1] == channels:
-        return values[(slice(None), *(size // 2 for size in values.shape[1:-1]))]
-    return np.median(values.reshape(len(values), -1), axis=1, keepdims=True)
+        middle: np.ndarray = values[(slice(None), *(size // 2 for size in values.shape[1:-1]))]
+        return middle
+    return np.asarray(np.median(values.reshape(len(values), -1), axis=1, keepdims=True))
 
 
 def _numpy(tensor: Any) -> np.ndarray:
