@@ -105,4 +105,4 @@ def _by_channel(values: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _numpy(tensor: Any) -> np.ndarray:
-    return current().numpy(getattr(tensor, "value", tensor))
+    return np.asarray(current().numpy(getattr(tensor, "value", tensor)))
