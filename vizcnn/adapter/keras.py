@@ -39,6 +39,7 @@ from vizcnn.adapter.maps import Layout, before_last_attention
 from vizcnn.adapter.placement import Placement, bands, fit
 from vizcnn.adapter.positions import StandIns, moves
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
+from vizcnn.adapter.state import stale_state_notes
 from vizcnn.adapter.structure import (
     Found,
     as_the_model_takes_it,
@@ -136,6 +137,8 @@ class KerasAdapter(ModelAdapter):
         self._kernel_channels: frozenset[int] = frozenset()
         self._connections: tuple[tuple[str, str], ...] | None = None
         self._first_weights = FirstWeights(self._tappable, lambda batch: self._forward(self.model, batch))
+        for note in stale_state_notes(model):
+            self.add_note(note)
 
     @property
     def num_traces(self) -> int:

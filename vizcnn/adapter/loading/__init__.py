@@ -19,7 +19,9 @@ from vizcnn.adapter.blackbox import Source
 from vizcnn.adapter.loading import functions
 from vizcnn.adapter.loading.applications import download, load_application
 from vizcnn.adapter.loading.contents import Kind, kind_of
-from vizcnn.adapter.loading.description import check, strip_compile_config
+from vizcnn.adapter.loading.description import check, nodes, strip_compile_config
+from vizcnn.adapter.loading.locating import locate
+from vizcnn.adapter.loading.operators import makers
 from vizcnn.adapter.loading.repairs import repaired
 from vizcnn.adapter.loading.stored import Stored, read_stored
 from vizcnn.errors import ModelFileError
@@ -122,11 +124,13 @@ def _load(
     check(stored.config, {*objects, *_registered()}, str(file), trusted=trusted)
     config = copy.deepcopy(stored.config)
     repairs = repaired(config, stored.version, needed=False, known=objects)
+    repairs += locate(config, stored.form, objects)
+    operations = makers(nodes(config))
     with tempfile.TemporaryDirectory() as folder:
         if not repairs:
             try:
                 whole = stored.write(Path(folder), stored.config) if stripped else _named(stored, Path(folder))
-                return Loaded(_keras_loads(whole, objects, trusted=trusted), kind, stored.version, ())
+                return Loaded(_keras_loads(whole, {**operations, **objects}, trusted=trusted), kind, stored.version, ())
             except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
                 if isinstance(error, MemoryError):
                     raise
@@ -138,7 +142,7 @@ def _load(
             raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: {_reason(first)}") from first
         try:
             whole = stored.write(Path(folder), config)
-            model = _keras_loads(whole, {**functions.custom_objects(), **objects}, trusted=trusted)
+            model = _keras_loads(whole, {**functions.custom_objects(), **operations, **objects}, trusted=trusted)
         except Exception as error:
             raise ModelFileError(
                 f"`model` file {str(file)!r} can't be loaded, even after repairs ({', '.join(repairs)}): {_reason(error)}"
@@ -194,7 +198,11 @@ def _named(stored: Stored, folder: Path) -> Path:
 def _keras_loads(file: Path, objects: Mapping[str, Any], *, trusted: bool) -> Any:
     import keras
 
-    return keras.saving.load_model(file, custom_objects=dict(objects), compile=False, safe_mode=not trusted)
+    from vizcnn.adapter.state import finalize
+
+    model = keras.saving.load_model(file, custom_objects=dict(objects), compile=False, safe_mode=not trusted)
+    finalize(model)
+    return model
 
 
 def _registered() -> set[str]:
@@ -210,14 +218,15 @@ def _prove(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
     in_file: Counter[tuple[Any, ...]] = Counter()
     paths: dict[tuple[Any, ...], str] = {}
     for path, array in stored.arrays():
-        if array.size > 1 or array.dtype.kind == "f":  # a count of steps is none of the weights
+        if _is_weight(array):
             in_file[_print(array)] += 1
             paths.setdefault(_print(array), f"{path} {array.shape}")
     in_model: Counter[tuple[Any, ...]] = Counter()
     for weight in model.weights:
-        key = _print(keras.ops.convert_to_numpy(weight.value if hasattr(weight, "value") else weight))
-        in_model[key] += 1
-        paths.setdefault(key, f"{weight.path} {tuple(weight.shape)}")
+        array = keras.ops.convert_to_numpy(weight.value if hasattr(weight, "value") else weight)
+        if _is_weight(array):
+            in_model[_print(array)] += 1
+            paths.setdefault(_print(array), f"{weight.path} {tuple(weight.shape)}")
     left = [paths[key] for key in in_file if key not in in_model]
     unset = [paths[key] for key, count in in_model.items() if count > in_file[key]]
     if left or unset:
@@ -226,6 +235,11 @@ def _prove(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
             f"`model` file {str(stored.file)!r} can't be loaded: after repairs ({', '.join(repairs)}) its weights don't fit, "
             f"{len(left)} of {len(in_file)} arrays are left over and {len(unset)} of the model's not set; {first}."
         )
+
+
+def _is_weight(array: np.ndarray) -> bool:
+    """Tell weights from a count of steps or of samples."""
+    return array.size > 1 or array.dtype.kind == "f"
 
 
 def _print(array: np.ndarray) -> tuple[Any, ...]:

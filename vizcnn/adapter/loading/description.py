@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vizcnn.adapter.loading.allowed import CODE, is_function, is_unloaded, objects_called, why_not_class
+from vizcnn.adapter.loading.operators import operation_of
 from vizcnn.errors import ModelFileError
 
 _KERAS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "tensorflow.python.framework", "builtins")
@@ -117,8 +118,10 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
             _check_harmless(node, found, known, file)
         if not _is_keras(node.module) or registered.partition(">")[1]:
             raise ModelFileError(_missing(node, registered or name, file))
-        if name in _MARKS or name == "function" or found or name in _GONE:
+        if name in _MARKS or name == "function" or found or name in _GONE or operation_of(node):
             continue
+        if node.module.startswith("keras.") and not registered.partition(">")[1]:
+            raise ModelFileError(_of_another_version(node, file))
         if "module" not in node.value or node.module.startswith("keras"):
             raise ModelFileError(_missing(node, registered or name, file))
 
@@ -154,6 +157,16 @@ def _missing(node: Node, registered: str, file: str) -> str:
         f"`model` file {file!r} can't be loaded: {node.place or 'the model'!r} is a {node.class_name!r}{also} which isn't part "
         f"of Keras.{home} Pass it: vizcnn.adapt(path, custom_objects={{{node.class_name!r}: {node.class_name}}}), or on the "
         f"command line --custom-objects FILE.py, a file that defines it."
+    )
+
+
+def _of_another_version(node: Node, file: str) -> str:
+    import keras
+
+    return (
+        f"`model` file {file!r} can't be loaded: {node.place or 'the model'!r} is a {node.class_name!r} of {node.module!r}, which "
+        f"Keras {keras.__version__} doesn't have; the file comes from another version. Install the one that wrote it "
+        f"(pip install -U keras for the newest)."
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from vizcnn.adapter.loading import wiring
 from vizcnn.adapter.loading.description import Node, nodes
+from vizcnn.adapter.loading.operators import operation_of
 
 Repair = Callable[[Node], str | None]
 
@@ -91,7 +92,7 @@ def sequential_was_a_list(node: Node) -> str | None:
 def models_moved(node: Node) -> str | None:
     """Look for a class where it is now, whatever module it was written in."""
     module = node.value.get("module")
-    if not isinstance(module, str) or node.class_name == "function" or module == "builtins":
+    if not isinstance(module, str) or node.class_name == "function" or module == "builtins" or operation_of(node):
         return None
     if (
         node.class_name in ("Functional", "Model")
