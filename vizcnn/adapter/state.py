@@ -12,8 +12,8 @@ import numpy as np
 def finalize(model: Any) -> None:
     """Let every layer of a loaded model derive its state from its weights.
 
-    Keras's loader of HDF5 files does so for the layers of the outer model only: a Normalization in a nested model, in a wrapper or
-    in a layer of the author's own goes on with mean 0 and variance 1.
+    Keras's loader of HDF5 files does so for the layers of the outer model only: a Normalization in a nested model, in a wrapper
+    or in a layer of the author's own goes on with mean 0 and variance 1.
     """
     for layer in model._flatten_layers():
         # As Keras does it: without weights there is nothing to follow, and a Discretization would forget its bins.
@@ -28,12 +28,13 @@ def stale_state_notes(model: Any) -> Iterator[str]:
             mean_and_variance = (layer.mean, layer.adapt_mean), (layer.variance, layer.adapt_variance)
             if not all(_agree(used, held) for used, held in mean_and_variance):
                 yield (
-                    f"Layer {layer.name!r} holds a mean and a variance that it doesn't use, as Keras leaves a nested Normalization "
-                    f"that comes from an HDF5 file: the model, and so every explanation of it, is another than the saved one. Give "
-                    f"vizcnn the file's path, or call the layer's finalize_state() and adapt the model anew."
+                    f"Layer {layer.name!r} holds a mean and a variance that it doesn't use, as Keras leaves a nested "
+                    f"Normalization that comes from an HDF5 file: the model, and so every explanation of it, is another than the "
+                    f"saved one. Give vizcnn the file's path, or call the layer's finalize_state() and adapt the model anew."
                 )
 
 
 def _agree(used: Any, held: Any) -> bool:
-    used, held = (np.ravel(keras.ops.convert_to_numpy(value)).astype(np.float32) for value in (used, held))
+    tensors = (keras.ops.convert_to_tensor(value) for value in (used, held))
+    used, held = (np.ravel(keras.ops.convert_to_numpy(tensor)).astype(np.float32) for tensor in tensors)
     return bool(np.allclose(used, held, rtol=1e-2, atol=1e-6))  # it may be used in half precision

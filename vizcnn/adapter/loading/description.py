@@ -164,8 +164,8 @@ def _of_another_version(node: Node, file: str) -> str:
     import keras
 
     return (
-        f"`model` file {file!r} can't be loaded: {node.place or 'the model'!r} is a {node.class_name!r} of {node.module!r}, which "
-        f"Keras {keras.__version__} doesn't have; the file comes from another version. Install the one that wrote it "
+        f"`model` file {file!r} can't be loaded: {node.place or 'the model'!r} is a {node.class_name!r} of {node.module!r}, "
+        f"which Keras {keras.__version__} doesn't have; the file comes from another version. Install the one that wrote it "
         f"(pip install -U keras for the newest)."
     )
 

@@ -37,7 +37,7 @@ def operations() -> Mapping[tuple[str, str], type]:
 def operation_of(node: Node) -> tuple[str, str] | None:
     """Return module and name of the operation that a node calls on tensors; None where it is something else.
 
-    An HDF5 file doesn't say the module, and some of Keras's layers have an operation's name; a layer says whether it is trainable.
+    An HDF5 file doesn't say the module, and some layers have an operation's name; a layer says whether it is trainable.
     """
     config, module, name = node.value["config"], node.value.get("module"), node.class_name
     if isinstance(module, str):
@@ -79,6 +79,10 @@ def makers(nodes: Iterable[Node]) -> dict[str, Any]:
     found = {}
     for node in nodes:
         key, config = operation_of(node), node.value["config"]
-        if key is not None and isinstance(config, Mapping) and any(isinstance(value, list) for value in config.values()):
+        if (
+            key is not None
+            and isinstance(config, Mapping)
+            and any(isinstance(value, list) for value in config.values())
+        ):
             found[str(node.value.get("registered_name") or node.class_name)] = _WithTuples(operations()[key])
     return found

@@ -1,0 +1,165 @@
+"""State that layers derive from their weights follows them when a file is loaded: the model computes what was saved."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import vizcnn as vz
+from vizcnn.adapter.loading import load_model
+from vizcnn.errors import VizcnnWarning
+
+X = np.random.default_rng(0).normal(100.0, 40.0, (2, 8, 8, 3)).astype(np.float32)
+MEAN, VARIANCE = np.array([90.0, 100.0, 110.0], np.float32), np.array([900.0, 1600.0, 2500.0], np.float32)
+
+
+def normalization(rank: int = 4, **options: Any) -> Any:
+    """Return a Normalization that holds MEAN and VARIANCE, as `adapt` leaves it."""
+    layer = layers.Normalization(**options)
+    layer.build((None,) * (rank - 1) + (3,))
+    layer.adapt_mean.assign(MEAN)
+    layer.adapt_variance.assign(VARIANCE)
+    layer.finalize_state()
+    return layer
+
+
+@keras.saving.register_keras_serializable("vizcnn_tests")
+class Held(layers.Layer):
+    """A layer that holds a Normalization where only Keras's tracking finds it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.parts = {"scale": [layers.Normalization()]}
+
+    def build(self, shape: Any) -> None:
+        self.parts["scale"][0].build(shape)
+
+    def call(self, x: Any) -> Any:
+        return self.parts["scale"][0](x)
+
+
+def held() -> Any:
+    layer = Held()
+    layer.build((None, 8, 8, 3))
+    layer.parts["scale"][0].adapt_mean.assign(MEAN)
+    layer.parts["scale"][0].adapt_variance.assign(VARIANCE)
+    layer.parts["scale"][0].finalize_state()
+    return layer
+
+
+def nested(layer: Any) -> Any:
+    return keras.Sequential([keras.Input((8, 8, 3)), layer])
+
+
+def functional(layer: Any) -> Any:
+    image = keras.Input((8, 8, 3))
+    return keras.Model(image, layer(image))
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "sequential": lambda: nested(nested(normalization())),
+    "functional": lambda: functional(functional(normalization())),
+    "two deep": lambda: nested(functional(nested(normalization()))),
+    "time distributed": lambda: nested(layers.TimeDistributed(normalization(rank=3))),
+    "in a layer of one's own": lambda: nested(nested(held())),
+}
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras", "model.weights.h5"])
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_nested_normalization_uses_the_mean_and_variance_of_its_file(tmp_path: Path, make: Any, name: str) -> None:
+    path = tmp_path / name
+    if name == "model.weights.h5":
+        model = make()
+        model.save_weights(path)
+        (tmp_path / "model.json").write_text(model.to_json())
+    else:
+        make().save(path)
+    (result,) = vz.adapt(path).outputs(X)
+    np.testing.assert_allclose(result, (X - MEAN) / np.sqrt(VARIANCE), rtol=1e-5, atol=1e-5)
+
+
+def test_inverted_normalization_too(tmp_path: Path) -> None:
+    nested(nested(normalization(invert=True))).save(tmp_path / "model.h5")
+    (result,) = vz.adapt(tmp_path / "model.h5").outputs(X)
+    np.testing.assert_allclose(result, MEAN + X * np.sqrt(VARIANCE), rtol=1e-5)
+
+
+def test_normalization_in_half_precision_is_not_taken_for_stale() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VizcnnWarning)
+        vz.adapt(nested(normalization(dtype="mixed_float16")))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")  # Keras's; pytest.warns repeats it
+def test_model_that_keras_loaded_without_its_mean_is_told_and_left_as_it_is(tmp_path: Path) -> None:
+    nested(nested(normalization(name="pixels"))).save(tmp_path / "model.h5")
+    model = keras.saving.load_model(tmp_path / "model.h5", compile=False)
+    layer = model.layers[0].layers[0]
+    if np.allclose(keras.ops.convert_to_numpy(layer.mean).ravel(), MEAN):
+        pytest.skip("this Keras does it itself")
+    with pytest.warns(
+        VizcnnWarning, match=r"Layer 'pixels' holds a mean and a variance that it doesn't use, .* HDF5 file"
+    ):
+        adapter = vz.adapt(model)
+    np.testing.assert_array_equal(adapter.outputs(X)[0], X)  # the user's model, as it computes
+    layer.finalize_state()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VizcnnWarning)
+        vz.adapt(model)
+
+
+# Other layers with a state that isn't a plain weight ----------------------------------------------------------------------
+
+
+def _discretization() -> Any:
+    layer = layers.Discretization(num_bins=4)
+    layer.adapt(X)
+    return layer
+
+
+def _with_lora(layer: Any) -> Any:
+    layer.build((None, 8, 8, 3))
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(np.random.default_rng(0).normal(size=layer.lora_kernel_b.shape))
+    return layer
+
+
+def _quantized() -> Any:
+    layer = layers.Dense(4)
+    layer.build((None, 8, 8, 3))
+    layer.quantize("int8")
+    return layer
+
+
+def _spectral() -> Any:
+    layer = layers.SpectralNormalization(layers.Conv2D(4, 3), power_iterations=2)
+    layer.build((None, 8, 8, 3))
+    layer(X[:1], training=True)
+    return layer
+
+
+STATES: dict[str, Callable[[], Any]] = {
+    "bins": _discretization,
+    "dense LoRA": lambda: _with_lora(layers.Dense(4)),
+    "convolution LoRA": lambda: _with_lora(layers.Conv2D(4, 3)),
+    "int8": _quantized,
+    "spectral": _spectral,
+}
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras"])
+@pytest.mark.parametrize("make", STATES.values(), ids=STATES)
+def test_layer_with_a_state_of_its_own_computes_what_was_saved(tmp_path: Path, make: Any, name: str) -> None:
+    model = nested(nested(make()))
+    expected = keras.ops.convert_to_numpy(model(X))
+    model.save(tmp_path / name)
+    loaded = load_model(tmp_path / name).model
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded(X)), expected, rtol=1e-5, atol=1e-5)
