@@ -26,7 +26,7 @@ def locate(config: dict[str, Any], form: str, known: Collection[str]) -> tuple[s
     tuple of str
         What was done.
     """
-    done = {}
+    done: dict[str, None] = {}
     for node in nodes(config):
         if node.class_name in known or not isinstance(node.value["config"], dict):
             continue
