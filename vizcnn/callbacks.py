@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
+import shutil
+import tempfile
 import time
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -112,6 +116,7 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
         self._adapter: ModelAdapter | None = None
         self._loaded: ImageSet | None = None
         self._frames: dict[Path, list[Path]] = {}
+        self._kept: Path | None = None
         self._working = self._methods
         self._said: set[tuple[str, str]] = set()
         self._explained = self._epoch = -1
@@ -188,6 +193,8 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
             for path, frames in self._frames.items():
                 with self._going_on(path.name):
                     write_file(path, partial(write_gif, map(read, frames), _MILLISECONDS), (".gif",))
+                    for frame_file in frames:
+                        frame_file.unlink(missing_ok=True)
         if self.share > _SHARE and self.seconds > _SECONDS:
             warn(
                 [
@@ -219,14 +226,26 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
                 self._events.flush()
 
     def _show(self, name: str, result: Attributions, epoch: int) -> None:
-        for index, stem in enumerate(file_stems([f"{Path(image).stem}.{name}" for image in result.names])):
+        for index, stem in enumerate(self._stems(name, result.names)):
             pixels = frame(result, index)
             if self._events is not None:
                 self._events.image(f"{name}/{result.names[index]}", pixels, epoch)
             if self._folder is not None:
                 path = self._folder / f"{stem}.{epoch + 1:04d}.png"
                 write_file(path, partial(write_png, pixels), (".png",))
-                self._frames.setdefault(self._folder / f"{stem}.gif", []).append(path)
+                self._frames.setdefault(self._folder / f"{stem}.gif", []).append(self._keep(pixels))
+
+    def _stems(self, name: str, images: Sequence[str]) -> list[str]:
+        """Return the beginning of the names of a method's files, for each image; no two alike, of other methods neither."""
+        slug = dict(zip(self._methods, file_stems(list(self._methods), 80), strict=True))[name]
+        return [f"{stem}.{slug}" for stem in file_stems([Path(image).stem for image in images])]
+
+    def _keep(self, pixels: Any) -> Path:
+        """Keep a picture for the animation, out of reach of other runs that write into the same folder."""
+        if self._kept is None:
+            self._kept = Path(tempfile.mkdtemp(prefix="vizcnn-"))
+            weakref.finalize(self, shutil.rmtree, self._kept, ignore_errors=True)
+        return write_file(self._kept / f"{secrets.token_hex(8)}.png", partial(write_png, pixels), (".png",))
 
     def _say(self, name: str, notes: Sequence[str]) -> None:
         """Warn of what a method notices, once in a training, whatever its numbers are after other epochs."""

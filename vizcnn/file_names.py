@@ -19,7 +19,7 @@ def method_slugs(methods: Sequence[str]) -> dict[str, str]:
     chosen = {GRID: GRID}
     for method in methods:
         # No dots, so that the last one in a file's name ends the name of the image.
-        slug = re.sub(r"[^\w+-]+", "-", method).strip("-")[:80]
+        slug = _cut(re.sub(r"[^\w+-]+", "-", method).strip("-"), 80)
         chosen[method] = _fresh(slug, chosen.values())
     return chosen
 
@@ -84,15 +84,20 @@ def _fresh(name: str, taken: Iterable[str]) -> str:
     return next(candidate for candidate in numbered if candidate.casefold() not in used)
 
 
-def file_stems(names: Sequence[str]) -> list[str]:
-    """Return a file's name for each name, no two alike on file systems that know no upper case too."""
+def file_stems(names: Sequence[str], most: int = 140) -> list[str]:
+    """Return a file's name for each name, of so many bytes; no two alike on file systems that know no upper case too."""
     chosen: list[str] = []
     for name in names:
-        chosen.append(_fresh(safe_name(name), chosen))
+        chosen.append(_fresh(safe_name(name, most), chosen))
     return chosen
 
 
-def safe_name(name: str) -> str:
+def safe_name(name: str, most: int = 140) -> str:
     """Return a name that every file system takes, and that leaves room for the method's."""
     text = re.sub(r"[^\w.()+ -]+", "_", name).strip(" .") or "image"
-    return text.encode()[:140].decode(errors="ignore")
+    return _cut(text, most)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the beginning of a text that takes no more bytes in a file's name."""
+    return text.encode(errors="ignore")[:most].decode(errors="ignore")

@@ -78,6 +78,8 @@ def explain(
         for step in track(steps, len(good), f"explaining {len(good)} images"):
             if isinstance(step, tuple):
                 failed.append(step)
+            elif step.error is not None:
+                bad.append(step)
             else:
                 done += 1
                 step.notes = [*(("model", text) for text in said), *step.notes]

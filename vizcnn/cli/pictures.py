@@ -127,16 +127,20 @@ def check_folder(out: Path, images: Sequence[Path]) -> None:
     ResultError
         If not.
     """
+    try:
+        _check_folder(out, images)
+    except OSError as error:
+        raise ResultError(f"`out` {str(out)!r} can't be written: {error.strerror or error}.") from error
+
+
+def _check_folder(out: Path, images: Sequence[Path]) -> None:
     if any(image.is_dir() and out.resolve() == image.resolve() for image in images):
         raise ResultError(f"`out` must not be a folder whose images are explained; got {str(out)!r}. Name another one.")
     nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not nearest.is_dir():
         raise ResultError(f"`out` {str(out)!r} can't be written: {str(nearest)!r} is a file, not a folder.")
-    try:
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
-    except OSError as error:
-        raise ResultError(f"`out` {str(out)!r} can't be written: {error.strerror or error}.") from error
+    with tempfile.TemporaryFile(dir=nearest):
+        pass
 
 
 def read_target(text: str | None, model: ModelAdapter) -> Any:
@@ -290,7 +294,10 @@ def explain_images(
                 yield job.name, _reason(error)
         for i in range(len(batch)) if runs else ():
             position = part.start + i
-            yield _write(paths[position], planned[position], runs, i, images[position].notes, said)
+            try:
+                yield _write(paths[position], planned[position], runs, i, images[position].notes, said)
+            except ResultError as error:  # its file may be a folder, say: the others go on
+                yield Explained(paths[position], error=str(error))
         if not working:
             return
 
@@ -324,14 +331,17 @@ def _write(
     explained = Explained(file, first.predictions[0], first.target[0], first.probabilities[0])
     explained.notes = [("image", note) for note in notes] + [("model", note) for note in said]
     for method, result in results.items():
-        explained.files[method] = result.save(paths[method])
-        if result.class_map is not None and result.class_map.ndim == 3:  # of signals and volumes it isn't drawn
-            explained.files[f"{method} classes"] = result.save_classes(classes_file(paths[method]))
+        with listening() as heard:
+            explained.files[method] = result.save(paths[method])
+            if result.class_map is not None and result.class_map.ndim == 3:  # of signals and volumes it isn't drawn
+                explained.files[f"{method} classes"] = result.save_classes(classes_file(paths[method]))
+        explained.notes += [("picture", text) for text in heard]
         explained.notes += [(method, note) for note in runs[method].notes[i]]
         if result.layer is not None:
             explained.layers[method] = result.layer
     if len(results) > 1:
-        explained.grid = Explanation(results).save(paths[GRID])
+        with listening():
+            explained.grid = Explanation(results).save(paths[GRID])
     return explained
 
 

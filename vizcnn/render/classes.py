@@ -12,7 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
 from vizcnn.errors import OptionError, ResultError
-from vizcnn.render.panels import bare, chosen, given_axes, grayscale, new_panels, set_title, write
+from vizcnn.render.lettering import plain_legend, set_title
+from vizcnn.render.panels import bare, chosen, given_axes, grayscale, new_panels, write
 
 if TYPE_CHECKING:
     from vizcnn.results import Attributions
@@ -125,8 +126,9 @@ def _draw(axis: Axes, result: Attributions, i: int, alpha: float, *, legend: boo
         rest = counts[SHOWN:]
         if rest:
             handles.append(_entry(_OTHERS, f"{len(rest)} others", sum(count for _, count in rest), classes.size))
-        axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.02), borderaxespad=0, frameon=False, fontsize=7,
-                    handlelength=1.2, handleheight=0.9, labelspacing=0.3)  # fmt: skip
+        drawn = axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.02), borderaxespad=0, frameon=False,
+                            fontsize=7, handlelength=1.2, handleheight=0.9, labelspacing=0.3)  # fmt: skip
+        plain_legend(drawn)
 
 
 def _extent(

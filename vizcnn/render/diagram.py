@@ -22,7 +22,9 @@ from matplotlib.textpath import TextToPath
 from vizcnn.errors import OptionError, check_choice
 from vizcnn.graph import INPUT, Box, Graph, build, fold
 from vizcnn.render.layout import MARGIN, Point, Size, Spot, arrange, rounded
+from vizcnn.render.lettering import save, write_text
 from vizcnn.summary import shape_text
+from vizcnn.text import printable, short
 
 if TYPE_CHECKING:
     from vizcnn.results import Architecture
@@ -65,6 +67,9 @@ _FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
                                    "Transpose", "Repeat", "Split")),
 )  # fmt: skip
 _NESTED, _OTHER = ("nested model", "#7388a8"), ("other", "#8f8f8f")
+
+_LETTERS = 120
+"""Letters of a name from which on its middle is left out."""
 
 _SHORT = {"BatchNormalization": "BN", "LayerNormalization": "LN", "ZeroPadding2D": "pad", "AveragePooling2D": "AvgPool",
           "GlobalAveragePooling2D": "GlobalAvgPool", "GlobalMaxPooling2D": "GlobalMaxPool", "MaxPooling2D": "MaxPool",
@@ -143,7 +148,7 @@ def save_architecture(architecture: Architecture, file: BinaryIO, suffix: str, *
     figure = Figure(figsize=diagram.size)
     FigureCanvasAgg(figure)
     diagram.draw(figure.add_axes((0.0, 0.0, 1.0, 1.0)), 1.0)
-    figure.savefig(file, format=suffix.lstrip("."), dpi=min(DPI, _LONGEST / max(diagram.size)))
+    save(figure, file, suffix, min(DPI, _LONGEST / max(diagram.size)))
 
 
 class _Diagram:
@@ -290,8 +295,8 @@ class _Diagram:
         gid: str = "",
     ) -> None:
         del halo
-        drawn = self._ax.text(x, y, text, fontsize=size * self._scale, fontweight="bold" if bold else "normal", color=color,
-                              ha=align, va=valign, zorder=5, clip_on=True)  # fmt: skip
+        drawn = write_text(self._ax, x, y, text, fontsize=size * self._scale, fontweight="bold" if bold else "normal",
+                           color=color, ha=align, va=valign, zorder=5, clip_on=True)  # fmt: skip
         drawn.set_gid(gid)
 
     # Legend -----------------------------------------------------------------------------------------------------------
@@ -429,6 +434,7 @@ def _short_number(count: int) -> str:
 def _wrapped(text: str, *, bold: bool = False, limit: int = _LINES) -> list[str]:
     """Break a text where words or parts of a name end, so that it stays within a column; what is too long ends in dots."""
     size = _NAME if bold else _SMALL
+    text = short(printable(text), _LETTERS)
     pieces: list[str] = []
     word = ""
     for letter in text:
@@ -458,7 +464,7 @@ def _text_width(text: str, size: float, *, bold: bool = False) -> float:
     if not text:
         return 0.0
     font = FontProperties(size=size, weight="bold" if bold else "normal")
-    width, _, _ = TextToPath().get_text_width_height_descent(text.replace("$", "S"), font, ismath=False)
+    width, _, _ = TextToPath().get_text_width_height_descent(printable(text), font, ismath=False)
     return float(width) / 72
 
 

@@ -13,7 +13,8 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from vizcnn.errors import OptionError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, opacity, resize, to_display
-from vizcnn.render.panels import aspect_of, bare, chosen, given_axes, grayscale, new_grid, new_panels, set_title, write
+from vizcnn.render.lettering import set_title
+from vizcnn.render.panels import aspect_of, bare, chosen, given_axes, grayscale, new_grid, new_panels, write
 from vizcnn.render.shapes import draw_signal, is_signal, is_volume, say_slices, sheet
 
 if TYPE_CHECKING:

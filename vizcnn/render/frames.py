@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _LEAST = 224
 """Pixels, height or width, up to which a small picture is enlarged, in whole steps."""
 
+_MOST = 2048
+"""Pixels that the longer side is not enlarged beyond."""
+
 
 def frame(result: Attributions, index: int) -> np.ndarray:
     """Draw one map over its image as pixels, on its own scale.
@@ -45,7 +48,7 @@ def frame(result: Attributions, index: int) -> np.ndarray:
 
 
 def enlarged(pixels: np.ndarray, least: int) -> np.ndarray:
-    """Enlarge pixels in whole steps, until height and width are about `least` or more.
+    """Enlarge pixels in whole steps, until height and width are about `least` or more, or one is large.
 
     Parameters
     ----------
@@ -58,7 +61,7 @@ def enlarged(pixels: np.ndarray, least: int) -> np.ndarray:
     -------
     ndarray of uint8, shape (k H, k W, 3)
     """
-    factor = max(1, least // min(pixels.shape[:2]))
+    factor = max(1, min(least // min(pixels.shape[:2]), _MOST // max(pixels.shape[:2])))
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from vizcnn.render.lettering import as_they_are, set_title
 from vizcnn.render.panels import write
+from vizcnn.text import short
 
 if TYPE_CHECKING:
     from vizcnn.results.diagnosis import Diagnosis
@@ -19,6 +21,7 @@ _BAR, _HEAD, _WIDTH = 0.24, 1.1, 6.4
 """Inches: what a layer takes of the height, what title and axis take, and the width."""
 
 _MOST = 60
+_LETTERS = 60
 """Layers that are drawn; of more, those with the largest faults."""
 
 
@@ -47,6 +50,7 @@ def plot_diagnosis(result: Diagnosis, ax: Any = None, *, title: bool = True) -> 
         axis.barh(np.arange(len(shown)), share, left=left, color=colour, label=fault, height=0.7)
         left += share
     axis.set_yticks(np.arange(len(shown)), [_name(result, i) for i in shown], fontsize=7)
+    as_they_are(axis.get_yticklabels())
     axis.set_ylim(len(shown) - 0.4, -0.6)
     axis.set_xlim(0, max(1.0, float(left.max(initial=0))))
     axis.set_xlabel("share of the layer's units", fontsize=8)
@@ -58,9 +62,7 @@ def plot_diagnosis(result: Diagnosis, ax: Any = None, *, title: bool = True) -> 
     axis.legend(fontsize=7, loc="lower right")
     if title:
         count = len(result.findings)
-        axis.set_title(
-            f"{result.model}, {result.images_seen} images\n{count or 'no'} finding{'s' * (count != 1)}", fontsize=9
-        )
+        set_title(axis, f"{result.model}, {result.images_seen} images\n{count or 'no'} finding{'s' * (count != 1)}")
     return axis
 
 
@@ -91,8 +93,9 @@ def _shown(result: Diagnosis) -> np.ndarray:
 
 def _name(result: Diagnosis, index: int) -> str:
     path = result.layers[index]
+    name = short(path, _LETTERS)
     constant = any(finding.kind == "constant" and finding.layer == path for finding in result.findings)
-    return f"{path} ({result.units[index]}{', constant' if constant else ''})"
+    return f"{name} ({result.units[index]}{', constant' if constant else ''})"
 
 
 def _new_axes(result: Diagnosis, *, pyplot: bool) -> Axes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from vizcnn.errors import OptionError
 from vizcnn.render.image import to_display
+from vizcnn.render.lettering import save
 from vizcnn.render.shapes import is_signal, is_volume, sheet
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _WIDTH, _IMAGE, _TITLE = 3.2, 2.6, 0.55
 """Inches: a panel's width, its image's width beside the colour bar, and what a title takes of its height."""
 
 _COLUMNS = 4
-_TITLE_LETTERS = 40
 _GRAY = np.array([0.299, 0.587, 0.114])
 
 
@@ -97,13 +96,7 @@ def write(axis: Axes, file: BinaryIO, suffix: str, shown: int, count: int) -> No
     if shown < count:
         figure.suptitle(f"the first {shown} of {count} images", fontsize=9)
     inches = max(figure.get_size_inches())  # type: ignore[union-attr]
-    figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=min(DPI, _LONGEST / inches))  # type: ignore[union-attr]
-
-
-def set_title(axis: Axes, text: str) -> None:
-    """Write a title, in lines that stay within a panel."""
-    lines = [short for line in text.splitlines() for short in textwrap.wrap(line, _TITLE_LETTERS)]
-    axis.set_title("\n".join(lines), fontsize=9)
+    save(figure, file, suffix, min(DPI, _LONGEST / inches))  # type: ignore[arg-type]
 
 
 def bare(axis: Axes) -> None:

@@ -15,9 +15,14 @@ from matplotlib.patches import Rectangle
 
 from vizcnn.errors import OptionError
 from vizcnn.render.image import limits
+from vizcnn.render.lettering import save, set_title, write_text
+from vizcnn.text import short
 
 DPI = 150
 """Dots per inch of what is saved."""
+
+_LABEL = 30
+"""Letters that a picture's label may have."""
 
 
 def tile(pictures: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
@@ -114,10 +119,10 @@ def draw_sheet(
     for index, label in enumerate(labels):
         left, top = (index % columns) * (width + gap), (index // columns) * (height + gap)
         style = {"facecolor": "white", "alpha": 0.7, "pad": 0.8, "linewidth": 0}
-        axis.text(left - 0.4, top - 0.4, label, fontsize=5.5, va="top", ha="left", bbox=style)
+        write_text(axis, left - 0.4, top - 0.4, short(label, _LABEL), fontsize=5.5, va="top", ha="left", bbox=style)
     axis.set_axis_off()
     if title:
-        axis.set_title(title, fontsize=9)
+        set_title(axis, title)
     return axis
 
 
@@ -168,7 +173,7 @@ def write(plot: Callable[..., Any], file: BinaryIO, suffix: str, count: int = 1,
     axes = _new_axes(figure, count)
     plot(axes, **style)
     _fit(axes)
-    figure.savefig(file, format=suffix.lstrip("."), dpi=DPI)
+    save(figure, file, suffix, DPI)
 
 
 def _new_axes(figure: Figure, count: int) -> list[Axes]:

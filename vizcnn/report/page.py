@@ -19,6 +19,7 @@ from PIL import Image
 from vizcnn.errors import ResultError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize, to_display
 from vizcnn.results.files import write_file
+from vizcnn.text import printable
 
 if TYPE_CHECKING:
     from vizcnn.results import Attributions, Picture
@@ -73,7 +74,9 @@ def write_page(
     ResultError
         If the suffix is another, the file can't be written, or the results are of signals or volumes.
     """
-    page = render_page(results, meanings=meanings, about=about, figures=figures, others=others).encode()
+    page = render_page(results, meanings=meanings, about=about, figures=figures, others=others).encode(
+        errors="backslashreplace"
+    )
 
     def write(file: BinaryIO) -> None:
         file.write(page)
@@ -95,7 +98,7 @@ def render_page(
         raise ResultError("A report shows images; results of signals and volumes can be saved as pictures.")
     style, script = (_asset(name) for name in ("page.css", "page.js"))
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown
     )
     versions = [results, *(others or {}).values()]
     if any(
@@ -124,6 +127,11 @@ def render_page(
         style_hash=_hash(style),
         script_hash=_hash(script),
     )
+
+
+def _shown(value: Any) -> Any:
+    """Return what a field of the template shows: text from outside without what can't be shown."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _once(said: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
@@ -222,7 +230,7 @@ def _method(name: str, result: Attributions) -> dict[str, Any]:
 def _small(pixels: np.ndarray) -> np.ndarray:
     height, width = pixels.shape[:2]
     factor = _LARGEST / max(height, width)
-    return pixels if factor >= 1 else resize(pixels, (round(height * factor), round(width * factor)))
+    return pixels if factor >= 1 else resize(pixels, (max(1, round(height * factor)), max(1, round(width * factor))))
 
 
 def _url(pixels: np.ndarray, form: str, **options: Any) -> str:

@@ -1,0 +1,107 @@
+"""Text from outside in figures: as it is, with no formulas made of it, and in a font that has its letters."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import warnings
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+
+from vizcnn.notes import warn
+from vizcnn.text import printable, short
+
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
+"""What keeps matplotlib from reading dollar signs and backslashes as a formula."""
+
+_LETTERS, _LINES = 40, 3
+"""Letters in a line of a title, and lines that one text takes of it."""
+
+_COMMON = 0x250
+"""Every font has the letters up to here."""
+
+
+def set_title(axis: Axes, text: str) -> None:
+    """Write a title, in lines that stay within a panel."""
+    room = _LETTERS * _LINES
+    lines = [short(line, room) for line in printable(text).splitlines()]
+    wrapped = [part for line in lines for part in textwrap.wrap(line, _LETTERS)]
+    axis.set_title("\n".join(wrapped), fontsize=9, **PLAIN)
+
+
+def write_text(axis: Axes, x: float, y: float, text: str, **style: Any) -> Text:
+    """Write text at a place."""
+    return axis.text(x, y, printable(text), **style, **PLAIN)
+
+
+def plain_legend(legend: Legend) -> None:
+    """Take the labels of a legend as they are."""
+    as_they_are(legend.get_texts())
+
+
+def as_they_are(texts: Iterable[Text]) -> None:
+    """Take texts that matplotlib has made already as they are."""
+    for text in texts:
+        text.set_usetex(False)
+        text.set_parse_math(False)
+        text.set_text(printable(text.get_text()))
+
+
+def save(figure: Figure, file: BinaryIO, suffix: str, dpi: float) -> None:
+    """Write a figure; letters that its font lacks are taken from another one, or said to be missing."""
+    if any(ord(letter) > _COMMON for text in figure.findobj(Text) for letter in text.get_text()):  # type: ignore[attr-defined]
+        _find_fonts(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")  # it was said
+        figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=dpi)
+
+
+def _find_fonts(figure: Figure) -> None:
+    missing: dict[str, None] = {}
+    for text in figure.findobj(Text):
+        lacking = frozenset(filter(str.isprintable, _lacking(text)))  # type: ignore[arg-type]
+        if lacking:
+            family = _family_with(lacking)
+            if family is None:
+                missing |= dict.fromkeys(sorted(lacking))
+            else:
+                text.set_fontfamily([*text.get_fontfamily(), family])  # type: ignore[attr-defined]
+    if missing:
+        signs = ", ".join([*map(repr, list(missing)[:5]), *(["..."] if len(missing) > 5 else [])])
+        warn(
+            [
+                f"No font that matplotlib finds has {signs}: boxes stand in their place. Install one that has them, and name it "
+                f"in matplotlib.rcParams['font.family']."
+            ]
+        )
+
+
+def _lacking(text: Any) -> set[str]:
+    """Return the letters that the font of a text lacks."""
+    rare = {letter for letter in text.get_text() if ord(letter) > _COMMON and not re.match(r"\s", letter)}
+    return rare - {
+        letter for letter in rare if ord(letter) in _letters_of(font_manager.findfont(text.get_fontproperties()))
+    }
+
+
+@lru_cache(maxsize=256)
+def _letters_of(file: str) -> frozenset[int]:
+    try:
+        return frozenset(font_manager.get_font(file).get_charmap())
+    except (OSError, RuntimeError):  # of pictures rather than outlines, which matplotlib can't draw
+        return frozenset()
+
+
+@lru_cache(maxsize=256)
+def _family_with(letters: frozenset[str]) -> str | None:
+    """Return a font on this machine that has these letters."""
+    codes = set(map(ord, letters))
+    fonts = (font for font in font_manager.fontManager.ttflist if font.style == "normal")
+    return next((font.name for font in fonts if codes <= _letters_of(font.fname)), None)
