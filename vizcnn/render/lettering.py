@@ -56,7 +56,7 @@ def as_they_are(texts: Iterable[Text]) -> None:
 
 def save(figure: Figure, file: BinaryIO, suffix: str, dpi: float) -> None:
     """Write a figure; letters that its font lacks are taken from another one, or said to be missing."""
-    if any(ord(letter) > _COMMON for text in figure.findobj(Text) for letter in text.get_text()):  # type: ignore[attr-defined]
+    if any(ord(letter) > _COMMON for text in figure.findobj(Text) for letter in text.get_text()):
         _find_fonts(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")  # it was said
@@ -66,13 +66,13 @@ def save(figure: Figure, file: BinaryIO, suffix: str, dpi: float) -> None:
 def _find_fonts(figure: Figure) -> None:
     missing: dict[str, None] = {}
     for text in figure.findobj(Text):
-        lacking = frozenset(filter(str.isprintable, _lacking(text)))  # type: ignore[arg-type]
+        lacking = frozenset(filter(str.isprintable, _lacking(text)))
         if lacking:
             family = _family_with(lacking)
             if family is None:
                 missing |= dict.fromkeys(sorted(lacking))
             else:
-                text.set_fontfamily([*text.get_fontfamily(), family])  # type: ignore[attr-defined]
+                text.set_fontfamily([*text.get_fontfamily(), family])
     if missing:
         signs = ", ".join([*map(repr, list(missing)[:5]), *(["..."] if len(missing) > 5 else [])])
         warn(
@@ -103,5 +103,7 @@ def _letters_of(file: str) -> frozenset[int]:
 def _family_with(letters: frozenset[str]) -> str | None:
     """Return a font on this machine that has these letters."""
     codes = set(map(ord, letters))
-    fonts = (font for font in font_manager.fontManager.ttflist if font.style == "normal")
+    fonts = (
+        font for font in font_manager.fontManager.ttflist if font.style == "normal" and "Last Resort" not in font.name
+    )
     return next((font.name for font in fonts if codes <= _letters_of(font.fname)), None)
