@@ -7,11 +7,20 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vizcnn.adapter.loading import functions
 from vizcnn.adapter.loading.allowed import CODE, is_function, is_unloaded, objects_called, why_not_class
 from vizcnn.adapter.loading.operators import operation_of
 from vizcnn.errors import ModelFileError
 
-_KERAS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "tensorflow.python.framework", "builtins")
+_KERAS = (
+    "keras",
+    "tf_keras",
+    "tensorflow.keras",
+    "tensorflow.python.keras",
+    "tensorflow.python.framework",
+    "builtins",
+    "tensorflow.python.ops.init_ops_v2",
+)
 
 
 @dataclass(frozen=True)
@@ -184,5 +193,5 @@ _MARKS = frozenset({"__keras_tensor__", "__tuple__", "__numpy__", "__tensor__", 
 
 _GONE = frozenset({"BatchNormalizationV1", "BatchNormalizationV2", "Functional", "Model", "Operation",
                    "Policy", "PolicyV1", "SlicingOpLambda", "Swish", "SyncBatchNormalization", "TFOpLambda",
-                   "TensorFlowOpLayer"})  # fmt: skip
-"""Classes of Keras that have another name now, or none; `repairs` knows what becomes of them."""
+                   "TensorFlowOpLayer", *functions.LAYERS_OF_APPLICATIONS})  # fmt: skip
+"""Classes of Keras that have another name or place now, or none; `repairs` knows what becomes of them."""

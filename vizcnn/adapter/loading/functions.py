@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 
@@ -55,7 +56,19 @@ def custom_objects() -> Mapping[str, Any]:
         def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "function": self.function, "arguments": self.arguments}
 
-    return {"hard_sigmoid_of_keras_2": hard_sigmoid_of_keras_2, "TFOpLambda": TFOpLambda}
+    applications = {
+        name: getattr(import_module(f"keras.src.applications.{home}"), name)
+        for name, home in LAYERS_OF_APPLICATIONS.items()
+    }
+    return {"hard_sigmoid_of_keras_2": hard_sigmoid_of_keras_2, "TFOpLambda": TFOpLambda, **applications}
+
+
+LAYERS_OF_APPLICATIONS = {
+    "LayerScale": "convnext",
+    "StochasticDepth": "convnext",
+    "CustomScaleLayer": "inception_resnet_v2",
+}
+"""Layers that Keras has for its own architectures only, and where."""
 
 
 _INERT = ("name", "validate_indices", "use_cudnn_on_gpu", "a_is_sparse", "b_is_sparse", "optimize", "stable", "message")

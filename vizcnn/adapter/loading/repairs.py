@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
-from vizcnn.adapter.loading import wiring
+from vizcnn.adapter.loading import functions, wiring
 from vizcnn.adapter.loading.description import Node, nodes
 from vizcnn.adapter.loading.operators import operation_of
 
@@ -165,6 +165,18 @@ def layer_was_called_otherwise(node: Node) -> str | None:
     return f"{before}, which is {now} now"
 
 
+@repair
+def layer_of_an_application(node: Node) -> str | None:
+    """Find the layers that only architectures of `keras.applications` have."""
+    home = functions.LAYERS_OF_APPLICATIONS.get(node.class_name)
+    if home is None:
+        return None
+    if "module" in node.value:
+        node.value.update(module=None, registered_name=node.class_name)
+    return f"{node.class_name} of keras.applications.{home}"
+
+
+repair(wiring.names_with_slashes)
 repair(wiring.tensorflow_function)
 repair(wiring.calls_as_keras_2_wrote_them)
 
@@ -337,67 +349,5 @@ def _accepted(class_name: str) -> frozenset[str] | None:
 # Connections -----------------------------------------------------------------------------------------------------------------
 
 
-@repair
-def outputs_that_were_a_list_of_one(node: Node) -> str | None:
-    """Let a nested model hand on its output, rather than a list that holds it."""
-    config = node.value["config"]
-    if node.depth < 1 or not isinstance(config, dict) or "output_layers" not in config:
-        return None
-    found = None
-    for key in ("input_layers", "output_layers"):
-        ends = config.get(key)
-        if isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list):
-            config[key] = ends[0]
-            found = "a nested model that hands on a list of one"
-    return found
-
-
-@repair
-def calls_that_were_counted_otherwise(node: Node) -> str | None:
-    """Take a reference to a call that isn't in the model for the one of the same rank among those that are.
-
-    Keras 2 counted the call by which a nested model was built, and calls in other models.
-    """
-    config = node.value["config"]
-    if not isinstance(config, dict) or "output_layers" not in config or not isinstance(config.get("layers"), list):
-        return None
-    calls = {
-        layer.get("name") or layer["config"].get("name"): max(1, len(layer.get("inbound_nodes") or ()))
-        for layer in config["layers"]
-    }
-    references = list(_references(config))
-    used: dict[str, set[int]] = {}
-    for reference in references:
-        used.setdefault(reference[0], set()).add(reference[1])
-    found = None
-    for reference in references:
-        name, index = reference[0], reference[1]
-        if name in calls and max(used[name]) >= calls[name] and len(used[name]) <= calls[name]:
-            reference[1] = sorted(used[name]).index(index)
-            found = "calls of layers that were counted otherwise"
-    return found
-
-
-def _name(layer: dict[str, Any]) -> str:
-    return str(layer.get("name") or layer["config"].get("name"))
-
-
-def _references(config: dict[str, Any]) -> Iterator[list[Any]]:
-    """Yield each [layer, call, output, ...] of a Functional model, as the list that it is."""
-    stack = [layer.get("inbound_nodes") for layer in config["layers"]] + [
-        config["output_layers"],
-        config.get("input_layers"),
-    ]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, list):
-            if (
-                len(value) >= 3
-                and isinstance(value[0], str)
-                and isinstance(value[1], int)
-                and isinstance(value[2], int)
-            ):
-                yield value
-            stack.extend(value)
-        elif isinstance(value, dict):
-            stack.extend(value.values())
+repair(wiring.outputs_that_were_a_list_of_one)
+repair(wiring.calls_that_were_counted_otherwise)

@@ -20,6 +20,43 @@ def layer_name(layer: Mapping[str, Any]) -> str:
     return str(layer.get("name") or layer["config"].get("name"))
 
 
+# Names -------------------------------------------------------------------------------------------------------------------------
+
+
+def names_with_slashes(node: Node) -> str | None:
+    """Write names with "_" where they have "/", which this Keras keeps for paths; and whatever refers to them."""
+    config = node.value["config"]
+    if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+        return None
+    renamed = _without_slashes([layer_name(layer) for layer in config["layers"]])
+    if functional(node):
+        for reference in references(config):
+            reference[0] = renamed.get(reference[0], reference[0])
+    for layer in config["layers"]:
+        _rename(layer, renamed.get(layer_name(layer)))
+    if node.depth == 0:
+        _rename(node.value, str(config.get("name")).replace("/", "_"))
+    return f"'/' in the names of {len(renamed)} layers" if renamed else None
+
+
+def _without_slashes(names: list[str]) -> dict[str, str]:
+    taken, renamed = set(names), {}
+    for name in names:
+        if "/" in name:
+            now = name.replace("/", "_")
+            while now in taken:
+                now += "_"
+            taken.add(now)
+            renamed[name] = now
+    return renamed
+
+
+def _rename(layer: dict[str, Any], name: str | None) -> None:
+    for place in (layer, layer["config"]):
+        if name is not None and isinstance(place, dict) and isinstance(place.get("name"), str):
+            place["name"] = name
+
+
 # Calls -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -153,3 +190,63 @@ def filled(arguments: Any, tensors: Sequence[Any]) -> Any:
             return tensors[arguments[_PLACE]]
         return {key: filled(value, tensors) for key, value in arguments.items()}
     return [filled(value, tensors) for value in arguments] if isinstance(arguments, list | tuple) else arguments
+
+
+def outputs_that_were_a_list_of_one(node: Node) -> str | None:
+    """Let a nested model hand on its output, rather than a list that holds it."""
+    config = node.value["config"]
+    if node.depth < 1 or not isinstance(config, dict) or "output_layers" not in config:
+        return None
+    found = None
+    for key in ("input_layers", "output_layers"):
+        ends = config.get(key)
+        if isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list):
+            config[key] = ends[0]
+            found = "a nested model that hands on a list of one"
+    return found
+
+
+def calls_that_were_counted_otherwise(node: Node) -> str | None:
+    """Take a reference to a call that isn't in the model for the one of the same rank among those that are.
+
+    Keras 2 counted the call by which a nested model was built, and calls in other models.
+    """
+    config = node.value["config"]
+    if not isinstance(config, dict) or "output_layers" not in config or not isinstance(config.get("layers"), list):
+        return None
+    calls = {
+        layer.get("name") or layer["config"].get("name"): max(1, len(layer.get("inbound_nodes") or ()))
+        for layer in config["layers"]
+    }
+    found_references = list(references(config))
+    used: dict[str, set[int]] = {}
+    for reference in found_references:
+        used.setdefault(reference[0], set()).add(reference[1])
+    found = None
+    for reference in found_references:
+        name, index = reference[0], reference[1]
+        if name in calls and max(used[name]) >= calls[name] and len(used[name]) <= calls[name]:
+            reference[1] = sorted(used[name]).index(index)
+            found = "calls of layers that were counted otherwise"
+    return found
+
+
+def references(config: dict[str, Any]) -> Iterator[list[Any]]:
+    """Yield each [layer, call, output, ...] of a Functional model, as the list that it is."""
+    stack = [layer.get("inbound_nodes") for layer in config["layers"]] + [
+        config["output_layers"],
+        config.get("input_layers"),
+    ]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            if (
+                len(value) >= 3
+                and isinstance(value[0], str)
+                and isinstance(value[1], int)
+                and isinstance(value[2], int)
+            ):
+                yield value
+            stack.extend(value)
+        elif isinstance(value, dict):
+            stack.extend(value.values())
