@@ -40,6 +40,7 @@ def adapt(
     architecture: str | os.PathLike[str] | None = None,
     input_shape: Sequence[int | None] | None = None,
     fixed: Mapping[str | int, Any] | None = None,
+    token_grid: tuple[int, int] | None = None,
 ) -> ModelAdapter:
     """Adapt a model, so that every method of vizcnn can look into it.
 
@@ -77,6 +78,8 @@ def adapt(
     fixed : mapping, default None
         For a model of several inputs: names or positions of all but the one that is explained, to the values that they are held
         at: an array of one sample, or the file of an image.
+    token_grid : (int, int), default None
+        Rows and columns of patches that a transformer's tokens stand for. None: those of an earlier map, or of square patches.
 
     Returns
     -------
@@ -103,12 +106,13 @@ def adapt(
         "batch_size": batch_size,
         "image_size": image_size,
         "decoding": decoding,
+        "token_grid": token_grid,
     }
     if isinstance(model, ModelAdapter):
         if any(value is not None for value in settings.values()):
             raise UnsupportedModelError(
                 "`model` is adapted already, and keeps the settings it was adapted with; give `preprocess`, `labels`, "
-                "`batch_size`, `image_size` and `decoding` to `vizcnn.adapt` together with the bare model."
+                "`batch_size`, `image_size`, `decoding` and `token_grid` to `vizcnn.adapt` together with the bare model."
             )
         return model
     if isinstance(model, str | os.PathLike):

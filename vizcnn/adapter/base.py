@@ -190,12 +190,16 @@ class ModelAdapter(ABC):
         batch_size: int | None = None,
         image_size: tuple[int, int] | None = None,
         decoding: Decoding | None = None,
+        token_grid: tuple[int, int] | None = None,
     ) -> None:
         size: Any = batch_size
         if size is not None and (not isinstance(size, int | np.integer) or size < 1):
             raise OptionError(f"`batch_size` must be a positive integer or None; got {batch_size!r}.")
         if image_size is not None and (len(tuple(image_size)) != 2 or min(image_size) < 1):
             raise OptionError(f"`image_size` must be (height, width) in pixels; got {image_size!r}.")
+        if token_grid is not None and (len(tuple(token_grid)) != 2 or min(token_grid) < 1):
+            raise OptionError(f"`token_grid` must be (rows, columns) of patches; got {token_grid!r}.")
+        self.token_grid = None if token_grid is None else (int(token_grid[0]), int(token_grid[1]))
         self.name = name
         self.preprocess = resolve_preprocess(preprocess)
         self.labels: tuple[str, ...] | None = read_labels(labels)

@@ -31,11 +31,12 @@ from vizcnn.adapter.base import (
 )
 from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
 from vizcnn.adapter.connections import trace
+from vizcnn.adapter.default_layer import attends, last_maps, narrow_maps
 from vizcnn.adapter.first_weights import FirstWeights
 from vizcnn.adapter.fixed import FixedInputs
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.logits_model import logits_model
-from vizcnn.adapter.maps import Layout, before_last_attention
+from vizcnn.adapter.maps import Layout
 from vizcnn.adapter.placement import Placement, bands, fit
 from vizcnn.adapter.positions import StandIns, moves
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
@@ -55,7 +56,7 @@ from vizcnn.adapter.structure import (
     unflattened_shape,
     walk,
 )
-from vizcnn.adapter.taps import Call, Taps
+from vizcnn.adapter.taps import Taps
 from vizcnn.errors import (
     CapabilityError,
     InputError,
@@ -71,10 +72,6 @@ _MEMORY = 4 * 2**30
 
 _BANDS = 9
 """Rows, and columns, of a map from which it is looked back to the input."""
-
-# Layers that move, drop or scale values, so that their maps say nothing that the layer before doesn't say.
-_NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "Reshape", "Permute", "UpSampling", "Resizing",
-              "Rescaling", "CenterCrop", "Identity", "Cast", "GetItem", "Random")  # fmt: skip
 
 
 class KerasAdapter(ModelAdapter):
@@ -494,10 +491,13 @@ class KerasAdapter(ModelAdapter):
                 self._forward(self.model, tensor)
             reading = Reading(self._facts, taps, None)
             self._facts.moved |= moves(self.model, taps.calls)
-            layout = Layout(taps.calls, rank=self._rank, channels_first=self._channels_first)
+            layout = self._layout(taps)
             return {path: layout.of(reading.layer(path)) for path in paths}
 
-        return self._run(("activations", paths), build, inputs).arrays
+        arrays = self._run(("activations", paths), build, inputs).arrays
+        for path, values in arrays.items():
+            self._check_rows(path, values, inputs)
+        return arrays
 
     def gradients(self, inputs: Array, target: Any = None, *, of: Any = None, rule: str = "vanilla") -> Gradients:
         """See `ModelAdapter.gradients`.
@@ -551,13 +551,18 @@ class KerasAdapter(ModelAdapter):
                                           f"input of model {self.name!r}: a layer rounds or casts it away.")  # fmt: skip
             else:
                 traced.layer, by, gradient = self._by_layer(path, taps, reading, total)
+                traced.notes += self._layout(taps).notes(traced.layer, reading.layer(traced.layer, cast=False).shape)
             answer = {"gradients": gradient, "scores": scores, **reading.named_outputs()}
             if path is not None:
                 answer["values"] = by
             return {name: self._backend.float32(value) for name, value in answer.items()}
 
-        run = self._run(("gradients", score.key, path, rule), build, inputs, score)
+        key = ("gradients", score.key, path, rule)
+        run = self._run((*key, tuple(self._facts.unfit)), build, inputs, score)
+        while path == LAST_SPATIAL and self._is_unfit(run, inputs):
+            run = self._run((*key, tuple(self._facts.unfit)), build, inputs, score)
         arrays = run.arrays
+        self._check_rows(str(run.traced.layer), arrays.get("values", inputs), inputs)
         return Gradients(
             arrays["gradients"],
             arrays.get("values", inputs),
@@ -566,6 +571,24 @@ class KerasAdapter(ModelAdapter):
             run.traced.layer,
             run.traced.notes,
         )
+
+    def _is_unfit(self, run: Run, inputs: Array) -> bool:
+        """Tell whether the layer that was taken is no picture of the input, and pass over it from then on."""
+        layer, values = str(run.traced.layer), run.arrays["values"]
+        unfit = len(values) != len(inputs)  # windows, say, folded into the batch
+        if not unfit and self._facts.attends:
+            found = self.placement(layer, values.shape[1:], inputs.shape[1:])
+            unfit = found is not None and not found.is_possible
+        if unfit:
+            self._facts.unfit[layer] = None
+        return unfit
+
+    def _check_rows(self, layer: str, values: Array, inputs: Array) -> None:
+        if len(values) != len(inputs):
+            raise LayerError(
+                f"`layer` {layer!r} returns {len(values)} rows for {len(inputs)} inputs, as where windows are folded into the "
+                f"batch, so its maps are of no input; name a layer outside of that."
+            )
 
     def placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
         """See `ModelAdapter.placement`: measured once, and only where something on the way may move positions.
@@ -609,7 +632,7 @@ class KerasAdapter(ModelAdapter):
             with Taps(self._tappable(), rule="relu", stop_after=stop, stand_in=stand_ins) as taps:
                 self._forward(self.model, tensor)
             slack = stand_ins.slack
-            layout = Layout(taps.calls, rank=self._rank, channels_first=self._channels_first)
+            layout = self._layout(taps)
             values = layout.of(Reading(self._facts, taps, None).layer(layer, cast=False))
             if tuple(values.shape[1:-1]) != grid:  # a method's own enlargement, say
                 return {"gradients": keras.ops.zeros_like(tensor)}
@@ -835,6 +858,7 @@ class KerasAdapter(ModelAdapter):
 
     def _read(self, taps: Taps, returned: Any) -> Reading:
         reading = Reading(self._facts, taps, returned)
+        self._facts.attends |= attends(taps)
         self._facts.moved |= moves(self.model, taps.calls)
         for call in taps.calls:
             shape = getattr(call.output, "shape", None)
@@ -849,11 +873,21 @@ class KerasAdapter(ModelAdapter):
                 self._facts.activations[name] = before[1] if before else None
         return reading
 
+    def _layout(self, taps: Taps) -> Layout:
+        return Layout(
+            taps.calls,
+            rank=self._rank,
+            channels_first=self._channels_first,
+            size=(self._sample_shape or ())[:-1],
+            attends=self._facts.attends,
+            token_grid=self.token_grid,
+        )
+
     def _score(self, reading: Reading, score: Score, params: Sequence[Any]) -> Any:
         return self._backend.float32(score.formula(reading, params))
 
     def _by_layer(self, path: str, taps: Taps, reading: Reading, total: Any) -> tuple[str, Any, Any]:
-        layout = Layout(taps.calls, rank=self._rank, channels_first=self._channels_first)
+        layout = self._layout(taps)
         if path != LAST_SPATIAL:
             tensor = reading.layer(path, cast=False)
             gradient = self._backend.gradient(total, tensor)
@@ -862,33 +896,26 @@ class KerasAdapter(ModelAdapter):
                     f"The score doesn't depend on layer {path!r} of model {self.name!r}; name one before it."
                 )
             return path, layout.of(tensor), layout.of(gradient)
-        for call in self._last_maps(taps, reading, layout):
+        for call in last_maps(taps, reading.flat, layout, belongs=self._backend.belongs, unfit=self._facts.unfit):
             gradient = self._backend.gradient(total, call.output)
             if gradient is not None:
                 return call.address, layout.of(call.output), layout.of(gradient)
+        narrow = [
+            (address, size)
+            for address, size in narrow_maps(taps, layout)
+            if self._backend.gradient(total, reading.layer(address, cast=False)) is not None
+        ][:1]
+        if narrow:
+            raise LayerError(
+                f"Model {self.name!r} has no layer with more than one row and column that its output depends on; its last map is "
+                f"{'x'.join(map(str, narrow[0][1]))}, that of layer={narrow[0][0]!r}. Name that one."
+            )
         kinds = Counter(type(call.operation).__name__ for call in taps.calls)
         raise LayerError(
             f"Model {self.name!r} has no layer with more than one row and column that its output depends on, so there is "
             f"nothing to draw a class activation map from (its layers: {', '.join(kinds)}). Saliency and occlusion need no such "
             f"layer."
         )
-
-    def _last_maps(self, taps: Taps, reading: Reading, layout: Layout) -> Iterator[Call]:
-        """Yield the calls whose output is a map worth explaining, last first; of one tensor, the layer that made it."""
-        makers: dict[int, Call] = {}
-        for call in taps.calls:
-            if self._backend.belongs(call.output):
-                makers.setdefault(id(call.output), call)
-        attended = makers.get(before_last_attention(taps.calls) or 0)
-        if attended is not None and layout.size(attended.output.shape) is not None:
-            yield attended
-        ends = {id(tensor) for tensor in reading.flat}
-        ends |= {id(before[0]) for before in map(taps.before_activation, reading.flat) if before}
-        for identity, call in reversed(makers.items()):
-            size = layout.size(call.output.shape)
-            kind = type(call.operation).__name__
-            if size and 1 not in size and identity not in ends and not any(word in kind for word in _NOT_A_MAP):
-                yield call
 
     def _run(self, key: tuple[Any, ...], build: Build, inputs: Array, score: Score | None = None) -> Run:
         """Run a compiled function over the samples, a batch at a time."""

@@ -33,6 +33,10 @@ class Facts:
         Shapes of a sample, and how many layers' shapes were known then, to how many samples fit.
     moved : dict
         Addresses of calls to whether positions may have been moved on the way there.
+    attends : bool
+        Whether the model goes through attention.
+    unfit : dict
+        Addresses of calls that look like maps and are none of the input.
     placements : dict
         Layers and the sizes of their maps to where these lie in the input; None where stretching puts them there.
     """
@@ -43,6 +47,8 @@ class Facts:
     logarithm: dict[str, bool] = field(default_factory=dict)
     batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
     moved: dict[str, bool] = field(default_factory=dict)
+    attends: bool = False
+    unfit: dict[str, None] = field(default_factory=dict)
     placements: dict[tuple[str, tuple[int, ...]], Placement | None] = field(default_factory=dict)
 
 

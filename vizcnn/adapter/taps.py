@@ -58,12 +58,13 @@ class Call:
 
 @dataclass
 class Activation:
-    """An activation's call: its name, the layer it happened in, whether a rule replaced it, and its output."""
+    """An activation's call: its name, layer, whether a rule replaced it, its output, and how many calls were over before."""
 
     name: str
     path: str
     replaced: bool
     output: Any
+    before: int = 0
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,9 @@ class Taps:
         return function
 
     def _add(self, name: str, replaced: bool, output: Any) -> None:
-        self.activations.append(Activation(name, self._stack[-1] if self._stack else "", replaced, output))
+        self.activations.append(
+            Activation(name, self._stack[-1] if self._stack else "", replaced, output, len(self.calls))
+        )
 
     def _look_through(self, original: Callable[..., Any], args: tuple[Any, ...], output: Any, operation: Any) -> None:
         """Carry the logits through a layer that only moves numbers about."""

@@ -30,6 +30,7 @@ def adapted(path: str, **settings: Any) -> tuple[ModelAdapter, list[str]]:
         settings["preprocess"] = resolve_preprocess(settings.get("preprocess"))
         settings["decoding"] = _decoding(settings.pop("decode", None))
         settings["fixed"] = dict(map(_fixed, settings.get("fixed") or [])) or None
+        settings["token_grid"] = _token_grid(settings.get("token_grid"))
         if settings.get("custom_objects") is not None:
             settings["custom_objects"] = read_custom_objects(settings["custom_objects"])
         with listening() as heard:
@@ -49,6 +50,15 @@ def listening() -> Iterator[list[str]]:
             yield heard
         finally:
             heard += [str(warning.message) for warning in caught]
+
+
+def _token_grid(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    rows, _, columns = text.lower().partition("x")
+    if not (rows.isdecimal() and columns.isdecimal()):
+        raise typer.BadParameter(f"must have the form ROWSxCOLUMNS; got {text!r}.", param_hint="'--token-grid'")
+    return int(rows), int(columns)
 
 
 def _decoding(text: str | None) -> Any:

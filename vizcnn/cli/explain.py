@@ -37,6 +37,7 @@ def explain(
     architecture: options.Architecture = None,
     trusted: options.Trusted = False,
     fixed: options.Fixed = None,
+    token_grid: options.TokenGrid = None,
 ) -> None:
     """Explain why a model decides as it does on images: a picture for each image and method."""
     from vizcnn.adapter.labels import read_labels
@@ -55,6 +56,7 @@ def explain(
         architecture=architecture,
         trusted=trusted,
         fixed=fixed,
+        token_grid=token_grid,
         preprocess=preprocess,
         decode=decode,
         labels=names,

@@ -29,6 +29,15 @@ Fixed = Annotated[
     ),
 ]
 
+TokenGrid = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROWSxCOLUMNS",
+        help="Rows and columns of patches that a vision transformer's tokens stand for. Default: those of square patches.",
+        show_default=False,
+    ),
+]
+
 Architecture = Annotated[
     Path | None,
     typer.Option(

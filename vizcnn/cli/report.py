@@ -54,6 +54,7 @@ def report(
     architecture: options.Architecture = None,
     trusted: options.Trusted = False,
     fixed: options.Fixed = None,
+    token_grid: options.TokenGrid = None,
 ) -> None:
     """Write one HTML file to hand over: what MODEL predicts and looks at, recoloured and read in the browser."""
     from vizcnn.adapter.labels import read_labels
@@ -71,6 +72,7 @@ def report(
         architecture=architecture,
         trusted=trusted,
         fixed=fixed,
+        token_grid=token_grid,
         preprocess=preprocess,
         decode=decode,
         labels=read_labels(labels),

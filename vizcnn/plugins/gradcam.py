@@ -39,7 +39,8 @@ def gradcam(
         What is explained, default None: the class that the model predicts.
     layer : str, default None
         Path or name of the layer. None: the last one with more than one row and column before they are pooled or flattened
-        away, after its addition or activation; `Attributions.layer` says which that was.
+        away, after its addition or activation; in a transformer what goes into the last attention. `Attributions.layer` says
+        which that was.
     rule : {"vanilla", "guided", "relu"}, default "vanilla"
         What ReLU does to the gradient between the score and the layer; see `saliency`.
     relu : bool, default True
@@ -48,7 +49,7 @@ def gradcam(
     Returns
     -------
     Attributions
-        `values` (N, H, W): the map enlarged bilinearly with half-pixel centres; `raw` (N, h, w): the signed map at the layer's
+        `values` (N, H, W): the map enlarged bilinearly with half-pixel centres, where the layer looks; `raw` (N, h, w): the signed map at the layer's
         size, before its negative part is cut.
 
     Raises
