@@ -61,6 +61,9 @@ format: .venv/.ready  ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+fuzz: .venv/.ready  ## Read 40,000 files changed at random (FUZZ_ARGS="--models 2000 --others 2000 --seed 1")
+	@$(BIN)/python -m tests.fuzz.run $(FUZZ_ARGS)
+
 demo: .venv/.ready  ## Look into the small bundled CNN and explain its digits, offline
 	@$(BIN)/vizcnn demo
 

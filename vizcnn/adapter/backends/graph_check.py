@@ -162,11 +162,11 @@ def _functions(node: Any) -> list[str]:
 def _is_inside(kind: str, closure: Closure, *, restoring: bool) -> bool:
     if kind in closure.inside or kind in _HARMLESS or (restoring and kind == "RestoreV2"):
         return True
-    return kind in _computing()
+    return kind in computing()
 
 
 @cache
-def _computing() -> frozenset[str]:
+def computing() -> frozenset[str]:
     """Return the operations that only compute."""
     found = set()
     for family in _FAMILIES:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from vizcnn.adapter.backends.onnx_check import strange_files
 from vizcnn.adapter.blackbox import Source, as_kind
 from vizcnn.errors import ModelFileError
 
@@ -19,13 +20,15 @@ _TYPES = {
 }
 
 
-def open_onnx(file: Path) -> Source:
+def open_onnx(file: Path, *, trusted: bool = False) -> Source:
     """Open an ONNX model; its channels may come first or last.
 
     Parameters
     ----------
     file : Path
         The file.
+    trusted : bool, default False
+        Read weights from any other file, too.
 
     Returns
     -------
@@ -34,8 +37,19 @@ def open_onnx(file: Path) -> Source:
     Raises
     ------
     ModelFileError
-        If the file is damaged, or it takes no image.
+        If the file is damaged, takes no image, or reads other files than those beside it.
     """
+    try:
+        strange = [] if trusted else strange_files(file.read_bytes(), file.parent)
+    except Exception as error:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} is an ONNX model that can't be run: it is damaged."
+        ) from error
+    if strange:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} isn't opened: it reads {', '.join(strange)}, which is no file of its folder. If you "
+            f"trust whoever made it, pass trusted=True to vizcnn.adapt, or --trusted on the command line."
+        )
     try:
         session = onnxruntime.InferenceSession(str(file), providers=onnxruntime.get_available_providers())
     except Exception as error:

@@ -9,18 +9,24 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from flatbuffers import flexbuffers
+from tensorflow.core.framework import node_def_pb2
+from tensorflow.lite.python import schema_py_generated
 
+from vizcnn.adapter.backends.graph_check import computing
 from vizcnn.adapter.blackbox import Source, as_kind
 from vizcnn.errors import ModelFileError
 
 
-def open_tflite(file: Path) -> Source:
+def open_tflite(file: Path, *, trusted: bool = False) -> Source:
     """Open a TensorFlow Lite model; quantized inputs and outputs are scaled as the file says.
 
     Parameters
     ----------
     file : Path
         The file.
+    trusted : bool, default False
+        Run TensorFlow's operations that read or write other files, too.
 
     Returns
     -------
@@ -29,17 +35,26 @@ def open_tflite(file: Path) -> Source:
     Raises
     ------
     ModelFileError
-        If it is damaged, or takes no image.
+        If it is damaged, takes no image, or reaches outside of itself.
     """
     try:
+        content = file.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the interpreter will move to another package
-            interpreter = tf.lite.Interpreter(model_path=str(file))
-            interpreter.allocate_tensors()
+            # Of bytes, TensorFlow Lite makes sure that they hang together; a damaged file, named by its path, ends the process.
+            interpreter = tf.lite.Interpreter(model_content=content)
+            outside = [] if trusted else _outside(content)
+            if not outside:
+                interpreter.allocate_tensors()
     except Exception as error:
         raise ModelFileError(
             f"`model` file {str(file)!r} is a TensorFlow Lite model that can't be run: {error}"
         ) from error
+    if outside:
+        raise ModelFileError(
+            f"`model` file {str(file)!r} isn't opened: it may reach outside of itself by TensorFlow's {', '.join(outside)}. If "
+            f"you trust whoever made it, pass trusted=True to vizcnn.adapt, or --trusted on the command line."
+        )
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     shape = tuple(int(size) for size in inputs[0]["shape_signature"]) if len(inputs) == 1 else ()
     if len(inputs) != 1 or len(shape) != 4:
@@ -63,6 +78,23 @@ def open_tflite(file: Path) -> Source:
         part["quantization"][0] * max(1, int(part["shape"][-1] if len(part["shape"]) else 1)) / 2 for part in outputs
     ]
     return Source(run, tuple(sample), "TensorFlow Lite", batch, tolerance=max(steps))
+
+
+def _outside(content: bytes) -> list[str]:
+    """Return the operations of TensorFlow in it ("Flex") that do more than compute."""
+    model = schema_py_generated.Model.GetRootAs(content, 0)
+    codes = [model.OperatorCodes(i).CustomCode() or b"" for i in range(model.OperatorCodesLength())]
+    graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+    steps = [graph.Operators(i) for graph in graphs for i in range(graph.OperatorsLength())]
+    flex = [step for step in steps if codes[step.OpcodeIndex()].startswith(b"Flex")]
+    return sorted({kind for kind in map(_kind, flex) if kind not in computing()})
+
+
+def _kind(step: Any) -> str:
+    """Return the operation that a step runs, whatever it is called."""
+    options = flexbuffers.GetRoot(bytearray(step.CustomOptionsAsNumpy().tobytes())).AsVector
+    node = node_def_pb2.NodeDef.FromString(options[1].AsStringBytes)
+    return str(node.op)
 
 
 def _quantized(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:

@@ -170,8 +170,7 @@ def open_runtime(file: Path, kind: Kind, *, trusted: bool = False) -> Source:
         raise ModelFileError(
             f"`model` file {str(file)!r} is {what}, which takes {needs} to run: pip install 'vizcnn[{needs.lower()}]'."
         ) from error
-    options = {"trusted": trusted} if kind == "savedmodel" else {}
-    source: Source = getattr(runtime, function)(file, **options)
+    source: Source = getattr(runtime, function)(file, trusted=trusted)
     return source
 
 
