@@ -101,8 +101,8 @@ def test_web_page(tmp_path: Path, page: bytes) -> None:
 
 def test_other_file_says_how_it_begins(tmp_path: Path) -> None:
     _rejected(
-        _write(tmp_path, "model.keras", b"\x89PNG\r\n"),
-        r"it begins with b'\\x89PNG\\r\\n', where a \.keras file has b'PK",
+        _write(tmp_path, "model.keras", b"\x07WEAVE\r\n"),
+        r"it begins with b'\\x07WEAVE\\r\\n', where a \.keras file has b'PK",
     )
 
 

@@ -67,7 +67,7 @@ def test_model_is_the_same_after_a_layer_that_raises() -> None:
     first = layers.Conv2D(2, 3, activation=framework.nn.relu, name="conv")(x)
     model, image = keras.Model(x, Broken(name="broken")(first)), images()
     keys, functions = _state(model), _functions()
-    with pytest.raises(RuntimeError, match="this layer is broken"):
+    with pytest.raises(vz.errors.UnsupportedModelError, match="this layer is broken"):
         vz.adapt(model).gradients(image, 0, rule="guided")
     assert _state(model) == keys
     assert _functions() == functions

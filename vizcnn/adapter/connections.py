@@ -11,7 +11,7 @@ import keras
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.backends.base import Flow
 from vizcnn.adapter.base import LayerInfo, end_of_model
-from vizcnn.adapter.structure import names_of
+from vizcnn.adapter.structure import names_of, tensors_of
 from vizcnn.adapter.taps import Call, Taps
 
 Shape = tuple[int | None, ...]
@@ -139,7 +139,7 @@ def _as_taken(model: Any, tensors: Sequence[Any]) -> Any:
 
 
 def _named(names: Sequence[str], returned: Any) -> dict[str, Any]:
-    return dict(zip(names or names_of(returned), keras.tree.flatten(returned), strict=True))
+    return dict(zip(names or names_of(returned), tensors_of(returned), strict=True))
 
 
 def _sealed(layers: Iterable[LayerInfo]) -> list[str]:

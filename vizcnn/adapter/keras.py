@@ -29,6 +29,7 @@ from vizcnn.adapter.base import (
     slices,
     split_call,
 )
+from vizcnn.adapter.calling import check_outputs, errors_of_ours, fresh_state, stateful_note
 from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
 from vizcnn.adapter.connections import trace
 from vizcnn.adapter.default_layer import attends, last_maps, narrow_maps
@@ -134,7 +135,7 @@ class KerasAdapter(ModelAdapter):
         self._kernel_channels: frozenset[int] = frozenset()
         self._connections: tuple[tuple[str, str], ...] | None = None
         self._first_weights = FirstWeights(self._tappable, lambda batch: self._forward(self.model, batch))
-        for note in stale_state_notes(model):
+        for note in filter(None, [*stale_state_notes(model), stateful_note(model)]):
             self.add_note(note)
 
     @property
@@ -204,7 +205,8 @@ class KerasAdapter(ModelAdapter):
             if self._connections is None:
                 inputs = self._symbols()
                 names, _ = symbolic_outputs(self.model)
-                told = trace(self.model, self._tappable(), self.layers, inputs, names)
+                with errors_of_ours(self.model, self.name, next(iter(inputs.values())).shape, self._backend):
+                    told = trace(self.model, self._tappable(), self.layers, inputs, names)
                 for path, shape in told.shapes.items():
                     self._facts.layer_shapes.setdefault(path, shape)
                 if not self._facts.activations:
@@ -823,7 +825,8 @@ class KerasAdapter(ModelAdapter):
         if self._takes_channels_first and len(tensor.shape) == self._rank + 2:
             tensor = keras.ops.moveaxis(tensor, -1, 1)
         inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
-        return model(inputs, training=False)
+        with errors_of_ours(model, self.name, tensor.shape, self._backend), fresh_state(model):
+            return model(inputs, training=False)
 
     def _variables(self) -> list[Any]:
         """Return every variable of the model, those of layers that it doesn't track too."""
@@ -867,6 +870,7 @@ class KerasAdapter(ModelAdapter):
         if not self._facts.activations:
             names, _ = symbolic_outputs(self.model)
             names = names or names_of(returned)
+            check_outputs(self.name, names, reading.flat)
             for name, tensor in zip(names, reading.flat, strict=True):
                 self._facts.outputs[name] = tuple(tensor.shape[1:])
                 before = taps.before_activation(tensor)

@@ -11,6 +11,7 @@ import keras
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.base import split_call
 from vizcnn.adapter.placement import Placement
+from vizcnn.adapter.structure import tensors_of
 from vizcnn.adapter.taps import RELU_FAMILY, Taps
 from vizcnn.errors import LayerError, RuleError
 
@@ -63,7 +64,7 @@ class Reading:
         self._returned = returned
         self._backend = current()
         self.undecided: frozenset[str] = frozenset()
-        self.flat: list[Any] = keras.tree.flatten(returned) if returned is not None else []
+        self.flat: list[Any] = tensors_of(returned)
 
     def returned(self) -> Any:
         """See `vizcnn.targets.Reading`."""

@@ -218,12 +218,23 @@ def symbolic_outputs(model: Any) -> tuple[list[str], list[tuple[int | None, ...]
     return unique, [tuple(tensor.shape[1:]) for tensor in tensors]
 
 
+def tensors_of(struct: Any) -> list[Any]:
+    """Return what holds numbers of what a model returns, in the order in which Keras flattens it: no None, and no text."""
+    return list(filter(_holds_numbers, keras.tree.flatten(struct)))
+
+
 def names_of(struct: Any) -> list[str]:
-    """Return a name for each tensor of what a model returns, in the order in which Keras flattens it."""
+    """Return a name for each of `tensors_of`."""
     flat = keras.tree.flatten(struct)
+    names = [f"output_{i}" for i in range(len(flat))]
     if isinstance(struct, dict):
         positions = keras.tree.flatten(dict(zip(struct, range(len(struct)), strict=True)))
         if len(positions) == len(flat):
             keys = list(struct)
-            return [str(keys[i]) for i in positions]
-    return ["output"] if len(flat) == 1 else [f"output_{i}" for i in range(len(flat))]
+            names = [str(keys[i]) for i in positions]
+    found = [name for name, value in zip(names, flat, strict=True) if _holds_numbers(value)]
+    return ["output"] if len(found) == 1 and not isinstance(struct, dict) else found
+
+
+def _holds_numbers(value: Any) -> bool:
+    return hasattr(value, "shape") and "string" not in str(getattr(value, "dtype", "string"))

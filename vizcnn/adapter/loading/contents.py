@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from vizcnn.adapter.loading.archive import read_entries
+from vizcnn.adapter.loading.others import folder_of, is_core_ml, part_of_saved_model, what_else
 from vizcnn.errors import ModelFileError
 
 Kind = Literal["keras", "hdf5", "onnx", "tflite", "savedmodel"]
@@ -55,19 +56,16 @@ def kind_of(file: Path) -> Kind:
         return "keras"
     if head[4:8] == b"TFL3":
         return "tflite"
-    if _is_onnx(head):
+    part = part_of_saved_model(file, head)
+    if part is None and _is_onnx(head) and not is_core_ml(head):
         return "onnx"
-    raise ModelFileError(f"`model` file {str(file)!r} isn't a Keras model: {_what(head)}")
+    raise ModelFileError(f"`model` file {str(file)!r} isn't a Keras model: {part or _what(file, head)}")
 
 
 def _folder(file: Path) -> Kind:
     if (file / "saved_model.pb").exists():
         return "savedmodel"
-    inside = next((name for name in ("model.json", "config.json") if (file / name).exists()), None)
-    remedy = f"it holds {inside}, but no saved_model.pb" if inside else "it holds no saved_model.pb"
-    raise ModelFileError(
-        f"`model` {str(file)!r} is a folder that isn't a TensorFlow SavedModel: {remedy}. Name the .keras or HDF5 file itself."
-    )
+    raise ModelFileError(f"`model` {str(file)!r} is a folder that isn't a TensorFlow SavedModel: {folder_of(file)}")
 
 
 def _check_zip(file: Path) -> None:
@@ -94,7 +92,7 @@ def _is_onnx(head: bytes) -> bool:
 _PYTORCH = "it is a PyTorch file. vizcnn explains Keras models; convert it to ONNX or to Keras first."
 
 
-def _what(head: bytes) -> str:
+def _what(file: Path, head: bytes) -> str:
     if not head:
         return "it is empty."
     if head.startswith(b"version https://git-lfs"):
@@ -103,19 +101,20 @@ def _what(head: bytes) -> str:
         return f"it is the pointer that git-LFS left in place of the file{whole}. Run `git lfs pull`."
     if re.match(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?<(!doctype|html)", head, re.IGNORECASE):
         return "it is a web page, as a failed download leaves it. Download it again."
-    if head[:2] == b"\x80\x02" or head[:2] == b"\x80\x04":
-        return "it is a Python pickle, which is never opened: reading one runs what is in it."
-    if re.match(rb"\x1f\x8b", head):
-        return "it is gzipped. Unpack it first."
     if re.match(rb"\s*\{", head):
         return _what_json(head)
     if not head.strip(b"\0"):
         return "it holds nothing but zeros, as an interrupted copy leaves it. Copy it again."
+    known = what_else(file, head)
+    if known is not None:
+        return known
     return f"it begins with {head[:8]!r}, where a .keras file has {ZIP!r} and an HDF5 file {HDF5!r}."
 
 
 def _what_json(head: bytes) -> str:
     text = head.decode("utf-8", "replace")
+    if '"modelTopology"' in text:
+        return "it is a TensorFlow.js model. Convert it to ONNX or to Keras first."
     if '"class_name"' in text:
         return "it is an architecture without weights. Name the weights file, with this one as `architecture`."
     try:
