@@ -639,7 +639,8 @@ class KerasAdapter(ModelAdapter):
             if tuple(values.shape[1:-1]) != grid:  # a method's own enlargement, say
                 return {"gradients": keras.ops.zeros_like(tensor)}
             weights = random.uniform(0.5, 1.5, int(values.shape[-1])).astype(np.float32)
-            total = keras.ops.sum(self._backend.float32(values) * weights * mask[..., None])
+            weighed = self._backend.float32(values) * keras.ops.convert_to_tensor(weights)
+            total = keras.ops.sum(weighed * mask[..., None])
             gradient = self._backend.gradient(total, tensor)
             return {"gradients": keras.ops.zeros_like(tensor) if gradient is None else gradient}
 
