@@ -26,9 +26,12 @@ from vizcnn.explanation import Explanation
 from vizcnn.file_names import GRID, classes_file, method_slugs, plan
 from vizcnn.inputs import ImageSet, image_files, load
 from vizcnn.plugins import registry
+from vizcnn.render.panels import shown
 from vizcnn.targets import Similarity, resolve
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from vizcnn.adapter import ModelAdapter, Prediction
     from vizcnn.results import Attributions
 
@@ -326,7 +329,8 @@ def _write(
     file: Path, paths: Mapping[str, Path], runs: Mapping[str, _Run], i: int, notes: Iterable[str], said: Iterable[str]
 ) -> Explained:
     """Write the pictures of one image."""
-    results = {method: _one(run.result, i) for method, run in runs.items()}
+    picture = shown(next(iter(runs.values())).result.images, i)  # read once for all methods
+    results = {method: _one(run.result, i, picture) for method, run in runs.items()}
     first = next(iter(results.values()))
     explained = Explained(file, first.predictions[0], first.target[0], first.probabilities[0])
     explained.notes = [("image", note) for note in notes] + [("model", note) for note in said]
@@ -345,14 +349,14 @@ def _write(
     return explained
 
 
-def _one(result: Attributions, i: int) -> Attributions:
+def _one(result: Attributions, i: int, picture: np.ndarray) -> Attributions:
     one = slice(i, i + 1)
     return replace(
         result,
         values=result.values[one],
         raw=result.raw[one],
         scores=result.scores[one],
-        images=[result.images[i]],
+        images=[picture],
         target=result.target[one],
         classes=result.classes[one],
         probabilities=result.probabilities[one],

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, opened, pixels_of
+from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, measure, opened, pixels_of
 from vizcnn.inputs.preprocessing import Preprocess
 from vizcnn.render.image import resize, shrink
 
 MAX_PIXELS = 32_000_000
 """Pixels up to which every one of a file goes into the model's inputs."""
 
-_MARGIN = 2
+_MARGIN = 4
 """Of larger files so many times the pixels that the model takes, down and across."""
 
 
@@ -103,7 +103,7 @@ class ImageSet(Sequence[np.ndarray]):
         batch = np.empty((len(chosen), *self.sample_shape), dtype=np.float32)
         enough = (self.size[0] * _MARGIN, self.size[-1] * _MARGIN)
         for row, source in zip(batch, chosen, strict=True):
-            image = self._read(source, enough, above=MAX_PIXELS)
+            image = self._read(source, enough)
             row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
         if self.preprocess is None:
             return batch
@@ -131,7 +131,39 @@ class ImageSet(Sequence[np.ndarray]):
         >>> vz.inputs.load(vz.assets.digits(), (28, 28, 1)).preview(3, 14).shape
         (14, 14, 1)
         """
-        return shrink(self._read(self.sources[index], (longest, longest)), longest)
+        source = self.sources[index]
+        if isinstance(source, np.ndarray):
+            return shrink(source, longest)
+        with opened(source) as image:
+            height, width = measure(image, self.decoding, str(source)).size
+            enough = min(1.0, 2 * longest / max(height, width))
+            wanted = (max(1, int(height * enough)), max(1, int(width * enough)))
+            return shrink(pixels_of(image, self.channels, str(source), self.decoding, wanted), longest)
+
+    def shape_of(self, index: int) -> tuple[int, ...]:
+        """Return the shape of an image; of a file without reading its pixels.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Returns
+        -------
+        tuple of int
+            (H, W, C); (T, C) of a signal, (D, H, W, C) of a volume.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.inputs.load(vz.assets.digits(), (14, 14, 1)).shape_of(3)
+        (28, 28, 1)
+        """
+        source = self.sources[index]
+        if isinstance(source, np.ndarray):
+            return source.shape
+        with opened(source) as image:
+            return (*measure(image, self.decoding, str(source)).size, self.channels)
 
     def float_range(self) -> tuple[float, float] | None:
         """Return the lowest and the highest value where all images hold floats.
@@ -158,14 +190,12 @@ class ImageSet(Sequence[np.ndarray]):
             return self.file_ranges.get(source)
         return (float(source.min()), float(source.max())) if source.dtype.kind == "f" else None
 
-    def _read(
-        self, source: Path | Encoded | np.ndarray, wanted: tuple[int, int] | None = None, above: int = 0
-    ) -> np.ndarray:
-        """Return an image; of a file of more than `above` pixels no more than `wanted` takes."""
+    def _read(self, source: Path | Encoded | np.ndarray, wanted: tuple[int, int] | None = None) -> np.ndarray:
+        """Return an image; of a huge file no more pixels than `wanted` takes."""
         if isinstance(source, np.ndarray):
             return source
         with opened(source) as image:
-            is_large = image.width * image.height > above
+            is_large = image.width * image.height > MAX_PIXELS
             return pixels_of(image, self.channels, str(source), self.decoding, wanted if is_large else None)
 
     def serves(

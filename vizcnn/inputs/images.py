@@ -267,7 +267,7 @@ def _size_notes(found: Sequence[_Source], size: tuple[int, int], *, is_fixed: bo
     )
     if smaller:
         yield (
-            f"{smaller} of {len(found)} images are so large that they are read at a fraction of their size, at least twice "
+            f"{smaller} of {len(found)} images are so large that they are read at a fraction of their size, at least four times "
             f"the {size[0]}x{size[1]} that they were resized to."
         )
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.render.lettering import plain_legend, set_title
-from vizcnn.render.panels import bare, chosen, given_axes, grayscale, new_panels, write
+from vizcnn.render.panels import bare, chosen, given_axes, grayscale, new_panels, sharpness, shown, write
 
 if TYPE_CHECKING:
     from vizcnn.results import Attributions
@@ -111,7 +111,7 @@ def _draw(axis: Axes, result: Attributions, i: int, alpha: float, *, legend: boo
     colours = {cls: to_rgb(_UNCHANGED) if cls == predicted else next(palette) for cls, _ in counts[:SHOWN]}
     painted = np.array([colours.get(cls, to_rgb(_OTHERS)) for cls in classes.ravel()]).reshape(*classes.shape, 3)
 
-    pixels = grayscale(result.images[i])
+    pixels = grayscale(shown(result.images, i, sharpness(axis)))
     axis.imshow(pixels, cmap="gray", vmin=0, vmax=255)
     # No colour where the decision stays: the image shows there.
     weight = np.where(classes == predicted, 0.0, alpha)

@@ -14,7 +14,18 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from vizcnn.errors import OptionError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, opacity, resize, to_display
 from vizcnn.render.lettering import set_title
-from vizcnn.render.panels import aspect_of, bare, chosen, given_axes, grayscale, new_grid, new_panels, write
+from vizcnn.render.panels import (
+    aspect_at,
+    bare,
+    chosen,
+    given_axes,
+    grayscale,
+    new_grid,
+    new_panels,
+    sharpness,
+    shown,
+    write,
+)
 from vizcnn.render.shapes import draw_signal, is_signal, is_volume, say_slices, sheet
 
 if TYPE_CHECKING:
@@ -74,26 +85,57 @@ def plot_attributions(
     indices = chosen(index, len(result))
     axes = new_panels(result, indices, pyplot=True) if ax is None else given_axes(ax, len(indices), "image")
     for axis, i in zip(axes, indices, strict=True):
-        sample, values = result.images[i], result.values[i]
-        values = values.sum(axis=-1) if values.ndim == sample.ndim and not result.alone else values
-        low, high = limits(values, signed=result.signed, percentile=percentile, vmin=vmin, vmax=vmax)
-        colours = cmap or (DIVERGING if result.signed else SEQUENTIAL)
-        if result.alone:
-            _draw_alone(axis, values, cmap=colours, norm=Normalize(low, high), colorbar=colorbar)
-        else:
-            _draw_map(
-                axis,
-                sample,
-                values,
-                overlay=overlay,
-                cmap=colours,
-                norm=Normalize(low, high),
-                alpha=alpha,
-                colorbar=colorbar,
-            )
+        _draw_result(
+            axis,
+            result,
+            i,
+            shown(result.images, i, sharpness(axis)),
+            overlay=overlay,
+            cmap=cmap,
+            vmin=vmin,
+            vmax=vmax,
+            percentile=percentile,
+            alpha=alpha,
+            colorbar=colorbar,
+        )
         if title:
             set_title(axis, result.title(i))
     return axes[0] if len(axes) == 1 else np.array(axes)
+
+
+def _draw_result(
+    axis: Axes,
+    result: Attributions,
+    i: int,
+    sample: np.ndarray,
+    *,
+    overlay: bool = True,
+    cmap: str | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    percentile: float = 99.0,
+    alpha: float = 0.7,
+    colorbar: bool = True,
+) -> None:
+    """Draw the map of one image over it."""
+    _check_style(percentile, alpha, vmin, vmax)
+    values = result.values[i]
+    values = values.sum(axis=-1) if values.ndim == sample.ndim and not result.alone else values
+    low, high = limits(values, signed=result.signed, percentile=percentile, vmin=vmin, vmax=vmax)
+    colours = cmap or (DIVERGING if result.signed else SEQUENTIAL)
+    if result.alone:
+        _draw_alone(axis, values, cmap=colours, norm=Normalize(low, high), colorbar=colorbar)
+    else:
+        _draw_map(
+            axis,
+            sample,
+            values,
+            overlay=overlay,
+            cmap=colours,
+            norm=Normalize(low, high),
+            alpha=alpha,
+            colorbar=colorbar,
+        )
 
 
 def plot_explanation(
@@ -123,13 +165,14 @@ def plot_explanation(
     indices = chosen(index, len(first))
     shape = (len(indices), len(results) + 1)
     if axes is None:
-        grid = new_grid([aspect_of(first.images[i]) for i in indices], shape[1], pyplot=True)
+        grid = new_grid([aspect_at(first.images, i) for i in indices], shape[1], pyplot=True)
     else:
         grid = np.array(given_axes(axes, shape[0] * shape[1], "panel"), dtype=object).reshape(shape)
     for row, i in zip(grid, indices, strict=True):
-        _draw_sample(row[0], first.images[i])
+        sample = shown(first.images, i, max(sharpness(axis) for axis in row))
+        _draw_sample(row[0], sample)
         for axis, result in zip(row[1:], results.values(), strict=True):
-            plot_attributions(result, axis, index=i, title=False, **style)
+            _draw_result(axis, result, i, sample, **style)
         if title:
             set_title(row[0], first.title(i))
     if title:
@@ -183,7 +226,7 @@ def save_explanation(
     count = len(next(iter(explanation.results.values())))
     shown = replace(explanation, results={name: _first(r, limit) for name, r in explanation.results.items()})
     first = next(iter(shown.results.values()))
-    aspects = [aspect_of(first.images[i]) for i in chosen(style.get("index"), len(first))]
+    aspects = [aspect_at(first.images, i) for i in chosen(style.get("index"), len(first))]
     grid = new_grid(aspects, len(shown.results) + 1, pyplot=False)
     plot_explanation(shown, grid, **style)
     write(grid[0, 0], file, suffix, len(first), count)
@@ -192,7 +235,7 @@ def save_explanation(
 def _first(result: Attributions, limit: int | None) -> Attributions:
     if limit is None or len(result) <= limit:
         return result
-    return replace(result, values=result.values[:limit], images=[result.images[i] for i in range(limit)])
+    return replace(result, values=result.values[:limit], images=[shown(result.images, i) for i in range(limit)])
 
 
 def _check_style(percentile: float, alpha: float, vmin: float | None, vmax: float | None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, overlay
+from vizcnn.render.panels import shown
 
 if TYPE_CHECKING:
     from vizcnn.results import Attributions
@@ -35,8 +36,9 @@ def frame(result: Attributions, index: int) -> np.ndarray:
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
+        Of the image's size, or smaller where that is large.
     """
-    image, values = result.images[index], result.values[index]
+    image, values = shown(result.images, index), result.values[index]
     if image.ndim != 3 or result.alone:
         buffer = io.BytesIO()
         result.draw(buffer, ".png", index=index)

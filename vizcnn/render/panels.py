@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vizcnn.errors import OptionError
-from vizcnn.render.image import to_display
+from vizcnn.render.image import shrink, to_display
 from vizcnn.render.lettering import save
 from vizcnn.render.shapes import is_signal, is_volume, sheet
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 DPI = 150
 """Dots per inch of what `save` writes."""
+
+SHARPEST = 800
+"""Pixels, height or width, that an image is read with to be drawn on a panel of this size, at twice the resolution of `save`."""
 
 _LONGEST = 8000
 """Pixels, height or width, that a picture of many panels is kept within."""
@@ -34,7 +37,7 @@ _GRAY = np.array([0.299, 0.587, 0.114])
 def new_panels(result: Attributions, indices: Sequence[int], *, below: float = 0.0, pyplot: bool) -> list[Axes]:
     """Make one Axes per image, in rows that are as high as their images and leave so many inches below."""
     drawn = result.values[..., None] if result.alone else result.images
-    aspects = [aspect_of(drawn[i]) + below / _IMAGE for i in indices]
+    aspects = [aspect_at(drawn, i) + below / _IMAGE for i in indices]
     columns = min(len(aspects), max(_COLUMNS, int(np.ceil(np.sqrt(len(aspects))))))
     rows = [max(aspects[start : start + columns]) for start in range(0, len(aspects), columns)]
     axes = list(new_grid(rows, columns, pyplot=pyplot).ravel())
@@ -81,13 +84,41 @@ def chosen(index: int | None, count: int) -> Sequence[int]:
     return [index % count]
 
 
+def shape_at(images: Any, index: int) -> tuple[int, ...]:
+    """Return the shape of one of several images; of a file without reading its pixels."""
+    shape: tuple[int, ...] = images.shape_of(index) if hasattr(images, "shape_of") else images[index].shape
+    return shape
+
+
+def shown(images: Any, index: int, longest: int = SHARPEST) -> np.ndarray:
+    """Return one of several images with no more pixels, down and across, than are shown; a file is read no larger than that."""
+    image: np.ndarray = images.preview(index, longest) if hasattr(images, "preview") else shrink(images[index], longest)
+    return image
+
+
+def sharpness(axis: Axes) -> int:
+    """Return the pixels, down or across, that an image may be drawn with on an Axes: more where that is larger than a panel."""
+    box = axis.get_window_extent()
+    return max(SHARPEST, int(2 * max(box.width, box.height)))
+
+
+def aspect_at(images: Any, index: int) -> float:
+    """Return the aspect of one of several images, as `aspect_of` does."""
+    shape = shape_at(images, index)
+    return _within(shape[0] / shape[1]) if len(shape) == 3 else aspect_of(images[index])
+
+
 def aspect_of(image: np.ndarray) -> float:
     """Return height by width, within what a row of panels can follow; of what is drawn of a signal or a volume."""
     if is_signal(image):
         return 0.5
     if is_volume(image):
         image = sheet(image)
-    return float(np.clip(image.shape[0] / image.shape[1], 0.25, 1.6))
+    return _within(image.shape[0] / image.shape[1])
+
+
+def _within(aspect: float) -> float:
+    return float(np.clip(aspect, 0.25, 1.6))
 
 
 def write(axis: Axes, file: BinaryIO, suffix: str, shown: int, count: int) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from vizcnn.errors import ResultError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize, to_display
+from vizcnn.render.panels import shape_at, shown
 from vizcnn.results.files import write_file
 from vizcnn.text import printable
 
@@ -94,7 +95,7 @@ def render_page(
 ) -> str:
     """Return the page as text; see `write_page`."""
     first = next(iter(results.values()))
-    if any(image.ndim != 3 for image in (first.images[i] for i in range(len(first)))):
+    if any(len(shape_at(first.images, i)) != 3 for i in range(len(first))):
         raise ResultError("A report shows images; results of signals and volumes can be saved as pictures.")
     style, script = (_asset(name) for name in ("page.css", "page.js"))
     environment = jinja2.Environment(
@@ -149,7 +150,7 @@ def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
 
 def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[str, Any]:
     first = next(iter(versions[0].values()))
-    pixels = _small(to_display(first.images[index]))
+    pixels = to_display(shown(first.images, index, _LARGEST))
     return {
         "name": first.names[index],
         "title": _said(first, index),
@@ -225,12 +226,6 @@ def _steps(scaled: np.ndarray, most: int) -> str:
 def _method(name: str, result: Attributions) -> dict[str, Any]:
     options = ", ".join(f"{option}={value!r}" for option, value in result.options.items())
     return {"name": name, "layer": result.layer, "options": options}
-
-
-def _small(pixels: np.ndarray) -> np.ndarray:
-    height, width = pixels.shape[:2]
-    factor = _LARGEST / max(height, width)
-    return pixels if factor >= 1 else resize(pixels, (max(1, round(height * factor)), max(1, round(width * factor))))
 
 
 def _url(pixels: np.ndarray, form: str, **options: Any) -> str:
