@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from vizcnn.errors import TargetError
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.heads import Head
 
 Names = tuple[str | None, ...]
 
@@ -24,8 +27,11 @@ class Reading(Protocol):
     def logits(self, output: str) -> Any:
         """Return an output before its final softmax or sigmoid, (N, ..., K)."""
 
-    def activation(self, output: str) -> str | None:
-        """Return the activation that the output ends in: "softmax", "sigmoid" or None."""
+    def output(self, output: str) -> Any:
+        """Return an output as the model returns it, in float32."""
+
+    def head(self, output: str) -> Head:
+        """Return how the output is read."""
 
     def layer(self, path: str) -> Any:
         """Return a layer's output, (N, ..., K)."""
@@ -174,28 +180,25 @@ class Score:
 
 
 def class_logits(reading: Reading, output: str) -> Any:
-    """Return (N, ..., K), with the single unit of a sigmoid opened into its two sides."""
-    xp = reading.xp
-    values = reading.logits(output)
-    if len(values.shape) == 1:
-        values = xp.expand_dims(values, -1)
-    if values.shape[-1] == 1 and reading.activation(output) == "sigmoid":
-        values = xp.concatenate([-values, values], axis=-1)
-    return values
+    """Return (N, ..., K), with a single unit that tells two classes apart opened into its two sides."""
+    return reading.head(output).logits(reading.xp, reading.logits(output))
 
 
-def _pick(xp: Any, values: Any, index: Any) -> Any:
-    """Return the entry `index` of each row of (N, K); -1 picks the largest."""
-    index = xp.where(index < 0, xp.argmax(values, axis=-1), index)
+def _pick(xp: Any, values: Any, index: Any, predicted: Any) -> Any:
+    """Return the entry `index` of each row of (N, K); -1 picks that of the predicted class."""
+    index = xp.where(index < 0, xp.cast(predicted, "int32") if hasattr(xp, "cast") else predicted, index)
     chosen = xp.equal(xp.expand_dims(index, -1), xp.arange(values.shape[-1], dtype="int32"))
     return xp.sum(xp.where(chosen, values, xp.zeros_like(values)), axis=-1)
 
 
 def class_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
-    """Return the logit of a class: params are the indices (N,), -1 for the largest; a map is averaged over its positions."""
+    """Return the logit of a class: params are the indices (N,), -1 for the predicted; a map is averaged over its positions."""
+    xp, head = reading.xp, reading.head(output)
     values = class_logits(reading, output)
     axes = tuple(range(1, len(values.shape) - 1))
-    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
+    # What is predicted is what the model says of the whole, which of a map isn't always the class of the largest mean logit.
+    predicted = head.predicted(xp, head.values(xp, reading.output(output)))
+    return _pick(xp, xp.mean(values, axis=axes) if axes else values, params[0], predicted)
 
 
 def region_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
@@ -203,7 +206,7 @@ def region_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
     xp = reading.xp
     index, mask = params
     values = xp.sum(class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
-    return _pick(xp, values, index)
+    return _pick(xp, values, index, reading.head(output).predicted(xp, values))
 
 
 def channel_score(reading: Reading, params: Sequence[Any], path: str, where: str = "everywhere") -> Any:
@@ -213,7 +216,7 @@ def channel_score(reading: Reading, params: Sequence[Any], path: str, where: str
         for size in values.shape[1:-1]:
             values = values[:, size // 2]
     axes = tuple(range(1, len(values.shape) - 1))
-    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0])
+    return _pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0], params[0])
 
 
 def neuron_score(reading: Reading, params: Sequence[Any], path: str, index: tuple[int, ...]) -> Any:  # noqa: ARG001

@@ -5,8 +5,8 @@ image. The objects of this module say the rest: another output (`Class`), a unit
 `Channel`), one class against another (`Contrast`), any weighted sum (`Mix`), a part of an output map (`Region`), likeness to
 another image (`Similarity`). A function of the model's outputs is a target too, and so are the score objects of tf-keras-vis.
 
-Class scores are logits: the value before a final softmax or sigmoid. A single sigmoid unit is two classes, and the score
-of class 0 is the negative of its logit.
+Class scores are logits: the value before a final softmax or sigmoid. A single unit that tells two classes apart is both of
+them, and the score of class 0 is the negative of its logit.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from vizcnn.scores import (
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
+    from vizcnn.adapter.heads import Head
 
 
 class Target(ABC):
@@ -78,7 +79,7 @@ class Class(Target):
     index : int, str, None, or a sequence of these, default None
         Class index, label, or None for the predicted class; a sequence has one per image.
     output : str or int, default None
-        Which of several outputs, by name or position; None: the first.
+        Which of several outputs, by name or position; None: that of the classes.
 
     Examples
     --------
@@ -105,18 +106,19 @@ class Class(Target):
         (-1, -1)
         """
         output = model.output_name(self.output)
+        head = model.head(output)
         index = _plain(self.index)
         wanted = list(index) if isinstance(index, list | tuple) else [index] * count
         if len(wanted) != count:
             raise TargetError(
                 f"`target` as a list must have one entry per image; got {len(wanted)} for {count} images."
             )
-        indices = [_class_index(entry, model, output) for entry in wanted]
+        indices = [_class_index(entry, model, head) for entry in wanted]
         return Score(
             key=("class", output),
             formula=partial(class_score, output=output),
             params=(np.array(indices, dtype=np.int32),),
-            names=tuple(None if index < 0 else model.label(index) for index in indices),
+            names=tuple(None if index < 0 else head.names[index] for index in indices),
             classes=tuple(indices),
             output=output,
         )
@@ -242,7 +244,7 @@ class Region(Target):
     index : int, str or None, default None
         The class; None: the one with the highest mean score there.
     output : str or int, default None
-        Which of several outputs; None: the first.
+        Which of several outputs; None: that of the classes.
 
     Examples
     --------
@@ -279,19 +281,20 @@ class Region(Target):
         """
         output = model.output_name(self.output)
         model.output_activation(output)  # runs a model of open size once, so that the map's size is known
-        shape = model.output_shapes[output]
-        if len(shape) != 3:
+        head = model.head(output)
+        shape = head.positions
+        if len(shape) != 2:
             raise TargetError(
                 f"`target` Region needs an output that is a map (h, w, K); output {output!r} of model {model.name!r} has "
-                f"shape {shape}. Give a class."
+                f"shape {model.output_shapes[output]}. Give a class."
             )
         mask = self._mask(shape)
-        index = _class_index(self.index, model, output)
+        index = _class_index(self.index, model, head)
         return Score(
             key=("region", output),
             formula=partial(region_score, output=output),
             params=(np.full(count, index, dtype=np.int32), np.repeat(mask[None], count, axis=0)),
-            names=(None if index < 0 else f"{model.label(index)} in a region",) * count,
+            names=(None if index < 0 else f"{head.names[index]} in a region",) * count,
             classes=(index,) * count,
             output=output,
         )
@@ -325,7 +328,7 @@ class Similarity(Target):
     reference : path, Pillow image, array of shape (H, W, C), or array of shape (K,)
         The image to compare with; or its embedding, where that is known.
     output : str or int, default None
-        Which of several outputs holds the embedding; None: the first.
+        Which of several outputs holds the embedding; None: that of the classes.
     layer : str, default None
         A layer whose output is taken as the embedding in place of the model's, such as the one before the classes.
 
@@ -632,31 +635,32 @@ def _plain(value: Any) -> Any:
     return array.tolist() if array.ndim < 2 else list(array)
 
 
-def _class_index(entry: Any, model: ModelAdapter, output: str) -> int:
+def _class_index(entry: Any, model: ModelAdapter, head: Head) -> int:
     given, entry = entry, _plain(entry)
     if entry is None:
         return -1
-    classes = model.num_classes(output)
+    classes = head.num_classes
     if isinstance(entry, str):
-        return _label_index(entry, model, classes)
+        return _label_index(entry, model, head)
     if isinstance(entry, bool | np.bool_) or not isinstance(entry, int | np.integer):
         remedy = " Of one-hot rows, give the indices: rows.argmax(axis=1)." if isinstance(entry, list) else ""
         raise TargetError(f"`target` must be a class index or a label; got {given!r}.{remedy}")
     if not 0 <= entry < classes:
+        unit = " If its one number is the logit of two classes, name them: labels=[..., ...]." if classes == 1 else ""
         raise TargetError(
-            f"`target` must be a class index from 0 to {classes - 1} for output {output!r} of model {model.name!r}; got "
-            f"{int(entry)}."
+            f"`target` must be a class index from 0 to {classes - 1} for output {head.output!r} of model {model.name!r}; got "
+            f"{int(entry)}.{unit}"
         )
     return int(entry)
 
 
-def _label_index(label: str, model: ModelAdapter, classes: int) -> int:
-    labels = (model.labels or ())[:classes]
-    if not labels:
+def _label_index(label: str, model: ModelAdapter, head: Head) -> int:
+    if not model.labels:
         raise TargetError(
             f"`target` {label!r} is a label, but model {model.name!r} has none. Give the class index, or name the classes: "
             f"vizcnn.adapt(model, labels=[...])."
         )
+    labels = head.names
     found = [i for i, name in enumerate(labels) if name == label]
     found = found or [i for i, name in enumerate(labels) if _fold(label) in (_fold(name), *_fold(name).split(", "))]
     if len(found) > 1:

@@ -147,7 +147,11 @@ def test_path_with_a_nul_is_refused() -> None:
         read_labels("labels\0.txt")
 
 
-@pytest.mark.parametrize("labels", [3, object(), b"cat", {"cat", "dog"}, np.array("cat"), (n for n in "ab")], ids=repr)
+@pytest.mark.parametrize(
+    "labels",
+    [3, object(), b"cat", {"cat", "dog"}, np.array("cat"), (n for n in "ab")],
+    ids=["number", "object", "bytes", "set", "array of no axis", "generator"],
+)
 def test_other_labels_are_rejected(labels: Any) -> None:
     with pytest.raises(vz.errors.OptionError, match="`labels` must be a list of names, a mapping or a path; got"):
         read_labels(labels)

@@ -128,7 +128,7 @@ def adapt(
         _of_keras()
         loaded = load_model(path, custom_objects=custom_objects, trusted=trusted, architecture=architecture)
         model, settings["origin"], settings["repairs"] = loaded.model, loaded.origin, loaded.repairs
-        settings["name"] = name
+        settings["name"], settings["loss"] = name, loaded.loss
     if _is_function(model):
         from vizcnn.adapter.blackbox import adapt_function
 

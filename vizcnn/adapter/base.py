@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from vizcnn.adapter.heads import Head, Traits, last_axis, read_head, remarks, warnings
 from vizcnn.adapter.input_scaling import InputScaling
 from vizcnn.adapter.labels import read_labels
+from vizcnn.adapter.losses import task_by_name
 from vizcnn.adapter.preprocessing import resolve_preprocess
-from vizcnn.errors import LayerError, OptionError, did_you_mean, listed
+from vizcnn.errors import LayerError, OptionError, VizcnnError, did_you_mean, listed
 from vizcnn.inputs.pixels import Decoding
 from vizcnn.notes import warn
 
@@ -128,10 +130,10 @@ class Prediction:
 
     Attributes
     ----------
-    index : int
-        The class with the highest value.
+    index : int or None
+        The class with the highest value; None where the output holds no classes (a regression, coordinates).
     label : str
-        Its label; ``class 3`` where the model has none.
+        Its label; ``class 3`` where the model has none, of a number the name of the output.
     probability : float or None
         Its probability, 0 to 1, where the output is one.
 
@@ -143,7 +145,7 @@ class Prediction:
     (3, '3', 1.0)
     """
 
-    index: int
+    index: int | None
     label: str
     probability: float | None
 
@@ -209,19 +211,22 @@ class ModelAdapter(ABC):
         self.decoding = decoding
         self._batch_size = batch_size
         self._notes: dict[str, None] = {}
+        self._heads: dict[tuple[str, tuple[str, ...] | None, Traits], Head] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader of any picture of this model should know; running it may add to them."""
         return tuple(self._notes)
 
-    def add_note(self, text: str) -> None:
+    def add_note(self, text: str, *, quiet: bool = False) -> None:
         """Keep a note for all results of this model, and warn of it the first time.
 
         Parameters
         ----------
         text : str
             The note, whole sentences.
+        quiet : bool, default False
+            Give no warning: it says how something was understood, and nothing needs to be done.
 
         Examples
         --------
@@ -236,7 +241,8 @@ class ModelAdapter(ABC):
         """
         if text not in self._notes:
             self._notes[text] = None
-            warn([text])
+            if not quiet:
+                warn([text])
 
     # What a subclass answers ------------------------------------------------------------------------------------------
 
@@ -308,6 +314,28 @@ class ModelAdapter(ABC):
         >>> vz.assets.digits_cnn().output_activation("output")
         'softmax'
         """
+
+    def output_traits(self, output: str) -> Traits:
+        """Return what is known of an output before its classes have names; adapters that know more say so.
+
+        Parameters
+        ----------
+        output : str
+            The output's name, one of `output_shapes`.
+
+        Returns
+        -------
+        vizcnn.adapter.heads.Traits
+            Here: its activation, and the last axis for that of the units.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().output_traits("output").num_classes
+        10
+        """
+        shape = (None, *self.output_shapes[output])
+        return Traits(self.output_activation(output), last_axis(shape), shape, task=task_by_name(output))
 
     @abstractmethod
     def outputs(self, inputs: Array) -> Outputs:
@@ -631,7 +659,10 @@ class ModelAdapter(ABC):
         )
 
     def output_name(self, output: str | int | None) -> str:
-        """Return the name of an output given by name or position; None is the only one, or the first.
+        """Return the name of an output given by name or position; None is the only one, or that of the classes.
+
+        Of several outputs that is the first that the names of classes fit; without names the first, but for features beside
+        probabilities (many numbers that no softmax or sigmoid makes).
 
         Returns
         -------
@@ -654,7 +685,7 @@ class ModelAdapter(ABC):
         """
         names = list(self.output_shapes)
         if output is None:
-            return names[0]
+            return names[0] if len(names) == 1 else self._main_output(names)
         if isinstance(output, int) and not isinstance(output, bool) and -len(names) <= output < len(names):
             return names[output]
         if output in names:
@@ -663,7 +694,7 @@ class ModelAdapter(ABC):
         raise OptionError(f"`output` must be one of {listed(names)} or its position; got {output!r}.{hint}")
 
     def num_classes(self, output: str | int | None = None) -> int:
-        """Return how many classes an output tells apart: its last axis, or two where that is a single sigmoid unit.
+        """Return how many classes an output tells apart: its units, or two where a single unit tells two classes apart.
 
         Parameters
         ----------
@@ -685,19 +716,59 @@ class ModelAdapter(ABC):
         >>> vz.assets.digits_cnn().num_classes()
         10
         """
-        name = self.output_name(output)
-        units = self.output_shapes[name][-1:] or (1,)
-        if units[0] == 1 and self.output_activation(name) == "sigmoid":
-            return 2
-        return int(units[0] or 0)
+        return self.head(self.output_name(output)).num_classes
 
-    def label(self, index: int) -> str:
+    def head(self, output: str) -> Head:
+        """Return how an output is read: its classes and their names, or that it holds none.
+
+        Parameters
+        ----------
+        output : str
+            The output's name, one of `output_shapes`.
+
+        Returns
+        -------
+        vizcnn.adapter.heads.Head
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().head("output").names[:3]
+        ('0', '1', '2')
+        """
+        own = self.output_traits(output)
+        key = output, self.labels, own
+        if key not in self._heads:
+            traits = {name: own if name == output else self.output_traits(name) for name in self.output_shapes}
+            head, said = read_head(output, traits, self.labels)
+            for text in (*said, *warnings(own, head)):
+                self.add_note(f"Model {self.name!r}: {text}")
+            for text in remarks(own, head):
+                self.add_note(f"Model {self.name!r}: {text}", quiet=True)
+            self._heads[key] = head
+        return self._heads[key]
+
+    def _main_output(self, names: Sequence[str]) -> str:
+        """Return the output of the classes, of several."""
+        try:
+            traits = {name: self.output_traits(name) for name in names}
+        except VizcnnError:  # too little is known of the model yet
+            return names[0]
+        count = len(self.labels or ())
+        probable = any(own.activation is not None for own in traits.values())
+        told = [name for name, own in traits.items() if own.units == 1 or own.activation is not None or not probable]
+        fitting = [name for name in told if count and traits[name].num_classes == count]
+        return (fitting or told)[0]
+
+    def label(self, index: int, output: str | None = None) -> str:
         """Return the name of class `index`, or ``class 3`` where there is none.
 
         Parameters
         ----------
         index : int
             The class, from 0 on.
+        output : str, default None
+            Of which output; None: as `labels` has it, whatever the outputs are.
 
         Returns
         -------
@@ -710,7 +781,8 @@ class ModelAdapter(ABC):
         >>> model.label(1), model.label(2)
         ('dog', 'class 2')
         """
-        return self.labels[index] if self.labels and index < len(self.labels) else f"class {index}"
+        names = (self.labels or ()) if output is None else self.head(output).names
+        return names[index] if index < len(names) else f"class {index}"
 
     def predictions(self, outputs: Outputs, output: str | int | None = None) -> list[Prediction]:
         """Read the predicted class of each sample off what the model returned; maps are averaged over their positions.
@@ -740,9 +812,11 @@ class ModelAdapter(ABC):
         >>> cnn.predictions((probabilities,))
         [Prediction(index=4, label='4', probability=0.4375)]
         """
-        return self.named_predictions(*self.class_values(outputs, output))
+        return self.named_predictions(*self.class_values(outputs, output), output=output)
 
-    def named_predictions(self, indices: Array, values: Array, probable: bool) -> list[Prediction]:
+    def named_predictions(
+        self, indices: Array, values: Array, probable: bool, *, output: str | int | None = None
+    ) -> list[Prediction]:
         """Return what `class_values` found as predictions with labels.
 
         Parameters
@@ -753,6 +827,8 @@ class ModelAdapter(ABC):
             Each class's value.
         probable : bool
             Whether those are probabilities.
+        output : str or int, default None
+            The output, by name or position; None: that of the classes.
 
         Returns
         -------
@@ -761,12 +837,13 @@ class ModelAdapter(ABC):
         Examples
         --------
         >>> import numpy as np, vizcnn as vz
-        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], labels=["cat", "dog"])
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], labels=["cat", "dog"], input_shape=(8, 8, 2))
         >>> model.named_predictions(np.array([1]), np.array([[0.25, 0.75]]), True)
         [Prediction(index=1, label='dog', probability=0.75)]
         """
+        head = self.head(self.output_name(output))
         return [
-            Prediction(int(i), self.label(int(i)), float(row[i]) if probable else None)
+            Prediction(int(i) if head.is_classes else None, head.names[int(i)], float(row[i]) if probable else None)
             for i, row in zip(indices, values, strict=True)
         ]
 
@@ -783,8 +860,8 @@ class ModelAdapter(ABC):
         Returns
         -------
         (ndarray of int, ndarray, bool)
-            The classes (N,); the values (N, K), maps averaged over their positions, and of a single sigmoid unit those of both
-            classes; whether they are probabilities.
+            The classes (N,), of a map of one object always that object; the values (N, K), maps averaged over their positions,
+            and of a single unit those of both its classes; whether they are probabilities.
 
         Raises
         ------
@@ -801,13 +878,10 @@ class ModelAdapter(ABC):
         ([1], [[0.25, 0.75]], True)
         """
         name = self.output_name(output)
-        values = outputs[list(self.output_shapes).index(name)]
-        values = values.reshape(len(values), -1, values.shape[-1]).mean(axis=1) if values.ndim > 1 else values[:, None]
-        activation = self.output_activation(name)
-        if values.shape[-1] == 1 and activation == "sigmoid":
-            values = np.concatenate([1 - values, values], axis=1)
-        probable = activation is not None or looks_like_probabilities(values)
-        return values.argmax(axis=1), values, probable
+        head = self.head(name)
+        values = head.values(np, outputs[list(self.output_shapes).index(name)])
+        probable = head.is_classes and (head.activation is not None or looks_like_probabilities(values))
+        return head.predicted(np, values), values, probable
 
 
 def end_of_model(name: str) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter.base import AXES, Array, LayerInfo, ModelAdapter, Outputs, looks_like_probabilities, slices
+from vizcnn.adapter.endings import LOGARITHMS, PROBABILITIES
+from vizcnn.adapter.heads import Head, Traits, last_axis
+from vizcnn.adapter.losses import task_by_name
+from vizcnn.adapter.probe import extremes, is_within, read_as_probability
 from vizcnn.errors import CapabilityError, InputError, OptionError, UnsupportedModelError
 from vizcnn.targets import resolve
 
@@ -33,6 +37,10 @@ class Source:
         The one number of samples that it takes; None: any.
     tolerance : float
         How far the sum of probabilities may be from one, where outputs are rounded.
+    endings : mapping
+        Names of outputs to the last activation on the way, as far as the file says: "softmax", "sigmoid", "linear", ...
+    channels_first : bool
+        Whether maps have their channels before rows and columns.
     """
 
     function: Callable[[Array], Any]
@@ -40,6 +48,8 @@ class Source:
     kind: str = "function"
     batch: int | None = None
     tolerance: float = 0.0
+    endings: Mapping[str, str] = field(default_factory=dict)
+    channels_first: bool = False
 
 
 class _Reading:
@@ -47,26 +57,30 @@ class _Reading:
 
     xp: Any = np
 
-    def __init__(self, outputs: Mapping[str, Array], activations: Mapping[str, str | None]) -> None:
+    def __init__(self, outputs: Mapping[str, Array], heads: Callable[[str], Head]) -> None:
         self._outputs = outputs
-        self._activations = activations
+        self._heads = heads
 
     def returned(self) -> Any:
         """Return what the model returned: an array, or a tuple of several."""
         values = tuple(self._outputs.values())
         return values[0] if len(values) == 1 else values
 
+    def output(self, output: str) -> Array:
+        """Return an output as it is."""
+        return self._outputs[output]
+
     def logits(self, output: str) -> Array:
-        """Return an output as it is, or of probabilities the logarithm: as good as logits, but for a constant per image."""
-        values = self._outputs[output]
-        if self._activations[output] != "softmax":
+        """Return an output as it is; a sigmoid's logits; of a softmax the logarithm, as good as logits but for a constant."""
+        values, activation = self._outputs[output], self.head(output).activation
+        if activation is None or self.head(output).is_logarithm:
             return values
         logarithm: Array = np.log(np.maximum(values, _LEAST))
-        return logarithm
+        return logarithm if activation == "softmax" else logarithm - np.log(np.maximum(1 - values, _LEAST))
 
-    def activation(self, output: str) -> str | None:
-        """Return "softmax" where the output holds probabilities."""
-        return self._activations[output]
+    def head(self, output: str) -> Head:
+        """Return how an output is read."""
+        return self._heads(output)
 
     def layer(self, path: str) -> Array:
         """Refuse: there is no layer."""
@@ -93,7 +107,10 @@ class BlackBoxAdapter(ModelAdapter):
         self._lock = threading.Lock()
         self._shapes: dict[str, tuple[int | None, ...]] = {}
         self._activations: dict[str, str | None] = {}
+        self._axes: dict[str, int | None] = {}
         self._bare: set[str] = set()
+        self._tried: set[str] = set()
+        self._sample: tuple[int, ...] | None = None
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -124,8 +141,24 @@ class BlackBoxAdapter(ModelAdapter):
         return self._shapes
 
     def output_activation(self, output: str) -> str | None:
-        """See `ModelAdapter.output_activation`: "softmax" where what it returned are probabilities."""
+        """See `ModelAdapter.output_activation`: as the file says, else by what it returned so far."""
         return self._activations[output] if output in self.output_shapes else None
+
+    def output_traits(self, output: str) -> Traits:
+        """See `ModelAdapter.output_traits`."""
+        shape = (None, *self.output_shapes[output])
+        ending = self._source.endings.get(output, "")
+        kind = self._activations[output] or LOGARITHMS.get(ending)
+        axis = self._axes[output]
+        constant = kind == "softmax" and (axis is None or shape[axis] == 1)
+        return Traits(
+            "sigmoid" if constant else kind,
+            axis,
+            shape,
+            is_logarithm=ending in LOGARITHMS,
+            task=task_by_name(output),
+            is_constant=constant,
+        )
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: the first run tells what the model returns."""
@@ -144,7 +177,7 @@ class BlackBoxAdapter(ModelAdapter):
         """See `ModelAdapter.evaluate`."""
         outputs = self._run(self._checked(inputs))
         score = resolve(target, self, len(inputs))
-        values = score.formula(_Reading(outputs, self._activations), score.params)
+        values = score.formula(_Reading(outputs, self.head), score.params)
         return np.asarray(values, dtype=np.float32), tuple(outputs.values())
 
     def _checked(self, inputs: Array) -> Array:
@@ -177,12 +210,65 @@ class BlackBoxAdapter(ModelAdapter):
 
     def _learn(self, outputs: Mapping[str, Array]) -> None:
         self._shapes = {name: values.shape[1:] for name, values in outputs.items()}
-        atol = max(2e-3, self._source.tolerance)
         for name, values in outputs.items():
-            probable = values.ndim > 1 and name not in self._bare and looks_like_probabilities(_rows(values), atol=atol)
-            self._activations[name] = "softmax" if probable else None
+            ending = self._source.endings.get(name)
+            self._axes[name] = self._axis(values, ending)
+            if ending is not None:
+                self._activations[name] = PROBABILITIES.get(ending)
+            elif values.ndim < 2 or values.shape[int(self._axes[name] or 0)] == 1 or self._axes[name] is None:
+                self._activations[name] = "sigmoid" if self._is_probability(name, values) else None
+            else:
+                probable = name not in self._bare and self._are_probabilities(values, int(self._axes[name] or 0))
+                self._activations[name] = "softmax" if probable else None
+
+    def _axis(self, values: Array, ending: str | None) -> int | None:
+        """Return the axis of the units; None where there is one unit."""
+        shape, size = values.shape, (self._sample or self.input_shape)[:-1]
+        if len(shape) == 3 and len(size) == 2 and shape[1:] == size:
+            return None  # a map of one value, without an axis for it
+        if len(shape) == 4 and len(size) == 2 and self._has_channels_first(values, size):
+            return 1
+        return last_axis(shape)
+
+    def _has_channels_first(self, values: Array, size: tuple[int | None, ...]) -> bool:
+        """Tell where a map has its channels: after what holds probabilities, and which axes are as long as the image's."""
+        first, last = (self._are_probabilities(values, axis) for axis in (1, 3))
+        if first != last:
+            return first
+        rows_second, rows_first = values.shape[2:] == size, values.shape[1:3] == size
+        return self._source.channels_first or (values.shape[3] > 1 and rows_second and not rows_first)
+
+    def _are_probabilities(self, values: Array, axis: int) -> bool:
+        atol = max(2e-3, self._source.tolerance)
+        return looks_like_probabilities(_rows(np.moveaxis(values, axis, -1)), atol=atol)
+
+    def _is_probability(self, name: str, values: Array) -> bool:
+        """Tell whether one unit holds a probability: it was within 0..1 on all images so far, and on what can be no image."""
+        if name in self._bare or not is_within(values):
+            if self._activations.get(name) == "sigmoid" and name in self._tried:
+                self.add_note(
+                    f"Model {self.name!r}: output {name!r} was read as a probability, and now is {values.min():.4g} to "
+                    f"{values.max():.4g}: from here on it is read as a plain number. Run it again on all images."
+                )
+            self._bare.add(name)
+            return False
+        if name not in self._tried and self._sample is not None:
+            self._tried.add(name)
+            if not is_within(self._on_extremes(name, self._sample)):
+                self._bare.add(name)
+                return False
+            self.add_note(read_as_probability(self.name, name), quiet=True)
+        return True
+
+    def _on_extremes(self, name: str, sample_shape: tuple[int, ...]) -> Array:
+        """Return what the model says of what is no image; nothing where it refuses."""
+        try:
+            return self._run_batch(extremes(sample_shape, self._source.batch or 8))[name]
+        except Exception:  # noqa: BLE001 - a stranger's function may refuse what is no image
+            return np.empty(0, np.float32)
 
     def _run_batch(self, inputs: Array) -> dict[str, Array]:
+        self._sample = inputs.shape[1:]
         count, batch = len(inputs), self._source.batch
         if batch is not None and count < batch:
             inputs = np.concatenate([inputs, np.zeros((batch - count, *inputs.shape[1:]), dtype=np.float32)])

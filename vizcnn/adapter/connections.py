@@ -11,6 +11,7 @@ import keras
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.backends.base import Flow
 from vizcnn.adapter.base import LayerInfo, end_of_model
+from vizcnn.adapter.endings import PROBABILITIES
 from vizcnn.adapter.structure import names_of, tensors_of
 from vizcnn.adapter.taps import Call, Taps
 
@@ -77,8 +78,8 @@ def trace(
             returned = model(_as_taken(model, tensors), training=False)
         ends = _named(outputs, returned)
         told.outputs = _agreed({name: _shape(tensor)[1:] for name, tensor in ends.items()}, told.outputs)
-        before = {name: taps.before_activation(tensor) for name, tensor in ends.items()}
-        told.activations = {name: found[1] if found else None for name, found in before.items()}
+        reached = {name: taps.ending(tensor) for name, tensor in ends.items()}
+        told.activations = {name: PROBABILITIES.get(end.name) if end else None for name, end in reached.items()}
         told.shapes = _agreed(_shapes(taps.calls), told.shapes)
         names[:] = map(end_of_model, ends)
         steps.clear()

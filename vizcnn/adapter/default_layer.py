@@ -53,9 +53,7 @@ def last_maps(
     for call in taps.calls:
         if belongs(call.output) and not call.path.startswith(inside):
             makers.setdefault(id(call.output), call)
-    flat = list(ends)
-    known = {id(tensor) for tensor in flat}
-    known |= {id(before[0]) for before in map(taps.before_activation, flat) if before}
+    known = taps.made_at_the_end(ends)
     attended = _attended(taps, layout, makers)
     fitting = [call for identity, call in reversed(makers.items()) if identity not in known and _is_map(call, layout)]
     yield from (call for call in [*attended, *fitting] if call.address not in unfit)

@@ -6,7 +6,7 @@ import math
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,13 +33,17 @@ from vizcnn.adapter.calling import check_outputs, errors_of_ours, fresh_state, s
 from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
 from vizcnn.adapter.connections import trace
 from vizcnn.adapter.default_layer import attends, last_maps, narrow_maps
+from vizcnn.adapter.endings import LOGARITHMS, PROBABILITIES
 from vizcnn.adapter.first_weights import FirstWeights
 from vizcnn.adapter.fixed import FixedInputs
+from vizcnn.adapter.heads import Traits, last_axis
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.logits_model import logits_model
+from vizcnn.adapter.losses import task_of
 from vizcnn.adapter.maps import Layout
 from vizcnn.adapter.placement import Placement, bands, fit
 from vizcnn.adapter.positions import StandIns, moves
+from vizcnn.adapter.probe import extremes, is_within, read_as_probability
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
 from vizcnn.adapter.state import stale_state_notes
 from vizcnn.adapter.structure import (
@@ -92,6 +96,8 @@ class KerasAdapter(ModelAdapter):
         What it is, or what its file is and who wrote it.
     repairs : tuple of str, default ()
         What had to be repaired in the file that it comes from.
+    loss : default None
+        What it was trained by, as its file says; None: as the model was compiled.
 
     Examples
     --------
@@ -111,12 +117,14 @@ class KerasAdapter(ModelAdapter):
         hold: bool = True,
         origin: str = "a Keras model",
         repairs: tuple[str, ...] = (),
+        loss: Any = None,
         fixed: Mapping[str | int, Any] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(name or model.name, **settings)
         self.origin = origin
         self.repairs = repairs
+        self._loss = loss
         self._fixed = FixedInputs(model, fixed, self.preprocess, self.decoding) if fixed else None
         self._model = weakref.ref(model)
         self._held = model if hold else None
@@ -125,6 +133,7 @@ class KerasAdapter(ModelAdapter):
         self._functions = CompiledFunctions(self._backend, self._variables)
         self._known: dict[tuple[int, ...] | None, Facts] = {}
         self._logarithm: dict[str, bool] = {}
+        self._kinds_of_units: dict[str, str | None] = {}
         self._shown = threading.local()
         self._last_shown: tuple[int, ...] | None = None
         self._complete = False
@@ -299,6 +308,66 @@ class KerasAdapter(ModelAdapter):
             self._learn()
         return self._facts.activations.get(output)
 
+    def output_traits(self, output: str) -> Traits:
+        """See `ModelAdapter.output_traits`: as the run of the model showed it.
+
+        Returns
+        -------
+        vizcnn.adapter.heads.Traits
+
+        Examples
+        --------
+        >>> import keras, vizcnn as vz
+        >>> maps = keras.layers.Conv2D(5, 1, name="maps")
+        >>> first = keras.layers.Permute((3, 1, 2), name="channels_first")
+        >>> softmax = keras.layers.Softmax(axis=1, name="classes")
+        >>> cnn = vz.adapt(keras.Sequential([keras.Input((8, 8, 1)), maps, first, softmax]))
+        >>> traits = cnn.output_traits(cnn.output_name(None))
+        >>> traits.axis, traits.units
+        (1, 5)
+        """
+        activation = self.output_activation(output)
+        shape = (None, *self.output_shapes[output])
+        name, axis = self._facts.endings.get(output, (None, self._unit_axis(shape)))
+        kind = activation or LOGARITHMS.get(str(name))
+        single = axis is None or shape[axis] == 1
+        if name is None and single and kind is None:
+            kind = self._kind_of_unit(output)
+        constant = kind == "softmax" and single
+        return Traits(
+            "sigmoid" if constant else kind,
+            axis,
+            shape,
+            is_logarithm=name in LOGARITHMS,
+            task=self._task(output, self.output_shapes),
+            is_constant=constant,
+        )
+
+    def _task(self, output: str, outputs: Iterable[str]) -> str | None:
+        loss = getattr(self.model, "loss", None)
+        return task_of(self._loss if loss is None else loss, list(outputs), output)
+
+    def _kind_of_unit(self, output: str) -> str | None:
+        """Tell by what one number can be whether it is a probability, where no activation is found that made it."""
+        with self._lock:
+            if output not in self._kinds_of_units:
+                self._kinds_of_units[output] = None
+                sample = self._sample_shape or self.input_shape
+                shape = tuple(int(size or 1) for size in sample)
+                values = self.outputs(extremes(shape))[list(self.output_shapes).index(output)]
+                if is_within(values):
+                    self._kinds_of_units[output] = "sigmoid"
+                    self.add_note(read_as_probability(self.name, output), quiet=True)
+            return self._kinds_of_units[output]
+
+    def _unit_axis(self, shape: tuple[int | None, ...]) -> int | None:
+        """Return the axis of the units where no activation told it."""
+        sample = self._sample_shape or ()
+        if len(shape) == 3 and len(sample) == 3 and shape[1:] == sample[:2]:
+            return None  # a map of one value, without an axis for it
+        is_map = self._channels_first and len(shape) == self._rank + 2
+        return 1 if is_map else last_axis(shape)
+
     @property
     def input_scaling(self) -> InputScaling | None:
         """See `ModelAdapter.input_scaling`; found by running the model as far as its first weights."""
@@ -431,7 +500,7 @@ class KerasAdapter(ModelAdapter):
         score = resolve(target, self, len(inputs))
 
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
-            with Taps(self._tappable()) as taps:
+            with self._taps() as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
             scores = self._score(reading, score, params)
             traced.undecided = reading.undecided
@@ -489,7 +558,7 @@ class KerasAdapter(ModelAdapter):
         stop = bare if bare == set(paths) else frozenset()
 
         def build(traced: Traced, tensor: Any) -> dict[str, Any]:  # noqa: ARG001
-            with Taps(self._tappable(), stop_after=stop) as taps:
+            with self._taps(stop_after=stop) as taps:
                 self._forward(self.model, tensor)
             reading = Reading(self._facts, taps, None)
             self._facts.moved |= moves(self.model, taps.calls)
@@ -540,7 +609,7 @@ class KerasAdapter(ModelAdapter):
         path = of if of in (None, LAST_SPATIAL) else self.layer(of).path
 
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
-            with Taps(self._tappable(), rule=rule) as taps:
+            with self._taps(rule=rule) as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
             traced.notes = rule_notes(rule, taps, reading.flat, self.name)
             scores = self._score(reading, score, params)
@@ -702,12 +771,12 @@ class KerasAdapter(ModelAdapter):
         self.output_activation(name)  # so that the outputs are known by name before the logits are read
 
         def finish(tensor: Any, *given: Any) -> Any:
-            with Taps(self._tappable(), instead={str(path): given[0]} if given else {}) as taps:
+            with self._taps(instead={str(path): given[0]} if given else {}) as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
             return class_logits(reading, name)
 
         def read(tensor: Any) -> Any:
-            with Taps(self._tappable()) as taps:
+            with self._taps() as taps:
                 self._forward(self.model, tensor)
             return Reading(self._facts, taps, None).layer(str(path))
 
@@ -773,7 +842,7 @@ class KerasAdapter(ModelAdapter):
         )
 
         def scores(tensor: Any, *params: Any) -> Any:
-            with Taps(self._tappable(), rule="redirected") as taps:
+            with self._taps(rule="redirected") as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
             return self._score(reading, score, params)
 
@@ -839,8 +908,12 @@ class KerasAdapter(ModelAdapter):
     def _tappable(self) -> dict[str, Any]:
         return {path: found.operation for path, found in self._operations().items()}
 
+    def _taps(self, **options: Any) -> Taps:
+        first = self._rank + 2 if self._channels_first else 0
+        return Taps(self._tappable(), channels_first=first, **options)
+
     def _build_outputs(self, traced: Traced, tensor: Any) -> dict[str, Any]:
-        with Taps(self._tappable()) as taps:
+        with self._taps() as taps:
             reading = self._read(taps, self._forward(self.model, tensor))
         return reading.named_outputs()
 
@@ -861,7 +934,7 @@ class KerasAdapter(ModelAdapter):
         )
 
     def _read(self, taps: Taps, returned: Any) -> Reading:
-        reading = Reading(self._facts, taps, returned)
+        reading = Reading(self._facts, taps, returned, self.head)
         self._facts.attends |= attends(taps)
         self._facts.moved |= moves(self.model, taps.calls)
         for call in taps.calls:
@@ -874,8 +947,10 @@ class KerasAdapter(ModelAdapter):
             check_outputs(self.name, names, reading.flat)
             for name, tensor in zip(names, reading.flat, strict=True):
                 self._facts.outputs[name] = tuple(tensor.shape[1:])
-                before = taps.before_activation(tensor)
-                self._facts.activations[name] = before[1] if before else None
+                ending = taps.ending(tensor)
+                self._facts.activations[name] = PROBABILITIES.get(ending.name) if ending else None
+                if ending is not None:
+                    self._facts.endings[name] = ending.name, ending.axis
         return reading
 
     def _layout(self, taps: Taps) -> Layout:
@@ -951,7 +1026,8 @@ class KerasAdapter(ModelAdapter):
 
     def _full_key(self, key: tuple[Any, ...], inputs: Array) -> tuple[Any, ...]:
         hidden = frozenset(output for output, is_hidden in self._logarithm.items() if is_hidden)
-        return key, inputs.shape[1:], hidden
+        read = self.labels, tuple(self._task(name, self._facts.outputs) for name in self._facts.outputs)
+        return key, inputs.shape[1:], hidden, read
 
     def _settle(self, output: str, run: Run) -> bool:
         """Decide once whether an output holds probabilities whose logits are out of reach; their logarithm is explained then.
@@ -964,7 +1040,7 @@ class KerasAdapter(ModelAdapter):
         with self._lock:
             first = output not in self._logarithm
             if first:
-                values = run.outputs[list(self._facts.outputs).index(output)]
+                values = self.head(output).by_unit(np, run.outputs[list(self._facts.outputs).index(output)])
                 self._logarithm[output] = looks_like_probabilities(values.reshape(-1, values.shape[-1]))
             hidden = self._logarithm[output]
         if first and hidden:

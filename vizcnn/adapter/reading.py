@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,11 @@ import keras
 
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.base import split_call
+from vizcnn.adapter.heads import Head
 from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.structure import tensors_of
 from vizcnn.adapter.taps import RELU_FAMILY, Taps
-from vizcnn.errors import LayerError, RuleError
+from vizcnn.errors import LayerError, RuleError, TargetError
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Facts:
         Names of the outputs to the softmax or sigmoid that they end in, or None.
     layer_shapes : dict
         Paths of layers to the shapes of their outputs.
+    endings : dict
+        Names of the outputs to the last activation on the way, where that is known, and the axis of the units.
     logarithm : dict
         Names of the outputs to whether they hold probabilities whose logits are out of reach.
     batch_sizes : dict
@@ -44,6 +47,7 @@ class Facts:
 
     outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     activations: dict[str, str | None] = field(default_factory=dict)
+    endings: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     layer_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     logarithm: dict[str, bool] = field(default_factory=dict)
     batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
@@ -58,8 +62,9 @@ class Reading:
 
     xp = keras.ops
 
-    def __init__(self, facts: Facts, taps: Taps, returned: Any) -> None:
+    def __init__(self, facts: Facts, taps: Taps, returned: Any, heads: Callable[[str], Head] | None = None) -> None:
         self._facts = facts
+        self._heads = heads
         self._taps = taps
         self._returned = returned
         self._backend = current()
@@ -67,28 +72,47 @@ class Reading:
         self.flat: list[Any] = tensors_of(returned)
 
     def returned(self) -> Any:
-        """See `vizcnn.targets.Reading`."""
+        """See `vizcnn.scores.Reading`."""
         return self._returned
 
+    def output(self, output: str) -> Any:
+        """See `vizcnn.scores.Reading`."""
+        return self._backend.float32(self._tensor(output))
+
     def logits(self, output: str) -> Any:
-        """See `vizcnn.targets.Reading`."""
-        tensor = self.flat[list(self._facts.outputs).index(output)]
-        before = self._taps.before_activation(tensor)
-        values = self._backend.float32(before[0] if before else tensor)
-        if before is not None:
-            return values
-        if output not in self._facts.logarithm:
+        """See `vizcnn.scores.Reading`."""
+        tensor = self._tensor(output)
+        ending = self._taps.ending(tensor)
+        if ending is not None and ending.is_probability:
+            return self._backend.float32(ending.logits)
+        values = self._backend.float32(tensor)
+        if self.head(output).is_two_sided and self.head(output).activation is not None:
+            kept = keras.ops.clip(values, 1e-7, 1 - 1e-7)
+            return keras.ops.log(kept) - keras.ops.log(1 - kept)
+        if ending is None and output not in self._facts.logarithm:
             self.undecided |= {output}
         if self._facts.logarithm.get(output):
             return keras.ops.log(keras.ops.maximum(values, 1e-30))
         return values
 
-    def activation(self, output: str) -> str | None:
-        """See `vizcnn.targets.Reading`."""
-        return self._facts.activations[output]
+    def head(self, output: str) -> Head:
+        """See `vizcnn.scores.Reading`."""
+        if self._heads is None:
+            raise RuntimeError("a reading of layers alone was asked for an output")
+        return self._heads(output)
+
+    def _tensor(self, output: str) -> Any:
+        tensor = self.flat[list(self._facts.outputs).index(output)]
+        kind = keras.backend.standardize_dtype(tensor.dtype)
+        if "float" not in kind:
+            raise TargetError(
+                f"`target` needs scores of classes, and output {output!r} holds whole numbers ({kind}), as after an argmax: how "
+                f"sure the model was isn't in them. Name a layer before: vizcnn.targets.Neuron or Channel."
+            )
+        return tensor
 
     def layer(self, path: str, *, cast: bool = True) -> Any:
-        """See `vizcnn.targets.Reading`."""
+        """See `vizcnn.scores.Reading`."""
         bare, index = split_call(path)
         found = [call for call in self._taps.calls if call.path == bare]
         match = [call for call in found if call.index == (index or 0)]

@@ -14,9 +14,9 @@ import importlib
 import inspect
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import wraps
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,7 @@ import keras
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.backends.base import Detour
 from vizcnn.adapter.block import Block
+from vizcnn.adapter.endings import FOLLOWED, Ending, begin, follow
 
 RELU_FAMILY = frozenset({"relu", "relu6", "leaky_relu"})
 """The activations that the guided and relu rules act on: max(x, 0) with a slope, a cap or a threshold."""
@@ -67,19 +68,6 @@ class Activation:
     before: int = 0
 
 
-@dataclass(frozen=True)
-class _Before:
-    """What a tensor was before its softmax or sigmoid: the tensor, its logits, which it was, and what that one made.
-
-    The tensors are kept so that no other can take their `id`.
-    """
-
-    output: Any
-    logits: Any
-    name: str
-    made: Any
-
-
 @dataclass
 class Taps:
     """The record of one run of a model, and what is replaced during it.
@@ -100,6 +88,8 @@ class Taps:
         A layer that returns what it was given (dropout, outside of training) returns a copy, so that the two can be told apart.
     stand_in : callable, default None
         Takes a layer, the tensors it was called on and what it returned, and returns what takes the place of that.
+    channels_first : int, default 0
+        How many axes the tensors have that keep their channels before rows and columns; 0: none has.
     """
 
     operations: Mapping[str, Any]
@@ -109,9 +99,10 @@ class Taps:
     stop_before: Callable[[Any, tuple[Any, ...]], bool] | None = None
     apart: bool = False
     stand_in: Callable[[Any, tuple[Any, ...], Any], Any] | None = None
+    channels_first: int = 0
     calls: list[Call] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
-    _before: dict[int, _Before] = field(default_factory=dict)
+    _endings: dict[int, Ending] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
     _stack: list[str] = field(default_factory=list)
     _inside: bool = False
@@ -152,6 +143,8 @@ class Taps:
             original = getattr(owner, attribute)
             wrappers[id(original)] = self._tapped_activation(name, original)
             change(owner, attribute, wrappers[id(original)])
+        for owner, name in _followed_functions():
+            change(owner, name, self._followed(name, getattr(owner, name)))
         for owner, attribute in backend.layout_functions():
             change(owner, attribute, _channels_last(getattr(owner, attribute)))
         for detour in (*_KERAS_DETOURS, *backend.detours()):
@@ -194,7 +187,7 @@ class Taps:
                 output = keras.ops.cast(given, output.dtype)
             if opaque:
                 self._add(type(operation).__name__, False, output)
-            self._look_through(original, args, output, operation)
+            self._end_of_layer(operation, args, output)
             self.calls.append(Call(path, index, operation, output, inputs))
             self._counts[path] += 1
             if self.stop_after and self.stop_after <= self._counts.keys():
@@ -215,8 +208,13 @@ class Taps:
                 output = _with_rule(self.rule, original, args, kwargs) if replace else original(*args, **kwargs)
             finally:
                 self._inside = False
-            if name in ("softmax", "sigmoid") and args and _over_last_axis(args, kwargs):
-                self._before[id(output)] = _Before(output, args[0], name, made=output)
+            if args and len(getattr(output, "shape", ())):
+                axis = _softmax_axis(args, kwargs) if name.endswith("softmax") else None
+                rank = len(output.shape)
+                if axis is not None and axis < rank - 1 and rank < 4 and not self.channels_first:
+                    self._begin(output, args[0], "weights")  # of the steps of a sequence, rather than of classes
+                else:
+                    self._begin(output, args[0], name, axis)
             self._add(f"{name} in {self._hidden}" if self._hidden else name, replace, output)
             return output
 
@@ -244,37 +242,81 @@ class Taps:
 
         return function
 
+    def _followed(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original, updated=())
+        def function(*args: Any, **kwargs: Any) -> Any:
+            output = original(*args, **kwargs)
+            if not (args or kwargs):
+                return output
+            first, *rest = args or (next(iter(kwargs.values())),)
+            ending = self._endings.get(id(first))
+            if ending is not None and output is not first and self._is_here():
+                options = kwargs if args else dict(list(kwargs.items())[1:])
+                reached = follow(ending, name, original, rest, options, output)
+                if reached is not None:
+                    self._endings[id(output)] = reached
+            return output
+
+        return function
+
     def _add(self, name: str, replaced: bool, output: Any) -> None:
         self.activations.append(
             Activation(name, self._stack[-1] if self._stack else "", replaced, output, len(self.calls))
         )
 
-    def _look_through(self, original: Callable[..., Any], args: tuple[Any, ...], output: Any, operation: Any) -> None:
-        """Carry the logits through a layer that only moves numbers about."""
-        if type(operation).__name__ in _RESHAPING and len(args) == 1 and id(args[0]) in self._before:
-            before = self._before[id(args[0])]
-            self._before[id(output)] = replace(before, output=output, logits=original(before.logits))
+    def _begin(self, output: Any, source: Any, name: str, axis: int | None = None) -> None:
+        """Note that an activation made a tensor; without an axis of its own its classes are where the source has them."""
+        if axis is None:
+            known = self._endings.get(id(source))
+            axis = known.axis if known is not None else 1 if len(output.shape) == self.channels_first else -1
+        self._endings[id(output)] = begin(output, source, name, axis)
+
+    def _end_of_layer(self, operation: Any, args: tuple[Any, ...], output: Any) -> None:
+        """Note a layer with weights and without an activation; and carry on what one entry of a sigmoid is."""
+        if id(output) in self._endings or not len(getattr(output, "shape", ())):
+            return
+        if hasattr(operation, "kernel") and getattr(operation, "activation", None) in (None, keras.activations.linear):
+            self._begin(output, output, "linear")
+        elif type(operation).__name__ == "GetItem" and len(args) > 1:
+            ending = self._endings.get(id(args[0]))
+            if ending is not None and ending.is_single:
+                self._endings[id(output)] = ending.taken_apart(output, args[1])
 
     def _copy(self, tensor: Any) -> Any:
         copy = keras.ops.copy(tensor)
-        if id(tensor) in self._before:
-            self._before[id(copy)] = replace(self._before[id(tensor)], output=copy)
+        if id(tensor) in self._endings:
+            self._endings[id(copy)] = self._endings[id(tensor)].copied(copy)
         return copy
 
-    def before_activation(self, output: Any) -> tuple[Any, str] | None:
-        """Return what went into the softmax or sigmoid that made this very tensor, and which it was."""
-        found = self._before.get(id(output))
-        return None if found is None else (found.logits, found.name)
+    def ending(self, output: Any) -> Ending | None:
+        """Return the last activation on the way to this very tensor, where the way is known."""
+        return self._endings.get(id(output))
+
+    def made_at_the_end(self, ends: Iterable[Any]) -> set[int]:
+        """Return the `id` of each tensor that is an output already, but for its last activation and what moves it about."""
+        known: set[int] = set()
+        for end in ends:
+            known.add(id(end))
+            ending = self.ending(end)
+            if ending is None:
+                continue
+            known.add(id(ending.made))
+            if ending.is_probability:
+                known |= {id(ending.logits), id(ending.source)}
+            before = self.ending(ending.source)
+            if before is not None and before.name == "linear":
+                known.add(id(before.made))
+        return known
 
     def rule_report(self, ends: tuple[Any, ...]) -> tuple[Counter[str], Counter[str]]:
         """Count the activations that were replaced, and those that were not, by name; those that make `ends` don't count."""
-        known = {id(end) for end in ends} | {id(self._before[id(end)].made) for end in ends if id(end) in self._before}
+        known = {id(end) for end in ends} | {
+            id(self._endings[id(end)].made) for end in ends if id(end) in self._endings
+        }
         done = Counter(a.name for a in self.activations if a.replaced)
         left = Counter(a.name for a in self.activations if not a.replaced and id(a.output) not in known)
         return done, left
 
-
-_RESHAPING = frozenset({"Reshape", "Flatten", "Permute"})
 
 _KERAS_DETOURS = (
     Detour(keras.Layer, "rematerialized_call", lambda layer, call, *args, **kwargs: lambda: call),
@@ -294,6 +336,14 @@ def _activation_functions() -> Iterator[tuple[Any, str, str]]:
     activations = importlib.import_module("keras.src.activations.activations")
     yield activations.ReLU, "static_call", "relu"
     yield from ((owner, name, name) for owner, name in backend.activation_functions())
+
+
+def _followed_functions() -> Iterator[tuple[Any, str]]:
+    """Yield owner and name of each function that endings are followed through: of Keras's backend and of the framework."""
+    backend = current()
+    modules = [importlib.import_module(f"keras.src.backend.{backend.name}.{part}") for part in ("core", "numpy")]
+    for module in (*modules, importlib.import_module("keras.src.backend"), *backend.array_modules()):
+        yield from ((module, name) for name in FOLLOWED if callable(vars(module).get(name)))
 
 
 def _channels_last(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -375,6 +425,7 @@ def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...
     return tuple(value for value in keras.tree.flatten(given) if keras.ops.is_tensor(value))
 
 
-def _over_last_axis(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+def _softmax_axis(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+    """Return the axis that a softmax goes over, counted from the front."""
     axis = kwargs.get("axis", kwargs.get("dim", args[1] if len(args) > 1 else -1))  # PyTorch calls it dim
-    return axis in (None, -1, len(args[0].shape) - 1)
+    return axis % len(args[0].shape) if isinstance(axis, int) else len(args[0].shape) - 1

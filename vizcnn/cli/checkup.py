@@ -128,7 +128,7 @@ def _describe(found: Checkup, model: ModelAdapter) -> None:
         if None not in model.input_shape:
             model.prepare(tuple(int(size or 1) for size in model.input_shape))
         for name, shape in model.output_shapes.items():
-            found.outputs[name] = {"shape": shape_text(shape), "meaning": _meaning(model, name, shape)}
+            found.outputs[name] = {"shape": shape_text(shape), "meaning": _meaning(model, name)}
     except VizcnnError:  # said by the methods
         pass
     found.maps = tuple(info.path for info in model.layers if _is_map(info))
@@ -144,18 +144,22 @@ def _is_map(info: Any) -> bool:
     return bool(info.output_shape and info.is_spatial and not info.is_container and info.kind != "InputLayer")
 
 
-def _meaning(model: ModelAdapter, name: str, shape: tuple[int | None, ...]) -> str:
-    activation = model.output_activation(name)
-    units = shape[-1] if shape else 1
-    if len(shape) == 3 and activation is None:
+def _meaning(model: ModelAdapter, name: str) -> str:
+    head = model.head(name)
+    units, activation = head.units, head.activation
+    if len(head.positions) == 2 and activation is None:
         return f"map of {units} value{'s' * (units != 1)}: an image, or raw scores"
-    if len(shape) == 3:
+    if len(head.positions) == 2:
         return f"map of {units} classes ({activation})" if units != 1 else f"map of one label, yes or no ({activation})"
     if activation == "softmax":
         return f"{units} classes (softmax)"
     if activation == "sigmoid":
         return "two classes (one sigmoid)" if units == 1 else f"{units} labels, each yes or no (sigmoid)"
-    return "one number (regression)" if units == 1 else f"{units} numbers: raw scores, or an embedding"
+    if head.is_two_sided:
+        return "two classes (one logit)"
+    if not head.is_classes:
+        return "one number (regression)" if units == 1 else f"{units} numbers (regression)"
+    return f"{units} numbers: raw scores, or an embedding"
 
 
 def _try(name: str, model: ModelAdapter, image: Path | None) -> Verdict:

@@ -76,6 +76,7 @@ def explain(
         if layer is not None:
             adapter.layer(layer)
         wanted = pictures.read_target(target, adapter)
+        understood = pictures.target_note(target, adapter)
         steps = pictures.explain_images(adapter, good, jobs, wanted, out)
         for step in track(steps, len(good), f"explaining {len(good)} images"):
             if isinstance(step, tuple):
@@ -84,7 +85,7 @@ def explain(
                 bad.append(step)
             else:
                 done += 1
-                step.notes = [*(("model", text) for text in said), *step.notes]
+                step.notes = [*(("model", text) for text in said), *understood, *step.notes]
                 show.image(step, failed)
     for image in bad:
         show.image(image, failed)

@@ -289,12 +289,14 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 
 def _targets(texts: Sequence[str] | None, layer: str | None, model: ModelAdapter) -> Any:
-    from vizcnn.cli.pictures import read_target
+    from vizcnn.cli.pictures import read_target, target_note
 
     if not texts:
         return None
     if layer is None:
-        return [read_target(text, model) for text in texts]
+        wanted = [read_target(text, model) for text in texts]
+        notes(note for text in texts for note in target_note(text, model))
+        return wanted
     if not all(text.isdecimal() for text in texts):
         raise typer.BadParameter("with --layer it must be the number of a channel.", param_hint="'--target'")
     return [int(text) for text in texts]

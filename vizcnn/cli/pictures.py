@@ -176,6 +176,37 @@ def read_target(text: str | None, model: ModelAdapter) -> Any:
     return target
 
 
+def target_note(text: str | None, model: ModelAdapter) -> list[tuple[str, str]]:
+    """Say whether a number that was typed as the target was taken for an index or for a label.
+
+    Parameters
+    ----------
+    text : str or None
+        What was typed.
+    model : ModelAdapter
+        The model.
+
+    Returns
+    -------
+    list of (str, str)
+        "target" and the note; [] where the target isn't a number.
+    """
+    before, equals, rest = (text or "").rpartition("=")
+    output = model.output_name(before if equals and before in model.output_shapes else None)
+    number = rest.strip()
+    if not re.fullmatch(r"[+-]?\d+", number):
+        return []
+    names = model.head(output).names
+    if text in (model.labels or ()):
+        index = names.index(number) if number in names else None
+        other = names[int(number)] if index is not None and 0 <= int(number) < len(names) else None
+        beside = "" if other is None or int(number) == index else f"; the class of index {int(number)} is {other!r}"
+        return [("target", f"{number} was taken for the label {number!r}, of class index {index}{beside}.")]
+    return [
+        ("target", f"{number} was taken for a class index, that of {names[int(number)]!r}; no label is {number!r}.")
+    ]
+
+
 def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[Explained]]:
     """Return the files that paths and folders mean, each once, and the folders that hold none."""
     found: dict[Path, Path] = {}

@@ -82,6 +82,7 @@ def report(
     together, bad = pictures.read_images(images, adapter)
     adapter.prepare(together.sample_shape)
     wanted = pictures.read_target(target, adapter)
+    notes(pictures.target_note(target, adapter))
     results, failed = _explained(adapter, together, jobs, wanted)
     if not results:
         raise typer.Exit(2)
@@ -122,8 +123,12 @@ def _ranked(model: ModelAdapter, images: ImageSet, count: int) -> Iterator[tuple
 
     from vizcnn.adapter.base import slices
 
+    if not model.head(model.output_name(None)).is_classes:
+        return
     parts = slices(len(images), model.batch_size_for(images.sample_shape))
-    values = np.concatenate([model.class_values(model.outputs(images.inputs(part)))[1] for part in parts])
+    read = [model.class_values(model.outputs(images.inputs(part))) for part in parts]
+    predicted, values = (np.concatenate([batch[i] for batch in read]) for i in (0, 1))
+    values[np.arange(len(values)), predicted] = np.inf  # what is shown first comes first
     order = np.argsort(-values, axis=1, kind="stable")
     for place, rank in enumerate(("second", "third", "fourth", "fifth")[: min(count, order.shape[1]) - 1], start=1):
         yield rank, order[:, place].tolist()

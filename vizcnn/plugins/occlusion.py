@@ -64,7 +64,7 @@ def occlusion(
     Attributions
         `values` (N, H, W): mean drop of the score over the patches that cover a pixel, in score units; positive = it spoke for
         the target. `raw` (N, rows, columns): the drop at each position. `class_map` (N, rows, columns): the class that the model
-        predicts when that patch is hidden.
+        predicts when that patch is hidden; None where it predicts none (a regression, a map of one object).
 
     Raises
     ------
@@ -131,9 +131,15 @@ def occlusion(
         signed=True,
         scores=scores[:, 0],
         outputs=tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True)),
-        class_map=classes[:, 1:].reshape(grid),
+        class_map=classes[:, 1:].reshape(grid) if _decides(model, score) else None,
         options={"patch_size": patch, "stride": step},
     )
+
+
+def _decides(model: ModelAdapter, score: Score) -> bool:
+    """Tell whether the model predicts one class or another of an image: no number does, and no map of one object."""
+    head = model.head(model.output_name(score.output))
+    return head.is_classes and not head.is_mask
 
 
 def _sizes(argument: str, value: Any, default: Sequence[int]) -> tuple[int, ...]:

@@ -324,8 +324,8 @@ class _Task:
                 f"label, or use vizcnn's own saliency and gradcam."
             )
         scores, outputs = model.evaluate(inputs, score)
-        predicted = model.predictions(outputs, score.output)
-        classes = [p.index if i in (None, -1) else i for p, i in zip(predicted, score.classes, strict=True)]
+        predicted, _, _ = model.class_values(outputs, score.output)
+        classes = [int(p) if i in (None, -1) else i for p, i in zip(predicted, score.classes, strict=True)]
         facade = model.logits_model(inputs.shape[1:], score.output, layer=layer)
         if layer is not None:
             shape = facade.get_layer("layer").output.shape[1:]

@@ -106,7 +106,8 @@ def _draw(axis: Axes, result: Attributions, i: int, alpha: float, *, legend: boo
         raise RuntimeError("there is no map of classes")
     classes = result.class_map[i]
     counts = Counter(classes.ravel().tolist()).most_common()
-    predicted = result.predictions[i].index
+    index = result.predictions[i].index
+    predicted = -1 if index is None else index  # a result from before numbers were told from classes
     palette = iter(mpl.colormaps["tab10"].colors)  # type: ignore[attr-defined]
     colours = {cls: to_rgb(_UNCHANGED) if cls == predicted else next(palette) for cls, _ in counts[:SHOWN]}
     painted = np.array([colours.get(cls, to_rgb(_OTHERS)) for cls in classes.ravel()]).reshape(*classes.shape, 3)

@@ -460,9 +460,8 @@ class Attributions(Result):
 
 
 def _labels(context: Context) -> tuple[str, ...]:
-    model, score = context.model, context.score
-    count = model.num_classes(score.output if score is not None else None)
-    return tuple(model.label(index) for index in range(count))
+    output = context.model.output_name(context.score.output if context.score is not None else None)
+    return context.model.head(output).names
 
 
 def _where_it_lies(maps: Maps, context: Context) -> tuple[np.ndarray, bool, tuple[str, ...]]:
@@ -482,19 +481,21 @@ def _explained(
 ) -> tuple[list[Prediction], list[tuple[str, int | None, float | None]], list[tuple[tuple[str, float], ...]]]:
     """Return what the model predicts, per sample the name, class and probability of what is explained, and the top classes."""
     indices, values, probable = model.class_values(outputs, score.output)
-    predictions = model.named_predictions(indices, values, probable)
+    head = model.head(model.output_name(score.output))
+    predictions = model.named_predictions(indices, values, probable, output=head.output)
     explained: list[tuple[str, int | None, float | None]] = []
-    for row, predicted, name, index in zip(values, predictions, score.names, score.classes, strict=True):
-        chosen = predicted.index if index == -1 else index
+    for row, best, name, index in zip(values, indices, score.names, score.classes, strict=True):
+        chosen = int(best) if index == -1 else index
         known = probable and chosen is not None
-        explained.append((name or predicted.label, chosen, float(row[chosen]) if known else None))
+        of_class = chosen if head.is_classes else None
+        explained.append((name or head.names[int(best)], of_class, float(row[chosen]) if known else None))
     if not probable:
         return predictions, explained, []
     # The five largest first, and only those sorted: of a thousand classes, half a millisecond per batch.
     some = np.sort(np.argpartition(-values, min(TOP, values.shape[1]) - 1, axis=1)[:, :TOP], axis=1)
     order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
     best = np.take_along_axis(some, order, axis=1)
-    top = [tuple((model.label(int(i)), float(row[i])) for i in order) for row, order in zip(values, best, strict=True)]
+    top = [tuple((head.names[int(i)], float(row[i])) for i in order) for row, order in zip(values, best, strict=True)]
     return predictions, explained, top
 
 

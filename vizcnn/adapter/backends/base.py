@@ -137,6 +137,10 @@ class Backend(ABC):
     def is_unsupported(self, error: Exception) -> bool:
         """Tell whether an error says that the device can't run an operation."""
 
+    def array_modules(self) -> tuple[Any, ...]:
+        """Return the framework's modules whose functions on arrays a layer may call instead of Keras's."""
+        return ()
+
     def layout_functions(self) -> Iterator[tuple[Any, str]]:
         """Yield (module, name) of Keras's functions that this device only has for channels last."""
         yield from ()

@@ -140,6 +140,10 @@ class Backend(base.Backend):
 
         return base.Flow([None if isinstance(v, jax.extend.core.Literal) else v for v in program.outvars], parents)
 
+    def array_modules(self) -> tuple[Any, ...]:
+        """See `base.Backend`."""
+        return (jnp,)
+
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """See `base.Backend`."""
         for name in _ACTIVATIONS:

@@ -109,6 +109,10 @@ class Backend(base.Backend):
         for name in ("_graph_mode_decorator", "_eager_mode_decorator"):
             yield base.Detour(custom_gradient, name, _without_recomputing, "a custom gradient")
 
+    def array_modules(self) -> tuple[Any, ...]:
+        """See `base.Backend`."""
+        return (tf,)
+
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """See `base.Backend`."""
         for name in _ACTIVATIONS:

@@ -43,12 +43,15 @@ class Loaded:
         The Keras that wrote it.
     repairs : tuple of str
         What had to be repaired in its description; () where it was read as it is.
+    loss : default None
+        What it was trained by, as Keras serializes it, where the file says so.
     """
 
     model: Any
     kind: str
     version: str | None
     repairs: tuple[str, ...]
+    loss: Any = None
 
     @property
     def origin(self) -> str:
@@ -130,7 +133,8 @@ def _load(
         if not repairs:
             try:
                 whole = stored.write(Path(folder), stored.config) if stripped else _named(stored, Path(folder))
-                return Loaded(_keras_loads(whole, {**operations, **objects}, trusted=trusted), kind, stored.version, ())
+                model = _keras_loads(whole, {**operations, **objects}, trusted=trusted)
+                return Loaded(model, kind, stored.version, (), stored.loss)
             except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
                 if isinstance(error, MemoryError):
                     raise
@@ -148,7 +152,7 @@ def _load(
                 f"`model` file {str(file)!r} can't be loaded, even after repairs ({', '.join(repairs)}): {_reason(error)}"
             ) from error
     _prove(model, stored, repairs)
-    return Loaded(model, kind, stored.version, repairs)
+    return Loaded(model, kind, stored.version, repairs, stored.loss)
 
 
 def open_runtime(file: Path, kind: Kind, *, trusted: bool = False) -> Source:

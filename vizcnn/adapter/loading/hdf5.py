@@ -31,8 +31,8 @@ class Inspected:
 
     Attributes
     ----------
-    version, config : str or None
-        Its attributes keras_version and model_config.
+    version, config, training : str or None
+        Its attributes keras_version, model_config and training_config.
     names : tuple of str
         The names of all its attributes.
     groups : tuple of str
@@ -43,6 +43,7 @@ class Inspected:
 
     version: str | None
     config: str | None
+    training: str | None
     names: tuple[str, ...]
     groups: tuple[str, ...]
     size: int
@@ -80,6 +81,7 @@ def inspect_hdf5(file: Path, member: str | None = None) -> Inspected:
     return Inspected(
         texts.get("keras_version"),
         texts.get("model_config"),
+        texts.get("training_config"),
         tuple(answer["names"]),
         tuple(answer["groups"]),
         answer["bytes"],

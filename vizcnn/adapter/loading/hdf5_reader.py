@@ -89,7 +89,9 @@ def read(file: Any, size: int, largest: int, largest_attribute: int) -> dict[str
             _read_in_pieces(entry)
     return {
         "attributes": {
-            name: _text(file.attrs[name]) for name in ("keras_version", "model_config") if name in file.attrs
+            name: _text(file.attrs[name])
+            for name in ("keras_version", "model_config", "training_config")
+            if name in file.attrs
         },
         "names": list(file.attrs),
         "groups": list(file),

@@ -38,6 +38,8 @@ class Stored:
         The file that the description comes from, where it is another.
     size : int
         Bytes of all arrays in the file.
+    loss : default None
+        What the model was trained by, as Keras serializes it, where the file says so.
     """
 
     file: Path
@@ -46,6 +48,7 @@ class Stored:
     version: str | None
     architecture: Path | None = None
     size: int = 0
+    loss: Any = None
 
     def write(self, folder: Path, config: dict[str, Any]) -> Path:
         """Write a whole model file with another description, and return it."""
@@ -125,7 +128,8 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
     inside = inspect_hdf5(file)
     version = inside.version
     if inside.config is not None:
-        return Stored(file, _json(inside.config, file), "hdf5", version, size=inside.size)
+        loss = _loss(inside.training)
+        return Stored(file, _json(inside.config, file), "hdf5", version, size=inside.size, loss=loss)
     legacy = "layer_names" in inside.names
     if version is None and not legacy and _KERAS_2_LAYERS not in inside.groups:
         version = "3"  # weights alone don't say; Keras 2 wrote them otherwise
@@ -154,7 +158,9 @@ def _read_zip(file: Path) -> Stored:
         config = _json(archive.read("config.json"), file)
         metadata = _json(archive.read("metadata.json"), file) if "metadata.json" in names else {}
     size = inspect_hdf5(file, _WEIGHTS).size
-    return Stored(file, config, "keras", _text(metadata.get("keras_version")), size=size)
+    trained = config.get("compile_config")
+    loss = trained.get("loss") if isinstance(trained, dict) else None
+    return Stored(file, config, "keras", _text(metadata.get("keras_version")), size=size, loss=loss)
 
 
 def read_architecture(path: Path) -> dict[str, Any]:
@@ -207,6 +213,15 @@ def _json(text: bytes | str, file: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its description describes no model.")
     return config
+
+
+def _loss(training_config: str | None) -> Any:
+    """Return the loss that an HDF5 file keeps beside the model, where that can be read; the model doesn't need it."""
+    try:
+        config = json.loads(training_config or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return config.get("loss") if isinstance(config, dict) else None
 
 
 def _text(value: Any) -> str | None:
