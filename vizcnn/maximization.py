@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,10 +108,13 @@ def maximize(
     )
     keep = set(np.linspace(0, steps, frames).round().astype(int).tolist()) if frames else set()
     history, kept, images = [], [], np.empty(0, np.float32)
-    for step, (images, scores) in enumerate(track(climb, steps + 1, f"{len(score)} images, {steps} steps")):
-        history.append(scores)
-        if step in keep:
-            kept.append(images)
+    with ExitStack() as stack:
+        if isinstance(climb, Generator):
+            stack.callback(climb.close)  # an interrupt here would leave it waiting, and the next run waiting for it
+        for step, (images, scores) in enumerate(track(climb, steps + 1, f"{len(score)} images, {steps} steps")):
+            history.append(scores)
+            if step in keep:
+                kept.append(images)
     return Maximized(
         images=images,
         inputs=_inputs(model, images, ends),

@@ -34,6 +34,7 @@ def adapt(
     labels: Any = None,
     batch_size: int | None = None,
     image_size: tuple[int, int] | None = None,
+    num_runs: int | None = None,
     decoding: Decoding | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     trusted: bool = False,
@@ -66,6 +67,9 @@ def adapt(
         Height and width that images are brought to where the model leaves them open. None: the first image's own size.
     decoding : vizcnn.inputs.Decoding, default None
         How image files are read, where a file leaves a choice (orientation, transparency, pages). None: as Keras's loaders do.
+    num_runs : int, default None
+        Over how many runs each answer of a model that draws random numbers (dropout that stays on, noise, sampling) is averaged.
+        None: one. A model that draws none runs once in any case; nobody's seeds are changed.
     custom_objects : mapping, default None
         Names to classes or functions that the file of a model refers to.
     trusted : bool, default False
@@ -105,6 +109,7 @@ def adapt(
         "labels": labels,
         "batch_size": batch_size,
         "image_size": image_size,
+        "num_runs": num_runs,
         "decoding": decoding,
         "token_grid": token_grid,
     }
@@ -112,7 +117,8 @@ def adapt(
         if any(value is not None for value in settings.values()):
             raise UnsupportedModelError(
                 "`model` is adapted already, and keeps the settings it was adapted with; give `preprocess`, `labels`, "
-                "`batch_size`, `image_size`, `decoding` and `token_grid` to `vizcnn.adapt` together with the bare model."
+                "`batch_size`, `image_size`, `num_runs`, `decoding` and `token_grid` to `vizcnn.adapt` together with the bare "
+                "model."
             )
         return model
     if isinstance(model, str | os.PathLike):

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 
 from vizcnn.adapter.backends import current
+from vizcnn.adapter.randomness import user_seeds_kept
+from vizcnn.errors import CapabilityError
 from vizcnn.scores import Score
 from vizcnn.transforms import Transforms
 
@@ -64,12 +66,18 @@ class Ascent:
         Takes the model's inputs and the score's params as tensors, and returns the scores, shape (N,).
     variables : sequence of keras.Variable
         What `scores` reads.
+
+    Attributes
+    ----------
+    reached : bool
+        Whether any step of the last run had a gradient of the scores.
     """
 
     plan: Plan
     optimizer: Any
     scores: Callable[..., Any]
     variables: Sequence[Any]
+    reached: bool = True
     _step: Callable[..., Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -86,17 +94,23 @@ class Ascent:
         generator = np.random.default_rng(seed)
         padded = (plan.shape[1] + 2 * plan.transforms.pad, plan.shape[2] + 2 * plan.transforms.pad)
         with self._lock:  # the variables are one run's at a time
+            self.reached = False
             self._variable.assign(start(plan, generator))
             for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
                 variable.assign(value)
             for _ in range(steps):
                 arrays = [plan.transforms.matrices(generator, plan.shape[0], padded), *score.params]
-                if self._step is None:
-                    changes = [self._variable, *self.optimizer.variables]
-                    self._step = current().compile(self._build, arrays, reads=self.variables, changes=changes)
-                answer = self._step(*arrays)
+                with user_seeds_kept(current()):
+                    answer = self._compiled(arrays)(*arrays)
+                self.reached |= bool(answer["reaches"].any())
                 yield answer["images"], answer["scores"]
             yield current().numpy(self._images()), np.full(plan.shape[0], np.nan, np.float32)
+
+    def _compiled(self, arrays: Sequence[np.ndarray]) -> Callable[..., Any]:
+        if self._step is None:
+            changes = [self._variable, *self.optimizer.variables]
+            self._step = current().compile(self._build, arrays, reads=self.variables, changes=changes)
+        return self._step
 
     def _build(self, matrices: Any, *params: Any) -> dict[str, Any]:
         plan, backend = self.plan, current()
@@ -107,15 +121,22 @@ class Ascent:
             seen = modifier(seen)
         seen = moved(seen, matrices, plan.transforms, plan.shape)
         scores = self.scores(to_inputs(plan, seen), *params)
-        loss = -keras.ops.sum(scores)
-        for penalty in plan.penalties:
-            loss = loss + keras.ops.sum(penalty(keras.ops, images))
-        gradient = backend.gradient(loss, variable)
+        gradient = backend.gradient(-keras.ops.sum(scores), variable)
+        if gradient is None:
+            raise CapabilityError(
+                "The score has no gradient by the input of the model, so no image can be made for it: a layer rounds or casts it "
+                "away."
+            )
+        reaches = keras.ops.any(gradient != 0, axis=tuple(range(1, len(gradient.shape))))
+        if plan.penalties:
+            loss = sum(keras.ops.sum(penalty(keras.ops, images)) for penalty in plan.penalties)
+            by_penalties = backend.gradient(loss, variable)
+            gradient = gradient if by_penalties is None else gradient + by_penalties
         # Scores of different models and layers differ by orders of magnitude; the step's length should not.
         axes = tuple(range(1, len(gradient.shape)))
         size = keras.ops.sqrt(keras.ops.mean(gradient**2, axis=axes, keepdims=True))
         self.optimizer.apply([gradient / (size + 1e-12)], [self._variable])
-        return {"images": images, "scores": scores}
+        return {"images": images, "scores": scores, "reaches": reaches}
 
     def _images(self) -> Any:
         return picture(self.plan, self._variable.value)

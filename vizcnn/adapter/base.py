@@ -160,7 +160,7 @@ class ModelAdapter(ABC):
     ----------
     name : str
         What to call the model in messages and titles.
-    preprocess, labels, batch_size, image_size, decoding
+    preprocess, labels, batch_size, image_size, num_runs, decoding
         See `vizcnn.adapt`.
 
     Attributes
@@ -191,12 +191,16 @@ class ModelAdapter(ABC):
         labels: Any = None,
         batch_size: int | None = None,
         image_size: tuple[int, int] | None = None,
+        num_runs: int | None = None,
         decoding: Decoding | None = None,
         token_grid: tuple[int, int] | None = None,
     ) -> None:
         size: Any = batch_size
         if size is not None and (not isinstance(size, int | np.integer) or size < 1):
             raise OptionError(f"`batch_size` must be a positive integer or None; got {batch_size!r}.")
+        runs: Any = num_runs
+        if runs is not None and (isinstance(runs, bool) or not isinstance(runs, int | np.integer) or runs < 1):
+            raise OptionError(f"`num_runs` must be a positive integer or None; got {num_runs!r}.")
         if image_size is not None and (len(tuple(image_size)) != 2 or min(image_size) < 1):
             raise OptionError(f"`image_size` must be (height, width) in pixels; got {image_size!r}.")
         if token_grid is not None and (len(tuple(token_grid)) != 2 or min(token_grid) < 1):
@@ -209,6 +213,7 @@ class ModelAdapter(ABC):
             raise OptionError(f"`decoding` must be a vizcnn.inputs.Decoding or None; got {decoding!r}.")
         self.image_size = image_size
         self.decoding = decoding
+        self.num_runs = num_runs or 1
         self._batch_size = batch_size
         self._notes: dict[str, None] = {}
         self._heads: dict[tuple[str, tuple[str, ...] | None, Traits], Head] = {}

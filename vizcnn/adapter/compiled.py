@@ -30,11 +30,17 @@ class Traced:
         What the reader of a picture should know.
     undecided : frozenset of str
         Outputs that it took for logits, which its first run has to confirm.
+    generators : list of keras.random.SeedGenerator
+        What it drew seeds from.
+    draws : bool
+        Whether it draws random numbers, from those or otherwise.
     """
 
     layer: str | None = None
     notes: tuple[str, ...] = ()
     undecided: frozenset[str] = frozenset()
+    generators: list[Any] = field(default_factory=list)
+    draws: bool = False
 
 
 Build = Callable[..., dict[str, Any]]
@@ -111,4 +117,6 @@ class CompiledFunctions:
         """Run the function of that key on arrays that have one row per sample."""
         repair()
         function, traced = self._prepared(key, build, arrays)
-        return Run(function(*arrays), traced)
+        answer = function(*arrays)
+        traced.draws = bool(traced.generators) or self.backend.draws(function)
+        return Run(answer, traced)

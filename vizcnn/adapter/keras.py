@@ -7,12 +7,14 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 from keras.src.backend import compute_output_spec
+from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from vizcnn.adapter.ascent import Ascent, Plan, affine
 from vizcnn.adapter.backends import current
@@ -44,6 +46,7 @@ from vizcnn.adapter.maps import Layout
 from vizcnn.adapter.placement import Placement, bands, fit
 from vizcnn.adapter.positions import StandIns, moves
 from vizcnn.adapter.probe import extremes, is_within, read_as_probability
+from vizcnn.adapter.randomness import Randomness, user_seeds_kept
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
 from vizcnn.adapter.state import stale_state_notes
 from vizcnn.adapter.structure import (
@@ -130,6 +133,7 @@ class KerasAdapter(ModelAdapter):
         self._held = model if hold else None
         self._backend = current()
         self._lock = threading.RLock()
+        self._randomness = Randomness(self._backend, self.num_runs)
         self._functions = CompiledFunctions(self._backend, self._variables)
         self._known: dict[tuple[int, ...] | None, Facts] = {}
         self._logarithm: dict[str, bool] = {}
@@ -380,6 +384,14 @@ class KerasAdapter(ModelAdapter):
                 return UNKNOWN
             return self._first_weights.scaling(shape)
 
+    @property
+    def input_range(self) -> tuple[float, float] | None:
+        """See `ModelAdapter.input_range`; bytes are pixels."""
+        known = super().input_range
+        tensors = () if known is not None or self.preprocess is not None else getattr(self.model, "inputs", None) or ()
+        takes_bytes = [keras.backend.standardize_dtype(tensor.dtype) == "uint8" for tensor in tensors]
+        return (0.0, 255.0) if takes_bytes and all(takes_bytes) else known
+
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call.
 
@@ -398,8 +410,16 @@ class KerasAdapter(ModelAdapter):
         with self._lock:
             if not self.model.built or not is_complete(self.model):
                 self._found = self._connections = None
-                self._forward(self.model, np.zeros((1, *sample_shape), dtype=np.float32))
+                self._make_layers(np.zeros((1, *sample_shape), dtype=np.float32))
             self._complete = True
+
+    def _make_layers(self, inputs: Array) -> None:
+        """Call the model once, which makes the layers that it lacks; those that it has stay as they are."""
+        state = [(variable, self._backend.numpy(variable)) for variable in self.model.non_trainable_variables]
+        with user_seeds_kept(self._backend):
+            self._forward(self.model, inputs, stateless=False)
+        for variable, value in state:
+            variable.assign(value)
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
         """See `ModelAdapter.batch_size_for`; halved for good when the device ran out of memory.
@@ -500,7 +520,7 @@ class KerasAdapter(ModelAdapter):
         score = resolve(target, self, len(inputs))
 
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
-            with self._taps() as taps:
+            with self._taps(generators=traced.generators) as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
             scores = self._score(reading, score, params)
             traced.undecided = reading.undecided
@@ -557,8 +577,8 @@ class KerasAdapter(ModelAdapter):
         bare = frozenset(split_call(path)[0] for path in paths)
         stop = bare if bare == set(paths) else frozenset()
 
-        def build(traced: Traced, tensor: Any) -> dict[str, Any]:  # noqa: ARG001
-            with self._taps(stop_after=stop) as taps:
+        def build(traced: Traced, tensor: Any) -> dict[str, Any]:
+            with self._taps(stop_after=stop, generators=traced.generators) as taps:
                 self._forward(self.model, tensor)
             reading = Reading(self._facts, taps, None)
             self._facts.moved |= moves(self.model, taps.calls)
@@ -609,7 +629,7 @@ class KerasAdapter(ModelAdapter):
         path = of if of in (None, LAST_SPATIAL) else self.layer(of).path
 
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
-            with self._taps(rule=rule) as taps:
+            with self._taps(rule=rule, generators=traced.generators) as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
             traced.notes = rule_notes(rule, taps, reading.flat, self.name)
             scores = self._score(reading, score, params)
@@ -842,7 +862,7 @@ class KerasAdapter(ModelAdapter):
         )
 
         def scores(tensor: Any, *params: Any) -> Any:
-            with self._taps(rule="redirected") as taps:
+            with self._taps(rule="redirected", past_casts=True) as taps:
                 reading = self._read(taps, self._forward(self.model, tensor))
             return self._score(reading, score, params)
 
@@ -850,6 +870,11 @@ class KerasAdapter(ModelAdapter):
             ("ascent", made, score.key), lambda: Ascent(made, maker, scores, self._variables())
         )
         yield from ascent.run(score, steps, seed)
+        if not ascent.reached:
+            self.add_note(
+                f"In activation maximization of model {self.name!r} the gradient of the score was zero in every step: such an "
+                f"image shows its start and the penalties, and nothing of the model."
+            )
 
     # How it is run ----------------------------------------------------------------------------------------------------
 
@@ -886,7 +911,7 @@ class KerasAdapter(ModelAdapter):
         shape = self._taken_shape()
         return has_channels_first(shape, first, self._kernel_channels) if len(shape) == self._rank + 1 else first
 
-    def _forward(self, model: Any, tensor: Any) -> Any:
+    def _forward(self, model: Any, tensor: Any, *, stateless: bool = True) -> Any:
         shapes = input_shapes(model)
         if len(shapes) == 1 and len(shapes[0]) == 2:
             tensor = keras.ops.reshape(
@@ -895,7 +920,9 @@ class KerasAdapter(ModelAdapter):
         if self._takes_channels_first and len(tensor.shape) == self._rank + 2:
             tensor = keras.ops.moveaxis(tensor, -1, 1)
         inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
-        with errors_of_ours(model, self.name, tensor.shape, self._backend), fresh_state(model):
+        # What a layer assigns to a variable in inference (statistics, seeds, counters) lasts for this run; losses aren't kept.
+        scope = keras.StatelessScope() if stateless and not in_stateless_scope() else nullcontext()
+        with errors_of_ours(model, self.name, tensor.shape, self._backend), fresh_state(model), scope:
             return model(inputs, training=False)
 
     def _variables(self) -> list[Any]:
@@ -913,7 +940,7 @@ class KerasAdapter(ModelAdapter):
         return Taps(self._tappable(), channels_first=first, **options)
 
     def _build_outputs(self, traced: Traced, tensor: Any) -> dict[str, Any]:
-        with self._taps() as taps:
+        with self._taps(generators=traced.generators) as taps:
             reading = self._read(taps, self._forward(self.model, tensor))
         return reading.named_outputs()
 
@@ -1019,9 +1046,16 @@ class KerasAdapter(ModelAdapter):
             self._halved = size // 2
 
     def _run_batch(self, key: tuple[Any, ...], build: Build, arrays: list[Array]) -> Run:
-        run = self._functions.run(self._full_key(key, arrays[0]), build, arrays)
-        if any(self._settle(output, run) for output in run.traced.undecided):
-            return self._run_batch(key, build, arrays)
+        full_key = self._full_key(key, arrays[0])
+        with user_seeds_kept(self._backend):
+            run = self._functions.run(full_key, build, arrays)
+            if any(self._settle(output, run) for output in run.traced.undecided):
+                return self._run_batch(key, build, arrays)
+            if not run.traced.draws:
+                return run
+            run, spread = self._randomness.settle(run, lambda: self._functions.run(full_key, build, arrays))
+        if spread:
+            self.add_note(self._randomness.note(self.name, spread))
         return run
 
     def _full_key(self, key: tuple[Any, ...], inputs: Array) -> tuple[Any, ...]:

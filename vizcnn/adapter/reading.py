@@ -12,8 +12,9 @@ from vizcnn.adapter.backends import current
 from vizcnn.adapter.base import split_call
 from vizcnn.adapter.heads import Head
 from vizcnn.adapter.placement import Placement
+from vizcnn.adapter.rules import RELU_FAMILY
 from vizcnn.adapter.structure import tensors_of
-from vizcnn.adapter.taps import RELU_FAMILY, Taps
+from vizcnn.adapter.taps import Taps
 from vizcnn.errors import LayerError, RuleError, TargetError
 
 

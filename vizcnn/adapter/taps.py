@@ -22,14 +22,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import keras
+from keras.src.random.seed_generator import SeedGenerator
 
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.backends.base import Detour
 from vizcnn.adapter.block import Block
 from vizcnn.adapter.endings import FOLLOWED, Ending, begin, follow
-
-RELU_FAMILY = frozenset({"relu", "relu6", "leaky_relu"})
-"""The activations that the guided and relu rules act on: max(x, 0) with a slope, a cap or a threshold."""
+from vizcnn.adapter.rules import acts_on, with_rule
 
 _KERAS_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "glu", "softplus", "softsign",
                       "sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink",
@@ -90,6 +89,10 @@ class Taps:
         Takes a layer, the tensors it was called on and what it returned, and returns what takes the place of that.
     channels_first : int, default 0
         How many axes the tensors have that keep their channels before rows and columns; 0: none has.
+    past_casts : bool, default False
+        A number that is cast to an integer and back hands its gradient on, as if it had stayed what it was.
+    generators : list, default []
+        Where Keras's seed generators that are asked for a seed are written to.
     """
 
     operations: Mapping[str, Any]
@@ -100,8 +103,11 @@ class Taps:
     apart: bool = False
     stand_in: Callable[[Any, tuple[Any, ...], Any], Any] | None = None
     channels_first: int = 0
+    past_casts: bool = False
+    generators: list[Any] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
+    _cast: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     _endings: dict[int, Ending] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
     _stack: list[str] = field(default_factory=list)
@@ -147,6 +153,10 @@ class Taps:
             change(owner, name, self._followed(name, getattr(owner, name)))
         for owner, attribute in backend.layout_functions():
             change(owner, attribute, _channels_last(getattr(owner, attribute)))
+        if self.past_casts:
+            for owner, attribute in backend.casts():
+                change(owner, attribute, self._passed_over(getattr(owner, attribute)))
+        change(SeedGenerator, "next", self._noted_seed(SeedGenerator.next))
         for detour in (*_KERAS_DETOURS, *backend.detours()):
             change(detour.owner, detour.name, self._past(detour, getattr(detour.owner, detour.name)))
         for path, operation in self.operations.items():
@@ -204,8 +214,8 @@ class Taps:
                 return original(*args, **kwargs)
             self._inside = True
             try:
-                replace = not self._hidden and _acts_on(self.rule, name, args, kwargs)
-                output = _with_rule(self.rule, original, args, kwargs) if replace else original(*args, **kwargs)
+                replace = not self._hidden and acts_on(self.rule, name, args, kwargs)
+                output = with_rule(self.rule, original, args, kwargs) if replace else original(*args, **kwargs)
             finally:
                 self._inside = False
             if args and len(getattr(output, "shape", ())):
@@ -258,6 +268,34 @@ class Taps:
             return output
 
         return function
+
+    def _passed_over(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a cast with the gradient of a straight line: an integer remembers what it was made of (a tensor, kept)."""
+
+        @wraps(original)
+        def cast(x: Any, *args: Any, **kwargs: Any) -> Any:
+            output = original(x, *args, **kwargs)
+            if not keras.ops.is_tensor(x) or output is x or not self._is_here():
+                return output
+            was = self._cast[id(x)][1] if id(x) in self._cast else x if _is_float(x) else None
+            if was is None or (_is_float(x) and _is_float(output)):
+                return output
+            if not _is_float(output):
+                self._cast[id(output)] = output, was
+                return output
+            source = original(was, output.dtype)
+            return output + (source - keras.ops.stop_gradient(source))
+
+        return cast
+
+    def _noted_seed(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def following(generator: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._is_here() and not any(generator is known for known in self.generators):
+                self.generators.append(generator)
+            return original(generator, *args, **kwargs)
+
+        return following
 
     def _add(self, name: str, replaced: bool, output: Any) -> None:
         self.activations.append(
@@ -365,64 +403,14 @@ def _channels_last(original: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _acts_on(rule: str, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether a rule changes this activation; one with a slope is never dead, so "redirected" leaves it."""
-    if rule != "redirected":
-        return rule != "vanilla" and name in RELU_FAMILY
-    slope = kwargs.get("negative_slope", args[1] if len(args) > 1 else 0)
-    return name in ("relu", "relu6") and isinstance(slope, int | float) and slope == 0
-
-
-def _with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Run a ReLU so that its gradient follows the rule; what it computes forward stays the same.
-
-    guided: what comes back is cut to its positive part, then goes through the ReLU's own derivative (Springenberg et al.
-    2015). relu: it is cut to its positive part and goes straight on (Zeiler and Fergus 2014, the "deconvnet"). redirected: a
-    sample that gets no gradient at all through this ReLU, all of its units being dead, gets the one that would wake them, as
-    Lucid does (Olah et al. 2017).
-    """
-    if not args:
-        (first, *_), kwargs = kwargs, dict(kwargs)
-        args = (kwargs.pop(first),)
-
-    def positive(*grads: Any, upstream: Any = None) -> Any:
-        gradient = grads[0] if upstream is None else upstream
-        return keras.ops.maximum(gradient, keras.ops.zeros_like(gradient))
-
-    if rule == "redirected":
-
-        def waking(x: Any) -> Any:
-            y = function(x, *args[1:], **kwargs)
-
-            def backward(*grads: Any, upstream: Any = None) -> Any:
-                gradient = grads[0] if upstream is None else upstream
-                zeros = keras.ops.zeros_like(gradient)
-                own = keras.ops.where(keras.ops.logical_and(y == x, y > 0), gradient, zeros)
-                wake = keras.ops.where(keras.ops.logical_and(x <= 0, gradient < 0), gradient, zeros)  # of a loss
-                axes = tuple(range(1, len(gradient.shape)))
-                return keras.ops.where(keras.ops.any(own != 0, axis=axes, keepdims=True), own, wake)
-
-            return y, backward
-
-        return keras.ops.custom_gradient(waking)(args[0])
-
-    if rule == "guided":
-
-        def gate(x: Any) -> Any:
-            return keras.ops.stop_gradient(x), positive
-
-        return keras.ops.custom_gradient(gate)(function(*args, **kwargs))
-
-    def rectified(x: Any) -> Any:
-        return function(x, *args[1:], **kwargs), positive
-
-    return keras.ops.custom_gradient(rectified)(args[0])
-
-
 def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the tensors that a layer is called on; the mask that Keras hands along is none of them."""
     given = (args, {name: value for name, value in kwargs.items() if name != "mask"})
     return tuple(value for value in keras.tree.flatten(given) if keras.ops.is_tensor(value))
+
+
+def _is_float(tensor: Any) -> bool:
+    return bool(keras.backend.is_float_dtype(keras.backend.standardize_dtype(tensor.dtype)))
 
 
 def _softmax_axis(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

@@ -32,6 +32,7 @@ def explain(
     preprocess: options.Preprocess = None,
     decode: options.Decode = None,
     batch_size: options.BatchSize = None,
+    num_runs: options.Runs = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each image.")] = False,
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
@@ -61,6 +62,7 @@ def explain(
         decode=decode,
         labels=names,
         batch_size=batch_size,
+        num_runs=num_runs,
     )
     good = []
     for image in track(pictures.check_images(files, adapter), len(files), "reading images"):

@@ -83,6 +83,16 @@ BatchSize = Annotated[
     int | None, typer.Option(metavar="N", help="Images at once. Default: by the model's size.", show_default=False)
 ]
 
+Runs = Annotated[
+    int | None,
+    typer.Option(
+        "--num-runs",
+        metavar="N",
+        help="Runs that are averaged, of a model that draws random numbers (dropout that stays on). Default: one.",
+        show_default=False,
+    ),
+]
+
 Depth = Annotated[
     int | None,
     typer.Option(

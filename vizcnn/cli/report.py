@@ -50,6 +50,7 @@ def report(
     preprocess: options.Preprocess = None,
     decode: options.Decode = None,
     batch_size: options.BatchSize = None,
+    num_runs: options.Runs = None,
     custom_objects: options.Custom = None,
     architecture: options.Architecture = None,
     trusted: options.Trusted = False,
@@ -77,6 +78,7 @@ def report(
         decode=decode,
         labels=read_labels(labels),
         batch_size=batch_size,
+        num_runs=num_runs,
     )
     notes(("model", text) for text in said)
     together, bad = pictures.read_images(images, adapter)

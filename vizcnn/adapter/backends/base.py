@@ -149,9 +149,30 @@ class Backend(ABC):
         """Yield what would hide from a tapped run what it runs."""
         yield from ()
 
+    def casts(self) -> Iterator[tuple[Any, str]]:
+        """Yield (module, name) of the functions that change the type of their first argument."""
+        yield from ()
+
     def apart_from_other_traces(self) -> AbstractContextManager[Any]:
         """Return a block in which nothing that is traced is taken for, or kept as, a trace of other runs."""
         return nullcontext()
+
+    def draws(self, function: Compiled) -> bool:
+        """Tell whether what `compile` returned draws random numbers past Keras's seed generators, as far as that is known."""
+        del function
+        return False
+
+    def random_state(self) -> Any:
+        """Return the state of the framework's random numbers, where it has one for all."""
+        return None
+
+    def restore_random_state(self, state: Any) -> None:
+        """Set what `random_state` returned."""
+        del state
+
+    def reseed(self, seed: int) -> None:
+        """Set the framework's own seed, where it has one for all that functions which are compiled already heed."""
+        del seed
 
     def numpy(self, tensor: Any) -> np.ndarray:
         """Return a tensor's or variable's value."""

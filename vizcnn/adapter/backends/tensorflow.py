@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.backend import compute_output_spec
 from tensorflow.python.autograph.core import ag_ctx
+from tensorflow.python.eager import context
 from tensorflow.python.eager.polymorphic_function.autograph_util import py_func_from_autograph
-from tensorflow.python.ops import custom_gradient
+from tensorflow.python.ops import custom_gradient, math_ops
 
 from vizcnn.adapter.backends import base
 
@@ -39,11 +42,34 @@ class Backend(base.Backend):
         specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in examples]
         # Always a graph, never eager: TensorFlow's eager gradient of some strided convolutions corrupts memory.
         concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
+        told = {id(variable.value) for variable in changes}
+        written = [variable for variable in _written(concrete.graph) if id(variable) not in told]
 
         def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
-            return {name: tensor.numpy() for name, tensor in concrete(*map(tf.constant, arrays)).items()}
+            before = [variable.read_value() for variable in written]
+            try:
+                return {name: tensor.numpy() for name, tensor in concrete(*map(tf.constant, arrays)).items()}
+            finally:
+                for variable, value in zip(written, before, strict=True):
+                    variable.assign(value)
 
+        run.draws = _draws(concrete.graph)  # type: ignore[attr-defined]
         return run
+
+    def draws(self, function: base.Compiled) -> bool:
+        """See `base.Backend`; the graph says it."""
+        return bool(getattr(function, "draws", False))
+
+    def random_state(self) -> Any:
+        """See `base.Backend`; that of eager operations under a global seed."""
+        generator = getattr(context.context(), "_rng", None)
+        return None if generator is None else (generator, generator.getstate())
+
+    def restore_random_state(self, state: Any) -> None:
+        """See `base.Backend`."""
+        if state is not None:
+            generator, before = state
+            generator.setstate(before)
 
     def function(
         self, function: Callable[..., Any], shapes: Sequence[tuple[int | None, ...]]
@@ -80,6 +106,10 @@ class Backend(base.Backend):
         compute_output_spec(run, *symbols)
         return base.Flow(nodes, parents)
 
+    def numpy(self, tensor: Any) -> np.ndarray:
+        """See `base.Backend`; a variable of Keras would be read by a protocol of NumPy's that it answers with a warning."""
+        return np.asarray(tf.convert_to_tensor(tensor.value if isinstance(tensor, keras.Variable) else tensor))
+
     def float32(self, tensor: Any) -> Any:
         """See `base.Backend`."""
         return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
@@ -113,10 +143,37 @@ class Backend(base.Backend):
         """See `base.Backend`."""
         return (tf,)
 
+    def casts(self) -> Iterator[tuple[Any, str]]:
+        """See `base.Backend`; Keras's own cast ends in these."""
+        yield from ((module, "cast") for module in (tf, tf.dtypes, math_ops))
+
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """See `base.Backend`."""
         for name in _ACTIVATIONS:
             yield tf.nn, name
+
+
+_DRAWING = re.compile("Random|Multinomial|Rng|Stateful|PyFunc|SampleDistorted")
+_READING = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsInitializedOp"})
+
+
+def _draws(graph: Any) -> bool:
+    """Tell whether a graph, or a function that it may call, has an operation that draws random numbers."""
+    functions = graph.as_graph_def().library.function if graph._functions else ()
+    kinds = {operation.type for operation in graph.get_operations()}
+    kinds |= {node.op for function in functions for node in function.node_def}
+    return any(_DRAWING.search(kind) for kind in kinds)
+
+
+def _written(graph: Any) -> list[Any]:
+    """Return the variables that a graph may assign to: those that something else than a read takes."""
+    variables = {id(variable.handle): variable for variable in graph.variables}
+    captured = [(variables.get(id(outside)), inside) for outside, inside in graph.captures]
+    return [
+        variable
+        for variable, inside in captured
+        if variable is not None and any(consumer.type not in _READING for consumer in inside.consumers())
+    ]
 
 
 def _python_function(function: Any, *args: Any, **kwargs: Any) -> Callable[[], Any]:

@@ -42,12 +42,14 @@ class Backend(base.Backend):
         def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
             nonlocal taped
             self._run.differentiates = False
+            before = torch.get_rng_state()
             with torch.set_grad_enabled(taped):
                 tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
                 if taped and not changes and tensors[0].is_floating_point():
                     tensors[0].requires_grad_()
                 answer = function(*tensors)
             taped = self._run.differentiates
+            run.draws = not torch.equal(before, torch.get_rng_state())  # type: ignore[attr-defined]
             return {name: self.numpy(tensor) for name, tensor in answer.items()}
 
         return run
@@ -98,6 +100,24 @@ class Backend(base.Backend):
         """See `base.Backend`; a copy, since PyTorch's own shares its memory with the tensor, which may be a weight."""
         tensor = getattr(tensor, "value", tensor).detach().cpu()
         return np.array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
+
+    def random_state(self) -> Any:
+        """See `base.Backend`."""
+        return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
+
+    def restore_random_state(self, state: Any) -> None:
+        """See `base.Backend`."""
+        torch.set_rng_state(state[0])
+        if state[1] is not None:
+            torch.cuda.set_rng_state_all(state[1])
+
+    def reseed(self, seed: int) -> None:
+        """See `base.Backend`."""
+        torch.manual_seed(seed)
+
+    def draws(self, function: base.Compiled) -> bool:
+        """See `base.Backend`; told by the run that was the last."""
+        return bool(getattr(function, "draws", False))
 
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """See `base.Backend`."""
