@@ -79,7 +79,7 @@ def _read(variable: Any) -> np.ndarray:
 
 
 def _x() -> np.ndarray:
-    return 1 + images(2, SHAPE)
+    return np.abs(images(2, SHAPE))
 
 
 @pytest.mark.parametrize("kind", KINDS)

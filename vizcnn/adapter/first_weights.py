@@ -11,6 +11,7 @@ import numpy as np
 
 from vizcnn.adapter.backends import current
 from vizcnn.adapter.input_scaling import PROBES, UNKNOWN, InputScaling, from_probes
+from vizcnn.adapter.randomness import user_seeds_kept
 from vizcnn.adapter.taps import Taps
 
 _OPEN_SIZE = 32
@@ -44,6 +45,7 @@ class FirstWeights:
         images = np.broadcast_to(PROBES.reshape(-1, *[1] * len(shape)), (len(PROBES), *shape))
         passed: list[Any] = []
         first: list[tuple[Any, Any]] = []
+        generators: list[Any] = []
 
         def is_first(operation: Any, inputs: tuple[Any, ...]) -> bool:
             if getattr(operation, "_trainable_variables", ()):
@@ -53,12 +55,13 @@ class FirstWeights:
             return bool(first)
 
         try:
-            with Taps(self.operations(), stop_before=is_first):
+            with user_seeds_kept(current()), Taps(self.operations(), stop_before=is_first, generators=generators):
                 returned = keras.tree.flatten(self.forward(keras.ops.convert_to_tensor(images)))
                 first += [(None, tensor) for tensor in returned if _varies(tensor)]  # of a model without weights
         except Exception:  # noqa: BLE001 - a stranger's layers may refuse such images, or so many at once
             first = []
-        self._found, variables = _reading(*first[0], shape[-1], passed) if first else (UNKNOWN, [])
+        known = first and not generators  # of noise one image tells nothing
+        self._found, variables = _reading(*first[0], shape[-1], passed) if known else (UNKNOWN, [])
         self._read = [(variable, _numpy(variable)) for variable in variables]
 
 
