@@ -218,7 +218,8 @@ class KerasAdapter(ModelAdapter):
             if self._connections is None:
                 inputs = self._symbols()
                 names, _ = symbolic_outputs(self.model)
-                with errors_of_ours(self.model, self.name, next(iter(inputs.values())).shape, self._backend):
+                shape = next(iter(inputs.values())).shape
+                with user_seeds_kept(self._backend), errors_of_ours(self.model, self.name, shape, self._backend):
                     told = trace(self.model, self._tappable(), self.layers, inputs, names)
                 for path, shape in told.shapes.items():
                     self._facts.layer_shapes.setdefault(path, shape)
@@ -951,9 +952,10 @@ class KerasAdapter(ModelAdapter):
             raise self._unknown_inputs()
         shape = tuple(int(size or 1) for size in sample)
         self.prepare(shape)
-        compute_output_spec(
-            lambda tensor: list(self._build_outputs(Traced(), tensor).values()), keras.KerasTensor((1, *shape))
-        )
+        with user_seeds_kept(self._backend):
+            compute_output_spec(
+                lambda tensor: list(self._build_outputs(Traced(), tensor).values()), keras.KerasTensor((1, *shape))
+            )
 
     def _unknown_inputs(self) -> UnsupportedModelError:
         return UnsupportedModelError(

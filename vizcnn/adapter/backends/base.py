@@ -176,7 +176,10 @@ class Backend(ABC):
 
     def numpy(self, tensor: Any) -> np.ndarray:
         """Return a tensor's or variable's value."""
-        return np.asarray(keras.ops.convert_to_numpy(tensor))
+        value = (
+            tensor.value if isinstance(tensor, keras.Variable) else tensor
+        )  # NumPy's own protocol warns of a variable
+        return np.asarray(keras.ops.convert_to_numpy(value))
 
     def float32(self, tensor: Any) -> Any:
         """Cast to float32."""

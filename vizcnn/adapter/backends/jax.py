@@ -7,8 +7,10 @@ function that is differentiated. What comes before the tensor is not gone throug
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -23,6 +25,10 @@ from vizcnn.errors import UnsupportedModelError
 
 _HOLE = jax.extend.core.Primitive("vizcnn_gradient")
 _HOLE.def_abstract_eval(lambda total, tensor: tensor)
+
+
+_RUN = jax.make_user_context(None) if hasattr(jax, "make_user_context") else None
+_NUMBERS = itertools.count(1)
 
 
 class Backend(base.Backend):
@@ -143,6 +149,16 @@ class Backend(base.Backend):
     def array_modules(self) -> tuple[Any, ...]:
         """See `base.Backend`."""
         return (jnp,)
+
+    def detours(self) -> Iterator[base.Detour]:
+        """See `base.Backend`; what is called inside a function with a gradient of its own has none."""
+        for kind in (jax.custom_jvp, jax.custom_vjp):
+            yield base.Detour(kind, "__call__", what="a custom gradient")
+
+    def apart_from_other_traces(self) -> AbstractContextManager[Any]:
+        """See `base.Backend`; what `jax.jit` and `jax.checkpoint` trace is kept under a key of its own."""
+        apart: AbstractContextManager[Any] = jax.disable_jit() if _RUN is None else _RUN(next(_NUMBERS))
+        return apart
 
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """See `base.Backend`."""

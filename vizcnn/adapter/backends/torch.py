@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import torch
+import torch.utils.checkpoint
 from keras.src.backend import compute_output_spec
 from torch.overrides import TorchFunctionMode
 
@@ -118,6 +122,16 @@ class Backend(base.Backend):
     def draws(self, function: base.Compiled) -> bool:
         """See `base.Backend`; told by the run that was the last."""
         return bool(getattr(function, "draws", False))
+
+    def detours(self) -> Iterator[base.Detour]:
+        """See `base.Backend`; a checkpoint would run its function again for the gradient, when the run is over."""
+        module = torch.utils.checkpoint
+        yield base.Detour(module, "_checkpoint_without_reentrant_generator", lambda *_, **__: lambda: iter((None,)))
+        yield base.Detour(module.CheckpointFunction, "apply", lambda function, _, *args: partial(function, *args))
+
+    def apart_from_other_traces(self) -> AbstractContextManager[Any]:
+        """See `base.Backend`; what is compiled runs as it is written."""
+        return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """See `base.Backend`."""
