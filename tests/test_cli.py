@@ -20,7 +20,7 @@ from keras import layers
 from PIL import Image
 from typer.testing import CliRunner
 
-from vizcnn import cli, progress
+from vizcnn import __version__, cli, progress
 from vizcnn.cli import console
 from vizcnn.errors import ResultError
 from vizcnn.file_names import method_slugs, plan
@@ -640,3 +640,8 @@ def test_ctrl_c_keeps_what_was_written_and_exits_with_130(folder: Path, tmp_path
     assert len(rest.splitlines()) < 59
     assert Path(first["files"]["gradcam"]).is_file()
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_python_runs_the_package_as_the_command() -> None:
+    result = subprocess.run([sys.executable, "-m", "vizcnn", "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout.split()[-1] == __version__
