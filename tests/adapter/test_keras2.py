@@ -49,7 +49,7 @@ def test_a_model_of_keras_2_predicts_what_it_predicted_there(tmp_path: Path, arc
     path.write_bytes(contents(archive)[name])
     loaded = load_model(path)
     inputs = inputs_of(loaded.model)
-    outputs = loaded.model(inputs if len(inputs) > 1 else inputs[0])
+    outputs = loaded.model(inputs if len(inputs) > 1 else inputs[0], training=False)
     outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
     assert len(outputs) == len([key for key in expected(archive) if key.startswith(f"{name}/")])
     for index, output in enumerate(outputs):

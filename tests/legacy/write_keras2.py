@@ -272,10 +272,125 @@ for mode in ("caffe", "tf", "torch"):
     )
 
 
+# Layers with the arguments of Keras 2, on the same `x`.
+LAYERS = {
+    "separable": lambda x: L.SeparableConv2D(2, 3, depth_multiplier=2, activation="swish")(x),
+    "depthwise": lambda x: L.DepthwiseConv2D(3, padding="same", depth_multiplier=2, depthwise_regularizer="l2")(x),
+    "transposed": lambda x: L.Conv2DTranspose(2, 3, strides=2, kernel_constraint="max_norm")(x),
+    "batch_normalization": lambda x: L.BatchNormalization(axis=[3], scale=False)(x),
+    "layer_normalization": lambda x: L.LayerNormalization(axis=[3], epsilon=1e-4)(x),
+    "pooling_kept": lambda x: L.GlobalAveragePooling2D()(x),
+    "relu_of_many_arguments": lambda x: L.ReLU(max_value=1.0, negative_slope=0.1, threshold=0.2)(x),
+    "other_activations": lambda x: L.LeakyReLU(alpha=0.1)(
+        L.ELU(alpha=0.5)(L.PReLU(shared_axes=[1, 2])(L.ThresholdedReLU(0.1)(x)))
+    ),
+    "hard_sigmoid": lambda x: L.Activation("hard_sigmoid")(x),
+    "softmax_over_rows": lambda x: L.Softmax(axis=1)(x),
+    "padded_and_cropped": lambda x: L.Cropping2D(((1, 0), (0, 1)))(L.ZeroPadding2D(((2, 1), (0, 3)))(x)),
+    "upsampled": lambda x: L.UpSampling2D(2, interpolation="bilinear")(L.UpSampling2D((1, 2))(x)),
+    "dropped": lambda x: L.GaussianNoise(0.1)(L.SpatialDropout2D(0.1)(L.Dropout(0.5, noise_shape=None)(x))),
+    "joined": lambda x: L.Concatenate(axis=-1)(
+        [L.Add()([x, x]), L.Multiply()([x, x]), L.Average()([x, x]), L.Maximum()([x, x])]
+    ),
+    "dotted": lambda x: L.Dot(axes=(1, 1), normalize=True)([L.Reshape((24, 3))(x), L.Reshape((24, 3))(x)]),
+    "in_time": lambda x: L.TimeDistributed(L.Dense(2, activation="tanh"))(x),
+    "convolved_in_time": lambda x: L.TimeDistributed(L.Conv1D(2, 2))(x),
+    "lstm": lambda x: L.LSTM(2)(L.Reshape((6, 12))(x)),
+    "gru": lambda x: L.GRU(2, return_sequences=True)(L.Reshape((6, 12))(x)),
+    "gru_reset_before": lambda x: L.GRU(2, reset_after=False, recurrent_activation="hard_sigmoid")(
+        L.Reshape((6, 12))(x)
+    ),
+    "bidirectional": lambda x: L.Bidirectional(L.LSTM(2, return_sequences=True), merge_mode="sum")(
+        L.Reshape((6, 12))(x)
+    ),
+    "rnn_of_cells": lambda x: L.RNN([L.LSTMCell(2), L.GRUCell(2)])(L.Reshape((6, 12))(x)),
+    "conv_lstm": lambda x: L.ConvLSTM2D(2, 3, padding="same")(L.Reshape((2, 3, 4, 3))(x)),
+    "attention_heads": lambda x: L.MultiHeadAttention(2, 2)(L.Reshape((24, 3))(x), L.Reshape((24, 3))(x)),
+    "attention_by_keyword": lambda x: L.MultiHeadAttention(2, 2)(
+        query=L.Reshape((24, 3))(x), value=L.Reshape((24, 3))(x), key=L.Reshape((24, 3), name="key")(x)
+    ),
+    "attention_of_a_list": lambda x: L.Attention(use_scale=True)([L.Reshape((24, 3))(x), L.Reshape((24, 3))(x * 2)]),
+    "additive_attention": lambda x: L.AdditiveAttention()([L.Reshape((24, 3))(x), L.Reshape((24, 3))(x * 2)]),
+    "state_by_keyword": lambda x: L.LSTM(3)(L.Reshape((6, 12))(x), initial_state=[x[:, 0, 0], x[:, 1, 1]]),
+    "rescaled": lambda x: preprocessing("Rescaling")(1 / 127.5, offset=-1.0)(x),
+    "resized_in_a_layer": lambda x: preprocessing("Resizing")(9, 8, interpolation="bilinear")(x),
+    "center_cropped": lambda x: preprocessing("CenterCrop")(4, 2)(x),
+    "augmented": lambda x: preprocessing("RandomRotation")(0.1)(
+        preprocessing("RandomZoom")(0.1, 0.1)(preprocessing("RandomFlip")("horizontal")(x))
+    ),
+    "normalized": lambda x: adapted(x),
+    "slashes": lambda x: L.Conv2D(2, 1, name="block_bn")(
+        L.BatchNormalization(name="block/bn")(L.Conv2D(2, 1, name="block/conv")(x))
+    ),
+    "initialized_by_tensorflow": lambda x: L.Dense(2, bias_initializer=tf.constant_initializer(0.5))(x),
+    "regularized": lambda x: L.Conv2D(
+        2,
+        3,
+        kernel_regularizer=keras.regularizers.l1_l2(0.1, 0.2),
+        bias_constraint="non_neg",
+        activity_regularizer="l2",
+    )(x),
+    "dense_in_half_precision": lambda x: L.Activation("softmax", dtype="float32")(L.Dense(2, dtype="mixed_float16")(x)),
+}
+
+
+def preprocessing(name):
+    return getattr(L, name, None) or getattr(L.experimental.preprocessing, name)
+
+
+def adapted(x):
+    layer = preprocessing("Normalization")()
+    layer.adapt(np.random.default_rng(1).normal(3.0, 2.0, (20, 6, 4, 3)).astype("float32"))
+    return layer(x)
+
+
+def transfer():
+    """TensorFlow's own tutorial of transfer learning, on a small base."""
+    inner = keras.Input(SHAPE)
+    h = L.BatchNormalization()(
+        L.Conv2D(4, 3, activation="relu6" if hasattr(keras.activations, "relu6") else tf.nn.relu6)(inner)
+    )
+    base = keras.Model(inner, h, name="base")
+    base.trainable = False
+    augment = keras.Sequential([preprocessing("RandomFlip")("horizontal"), preprocessing("RandomRotation")(0.2)])
+    image = keras.Input(SHAPE)
+    x = keras.applications.mobilenet_v2.preprocess_input(augment(image))
+    x = L.GlobalAveragePooling2D()(base(x, training=False))
+    return keras.Model(image, L.Dense(2)(L.Dropout(0.2)(x)))
+
+
+def shared():
+    """A model with TensorFlow functions that is called twice, on two inputs."""
+    inner = keras.Input((4, 3))
+    base = keras.Model(inner, tf.reduce_mean(L.Dense(2)(inner / 2.0), axis=1) * 3.0, name="base")
+    one, other = keras.Input((4, 3)), keras.Input((4, 3))
+    return keras.Model([one, other], tf.abs(base(one) - base(other)))
+
+
+def several_outputs():
+    image = keras.Input(SHAPE)
+    parts = tf.split(L.Conv2D(4, 1)(image), 2, axis=-1)
+    return keras.Model(image, [parts[1], tf.nn.relu(parts[0]), parts[0] + parts[1]])
+
+
+def sequential_without_input():
+    return keras.Sequential([L.Conv2D(2, 3, input_shape=SHAPE, activation="gelu"), L.Flatten(), L.Dense(2)])
+
+
+MODELS = {f.__name__: f for f in (transfer, shared, several_outputs, sequential_without_input)}
+
+
 def functional(function, shape=SHAPE, name="m"):
     image = keras.Input(shape, name="image")
     x = L.Conv2D(3, 1, name="conv", bias_initializer="random_normal")(image)
     return keras.Model(image, function(x), name=name)
+
+
+def build(name):
+    """Return the model of a name."""
+    if name in MODELS:
+        return MODELS[name]()
+    return functional(LAYERS[name] if name in LAYERS else FUNCTIONS[name])
 
 
 def inputs_of(model):
@@ -299,15 +414,22 @@ def write(model, path):
     return {f"{path.name}/{index}": rounded(output) for index, output in enumerate(outputs)}
 
 
+NAMES = [f"{name}.h5" for name in (*FUNCTIONS, *LAYERS, *MODELS)] + [
+    f"{name}.keras" for name in (*LAYERS, *MODELS, "divided", "scaled_and_shifted", "number_first", "concatenated", "where",
+                                 "reshaped_by_shape", "rows_and_columns", "resized", "preprocessed_torch", "preprocessed_tf")
+]  # fmt: skip
+"""The format .keras is there since Keras 2.12; it can't hold `x[..., 0]`."""
+
+
 def main(archive, wanted):
-    expected, names = {}, wanted or [name + ".h5" for name in FUNCTIONS]
+    expected, names = {}, wanted or NAMES
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             K.clear_session()
             tf.random.set_seed(0)
             path = Path(folder) / name
             try:
-                expected.update(write(functional(FUNCTIONS[path.stem]), path))
+                expected.update(write(build(path.stem), path))
             except Exception as error:
                 reason = str(error).strip().split("\n")[0][:150]
                 print(f"left out: {name} - {type(error).__name__}: {reason}")
@@ -318,7 +440,7 @@ def main(archive, wanted):
             for path in sorted(Path(folder).iterdir()):
                 packed.add(path, path.name)
     written = {name.split("/")[0] for name in expected}
-    print(f"{archive}: {len(written)} models by Keras {keras.__version__}")
+    print(f"{archive}: {len(written)} models by TensorFlow {tf.__version__}")
 
 
 if __name__ == "__main__":

@@ -193,5 +193,6 @@ _MARKS = frozenset({"__keras_tensor__", "__tuple__", "__numpy__", "__tensor__", 
 
 _GONE = frozenset({"BatchNormalizationV1", "BatchNormalizationV2", "Functional", "Model", "Operation",
                    "Policy", "PolicyV1", "SlicingOpLambda", "Swish", "SyncBatchNormalization", "TFOpLambda",
-                   "TensorFlowOpLayer", *functions.LAYERS_OF_APPLICATIONS})  # fmt: skip
+                   "TensorFlowOpLayer", "ThresholdedReLU", "RandomHeight", "RandomWidth",
+                   *functions.LAYERS_OF_APPLICATIONS})  # fmt: skip
 """Classes of Keras that have another name or place now, or none; `repairs` knows what becomes of them."""

@@ -56,11 +56,25 @@ def custom_objects() -> Mapping[str, Any]:
         def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "function": self.function, "arguments": self.arguments}
 
+    class ThresholdedReLU(keras.layers.Layer):  # type: ignore[misc]
+        """x where it is above theta, and 0 elsewhere."""
+
+        def __init__(self, theta: float = 1.0, **options: Any) -> None:
+            super().__init__(**options)
+            self.theta = float(theta)
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.where(x > self.theta, x, keras.ops.zeros_like(x))
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "theta": self.theta}
+
     applications = {
         name: getattr(import_module(f"keras.src.applications.{home}"), name)
         for name, home in LAYERS_OF_APPLICATIONS.items()
     }
-    return {"hard_sigmoid_of_keras_2": hard_sigmoid_of_keras_2, "TFOpLambda": TFOpLambda, **applications}
+    functions = {"hard_sigmoid_of_keras_2": hard_sigmoid_of_keras_2}
+    return {**functions, "TFOpLambda": TFOpLambda, "ThresholdedReLU": ThresholdedReLU, **applications}
 
 
 LAYERS_OF_APPLICATIONS = {

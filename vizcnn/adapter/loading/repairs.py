@@ -149,6 +149,8 @@ _RENAMED = {
     "BatchNormalizationV2": "BatchNormalization",
     "Swish": "Activation",
     "SyncBatchNormalization": "BatchNormalization",
+    "RandomHeight": "Identity",
+    "RandomWidth": "Identity",
 }
 
 
@@ -162,7 +164,19 @@ def layer_was_called_otherwise(node: Node) -> str | None:
     node.value["class_name"] = now
     if before == "Swish":
         node.value["config"]["activation"] = "silu"
+    if now == "Identity":  # they change images in training alone
+        node.value["config"] = {"name": node.value["config"]["name"]}
     return f"{before}, which is {now} now"
+
+
+@repair
+def layer_that_is_gone(node: Node) -> str | None:
+    """Use our own in place of a layer that this Keras hasn't any more."""
+    if node.class_name != "ThresholdedReLU":
+        return None
+    if "module" in node.value:
+        node.value.update(module=None, registered_name=node.class_name)
+    return f"{node.class_name}, a layer that is gone"
 
 
 @repair
@@ -179,6 +193,7 @@ def layer_of_an_application(node: Node) -> str | None:
 repair(wiring.names_with_slashes)
 repair(wiring.tensorflow_function)
 repair(wiring.calls_as_keras_2_wrote_them)
+repair(wiring.states_among_inputs)
 
 
 # Inputs ----------------------------------------------------------------------------------------------------------------------
@@ -295,6 +310,11 @@ _SPENT: dict[str, Any] = {
     "keepdims": (False,),
     "synchronized": (False,),
     "quantization_config": (),
+    "query_shape": _ANY,
+    "key_shape": _ANY,
+    "value_shape": _ANY,
+    "softmax_robust_masking": _ANY,
+    "trainable": _ANY,
     "lora_rank": (),
 }
 """Arguments that came or went, and the values by which they change nothing; None never does."""
@@ -333,7 +353,7 @@ def _accepted(class_name: str) -> frozenset[str] | None:
     layer = getattr(keras.layers, class_name, None)
     if not inspect.isclass(layer):
         return None
-    names = {"name", "dtype", "trainable", "activity_regularizer", "layer"}
+    names: set[str] = set()
     for part in layer.__mro__:
         init = vars(part).get("__init__")
         if init is None or part is keras.layers.Layer.__mro__[-1]:
@@ -344,6 +364,35 @@ def _accepted(class_name: str) -> frozenset[str] | None:
             break
     popped = {"LeakyReLU": {"alpha"}, "BatchNormalization": {"beta_initializer"}}
     return frozenset(names | popped.get(class_name, set()))
+
+
+@repair
+def slope_was_called_otherwise(node: Node) -> str | None:
+    """Call the slope of a LeakyReLU by its name of today."""
+    config = node.value["config"]
+    if node.class_name != "LeakyReLU" or not isinstance(config, dict) or "alpha" not in config:
+        return None
+    config["negative_slope"] = float(config.pop("alpha"))
+    return "LeakyReLU(alpha)"
+
+
+@repair
+def word_that_names_a_function(node: Node) -> str | None:
+    """Leave out the default score_mode "dot", which Keras takes for its function `dot` in an HDF5 file."""
+    config = node.value["config"]
+    if node.class_name != "Attention" or not isinstance(config, dict) or config.get("score_mode") != "dot":
+        return None
+    del config["score_mode"]
+    return "Attention(score_mode)"
+
+
+@repair
+def attention_was_built_otherwise(node: Node) -> str | None:
+    """Let attention be built when it is called: Keras 2 noted the shape of its query only."""
+    if node.class_name != "MultiHeadAttention" or "input_shape" not in (node.value.get("build_config") or {}):
+        return None
+    del node.value["build_config"]
+    return "MultiHeadAttention that was built otherwise"
 
 
 # Connections -----------------------------------------------------------------------------------------------------------------

@@ -84,9 +84,29 @@ def calls_as_keras_2_wrote_them(node: Node) -> str | None:
                 tensors: list[Any] = []
                 layer["config"]["arguments"] = _arguments(call, partial(_placeholder, names, tensors))
                 calls[place] = {"args": tensors, "kwargs": {}}
-            elif not _is_plain(call, names):
+            elif not _is_plain(call, names) or (layer["class_name"] in _RECURRENT and len(call) > 1):
                 calls[place] = _arguments(call, partial(_tensor, names))
                 found = "calls that hold tensors as keywords"
+    return found
+
+
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional")
+
+
+def states_among_inputs(node: Node) -> str | None:
+    """Give the first states of a recurrent layer as such; Keras 2 wrote them beside its input."""
+    if node.class_name not in _RECURRENT:
+        return None
+    found, built = None, node.value.get("build_config")
+    calls = node.value.get("inbound_nodes")
+    for call in calls if isinstance(calls, list) else ():
+        first = call["args"][0] if isinstance(call, dict) and call.get("args") else None
+        if isinstance(first, list) and len(first) > 1:
+            call["args"][0] = first[0]
+            call["kwargs"]["initial_state"] = first[1:]
+            found = f"{node.class_name} with its first states"
+    if found and built:
+        built["input_shape"] = built["input_shape"][0]
     return found
 
 
