@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -245,11 +246,79 @@ def test_device_is_refused() -> None:
     refused(Path("/dev/zero"), "isn't opened: it is a pipe or a device")
 
 
+# Weights with a description --------------------------------------------------------------------------------------------------
+
+
+def without_convolution(config: dict[str, Any]) -> None:
+    del config["config"]["layers"][1]
+
+
+def open_channels(config: dict[str, Any]) -> None:
+    config["config"]["layers"][0]["config"]["batch_shape"][-1] = None
+
+
+def more_units(config: dict[str, Any]) -> None:
+    config["config"]["layers"][1]["config"]["filters"] = 3
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (without_convolution, "its weights don't fit, 2 of 2 arrays are left over"),
+        (open_channels, "can't be loaded"),
+        (more_units, "can't be loaded: Keras says"),
+    ],
+)
+def test_weights_that_do_not_fit_their_description_are_refused_when_they_are_read(
+    made: Path, tmp_path: Path, change: Any, text: str
+) -> None:
+    shutil.copy(made / "tiny.weights.h5", tmp_path)
+    config = json.loads((made / "tiny.json").read_text())
+    change(config)
+    (tmp_path / "tiny.json").write_text(json.dumps(config))
+    refused(tmp_path / "tiny.weights.h5", text)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+def test_description_that_asks_for_more_weights_than_the_file_explains_is_refused(
+    made: Path, tmp_path: Path, suffix: str
+) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["config"]["layers"][1]["config"].update(filters=10**10)
+
+    path = tmp_path / f"tiny{suffix}"
+    shutil.copy(made / path.name, path)
+    if suffix == ".weights.h5":
+        config = json.loads((made / "tiny.json").read_text())
+        change(config)
+        (tmp_path / "tiny.json").write_text(json.dumps(config))
+    elif suffix == ".h5":
+        with h5py.File(path, "a") as file:
+            config = json.loads(file.attrs["model_config"])
+            change(config)
+            file.attrs["model_config"] = json.dumps(config)
+    else:
+        with zipfile.ZipFile(made / path.name) as old, zipfile.ZipFile(path, "w") as new:
+            for name in old.namelist():
+                config = json.loads(old.read(name)) if name == "config.json" else None
+                if config is not None:
+                    change(config)
+                new.writestr(name, json.dumps(config) if config is not None else old.read(name))
+    before = keras.layers.Layer.add_weight
+    refused(path, "the weights that it describes take 360,000,000,000 bytes or more, and those of the file 80")
+    assert keras.layers.Layer.add_weight is before
+
+
 # Files that once made something go wrong ----------------------------------------------------------------------------------------
 
 ONCE = ["3cddd2c1_1036_case.h5", "403d6fbd_1013_case.h5", "492aff54_1850_case.h5", "8c0b0b04_2117_case.h5",
         "c48bf15a_1858_case.h5", "ce125594_1030_case.h5", "f19396ad_8372_case.h5", "hang_872_case.h5", "53_config_63MB.keras",
         "62_repair_extra_bomb.keras", "db6937a3_20953_case.keras"]  # fmt: skip
+
+
+def test_weights_that_once_did_not_fit_their_changed_description_are_refused(test_data: Path) -> None:
+    text = r"its weights don't fit, layer 'c' takes 1 on axis -1 of inputs .* \(None, 8, 8, None\)"
+    refused(test_data / "hostile" / "c4f32eea_7743_case.weights.h5", text)
 
 
 @pytest.mark.parametrize("name", ONCE)

@@ -7,19 +7,18 @@ import importlib
 import os
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vizcnn.adapter.blackbox import Source
 from vizcnn.adapter.loading import functions
 from vizcnn.adapter.loading.applications import download, load_application
+from vizcnn.adapter.loading.building import limited_weights
 from vizcnn.adapter.loading.contents import Kind, kind_of
 from vizcnn.adapter.loading.description import check, nodes, strip_compile_config
+from vizcnn.adapter.loading.fit import check_fit
 from vizcnn.adapter.loading.locating import locate
 from vizcnn.adapter.loading.operators import makers
 from vizcnn.adapter.loading.repairs import repaired
@@ -133,12 +132,15 @@ def _load(
         if not repairs:
             try:
                 whole = stored.write(Path(folder), stored.config) if stripped else _named(stored, Path(folder))
-                model = _keras_loads(whole, {**operations, **objects}, trusted=trusted)
-                return Loaded(model, kind, stored.version, (), stored.loss)
+                with limited_weights(stored.size):
+                    model = _keras_loads(whole, {**operations, **objects}, trusted=trusted)
             except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
                 if isinstance(error, MemoryError):
                     raise
                 first = error
+            else:
+                check_fit(model, stored, ())
+                return Loaded(model, kind, stored.version, (), stored.loss)
         else:
             first = None
         repairs += repaired(config, stored.version, known=objects)
@@ -146,12 +148,13 @@ def _load(
             raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: {_reason(first)}") from first
         try:
             whole = stored.write(Path(folder), config)
-            model = _keras_loads(whole, {**functions.custom_objects(), **operations, **objects}, trusted=trusted)
+            with limited_weights(stored.size):
+                model = _keras_loads(whole, {**functions.custom_objects(), **operations, **objects}, trusted=trusted)
         except Exception as error:
             raise ModelFileError(
                 f"`model` file {str(file)!r} can't be loaded, even after repairs ({', '.join(repairs)}): {_reason(error)}"
             ) from error
-    _prove(model, stored, repairs)
+    check_fit(model, stored, repairs)
     return Loaded(model, kind, stored.version, repairs, stored.loss)
 
 
@@ -212,42 +215,6 @@ def _registered() -> set[str]:
     import keras
 
     return set(keras.saving.get_custom_objects())
-
-
-def _prove(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
-    """Make sure that the weights of a repaired model are those of the file, all of them and no others."""
-    import keras
-
-    in_file: Counter[tuple[Any, ...]] = Counter()
-    paths: dict[tuple[Any, ...], str] = {}
-    for path, array in stored.arrays():
-        if _is_weight(array):
-            in_file[_print(array)] += 1
-            paths.setdefault(_print(array), f"{path} {array.shape}")
-    in_model: Counter[tuple[Any, ...]] = Counter()
-    for weight in model.weights:
-        array = keras.ops.convert_to_numpy(weight.value if hasattr(weight, "value") else weight)
-        if _is_weight(array):
-            in_model[_print(array)] += 1
-            paths.setdefault(_print(array), f"{weight.path} {tuple(weight.shape)}")
-    left = [paths[key] for key in in_file if key not in in_model]
-    unset = [paths[key] for key, count in in_model.items() if count > in_file[key]]
-    if left or unset:
-        first = f"{left[0]!r} of the file has no place in the model" if left else f"{unset[0]!r} is not from the file"
-        raise ModelFileError(
-            f"`model` file {str(stored.file)!r} can't be loaded: after repairs ({', '.join(repairs)}) its weights don't fit, "
-            f"{len(left)} of {len(in_file)} arrays are left over and {len(unset)} of the model's not set; {first}."
-        )
-
-
-def _is_weight(array: np.ndarray) -> bool:
-    """Tell weights from a count of steps or of samples."""
-    return array.size > 1 or array.dtype.kind == "f"
-
-
-def _print(array: np.ndarray) -> tuple[Any, ...]:
-    plain = np.ascontiguousarray(array, dtype=np.float32)
-    return plain.shape, plain.tobytes()
 
 
 def _reason(error: Exception) -> str:

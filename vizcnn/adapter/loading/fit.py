@@ -1,0 +1,96 @@
+"""Whether a model and the weights of its file fit: each array has its place, and each layer the inputs of its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter.loading.stored import Stored
+from vizcnn.errors import ModelFileError
+
+
+def check_fit(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
+    """Refuse a model that its weights don't fit.
+
+    Keras makes sure that a whole file fits itself; of a description that was repaired, or that comes from another file, each
+    array is compared.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    stored : Stored
+        What it was made of.
+    repairs : tuple of str
+        What was repaired in its description.
+
+    Raises
+    ------
+    ModelFileError
+        If an array of the file has no place in the model, a weight isn't from the file, or a layer is described as having other
+        inputs than its weights are for.
+    """
+    why = next(_other_inputs(model), None)
+    if why is None and (repairs or stored.architecture is not None):
+        why = _other_weights(model, stored)
+    if why is not None:
+        after = f"after repairs ({', '.join(repairs)}) " if repairs else ""
+        raise ModelFileError(f"`model` file {str(stored.file)!r} can't be loaded: {after}its weights don't fit, {why}.")
+
+
+def _other_weights(model: Any, stored: Stored) -> str | None:
+    """Say which weights of the model aren't those of the file, all of them and no others."""
+    import keras
+
+    in_file: Counter[tuple[Any, ...]] = Counter()
+    paths: dict[tuple[Any, ...], str] = {}
+    for path, array in stored.arrays():
+        if _is_weight(array):
+            in_file[_print(array)] += 1
+            paths.setdefault(_print(array), f"{path} {array.shape}")
+    in_model: Counter[tuple[Any, ...]] = Counter()
+    for weight in model.weights:
+        array = keras.ops.convert_to_numpy(weight.value if hasattr(weight, "value") else weight)
+        if _is_weight(array):
+            in_model[_print(array)] += 1
+            paths.setdefault(_print(array), f"{weight.path} {tuple(weight.shape)}")
+    left = [paths[key] for key in in_file if key not in in_model]
+    unset = [paths[key] for key, count in in_model.items() if count > in_file[key]]
+    if not left and not unset:
+        return None
+    first = f"{left[0]!r} of the file has no place in the model" if left else f"{unset[0]!r} is not from the file"
+    return f"{len(left)} of {len(in_file)} arrays are left over and {len(unset)} of the model's not set; {first}"
+
+
+def _other_inputs(model: Any) -> Iterator[str]:
+    """Say which layers take inputs of a size that the description leaves open, or gives as another."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _other_inputs(layer)
+            continue
+        try:
+            tensors = keras.tree.flatten(layer.input)
+        except (AttributeError, ValueError):  # it has none of its own, or several
+            continue
+        specs = [spec for spec in keras.tree.flatten(layer.input_spec) if spec is not None]
+        for spec, tensor in zip(specs, tensors, strict=False):
+            shape = tuple(tensor.shape)
+            for axis, size in (spec.axes or {}).items():
+                if size is not None and abs(int(axis)) <= len(shape) and shape[int(axis)] != size:
+                    yield f"layer {layer.name!r} takes {size} on axis {axis} of inputs that are described as {shape}"
+
+
+def _is_weight(array: np.ndarray) -> bool:
+    """Tell weights from a count of steps or of samples."""
+    return array.size > 1 or array.dtype.kind == "f"
+
+
+def _print(array: np.ndarray) -> tuple[Any, ...]:
+    plain = np.ascontiguousarray(array, dtype=np.float32)
+    return plain.shape, hashlib.blake2b(plain.data if plain.size else b"").digest()
