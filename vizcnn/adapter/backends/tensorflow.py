@@ -15,6 +15,7 @@ from keras.src.backend import compute_output_spec
 from tensorflow.python.autograph.core import ag_ctx
 from tensorflow.python.eager import context
 from tensorflow.python.eager.polymorphic_function.autograph_util import py_func_from_autograph
+from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 from tensorflow.python.ops import custom_gradient, math_ops
 
 from vizcnn.adapter.backends import base
@@ -138,6 +139,7 @@ class Backend(base.Backend):
         yield base.Detour(function, "__call__", _python_function)
         for name in ("get_concrete_function", "_get_concrete_function_garbage_collected"):
             yield base.Detour(function, name, what="a concrete function", keeps=True)
+        yield base.Detour(ConcreteFunction, "_call_flat", what="a concrete function", keeps=True)
         for name in ("_graph_mode_decorator", "_eager_mode_decorator"):
             yield base.Detour(custom_gradient, name, _without_recomputing, "a custom gradient")
 
