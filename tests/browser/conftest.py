@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -54,3 +55,11 @@ def page(browser: Browser, report: Report) -> Iterator[Page]:
     """The report at desk width; whatever a test does there, the console stays clean and nothing comes from outside."""
     with Visit(browser, report.path) as visit:
         yield visit.page
+
+
+@pytest.fixture(scope="package")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: to be looked at, if VIZCNN_SCREENSHOTS names a folder."""
+    folder = Path(os.environ.get("VIZCNN_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

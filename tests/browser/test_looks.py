@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from tests.browser.visit import DESK, MAPS, METHODS, PHONE, Report, Visit, box_of, canvas, pixels
+from tests.browser.visit import DESK, MAPS, METHODS, PHONE, Report, Visit, box_of, canvas, pixels, shot
 from tests.made import attributions
 from vizcnn.report import write_page
 
@@ -25,14 +22,6 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(details => { details.op
 WIDTH = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
 A4 = {"width": 680, "height": 1009}
 """In pixels, within margins of 15 mm."""
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go: to be looked at, if VIZCNN_SCREENSHOTS names a folder."""
-    folder = Path(os.environ.get("VIZCNN_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def every_control(page: Page) -> Iterator[str]:
@@ -56,11 +45,6 @@ def every_control(page: Page) -> Iterator[str]:
     for link in page.get_by_role("link").all():
         link.click()
     yield "links and details"
-
-
-def shot(page: Page, path: Path, **options: Any) -> np.ndarray:
-    page.screenshot(path=path, **options)
-    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def colours(picture: np.ndarray) -> int:

@@ -26,6 +26,7 @@ from tests.browser.visit import (
     figure,
     image_of,
     pixels,
+    shot,
 )
 from tests.made import attributions
 from vizcnn.report import write_page
@@ -59,6 +60,32 @@ def test_a_wide_image_in_colour_is_drawn_and_read_at_its_place(browser: Browser,
         for row, column in [(0, 8), (4, 0), (2, 6)]:
             drawn.hover(position={"x": (column + 0.5) * box["width"] / 9, "y": (row + 0.5) * box["height"] / 5})
             assert_tells(visit.page.locator(".map"), result, 0, row, column)
+
+
+def test_a_map_that_lies_nowhere_is_drawn_at_its_own_size_without_the_image(
+    browser: Browser, pictures: Path, tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0).normal(size=(1, 3, 7)).astype(np.float32)
+    lies = attributions(size=(100, 150), signed=True)  # large enough for the browser to smooth
+    alone = replace(lies, values=values, method="gradcam", layer="conv", signed=True, alone=True)
+    both = {"saliency": lies, "gradcam": alone}
+    with Visit(browser, write_page(both, tmp_path / "alone.html")) as visit:
+        drawn, told = visit.page.locator(MAPS).nth(1), visit.page.locator(".map").nth(1)
+        for mode in ("map over image", "map alone", "side by side"):
+            visit.page.get_by_label(mode).check()
+            found = pixels(drawn)
+            assert_drawn(found, alone, 0, np.zeros((3, 7, 3)), None)
+            box = box_of(drawn)
+            assert abs(box["width"] / box["height"] - 7 / 3) < 0.02
+            for row, column in [(0, 6), (2, 0), (1, 3)]:
+                drawn.hover(position={"x": (column + 0.5) * box["width"] / 7, "y": (row + 0.5) * box["height"] / 3})
+                assert_tells(told, alone, 0, row, column)
+            on_screen = shot(visit.page, pictures / f"alone-{mode.replace(' ', '-')}.png").astype(int)
+            corner = on_screen[int(box["y"] + box["height"] / 9), int(box["x"] + box["width"] / 21)]
+            assert np.abs(corner - found[0, 0]).max() <= 2  # cells have edges
+        drawn.press("ArrowRight")
+        assert_tells(told, alone, 0, 1, 4)
+        assert_drawn(pixels(visit.page.locator(MAPS).first)[:, 150:], lies, 0, image_of(visit.page, 0), None)
 
 
 def test_opacity_goes_from_the_gray_image_to_the_full_colour(page: Page, report: Report) -> None:

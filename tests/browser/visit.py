@@ -78,6 +78,11 @@ def image_of(page: Page, sample: int) -> np.ndarray:
     return _decoded(page.locator(f"#sample-{sample} .image img").get_attribute("src") or "")
 
 
+def shot(page: Page, path: Path, **options: Any) -> np.ndarray:
+    page.screenshot(path=path, **options)
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
 def _decoded(url: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")).astype(int)
 

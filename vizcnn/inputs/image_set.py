@@ -204,7 +204,28 @@ class ImageSet(Sequence[np.ndarray]):
         preprocess: Callable[[np.ndarray], np.ndarray] | None,
         size: tuple[int, int] | None,
     ) -> bool:
-        """Tell whether these are the inputs of a model already."""
+        """Tell whether these are the inputs of a model already.
+
+        Parameters
+        ----------
+        shape : sequence of (int or None)
+            Shape (H, W, C) of what the model takes; None where any size will do.
+        preprocess : callable or None
+            What the model's inputs go through first.
+        size : (int, int) or None
+            Height and width that were asked for.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> digits = vz.inputs.load(vz.assets.digits(), (28, 28, 1))
+        >>> digits.serves((28, 28, 1), None, None), digits.serves((None, None, 3), None, None)
+        (True, False)
+        """
         if shape and len(shape) != len(self.sample_shape):
             return False
         fits = all(want in (None, have) for want, have in zip(shape, self.sample_shape, strict=False))

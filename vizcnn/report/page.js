@@ -51,7 +51,8 @@ class MapView {
   draw() {
     const { width, height } = this.size, { vmin, vmax, alone } = this.map;
     const both = state.mode === "both" && !alone;
-    this.canvas.width = both ? 2 * width : width;
+    [this.canvas.width, this.canvas.height] = [both ? 2 * width : width, height];
+    this.canvas.classList.toggle("small", Boolean(alone));  // its cells have edges
     const context = this.canvas.getContext("2d");
     const drawn = context.createImageData(this.canvas.width, height);
     const end = Math.max(Math.abs(vmin), Math.abs(vmax)) || 1, table = this.table;
