@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from vizcnn.adapter.loading import load_model
+from vizcnn.errors import ModelFileError
 
 FOLDER = Path(__file__).parents[1] / "legacy"
 ARCHIVES = [Path(os.environ["VIZCNN_KERAS2"])] if "VIZCNN_KERAS2" in os.environ else sorted(FOLDER.glob("*.tar.xz"))
@@ -55,3 +58,38 @@ def test_a_model_of_keras_2_predicts_what_it_predicted_there(tmp_path: Path, arc
     for index, output in enumerate(outputs):
         values = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
         np.testing.assert_allclose(values, expected(archive)[f"{name}/{index}"], rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "calls", "reason"),
+    [
+        ("io.read_file", [["image", 0, 0, {}]], "the TensorFlow function 'io.read_file' has no counterpart"),
+        ("clip_by_value", [["image", 0, 0, {"clip_value_min": 0.0}]], "'clip_by_value': missing a required argument"),
+        (
+            "einsum",
+            [["_CONSTANT_VALUE", -1, "ab->a", {}]],
+            "didn't write down what the TensorFlow function 'einsum' was",
+        ),
+    ],
+)
+def test_what_cannot_be_read_of_a_function_is_named(tmp_path: Path, name: str, calls: Any, reason: str) -> None:
+    path = tmp_path / "m.h5"
+    keras.Sequential([keras.Input((4,), name="image"), keras.layers.Dense(2)]).save(path)
+    function = {
+        "class_name": "TFOpLambda",
+        "name": "f",
+        "config": {"name": "f", "function": name},
+        "inbound_nodes": calls,
+    }
+    image = {
+        "class_name": "InputLayer",
+        "name": "image",
+        "config": {"batch_input_shape": [None, 4], "name": "image"},
+        "inbound_nodes": [],
+    }
+    layers = {"layers": [image, function], "input_layers": [["image", 0, 0]], "output_layers": [["f", 0, 0]]}
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Functional", "config": {"name": "m", **layers}})
+        file.attrs["keras_version"] = "2.9.0"
+    with pytest.raises(ModelFileError, match=reason):
+        load_model(path)

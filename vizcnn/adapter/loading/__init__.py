@@ -222,7 +222,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"it is damaged or truncated ({_first_line(text)})."
     cause = text.rpartition("Exception encountered: ")[2]  # Keras wraps it in as many layers as the model has
-    cause = _WRAPPED.sub(r"\1", cause)
+    cause = _WRAPPED.sub(r"\1", cause.rpartition("Error encountered:")[2].strip())
     return f"Keras says {type(error).__name__}: {_first_line(cause)}."
 
 

@@ -33,10 +33,10 @@ def custom_objects() -> Mapping[str, Any]:
         def __init__(self, function: str, arguments: dict[str, Any], **options: Any) -> None:
             super().__init__(**{**options, "autocast": False})
             self.function, self.arguments = function, arguments
-            if counterpart(function) is None:
-                raise ValueError(f"the TensorFlow function {function!r} has no counterpart in this Keras")
             if not wiring.num_tensors(arguments):
                 raise ValueError(f"Keras 2 didn't write down what the TensorFlow function {function!r} was called on")
+            if counterpart(function) is None:
+                raise ValueError(f"the TensorFlow function {function!r} has no counterpart in this Keras")
 
         def call(self, *tensors: Any) -> Any:
             computes: Any = counterpart(self.function)

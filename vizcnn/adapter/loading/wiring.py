@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -62,10 +63,38 @@ def _rename(layer: dict[str, Any], name: str | None) -> None:
 
 def tensorflow_function(node: Node) -> str | None:
     """Read a TensorFlow function that was called on Keras tensors: its tensors are its inputs, the rest a part of itself."""
-    if node.class_name not in ("TFOpLambda", "SlicingOpLambda") or not isinstance(node.value["config"], dict):
+    config = node.value["config"]
+    if node.class_name not in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer") or not isinstance(config, dict):
         return None
+    if node.class_name == "TensorFlowOpLayer":
+        _read_operation(node.value)
     node.value.update(class_name="TFOpLambda", module=None, registered_name="TFOpLambda")
     return f"the TensorFlow function {node.value['config'].get('function')}"
+
+
+_OPERATIONS = {
+    "Abs": "abs", "Add": "add", "AddN": "add_n", "AddV2": "add", "Exp": "exp", "FloorDiv": "floordiv", "FloorMod": "floormod",
+    "Identity": "identity", "Log": "log", "Maximum": "maximum", "Minimum": "minimum", "Mul": "multiply", "Neg": "negative",
+    "Pow": "pow", "RealDiv": "truediv", "Relu": "relu", "Relu6": "relu6", "Round": "round", "Rsqrt": "rsqrt",
+    "Sigmoid": "sigmoid", "Softmax": "softmax", "Sqrt": "sqrt", "Square": "square", "Sub": "subtract", "Tanh": "tanh",
+}  # fmt: skip
+"""TensorFlow's operations without settings, and the functions that make them; others are named in an error."""
+
+
+def _read_operation(layer: dict[str, Any]) -> None:
+    """Read an operation of TensorFlow's graph, as Keras of TensorFlow 2.0 to 2.3 wrote it, with its constants by their places."""
+    config = layer["config"]
+    operation = json.loads(config["node_def"]) if isinstance(config["node_def"], str) else config["node_def"]
+    kind, constants = operation["op"], config["constants"]
+    layer["config"] = {"name": layer_name(layer), "function": _OPERATIONS.get(kind, f"raw_ops.{kind}")}
+    for place, call in enumerate(layer["inbound_nodes"]):
+        tensors = iter(call)
+        arguments = [
+            ["_CONSTANT_VALUE", -1, constants[str(index)], {}] if str(index) in constants else next(tensors)
+            for index in range(len(call) + len(constants))
+        ]
+        layer["inbound_nodes"][place] = arguments
+    layer["config"]["spread"] = kind != "AddN"
 
 
 def calls_as_keras_2_wrote_them(node: Node) -> str | None:
@@ -82,7 +111,10 @@ def calls_as_keras_2_wrote_them(node: Node) -> str | None:
                 continue
             if layer["class_name"] == "TFOpLambda":
                 tensors: list[Any] = []
-                layer["config"]["arguments"] = _arguments(call, partial(_placeholder, names, tensors))
+                arguments = _arguments(call, partial(_placeholder, names, tensors))
+                if layer["config"].pop("spread", False) and isinstance(arguments["args"][0], list) and len(call) > 1:
+                    arguments["args"] = arguments["args"][0]
+                layer["config"]["arguments"] = arguments
                 calls[place] = {"args": tensors, "kwargs": {}}
             elif not _is_plain(call, names) or (layer["class_name"] in _RECURRENT and len(call) > 1):
                 calls[place] = _arguments(call, partial(_tensor, names))
