@@ -46,7 +46,7 @@ def why_not_class(value: Any) -> str | None:
     """Return what is wrong with building an object of a class that a file names; None where it only computes."""
     if not inspect.isclass(value) or not issubclass(value, _computing()):
         return "is nothing that a model is made of"
-    return next((CODE[parent.__name__] for parent in value.__mro__ if parent.__name__ in CODE), None)
+    return next((why for kind, why in _running_code().items() if issubclass(value, kind)), None)
 
 
 def is_function(name: Any, module: str) -> bool:
@@ -91,6 +91,14 @@ def _module(name: str | None) -> Iterator[Any]:
         home = getattr(home, part, None)
     if home is not None:
         yield home
+
+
+@cache
+def _running_code() -> dict[type, str]:
+    """Return the classes of `CODE` themselves: what all layers inherit of JAX's backend is called JaxLayer too."""
+    import keras
+
+    return {getattr(keras.layers, name): why for name, why in CODE.items() if hasattr(keras.layers, name)}
 
 
 @cache
