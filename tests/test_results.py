@@ -286,3 +286,12 @@ def test_missing_rows_are_noticed():
     gather.add(np.zeros(2))
     with pytest.raises(RuntimeError, match="gathered 2 of 3 rows"):
         gather.result()
+
+
+def test_result_of_a_number_that_is_no_class_comes_back(tmp_path: Path) -> None:
+    unit = keras.layers.Dense(1, name="angle")
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), unit])
+    model.compile(loss="mse")
+    result = vz.saliency(model, np.ones((4, 4, 1), np.float32))
+    assert result.predictions[0].index is None
+    assert vz.load_result(result.save(tmp_path / "angle.npz")).predictions == result.predictions

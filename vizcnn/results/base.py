@@ -251,7 +251,7 @@ class Result(Picture):
             elif one.name in cls.collections:
                 expected |= _names_in(one.name, about[one.name], len(arrays))
             elif one.name == "predictions":
-                check_kind(one.name, _tuples(about[one.name]), tuple[tuple[int, str, float | None], ...])
+                check_kind(one.name, _tuples(about[one.name]), tuple[tuple[int | None, str, float | None], ...])
             else:
                 check_kind(one.name, _tuples(about[one.name]), hints[one.name])
         known = {"kind", *(one.name for one in fields(cls))}  # type: ignore[arg-type]
