@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+import vizcnn as vz
 from tests.made import attributions
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import InputError, OptionError, ResultError
