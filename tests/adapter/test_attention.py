@@ -106,42 +106,35 @@ def transformer(
 
 
 ATTENTIONS = {
-    "Keras's layer": None,
-    "a layer that holds others": SelfAttention(name="attention"),
-    "operations": by_operations,
+    "Keras's layer": (None, 0),
+    "a layer that holds others": (SelfAttention(name="attention"), 1),
+    "operations": (by_operations, 1),
 }
 
 
-@pytest.mark.parametrize("attend", ATTENTIONS.values(), ids=ATTENTIONS)
-@pytest.mark.parametrize("extra", [0, 1])
+@pytest.mark.parametrize(("attend", "extra"), ATTENTIONS.values(), ids=ATTENTIONS)
 def test_tokens_before_the_last_attention_are_taken_and_never_what_is_inside(attend: Any, extra: int) -> None:
     result = vz.gradcam(transformer(attend, extra=extra), image(), 0, relu=False)
     assert (result.layer, result.raw.shape, result.alone) == ("before", (2, 4, 4), False)
     assert result.notes == ()
 
 
-@pytest.mark.parametrize("extra", [2, 5, 9])
-def test_any_number_of_extra_tokens_is_left_out_and_told(extra: int) -> None:
-    model = transformer(extra=extra)
-    result = vz.gradcam(model, image(), 0, relu=False)
-    tokens = vz.adapt(model).gradients(image(), 0, of="projection")  # the patches alone
-    assert (result.layer, result.raw.shape) == ("before", (2, 4, 4))
-    assert f"the first {extra} (class, distillation or register tokens) are left out" in result.notes[0]
-    assert tokens.values.shape == (2, 4, 4, 8)
-
-
-def test_values_of_tokens_by_hand() -> None:
+def test_any_number_of_extra_tokens_is_left_out_and_told() -> None:
     model = transformer(extra=5)
+    adapter = vz.adapt(model)
+    result = vz.gradcam(adapter, image(), 0, relu=False)
+    assert (result.layer, result.raw.shape) == ("before", (2, 4, 4))
+    assert "the first 5 (class, distillation or register tokens) are left out" in result.notes[0]
     before = ops.convert_to_numpy(keras.Model(model.input, model.get_layer("before").output)(image()))
-    gradients = vz.adapt(model).gradients(image(), 0, of="before")
-    np.testing.assert_allclose(gradients.values, before[:, 5:].reshape(2, 4, 4, 8), atol=1e-5)
+    found = adapter.activations(image(), ["before", "projection"])  # the projection is of patches alone
+    np.testing.assert_allclose(found["before"], before[:, 5:].reshape(2, 4, 4, 8), atol=1e-5)
+    assert found["projection"].shape == (2, 4, 4, 8)
 
 
-@pytest.mark.parametrize(("patches", "grid"), [((2, 8), (8, 2)), ((8, 2), (2, 8))])
-def test_grid_of_patches_that_are_not_square_is_given(patches: tuple[int, int], grid: tuple[int, int]) -> None:
-    model = transformer(patches=patches, extra=1)
-    result = vz.gradcam(vz.adapt(model, token_grid=grid), image(), 0, relu=False)
-    assert (result.layer, result.raw.shape) == ("before", (2, *grid))
+def test_grid_of_patches_that_are_not_square_is_given() -> None:
+    model = transformer(patches=(8, 2), extra=1)
+    result = vz.gradcam(vz.adapt(model, token_grid=(2, 8)), image(), 0, relu=False)
+    assert (result.layer, result.raw.shape) == ("before", (2, 2, 8))
 
 
 def test_grid_must_be_two_numbers() -> None:

@@ -17,8 +17,8 @@ from vizcnn.adapter import LAST_SPATIAL, Gradients
 SIZE = 64  # the smallest that all of them take (Xception: 71)
 
 
-def _last_map(model: Any, size: int = SIZE) -> Gradients:
-    return vz.adapt(model).gradients(images(1, (size, size, 3)), 0, of=LAST_SPATIAL)
+def _last_map(model: Any, size: int = SIZE, channels: int = 3) -> Gradients:
+    return vz.adapt(model).gradients(images(1, (size, size, channels)), 0, of=LAST_SPATIAL)
 
 
 def _application(make: Callable[..., Any], **options: Any) -> Any:
@@ -147,3 +147,16 @@ def test_result_says_which_layer_was_taken() -> None:
     )
     model.add(layers.Dense(3, kernel_initializer="ones"))
     assert vz.gradcam(model, images(1, (8, 8, 3)), 0, relu=False).layer == "conv"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        layers.Conv2DTranspose(2, 3, strides=2, padding="same", name="last"),
+        layers.EinsumDense("bhwc,cd->bhwd", (4, 4, 2), name="last"),
+    ],
+)
+def test_layer_that_makes_a_map_is_taken_whatever_word_is_in_its_name(last: Any) -> None:
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(2, 3, strides=2, padding="same"), last])
+    model.add(layers.GlobalAveragePooling2D())
+    assert _last_map(keras.Sequential([*model.layers, layers.Dense(2)]), 8, 1).layer == "last"

@@ -45,11 +45,9 @@ def functional(move: Callable[[Any], Any], shape: tuple[int, ...] = SHAPE) -> An
     return keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
 
 
-def ends(model: Any, shape: tuple[int, ...] = SHAPE, layer: str = "conv") -> Any:
+def ends(model: Any, grid: tuple[int, ...], shape: tuple[int, ...] = SHAPE, layer: str = "conv") -> Any:
     """Return for each axis of the map which axis of the input it follows, where it begins and where it ends."""
-    adapter = vz.adapt(model)
-    maps = adapter.activations(np.ones((1, *shape), np.float32), [layer])[layer]
-    placement = adapter.placement(layer, maps.shape[1:], shape)
+    placement = vz.adapt(model).placement(layer, grid, shape)
     if placement is None or not placement.is_possible:
         return placement and "nowhere"
     return [
@@ -69,6 +67,11 @@ MOVES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "rot90": (lambda x: ops.rot90(x, axes=(1, 2)), [(1, 32, 0), (0, 0, 48)]),
     "pad": (lambda x: ops.pad(x, ((0, 0), (0, 16), (0, 0), (0, 0))), [(0, 0, 64), (1, 0, 32)]),
     "roll": (lambda x: ops.roll(x, 17, axis=1), "nowhere"),
+    "half of a split": (lambda x: ops.split(x, 2, axis=1)[1], [(0, 24, 48), (1, 0, 32)]),
+    "turned by an equation": (
+        layers.EinsumDense("bhwc,cd->bwhd", (32, 48, 3), kernel_initializer="ones"), [(1, 0, 32), (0, 0, 48)]),
+    "stacked": (lambda x: layers.Concatenate(axis=1)([x, layers.Conv2D(3, 1)(x)]), "nowhere"),
+    "rows cut anew": (lambda x: layers.Reshape((32, 48, 3))(layers.Reshape((48 * 32, 3))(x)), "nowhere"),
     "two halves at once": (lambda x: ops.concatenate([x[:, :24], x[:, 24:]], axis=-1), "nowhere"),
     "every second pixel": (lambda x: x[:, ::2, ::2], None),
     "space to depth": (lambda x: ops.concatenate([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], axis=-1), None),
@@ -79,13 +82,14 @@ MOVES: dict[str, tuple[Callable[[Any], Any], Any]] = {
 
 @pytest.mark.parametrize(("move", "expected"), MOVES.values(), ids=MOVES)
 def test_map_lies_where_what_moves_positions_puts_it(move: Callable[[Any], Any], expected: Any) -> None:
-    assert ends(functional(move)) == expected
+    model = functional(move)
+    assert ends(model, model.get_layer("conv").output.shape[1:-1]) == expected
 
 
-@pytest.mark.parametrize("name", ["Cropping2D", "slice", "flip", "arithmetic", "roll"])
-def test_code_of_a_class_is_followed_too(name: str) -> None:
+@pytest.mark.parametrize(("name", "grid"), [("slice", (7, 8)), ("arithmetic", (12, 8))])
+def test_code_of_a_class_is_followed_too(name: str, grid: tuple[int, int]) -> None:
     move, expected = MOVES[name]
-    assert ends(Moving(move)) == expected
+    assert ends(Moving(move), grid) == expected
 
 
 @pytest.mark.parametrize("shape", [(3, 24, 32), (3, 32, 24)])
@@ -112,7 +116,7 @@ def test_convolutions_without_padding_are_stretched_as_ever_in_a_class_as_in_a_g
                 x = conv(x)
             return self.head(ops.mean(x, axis=(1, 2)))
 
-    assert ends(Valid(), (24, 24, 3), "conv2") is None
+    assert ends(Valid(), (12, 12), (24, 24, 3), "conv2") is None
 
 
 def test_padding_that_a_convolution_uses_up_is_not_measured() -> None:
@@ -142,14 +146,18 @@ def spotting(move: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
     image = keras.Input(shape)
     x = layers.AveragePooling2D(4)(move(image))
     conv = layers.Conv2D(1, 1, kernel_initializer="ones", use_bias=False, name="conv")
-    return keras.Model(image, layers.Dense(1, kernel_initializer="ones")(layers.GlobalAveragePooling2D()(conv(x))))
+    return keras.Model(image, layers.Dense(2, kernel_initializer="ones")(layers.GlobalAveragePooling2D()(conv(x))))
 
 
-@pytest.mark.parametrize("name", ["slice", "Permute", "flip", "Resizing, padded", "ZeroPadding2D", "arithmetic"])
-@pytest.mark.parametrize("method", ["gradcam", "tf-keras-vis/gradcam"])
+SPOTS = [(name, "gradcam") for name in ("flip", "Resizing, padded", "ZeroPadding2D")] + [
+    ("Permute", "tf-keras-vis/gradcam")
+]
+
+
+@pytest.mark.parametrize(("name", "method"), SPOTS)
 def test_spot_is_shown_where_it_is(name: str, method: str) -> None:
-    if method != "gradcam" and (keras.backend.backend() != "tensorflow" or name not in ("slice", "Permute")):
-        pytest.skip("two moves are enough for tf-keras-vis, which needs TensorFlow")
+    if method != "gradcam" and keras.backend.backend() != "tensorflow":
+        pytest.skip("tf-keras-vis needs TensorFlow")
     image = np.zeros(SHAPE, np.float32)
     image[28:36, 12:20] = 1
     result = registry.get(method).function(spotting(MOVES[name][0], SHAPE), image, 0, layer="conv")
@@ -189,12 +197,27 @@ def test_fit_leaves_cells_out_that_see_nothing_and_what_all_see() -> None:
     assert (along.axis, round(along.start, 6), round(along.step, 6)) == (0, -6, 3)
 
 
+def test_map_that_cannot_be_placed_says_so_and_is_stretched() -> None:
+    image = np.random.default_rng(0).uniform(size=SHAPE).astype(np.float32)
+    result = vz.gradcam(spotting(lambda x: ops.round(x)[:, 16:], SHAPE), image, 0, layer="conv")
+    assert "'conv' lies in the input can't be measured" in result.notes[0]
+    assert not result.alone
+    assert result.values[0].all()  # over the whole of the image
+
+
+def test_inputs_of_another_size_are_measured_anew() -> None:
+    adapter = vz.adapt(spotting(lambda x: x[:, 20:], (None, None, 3)))
+    for width in (32, 34):  # maps of the same size
+        image = np.ones((48, width, 3), np.float32)
+        assert vz.gradcam(adapter, image, 0, layer="conv").values.shape == (1, 48, width)
+
+
 # A map that lies nowhere ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def rolled() -> Any:
-    return functional(lambda x: ops.roll(x, 17, axis=1))
+    return vz.adapt(functional(lambda x: ops.roll(x, 17, axis=1)))
 
 
 def test_map_that_lies_nowhere_is_kept_and_drawn_alone(rolled: Any, tmp_path: Path) -> None:
@@ -213,7 +236,11 @@ def test_map_that_lies_nowhere_is_kept_and_drawn_alone(rolled: Any, tmp_path: Pa
 
 def test_report_draws_it_without_its_image(rolled: Any, tmp_path: Path) -> None:
     image = np.random.default_rng(0).uniform(size=SHAPE).astype(np.float32)
-    page = vz.explain(rolled, image, 0).to_html(tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (
+        vz.explain(rolled, image, 0, methods=["saliency", "gradcam"])
+        .to_html(tmp_path / "report.html")
+        .read_text(encoding="utf-8")
+    )
     assert '"alone": {"height": 12, "width": 8}' in page
     assert '"alone": null' in page  # saliency's
     assert "is shown alone" in page
@@ -222,7 +249,7 @@ def test_report_draws_it_without_its_image(rolled: Any, tmp_path: Path) -> None:
 def test_callback_draws_it_without_its_image(rolled: Any, tmp_path: Path) -> None:
     image = np.random.default_rng(0).uniform(size=SHAPE).astype(np.float32)
     callback = vz.callbacks.ExplainCallback(image, folder=tmp_path)
-    callback.set_model(rolled)
+    callback.set_model(rolled.model)
     callback.on_epoch_end(0)
     assert [file.name for file in tmp_path.iterdir()] == ["image.gradcam.0001.png"]
 
@@ -257,7 +284,7 @@ def spectrogram(shape: tuple[int, ...], *, frequency_first: bool) -> Any:
     x = ops.expand_dims(ops.transpose(x, (0, 2, 1)) if frequency_first else x, -1)
     conv = layers.Conv2D(1, 1, kernel_initializer="ones", use_bias=False, name="conv")
     x = conv(layers.AveragePooling2D(2)(x))
-    return keras.Model(signal, layers.Dense(1, kernel_initializer="ones")(layers.GlobalAveragePooling2D()(x)))
+    return keras.Model(signal, layers.Dense(2, kernel_initializer="ones")(layers.GlobalAveragePooling2D()(x)))
 
 
 @pytest.mark.parametrize(("shape", "frequency_first"), [((LENGTH,), True), ((LENGTH, 1), False)])
@@ -279,10 +306,10 @@ def test_tone_is_shown_when_it_sounds(shape: tuple[int, ...], *, frequency_first
 def test_cropped_signal_and_volume() -> None:
     signal = keras.Input((40, 2))
     x = layers.Conv1D(2, 3, padding="same", name="conv")(layers.Cropping1D((10, 0))(signal))
-    assert ends(keras.Model(signal, layers.GlobalAveragePooling1D()(x)), (40, 2)) == [(0, 10, 40)]
+    assert ends(keras.Model(signal, layers.GlobalAveragePooling1D()(x)), (30,), (40, 2)) == [(0, 10, 40)]
     volume = keras.Input((8, 10, 12, 1))
     x = layers.Conv3D(2, 3, padding="same", name="conv")(layers.Cropping3D(((4, 0), (0, 0), (0, 6)))(volume))
-    found = ends(keras.Model(volume, layers.GlobalAveragePooling3D()(x)), (8, 10, 12, 1))
+    found = ends(keras.Model(volume, layers.GlobalAveragePooling3D()(x)), (4, 10, 6), (8, 10, 12, 1))
     assert found == [(0, 4, 8), (1, 0, 10), (2, 0, 6)]
 
 

@@ -12,8 +12,10 @@ from vizcnn.adapter.taps import Call, Taps
 
 # Layers that move, drop or scale values, so that their maps say nothing that the layer before doesn't say.
 _NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "Reshape", "Permute", "UpSampling", "Resizing",
-              "Rescaling", "CenterCrop", "Identity", "Cast", "GetItem", "Random", "Transpose", "Swapaxes", "Moveaxis", "Split",
-              "Matmul", "Einsum", "Softmax")  # fmt: skip
+              "Rescaling", "CenterCrop", "Identity", "Cast", "GetItem", "Random", "Softmax")  # fmt: skip
+
+# Operations of that very name: a Conv2DTranspose and an EinsumDense make maps.
+_NO_MAPS = frozenset({"Transpose", "Swapaxes", "Moveaxis", "Split", "Matmul", "Einsum"})
 
 
 def attends(taps: Taps) -> bool:
@@ -65,9 +67,7 @@ def narrow_maps(taps: Taps, layout: Layout) -> list[tuple[str, tuple[int | None,
     found = []
     for call in reversed(taps.calls):
         size = layout.size(getattr(call.output, "shape", ()))
-        skipped = isinstance(call.operation, keras.Model) or any(
-            word in type(call.operation).__name__ for word in _NOT_A_MAP
-        )
+        skipped = isinstance(call.operation, keras.Model) or _only_moves(call)
         if size and set(size) - {1} and not skipped and not call.path.startswith(inside):
             found.append((call.address, size))
     return found
@@ -75,7 +75,12 @@ def narrow_maps(taps: Taps, layout: Layout) -> list[tuple[str, tuple[int | None,
 
 def _is_map(call: Call, layout: Layout) -> bool:
     size = layout.size(call.output.shape)
-    return layout.has_rows_and_columns(size) and not any(word in type(call.operation).__name__ for word in _NOT_A_MAP)
+    return layout.has_rows_and_columns(size) and not _only_moves(call)
+
+
+def _only_moves(call: Call) -> bool:
+    kind = type(call.operation).__name__
+    return kind in _NO_MAPS or any(word in kind for word in _NOT_A_MAP)
 
 
 def _attention_layers(calls: Sequence[Call]) -> list[Call]:

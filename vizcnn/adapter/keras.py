@@ -699,7 +699,7 @@ class KerasAdapter(ModelAdapter):
         """
         self.prepare(sample_shape)
         grid = tuple(shape[: self._rank])
-        key = layer, grid
+        key = layer, grid, tuple(sample_shape)
         if key not in self._facts.placements:
             if layer not in self._facts.moved:
                 self._learn()
@@ -715,10 +715,10 @@ class KerasAdapter(ModelAdapter):
         low, high = self.input_range or (0.0, 1.0)
         inputs = random.uniform(low + 0.1 * (high - low), high, (len(masks), *sample_shape)).astype(np.float32)
         bare, index = split_call(layer)
-        slack = 0.0
+        slack, fits = 0.0, True
 
         def build(traced: Traced, tensor: Any, mask: Any) -> dict[str, Any]:  # noqa: ARG001
-            nonlocal slack
+            nonlocal slack, fits
             stand_ins = StandIns()
             stop = frozenset({bare}) if index is None else frozenset()
             with Taps(self._tappable(), rule="relu", stop_after=stop, stand_in=stand_ins) as taps:
@@ -726,7 +726,8 @@ class KerasAdapter(ModelAdapter):
             slack = stand_ins.slack
             layout = self._layout(taps)
             values = layout.of(Reading(self._facts, taps, None).layer(layer, cast=False))
-            if tuple(values.shape[1:-1]) != grid:  # a method's own enlargement, say
+            fits = tuple(values.shape[1:-1]) == grid
+            if not fits:  # a method's own enlargement, say
                 return {"gradients": keras.ops.zeros_like(tensor)}
             weights = random.uniform(0.5, 1.5, int(values.shape[-1])).astype(np.float32)
             weighed = self._backend.float32(values) * keras.ops.convert_to_tensor(weights)
@@ -741,7 +742,8 @@ class KerasAdapter(ModelAdapter):
         ]
         depends = np.nan_to_num(np.abs(Run.joined(runs).arrays["gradients"])).sum(axis=-1)
         if not depends.any():
-            return None if len(grid) == len(sample_shape) - 1 else Placement((), sample_shape[:-1])
+            found = Placement.unknown(grid, sample_shape[:-1])
+            return found if fits or not found.is_possible else None
         ends = np.cumsum([0, *map(len, chosen)])
         seen = [(indices, depends[a:b]) for indices, a, b in zip(chosen, ends, ends[1:], strict=False)]
         found = fit(seen, grid, sample_shape[:-1])

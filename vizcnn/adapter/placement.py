@@ -68,6 +68,8 @@ class Placement:
         Empty where the map can't be laid over the input at all.
     size : tuple of int
         The input's size, without channels.
+    is_known : bool, default True
+        False where it can't be measured, so that the map is stretched over the whole input for want of better.
 
     Examples
     --------
@@ -78,6 +80,33 @@ class Placement:
 
     axes: tuple[Along | None, ...]
     size: tuple[int, ...]
+    is_known: bool = True
+
+    @classmethod
+    def unknown(cls, grid: Sequence[int], size: Sequence[int]) -> Placement:
+        """Return what is taken where nothing could be measured.
+
+        Parameters
+        ----------
+        grid : sequence of int
+            The map's size.
+        size : sequence of int
+            The input's size; with as many axes the map is taken to lie over the whole of it, or else nowhere.
+
+        Returns
+        -------
+        Placement
+
+        Examples
+        --------
+        >>> from vizcnn.adapter.placement import Placement
+        >>> Placement.unknown((4,), (16,)).axes[0].ends
+        (0.0, 16.0)
+        """
+        if len(grid) != len(size):
+            return cls((), tuple(size))
+        pairs = enumerate(zip(size, grid, strict=True))
+        return cls(tuple(Along(axis, 0.0, a / b, b) for axis, (a, b) in pairs), tuple(size), is_known=False)
 
     @property
     def is_possible(self) -> bool:
@@ -120,6 +149,12 @@ class Placement:
         -------
         str
         """
+        if not self.is_known:
+            return (
+                f"Where the map of layer {layer!r} lies in the input can't be measured, as something before it rounds or casts "
+                f"its gradient away: it is stretched over the whole input, and wrong where the model crops, pads or turns its "
+                f"inputs."
+            )
         if not self.is_possible:
             return (
                 f"The map of layer {layer!r} can't be laid over the input, whose positions its axes don't follow: it is shown "
@@ -171,11 +206,10 @@ def fit(seen: Sequence[tuple[Sequence[int], Array]], grid: Sequence[int], size: 
     --------
     >>> import numpy as np
     >>> from vizcnn.adapter.placement import fit
-    >>> rows = np.zeros((4, 16)) + np.eye(8)[4:].repeat(
-    ...     2, axis=1
-    ... )  # four cells, each looks at two pixels of the second half
-    >>> fit([([0, 1, 2, 3], rows)], (4,), (16,)).axes
-    (Along(axis=0, start=8.0, step=2.0, count=4),)
+    >>> rows = np.eye(8)[4:].repeat(2, axis=1)  # four cells, each looks at two pixels of the second half
+    >>> (along,) = fit([([0, 1, 2, 3], rows)], (4,), (16,)).axes
+    >>> along.axis, round(along.start), round(along.step), along.count
+    (0, 8, 2, 4)
     """
     size = tuple(size)
     axes: list[Along | None] = []

@@ -6,6 +6,7 @@ which position looks at which. What is left is what moves positions: cropping, p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -116,28 +117,55 @@ def moves(model: Any, calls: Sequence[Call]) -> dict[str, bool]:
     for number, call in enumerate(calls):
         parts = call.path.split("/")
         foreign = any("/".join(parts[:end]) in unknown for end in range(1, len(parts) + 1))
-        moved = moved or foreign or not _stays(call, calls[number + 1 :])
+        moved = moved or foreign or not _stays(call, calls[:number], calls[number + 1 :])
         told[call.address] = moved
     return told
 
 
-def _stays(call: Call, later: Sequence[Call]) -> bool:
+def _stays(call: Call, earlier: Sequence[Call], later: Sequence[Call]) -> bool:
     operation, kind = call.operation, type(call.operation).__name__
     if _is_window(operation) or kind in _IN_PLACE or kind.startswith("Global"):
-        return True
+        return _keeps_axes(operation)
     given, made = _shape(call.inputs[0] if call.inputs else None), _shape(call.output)
-    if isinstance(operation, keras.Model) or given is None or made is None:
+    if isinstance(operation, keras.Model) or given is None:
         return True  # what is inside is looked at by itself
+    if made is None:
+        return not isinstance(call.output, list | tuple)  # pieces, as of a split
     if kind.startswith("ZeroPadding"):
         return _is_undone(call, later)
     if kind not in _BY_SHAPE:
         # Whatever has one value per channel left, as the squeeze of a squeeze and excitation, has no positions to move.
         return kind in ("Mean", "Max", "Min", "Sum") or set(made[1:-1]) <= {1}
     if kind == "Concatenate":
-        return made[:-1] == given[:-1] or (len(made) > 3 and made[2:] == given[2:])
+        return bool(operation.axis % len(made) == _channels_of(earlier, len(made)))
     if kind in ("Reshape", "Flatten"):
-        return (made[-1:] == given[-1:] and min(len(made), len(given)) == 3) or set(given[1:-1]) <= {1}
+        return _is_grid(given, made, earlier) or set(given[1:-1]) <= {1}
     return not any(getattr(operation, option, False) for option in ("crop_to_aspect_ratio", "pad_to_aspect_ratio"))
+
+
+def _channels_of(calls: Sequence[Call], rank: int) -> int:
+    first = any(getattr(call.operation, "data_format", None) == "channels_first" for call in calls)
+    return 1 if first else rank - 1
+
+
+def _is_grid(given: Sequence[int | None], made: Sequence[int | None], earlier: Sequence[Call]) -> bool:
+    """Tell whether a map became a row of tokens, or tokens went back to the grid that they came from."""
+    if made[-1] != given[-1] or min(len(made), len(given)) != 3:
+        return False
+    return len(made) == 3 or any(
+        (_shape(tensor) or ())[1:-1] == made[1:-1] for call in earlier for tensor in call.inputs
+    )
+
+
+def _keeps_axes(operation: Any) -> bool:
+    """Tell whether a layer of Keras hands positions on in their order, as all do but an equation that turns them."""
+    given, _, made = re.split(",|->", getattr(operation, "equation", "") or "a,a->a")
+    kept = [letter for letter in given if letter in made]
+    return kept == [letter for letter in made if letter in given]
+
+
+def _is_of_channels(operation: Any, given: Sequence[int | None], made: Sequence[int | None]) -> bool:
+    return len(given) > 2 and given[1:-1] == made[1:-1] and _keeps_axes(operation)
 
 
 def _is_undone(call: Call, later: Sequence[Call]) -> bool:
@@ -240,7 +268,7 @@ class StandIns:
             return self._windows(operation, inputs[0], made)
         if kind in _IN_PLACE and given[1:] == made[1:] and (len(inputs) == 1 or "Attention" in kind):
             return inputs[0], 0.0
-        if kind in ("Dense", "EinsumDense") and len(given) > 2 and given[1:-1] == made[1:-1]:
+        if kind in ("Dense", "EinsumDense") and _is_of_channels(operation, given, made):
             return self._channels(inputs[0], made[-1]), 0.0
         return None, 0.0
 

@@ -43,7 +43,7 @@ class Facts:
     unfit : dict
         Addresses of calls that look like maps and are none of the input.
     placements : dict
-        Layers and the sizes of their maps to where these lie in the input; None where stretching puts them there.
+        Layers, the sizes of their maps and the inputs' shapes to where maps lie; None where stretching puts them there.
     """
 
     outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Facts:
     moved: dict[str, bool] = field(default_factory=dict)
     attends: bool = False
     unfit: dict[str, None] = field(default_factory=dict)
-    placements: dict[tuple[str, tuple[int, ...]], Placement | None] = field(default_factory=dict)
+    placements: dict[tuple[str, tuple[int, ...], tuple[int, ...]], Placement | None] = field(default_factory=dict)
 
 
 class Reading:

@@ -303,7 +303,8 @@ def _cam(kind: str, model: ModelAdapter, inputs: np.ndarray, score: Score, layer
 
 def _where_it_lies(model: ModelAdapter, task: _Task, inputs: np.ndarray, values: np.ndarray, small: np.ndarray) -> Maps:
     """Leave the map at the layer's size where stretching it over the whole image, as tf-keras-vis does, puts it wrong."""
-    moved = task.layer is not None and model.placement(task.layer, small.shape[1:], inputs.shape[1:]) is not None
+    placement = None if task.layer is None else model.placement(task.layer, small.shape[1:], inputs.shape[1:])
+    moved = placement is not None and placement.is_known
     return Maps(np.maximum(small, 0) if moved else values, raw=small, layer=task.layer, **task.reached)
 
 

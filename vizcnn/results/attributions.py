@@ -471,6 +471,8 @@ def _where_it_lies(maps: Maps, context: Context) -> tuple[np.ndarray, bool, tupl
     if not placement:
         return stretched(maps.values, size), False, ()
     said = (placement.note(str(maps.layer)),)
+    if not placement.is_known:
+        return stretched(maps.values, size), False, said
     if not placement.is_possible:
         return np.asarray(maps.values, dtype=np.float32), True, said
     return placed(maps.values, placement), False, said
