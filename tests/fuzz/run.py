@@ -25,7 +25,7 @@ FINE = ("read", "refused")
 LONGEST = 10.0
 """Seconds of work, or six times as many of waiting for a processor, after which a case hangs."""
 
-EACH = 400
+EACH = 1000
 """Cases that a process reads before another takes its place: frameworks keep something of each model."""
 
 
