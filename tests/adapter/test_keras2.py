@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import tarfile
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.applications.convnext import LayerScale
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from vizcnn.adapter.loading import load_model
 from vizcnn.errors import ModelFileError
@@ -93,3 +96,20 @@ def test_what_cannot_be_read_of_a_function_is_named(tmp_path: Path, name: str, c
         file.attrs["keras_version"] = "2.9.0"
     with pytest.raises(ModelFileError, match=reason):
         load_model(path)
+
+
+@pytest.mark.parametrize("prefix", ["", "Custom>"])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_layers_that_only_applications_have_are_found(tmp_path: Path, prefix: str, suffix: str) -> None:
+    image = keras.Input((4,), name="image")
+    scaled = CustomScaleLayer(0.5, name="scaled")([image, keras.layers.Dense(4)(image)])
+    model = keras.Model(image, LayerScale(2.0, 4, name="layer_scale")(scaled))
+    path = tmp_path / f"m{suffix}"
+    model.save(path)
+    if suffix == ".h5":
+        with h5py.File(path, "a") as file:
+            config = file.attrs["model_config"]
+            file.attrs["model_config"] = re.sub(r'"[^"]*CustomScaleLayer"', f'"{prefix}CustomScaleLayer"', config)
+    loaded = load_model(path)
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    np.testing.assert_allclose(loaded.model(x), model(x), rtol=1e-6)

@@ -125,6 +125,8 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
             continue
         if not trusted:
             _check_harmless(node, found, known, file)
+        if functions.layer_of_applications(name) and _is_keras(node.module):
+            continue
         if not _is_keras(node.module) or registered.partition(">")[1]:
             raise ModelFileError(_missing(node, registered or name, file))
         if name in _MARKS or name == "function" or found or name in _GONE or operation_of(node):

@@ -85,6 +85,12 @@ LAYERS_OF_APPLICATIONS = {
 """Layers that Keras has for its own architectures only, and where."""
 
 
+def layer_of_applications(class_name: str) -> str | None:
+    """Return the name of such a layer without the package that it may be registered in; None where it is none of them."""
+    name = class_name.removeprefix("Custom>")
+    return name if name in LAYERS_OF_APPLICATIONS else None
+
+
 _INERT = ("name", "validate_indices", "use_cudnn_on_gpu", "a_is_sparse", "b_is_sparse", "optimize", "stable", "message")
 
 

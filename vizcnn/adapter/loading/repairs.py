@@ -182,12 +182,13 @@ def layer_that_is_gone(node: Node) -> str | None:
 @repair
 def layer_of_an_application(node: Node) -> str | None:
     """Find the layers that only architectures of `keras.applications` have."""
-    home = functions.LAYERS_OF_APPLICATIONS.get(node.class_name)
-    if home is None:
+    name = functions.layer_of_applications(node.class_name)
+    if name is None:
         return None
+    node.value["class_name"] = name
     if "module" in node.value:
-        node.value.update(module=None, registered_name=node.class_name)
-    return f"{node.class_name} of keras.applications.{home}"
+        node.value.update(module=None, registered_name=name)
+    return f"{name} of keras.applications.{functions.LAYERS_OF_APPLICATIONS[name]}"
 
 
 repair(wiring.names_with_slashes)
