@@ -213,9 +213,10 @@ class BlackBoxAdapter(ModelAdapter):
         for name, values in outputs.items():
             ending = self._source.endings.get(name)
             self._axes[name] = self._axis(values, ending)
-            if ending is not None:
+            single = self._axes[name] is None or values.shape[int(self._axes[name] or 0)] == 1
+            if ending is not None and (single or ending != "softmax"):
                 self._activations[name] = PROBABILITIES.get(ending)
-            elif values.ndim < 2 or values.shape[int(self._axes[name] or 0)] == 1 or self._axes[name] is None:
+            elif single:
                 self._activations[name] = "sigmoid" if self._is_probability(name, values) else None
             else:
                 probable = name not in self._bare and self._are_probabilities(values, int(self._axes[name] or 0))
@@ -236,7 +237,9 @@ class BlackBoxAdapter(ModelAdapter):
         if first != last:
             return first
         rows_second, rows_first = values.shape[2:] == size, values.shape[1:3] == size
-        return self._source.channels_first or (values.shape[3] > 1 and rows_second and not rows_first)
+        if rows_second != rows_first:
+            return rows_second and values.shape[3] > 1
+        return self._source.channels_first
 
     def _are_probabilities(self, values: Array, axis: int) -> bool:
         atol = max(2e-3, self._source.tolerance)

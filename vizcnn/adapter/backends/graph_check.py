@@ -75,6 +75,40 @@ class Closure:
         bodies = [list(function.node_def) for function in self.inside.values()]
         return sum(bodies, list(self.main.values()))
 
+    def made_by(self, place: tuple[str, tuple[Any, ...]]) -> tuple[str, tuple[str, tuple[Any, ...]]] | None:
+        """Return the kind of node that made a tensor, and its first input; calls are gone into, and out of again.
+
+        Parameters
+        ----------
+        place : (str, tuple of NodeDef)
+            The tensor, and the calls that lead to where it stands.
+
+        Returns
+        -------
+        (str, place) or None
+            None where the tensor is given to the graph, or isn't found.
+        """
+        tensor, calls = place
+        function = self.inside.get(_called(calls[-1])) if calls else None
+        body = self.main if function is None else _body(function)
+        node = body.get(node_of(tensor))
+        if node is None:
+            given = [] if function is None else [argument.name for argument in function.signature.input_arg]
+            if tensor not in given or given.index(tensor) >= len(calls[-1].input):
+                return None
+            return "Identity", (calls[-1].input[given.index(tensor)], calls[:-1])
+        last = tensor.rpartition(":")[2]
+        index = int(last) if last.isdecimal() and ":" in tensor else 0
+        inner = self.inside.get(_called(node))
+        if inner is not None and len(calls) < _DEEPEST and index < len(inner.signature.output_arg):
+            return "Identity", (inner.ret[inner.signature.output_arg[index].name], (*calls, node))
+        first = index if node.op == "IdentityN" else 0
+        return (node.op, (node.input[first], calls)) if first < len(node.input) else None
+
+
+_DEEPEST = 50
+"""Calls within calls that are gone into; a function may call itself."""
+
 
 def node_of(tensor: str) -> str:
     """Return the name of the node that a tensor comes from."""
@@ -218,6 +252,11 @@ def _given(function: str, index: int, scopes: Mapping[str, Mapping[str, Any]]) -
         for node in body.values():
             if _is_call(node, function) and index < len(node.input):
                 yield node.input[index], scope
+
+
+def _called(node: Any) -> str:
+    """Return the function that a call runs; of another node its kind."""
+    return str(node.attr["f"].func.name if node.op in _CALLS else node.op)
 
 
 def _is_call(node: Any, function: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from vizcnn.adapter.backends.onnx_check import strange_files
+from vizcnn.adapter.backends.onnx_check import endings, strange_files
 from vizcnn.adapter.blackbox import Source, as_kind
 from vizcnn.errors import ModelFileError
 
@@ -40,7 +40,8 @@ def open_onnx(file: Path, *, trusted: bool = False) -> Source:
         If the file is damaged, takes no image, or reads other files than those beside it.
     """
     try:
-        strange = [] if trusted else strange_files(file.read_bytes(), file.parent)
+        content = file.read_bytes()
+        strange = [] if trusted else strange_files(content, file.parent)
     except Exception as error:
         raise ModelFileError(
             f"`model` file {str(file)!r} is an ONNX model that can't be run: it is damaged."
@@ -70,4 +71,5 @@ def open_onnx(file: Path, *, trusted: bool = False) -> Source:
         return {part.name: value for part, value in zip(session.get_outputs(), values, strict=True)}
 
     sample = (shape[2], shape[3], shape[1]) if channels_first else shape[1:]
-    return Source(run, sample, "ONNX", shape[0])
+    ranks = {part.name: len(part.shape or ()) for part in session.get_outputs()}
+    return Source(run, sample, "ONNX", shape[0], endings=endings(content, ranks), channels_first=channels_first)

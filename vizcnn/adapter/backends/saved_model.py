@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from vizcnn.adapter.backends.graph_check import Closure, constants, largest_constants, node_of, pruned, reaches_outside
+from vizcnn.adapter.backends.graph_endings import last_activation
 from vizcnn.adapter.blackbox import Source, as_kind
 from vizcnn.errors import ModelFileError
 
@@ -79,7 +80,10 @@ def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
         with lock:
             return session.run(fetches, {given.name: as_kind(rows, _TYPES[given.dtype])})
 
-    return Source(run, (*shape[1:], *([1] if len(shape) == 3 else [])), "SavedModel", shape[0])
+    sample = (*shape[1:], *([1] if len(shape) == 3 else []))
+    found_endings = {name: last_activation((info.name, ()), kept[0].made_by) for name, info in found.outputs.items()}
+    endings = {name: ending for name, ending in found_endings.items() if ending is not None}
+    return Source(run, sample, "SavedModel", shape[0], endings=endings)
 
 
 _TYPES = {1: np.float32, 2: np.float64, 4: np.uint8, 19: np.float16}

@@ -14,6 +14,7 @@ from tensorflow.core.framework import node_def_pb2
 from tensorflow.lite.python import schema_py_generated
 
 from vizcnn.adapter.backends.graph_check import computing
+from vizcnn.adapter.backends.graph_endings import last_activation
 from vizcnn.adapter.blackbox import Source, as_kind
 from vizcnn.errors import ModelFileError
 
@@ -77,7 +78,50 @@ def open_tflite(file: Path, *, trusted: bool = False) -> Source:
     steps = [
         part["quantization"][0] * max(1, int(part["shape"][-1] if len(part["shape"]) else 1)) / 2 for part in outputs
     ]
-    return Source(run, tuple(sample), "TensorFlow Lite", batch, tolerance=max(steps))
+    endings = _endings(content, {part["name"]: int(part["index"]) for part in outputs})
+    return Source(run, tuple(sample), "TensorFlow Lite", batch, tolerance=max(steps), endings=endings)
+
+
+_KINDS = {number: name for name, number in vars(schema_py_generated.BuiltinOperator).items() if isinstance(number, int)}
+
+
+def _endings(content: bytes, outputs: dict[str, int]) -> dict[str, str]:
+    """Return the activation that each output, a tensor by number, ends in, as far as it can be told."""
+    model = schema_py_generated.Model.GetRootAs(content, 0)
+    graph = model.Subgraphs(0)
+    makers = {}
+    for step in map(graph.Operators, range(graph.OperatorsLength())):
+        made = _fused(step) or _builtin(model.OperatorCodes(step.OpcodeIndex())), _first(step)
+        makers.update(dict.fromkeys(map(step.Outputs, range(step.OutputsLength())), made))
+    found = {name: last_activation(index, makers.get) for name, index in outputs.items()}
+    return {name: ending for name, ending in found.items() if ending is not None}
+
+
+def _builtin(code: Any) -> str:
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())  # old files fill the second only
+    return str(_KINDS.get(number, ""))
+
+
+def _first(step: Any) -> int:
+    """Return the tensor that a step works on."""
+    return int(step.Inputs(0)) if step.InputsLength() else -1
+
+
+def _fused(step: Any) -> str:
+    """Return the activation that a step ends in itself, "" where it has none."""
+    kind = _OPTIONS.get(step.BuiltinOptionsType())
+    if kind is None or step.BuiltinOptions() is None:
+        return ""
+    options = kind()
+    options.Init(step.BuiltinOptions().Bytes, step.BuiltinOptions().Pos)
+    return f"fused {number}" if (number := options.FusedActivationFunction()) else ""
+
+
+_OPTIONS = {
+    getattr(schema_py_generated.BuiltinOptions, name): getattr(schema_py_generated, name)
+    for name in ("FullyConnectedOptions", "Conv2DOptions", "AddOptions")
+}
+"""Kinds of options that may hold an activation, of the steps that are looked through."""
 
 
 def _outside(content: bytes) -> list[str]:
