@@ -23,6 +23,7 @@ from vizcnn.adapter.loading.locating import locate
 from vizcnn.adapter.loading.operators import makers
 from vizcnn.adapter.loading.repairs import repaired
 from vizcnn.adapter.loading.stored import Stored, read_stored
+from vizcnn.adapter.loading.weight_order import weights_by_name
 from vizcnn.errors import ModelFileError
 
 __all__ = ["Loaded", "download", "kind_of", "load_application", "load_model", "open_runtime"]
@@ -206,7 +207,8 @@ def _keras_loads(file: Path, objects: Mapping[str, Any], *, trusted: bool) -> An
 
     from vizcnn.adapter.state import finalize
 
-    model = keras.saving.load_model(file, custom_objects=dict(objects), compile=False, safe_mode=not trusted)
+    with weights_by_name():
+        model = keras.saving.load_model(file, custom_objects=dict(objects), compile=False, safe_mode=not trusted)
     finalize(model)
     return model
 
