@@ -23,6 +23,7 @@ SHAPE = (4, 5, 2)
 KERNEL = np.linspace(-1, 1, 40, dtype=np.float32)[::-1].reshape(40, 1) * np.array([1, -1] * 20, np.float32)[:, None]
 BIAS = np.array([0.25], np.float32)
 NAMES = ["cat", "dog"]
+ZERO = "ignore:The map of .* is zero everywhere"
 CLOSE = {"rtol": 1e-3, "atol": 2e-3}
 
 
@@ -118,6 +119,34 @@ def test_function_of_one_logit_is_two_classes_even_where_it_lies_within_0_to_1()
     result = vz.occlusion(box, np.abs(images(1, SHAPE)), patch_size=2)
     assert (result.predictions[0].label, result.predictions[0].probability) == ("dog", None)
     assert any("read as a logit: 0 or more is 'dog', less is 'cat'" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid", "hard_sigmoid", "tanh"])
+@pytest.mark.filterwarnings(ZERO)
+def test_unit_that_is_undecided_says_the_second_everywhere(activation: str | None) -> None:
+    model = _model(lambda x: layers.Dense(1, activation, kernel_initializer="zeros")(x))
+    result = vz.saliency(vz.adapt(model, labels=NAMES), images(2, SHAPE))
+    said = {prediction.label for prediction in result.predictions} | set(result.target)
+    said |= {top[0][0] for top in result.top_classes}
+    assert said == {"dog"}
+    assert result.classes == (1, 1)
+    assert [title.split()[0] for title in map(result.title, range(2))] == ["dog", "dog"]
+
+
+@pytest.mark.filterwarnings(ZERO)
+def test_predicted_class_leads_the_most_probable_of_many_equals() -> None:
+    model = _model(lambda x: layers.Dense(40, "softmax", kernel_initializer="zeros")(x))
+    result = vz.saliency(model, images(1, SHAPE))
+    assert result.top_classes[0][0] == ("class 0", pytest.approx(1 / 40))
+    assert result.target == ("class 0",)
+
+
+def test_two_names_for_a_unit_of_a_regression_are_said_to_be_doubtful() -> None:
+    model = _model(_unit())
+    model.compile("adam", "mse")
+    notes = " ".join(vz.saliency(vz.adapt(model, labels=NAMES), images(1, SHAPE)).notes)
+    assert "0 or more is 'dog', less is 'cat'" in notes
+    assert "trained by the loss of a regression" in notes
 
 
 def test_one_label_names_what_a_unit_says_yes_to() -> None:
@@ -298,6 +327,18 @@ def test_title_and_map_are_of_the_same_class() -> None:
     np.testing.assert_allclose(taken.scores, [1], atol=1e-5)
     np.testing.assert_allclose(taken.gradients[0, ..., 1], np.full((2, 5), 0.1), atol=1e-6)
     assert not taken.gradients[..., 0].any()
+
+
+@pytest.mark.filterwarnings(ZERO)
+def test_unit_at_one_place_is_two_classes_and_no_map() -> None:
+    unit = layers.Conv2D(
+        1, SHAPE[:2], activation="sigmoid", kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(-4)
+    )
+    image = keras.Input(SHAPE)
+    result = vz.saliency(vz.adapt(keras.Model(image, unit(image)), labels=NAMES), images(1, SHAPE))
+    assert (result.predictions[0].label, result.target[0], result.top_classes[0][0][0]) == ("cat",) * 3
+    assert result.predictions[0].probability == pytest.approx(1 / (1 + np.exp(-4)), rel=1e-4)
+    np.testing.assert_allclose(result.scores, [4], rtol=1e-4)
 
 
 OBJECTS: dict[str, Callable[[Any], Any]] = {

@@ -62,7 +62,7 @@ class Head:
     @property
     def is_mask(self) -> bool:
         """Whether it is a map of one object, against what is around it."""
-        return self.is_two_sided and len(self.positions) > 1
+        return self.is_two_sided and len(self.positions) > 1 and set(self.positions) != {1}
 
     def by_unit(self, xp: Any, values: Any) -> Any:
         """Return an array or tensor (N, ...) with the units on the last axis.
@@ -105,9 +105,9 @@ class Head:
         Examples
         --------
         >>> import keras, numpy as np, vizcnn as vz
-        >>> unit = keras.layers.Dense(1, activation="sigmoid", name="tabby")
+        >>> unit = keras.layers.Dense(1, activation="sigmoid")
         >>> model = vz.adapt(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), unit]))
-        >>> model.head("tabby").logits(np, np.array([[2.0]]))
+        >>> model.head(model.output_name(None)).logits(np, np.array([[2.0]]))
         array([[-2.,  2.]])
         """
         values = self.by_unit(xp, values)
@@ -130,9 +130,9 @@ class Head:
         Examples
         --------
         >>> import keras, numpy as np, vizcnn as vz
-        >>> unit = keras.layers.Dense(1, activation="sigmoid", name="tabby")
+        >>> unit = keras.layers.Dense(1, activation="sigmoid")
         >>> model = vz.adapt(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), unit]))
-        >>> model.head("tabby").values(np, np.array([[0.75]]))
+        >>> model.head(model.output_name(None)).values(np, np.array([[0.75]]))
         array([[0.25, 0.75]])
         """
         values = self.by_unit(xp, values)
@@ -145,6 +145,8 @@ class Head:
 
     def predicted(self, xp: Any, values: Any) -> Any:
         """Return the class that the model predicts, of what `values` returns; of a map of one object, the object.
+
+        Of one unit it is the second class from a probability of 0.5, or a logit of 0, on.
 
         Parameters
         ----------
@@ -164,7 +166,11 @@ class Head:
         [3]
         """
         found = xp.argmax(values, axis=-1)
-        return xp.ones_like(found) if self.is_mask else found
+        if self.is_mask:
+            return xp.ones_like(found)
+        if self.is_two_sided:
+            return xp.where(values[..., 1] >= values[..., 0], xp.ones_like(found), xp.zeros_like(found))
+        return found
 
 
 @dataclass(frozen=True)
@@ -303,6 +309,8 @@ def remarks(traits: Traits, head: Head) -> list[str]:
         said.append(
             f"output {head.output!r} is one number, read as a logit: 0 or more is {second!r}, less is {first!r}, whose score is "
             f"the negative."
+            + " It was trained by the loss of a regression: where 0 is not what parts its classes, these are wrong."
+            * (traits.task == "numbers")
         )
     elif head.units == 1 and not head.is_two_sided and traits.task is None:
         said.append(

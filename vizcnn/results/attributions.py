@@ -494,8 +494,10 @@ def _explained(
     if not probable:
         return predictions, explained, []
     # The five largest first, and only those sorted: of a thousand classes, half a millisecond per batch.
-    some = np.sort(np.argpartition(-values, min(TOP, values.shape[1]) - 1, axis=1)[:, :TOP], axis=1)
-    order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
+    rows, ranks = np.arange(len(values)), -values
+    ranks[rows, indices] = np.nextafter(ranks[rows, indices], -np.inf)  # of equals the predicted class comes first
+    some = np.sort(np.argpartition(ranks, min(TOP, values.shape[1]) - 1, axis=1)[:, :TOP], axis=1)
+    order = np.argsort(np.take_along_axis(ranks, some, axis=1), axis=1, kind="stable")
     best = np.take_along_axis(some, order, axis=1)
     top = [tuple((head.names[int(i)], float(row[i])) for i in order) for row, order in zip(values, best, strict=True)]
     return predictions, explained, top
