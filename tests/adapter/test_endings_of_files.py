@@ -56,6 +56,7 @@ def _write(kind: str, end: str, folder: Path) -> Path:
 
 ENDS: dict[str, Callable[[Any], Any]] = {
     "logit": lambda units: units,
+    "tanh": lambda units: ops.tanh(units),
     "sigmoid": lambda units: units,
     "sigmoid squeezed": lambda units: ops.squeeze(units, axis=-1),
     "sigmoid clipped": lambda units: ops.reshape(ops.clip(units, 1e-5, 1 - 1e-5), (-1, 1)),
@@ -92,7 +93,7 @@ def _onnx(end: str, file: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", ["logit", "sigmoid", "sigmoid squeezed", "sigmoid clipped"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_unit_of_a_file_is_two_classes(kind: str, end: str, tmp_path: Path) -> None:
     model = vz.adapt(_write(kind, end, tmp_path), labels=["cat", "dog"])
@@ -124,6 +125,15 @@ def test_command_names_the_class_of_one_unit_of_a_file(kind: str, tmp_path: Path
     assert [row["probability"] for row in rows] == pytest.approx([0.99, 0.99], abs=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["savedmodel", "tflite"])
+def test_unit_of_tanh_is_no_probability_though_it_is_within_0_to_1_on_all_images(kind: str, tmp_path: Path) -> None:
+    model = vz.adapt(_write(kind, "tanh", tmp_path), labels=["cat", "dog"])
+    (best,) = model.predictions(model.outputs(np.ones((1, *SHAPE), np.float32)))
+    assert (best.label, best.probability) == ("dog", None)
+    (worst,) = model.predictions(model.outputs(np.zeros((1, *SHAPE), np.float32)))
+    assert (worst.label, worst.probability) == ("cat", None)
+
+
 def test_activation_counts_only_where_nothing_changed_its_numbers() -> None:
     graph = {
         "p": ("Sigmoid", "logit"),
@@ -139,12 +149,14 @@ def test_activation_counts_only_where_nothing_changed_its_numbers() -> None:
         "classes": ("LOG_SOFTMAX", "logit"),
         "one class": ("Gather", "classes"),
         "circle": ("Identity", "circle"),
+        "side": ("Tanh", "logit"),
+        "shifted": ("Add", "side"),
     }
     assert {name: last_activation(name, graph.get) for name in graph} == {
         "p": "sigmoid",
         "logit": "linear",
         "product": "linear",
-        "features": None,
+        "features": "relu",
         "rounded": "sigmoid",
         "moved": "sigmoid",
         "added": None,
@@ -154,4 +166,6 @@ def test_activation_counts_only_where_nothing_changed_its_numbers() -> None:
         "classes": "log_softmax",
         "one class": None,
         "circle": None,
+        "side": "tanh",
+        "shifted": None,
     }

@@ -149,6 +149,13 @@ def test_two_names_for_a_unit_of_a_regression_are_said_to_be_doubtful() -> None:
     assert "trained by the loss of a regression" in notes
 
 
+def test_function_that_is_positive_on_all_images_is_no_probability_where_it_is_negative_on_negative_numbers() -> None:
+    box = vz.adapt(lambda batch: np.tanh(batch.mean(axis=(1, 2, 3))), labels=NAMES, input_shape=SHAPE)
+    result = vz.occlusion(box, images(2, SHAPE), "cat")
+    assert result.probabilities == (None, None)
+    np.testing.assert_allclose(result.scores, -np.tanh(images(2, SHAPE).mean(axis=(1, 2, 3))), rtol=1e-5)
+
+
 def test_one_label_names_what_a_unit_says_yes_to() -> None:
     x, adapter = images(6, SHAPE), vz.adapt(_model(_unit("sigmoid")), labels=["dog"])
     assert {p.label for p in adapter.predictions(adapter.outputs(x))} == {"dog", "not dog"}

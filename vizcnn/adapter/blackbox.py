@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -265,10 +266,13 @@ class BlackBoxAdapter(ModelAdapter):
 
     def _on_extremes(self, name: str, sample_shape: tuple[int, ...]) -> Array:
         """Return what the model says of what is no image; nothing where it refuses."""
-        try:
-            return self._run_batch(extremes(sample_shape, self._source.batch or 8))[name]
-        except Exception:  # noqa: BLE001 - a stranger's function may refuse what is no image
-            return np.empty(0, np.float32)
+        noise = extremes(sample_shape, self._source.batch or 8)
+        said = [np.empty(0, np.float32)]
+        for shown in (noise, -noise):
+            # a stranger's function may refuse what is no image
+            with suppress(Exception):
+                said.append(self._run_batch(shown)[name].ravel())
+        return np.concatenate(said)
 
     def _run_batch(self, inputs: Array) -> dict[str, Array]:
         self._sample = inputs.shape[1:]

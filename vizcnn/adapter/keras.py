@@ -359,8 +359,8 @@ class KerasAdapter(ModelAdapter):
                 self._kinds_of_units[output] = None
                 sample = self._sample_shape or self.input_shape
                 shape = tuple(int(size or 1) for size in sample)
-                values = self.outputs(extremes(shape))[list(self.output_shapes).index(output)]
-                if is_within(values):
+                noise, place = extremes(shape), list(self.output_shapes).index(output)
+                if all(is_within(self.outputs(shown)[place]) for shown in (noise, -noise)):
                     self._kinds_of_units[output] = "sigmoid"
                     self.add_note(read_as_probability(self.name, output), quiet=True)
             return self._kinds_of_units[output]

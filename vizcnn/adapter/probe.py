@@ -6,7 +6,7 @@ import numpy as np
 
 
 def extremes(sample_shape: tuple[int, ...], count: int = 8) -> np.ndarray:
-    """Return noise from dim to blinding, (N, ...): a logit or a regression hardly stays within 0..1 on it."""
+    """Return noise from dim to blinding, (N, ...): a logit or a regression hardly stays within 0..1 on it and its negative."""
     noise = np.random.default_rng(0).uniform(0, 1, (count, *sample_shape))
     noise *= np.geomspace(0.1, 255, count).reshape(-1, *(1,) * len(sample_shape))
     return noise.astype(np.float32)

@@ -16,6 +16,9 @@ ACTIVATIONS = {
 }
 """Kinds of operations, in the words of TensorFlow, TensorFlow Lite and ONNX, to the activation that they are."""
 
+_NUMBERS = frozenset({"tanh", "relu", "relu6", "leakyrelu", "prelu", "elu", "selu", "gelu", "softplus", "softsign"})
+"""Activations that make no probabilities, though all that a model is shown may lie within 0 to 1."""
+
 _WEIGHTED = frozenset({"matmul", "batchmatmul", "fullyconnected", "gemm", "conv", "conv2d"})
 _ADDING = frozenset({"add", "addv2", "biasadd"})
 _KEEPING = frozenset({"identity", "identityn", "cast", "quantize", "dequantize", "quantizelinear", "dequantizelinear",
@@ -44,8 +47,8 @@ def last_activation(tensor: Any, step: Step) -> str | None:
     Returns
     -------
     str or None
-        "sigmoid", "hard_sigmoid", "softmax", "log_softmax"; "linear" where weights made the numbers; None where it can't be
-        told, and the numbers have to tell.
+        "sigmoid", "hard_sigmoid", "softmax", "log_softmax"; "tanh" and others that make no probabilities; "linear" where
+        weights made the numbers; None where it can't be told, and the numbers have to tell.
 
     Examples
     --------
@@ -62,6 +65,8 @@ def last_activation(tensor: Any, step: Step) -> str | None:
         kind = made[0].replace("_", "").lower()
         if kind in ACTIVATIONS:
             return _behind(ACTIVATIONS[kind], passed)
+        if kind in _NUMBERS:
+            return None if passed & (_CUTTING | _ADDING) else kind
         if kind in _WEIGHTED:
             return None if passed & _CUTTING else "linear"
         if kind not in _KEEPING | _MOVING | _CUTTING | _ADDING:
