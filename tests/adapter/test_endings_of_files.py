@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import vizcnn as vz
 from tests import framework
 from vizcnn.adapter.backends.graph_endings import last_activation
+from vizcnn.adapter.backends.onnx_check import endings
 from vizcnn.cli.app import app
 
 pytestmark = [
@@ -169,3 +170,25 @@ def test_activation_counts_only_where_nothing_changed_its_numbers() -> None:
         "side": "tanh",
         "shifted": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("node", "shape", "ending"),
+    [
+        (helper.make_node("HardSigmoid", ["logit"], ["out"]), ["n", 3], "hard_sigmoid"),
+        (helper.make_node("Softmax", ["logit"], ["out"], axis=1), ["n", 3], "softmax"),
+        (helper.make_node("Softmax", ["logit"], ["out"]), ["n", 3], "softmax"),
+        (helper.make_node("LogSoftmax", ["logit"], ["out"], axis=-1), ["n", 3], "log_softmax"),
+        (
+            helper.make_node("Softmax", ["logit"], ["out"], axis=1),
+            ["n", 3, 4, 5],
+            None,
+        ),  # over channels: the values tell
+        (helper.make_node("Sigmoid", ["logit"], ["out"], domain="somebody"), ["n", 3], None),
+        (helper.make_node("Tanh", ["logit"], ["out"]), ["n", 3], "tanh"),
+    ],
+)
+def test_ending_of_an_onnx_graph(node: Any, shape: list[Any], ending: str | None) -> None:
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("logit", "out")]
+    content = helper.make_model(helper.make_graph([node], "net", ends[:1], ends[1:])).SerializeToString()
+    assert endings(content, {"out": len(shape)}).get("out") == ending
