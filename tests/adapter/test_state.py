@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from keras import layers
 
 import vizcnn as vz
 from vizcnn.adapter.loading import load_model
-from vizcnn.errors import VizcnnWarning
+from vizcnn.errors import ModelFileError, VizcnnWarning
 
 X = np.random.default_rng(0).normal(100.0, 40.0, (2, 8, 8, 3)).astype(np.float32)
 MEAN, VARIANCE = np.array([90.0, 100.0, 110.0], np.float32), np.array([900.0, 1600.0, 2500.0], np.float32)
@@ -163,3 +164,59 @@ def test_layer_with_a_state_of_its_own_computes_what_was_saved(tmp_path: Path, m
     model.save(tmp_path / name)
     loaded = load_model(tmp_path / name).model
     np.testing.assert_allclose(keras.ops.convert_to_numpy(loaded(X)), expected, rtol=1e-5, atol=1e-5)
+
+
+# Vocabularies, which lie beside the weights -------------------------------------------------------------------------------
+
+
+def _of_words() -> Any:
+    """Return a model of images of whole numbers, each looked up in a vocabulary that was learned."""
+    lookup = layers.IntegerLookup(name="words")
+    lookup.adapt(np.arange(0, 20, 3)[:, None])
+    image = keras.Input((6, 6), dtype="int32")
+    x = layers.Conv2D(2, 3)(layers.Embedding(30, 4)(lookup(image)))
+    return keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+
+
+WORDS = np.random.default_rng(0).integers(0, 20, (2, 6, 6, 1))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="lookups are TensorFlow's")
+@pytest.mark.parametrize("change", ["none", "an argument that is gone"])
+def test_vocabulary_outlives_a_repair(tmp_path: Path, change: str) -> None:
+    model = _of_words()
+    model.save(tmp_path / "saved.keras")
+    with zipfile.ZipFile(tmp_path / "saved.keras") as saved, zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for name in saved.namelist():
+            content = saved.read(name)
+            if name == "config.json" and change != "none":
+                content = content.replace(b'"data_format": ', b'"gone": null, "data_format": ')
+            archive.writestr(name, content)
+    adapter = vz.adapt(tmp_path / "model.keras")
+    assert bool(adapter.repairs) == (change != "none")
+    np.testing.assert_allclose(adapter.outputs(WORDS)[0], model(WORDS[..., 0]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="lookups are TensorFlow's")
+def test_vocabulary_that_the_file_does_not_keep_is_told(tmp_path: Path) -> None:
+    _of_words().save(tmp_path / "model.h5")
+    with pytest.raises(ModelFileError, match=r"layer 'words' has a vocabulary .* Save the model as \.keras\."):
+        vz.adapt(tmp_path / "model.h5")
+
+
+# A state that changes after the model was compiled ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrap", [nested, functional], ids=["sequential", "functional"])
+def test_mean_and_variance_that_are_fitted_anew_count(wrap: Any) -> None:
+    layer = normalization()
+    adapter = vz.adapt(wrap(wrap(layer)))
+    before, again = adapter.outputs(X)[0], adapter.outputs(X)[0]
+    traces = adapter.num_traces
+    np.testing.assert_array_equal(before, again)
+    np.testing.assert_array_equal(before, adapter.outputs(X)[0])
+    assert adapter.num_traces == traces
+    layer.adapt(X)
+    axes = (0, 1, 2)
+    expected = (X - X.mean(axes)) / X.std(axes)
+    np.testing.assert_allclose(adapter.outputs(X)[0], expected, rtol=1e-3, atol=1e-3)

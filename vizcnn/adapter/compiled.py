@@ -78,6 +78,8 @@ class CompiledFunctions:
         What compiles them.
     variables : callable
         Returns the variables that they read.
+    constants : callable
+        Returns what tells the constants that were traced into them from later ones: other functions are compiled for those.
 
     Attributes
     ----------
@@ -87,12 +89,14 @@ class CompiledFunctions:
 
     backend: Backend
     variables: Callable[[], Sequence[Any]]
+    constants: Callable[[], Hashable] = lambda: None
     num_traces: int = 0
     _kept: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def keep(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what is kept under that key, and make it first where there is nothing."""
+        key = key, self.constants()
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = make()

@@ -48,7 +48,7 @@ from vizcnn.adapter.positions import StandIns, moves
 from vizcnn.adapter.probe import extremes, is_within, read_as_probability
 from vizcnn.adapter.randomness import Randomness, user_seeds_kept
 from vizcnn.adapter.reading import Facts, Reading, rule_notes
-from vizcnn.adapter.state import stale_state_notes
+from vizcnn.adapter.state import DerivedState, stale_state_notes
 from vizcnn.adapter.structure import (
     Found,
     as_the_model_takes_it,
@@ -61,10 +61,10 @@ from vizcnn.adapter.structure import (
     names_of,
     rank_of,
     symbolic_outputs,
-    unflattened_shape,
     walk,
 )
 from vizcnn.adapter.taps import Taps
+from vizcnn.adapter.unflattening import unflattened_shape
 from vizcnn.errors import (
     CapabilityError,
     InputError,
@@ -134,7 +134,8 @@ class KerasAdapter(ModelAdapter):
         self._backend = current()
         self._lock = threading.RLock()
         self._randomness = Randomness(self._backend, self.num_runs)
-        self._functions = CompiledFunctions(self._backend, self._variables)
+        self._derived = DerivedState(model)
+        self._functions = CompiledFunctions(self._backend, self._variables, self._derived.version)
         self._known: dict[tuple[int, ...] | None, Facts] = {}
         self._logarithm: dict[str, bool] = {}
         self._kinds_of_units: dict[str, str | None] = {}

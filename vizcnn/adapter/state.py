@@ -21,6 +21,30 @@ def finalize(model: Any) -> None:
             layer.finalize_state()
 
 
+class DerivedState:
+    """What layers derive from their weights and keep as constants: `adapt` and `finalize_state` replace it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model; of its layers only those that derive anything are kept.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._layers = [layer for layer in model._flatten_layers() if hasattr(layer, "finalize_state")]
+        self._last, self._count = self._read(), 0
+
+    def version(self) -> int:
+        """Return how often any of it was seen to be another than before."""
+        now = self._read()
+        if any(new is not old for new, old in zip(now, self._last, strict=True)):
+            self._last, self._count = now, self._count + 1
+        return self._count
+
+    def _read(self) -> list[Any]:
+        return [getattr(layer, name, None) for layer in self._layers for name in ("mean", "variance", "bin_boundaries")]
+
+
 def stale_state_notes(model: Any) -> Iterator[str]:
     """Yield a note for each Normalization that doesn't use the mean and variance that it holds."""
     for layer in model._flatten_layers():

@@ -163,20 +163,6 @@ def has_channels_first(shape: tuple[int | None, ...], maps_have: bool, channels:
     return (end is first) if fewest else maps_have
 
 
-def unflattened_shape(model: Any, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:
-    """Return the shape of what a model makes of a flat input by its first layer; None where it does nothing of that."""
-    if len(shape) != 1:
-        return None  # it is asked on every call
-    for layer in getattr(model, "layers", ()):
-        target = getattr(layer, "target_shape", None)
-        if isinstance(layer, keras.layers.Reshape) and target is not None and len(target) >= 2:
-            given = getattr(layer, "input", None)
-            made = tuple(layer.compute_output_shape((None, *shape))[1:])
-            if given is not None and tuple(given.shape[1:]) == shape and None not in made:
-                return made
-    return None
-
-
 def as_the_model_takes_it(model: Any, tensor: Any) -> Any:
     """Return the input in the structure that the model was made with: bare, in a list of one, or in a dict of one."""
     try:

@@ -18,7 +18,7 @@ from vizcnn.adapter.loading.applications import download, load_application
 from vizcnn.adapter.loading.building import limited_weights
 from vizcnn.adapter.loading.contents import Kind, kind_of
 from vizcnn.adapter.loading.description import check, nodes, strip_compile_config
-from vizcnn.adapter.loading.fit import check_fit
+from vizcnn.adapter.loading.fit import check_fit, check_vocabularies
 from vizcnn.adapter.loading.locating import locate
 from vizcnn.adapter.loading.operators import makers
 from vizcnn.adapter.loading.repairs import repaired
@@ -125,6 +125,7 @@ def _load(
     objects = dict(custom_objects or {})
     stripped = strip_compile_config(stored.config)
     check(stored.config, {*objects, *_registered()}, str(file), trusted=trusted)
+    check_vocabularies(stored)
     config = copy.deepcopy(stored.config)
     repairs = repaired(config, stored.version, needed=False, known=objects)
     repairs += locate(config, stored.form, objects)

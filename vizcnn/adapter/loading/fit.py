@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vizcnn.adapter.loading.description import nodes
 from vizcnn.adapter.loading.stored import Stored
 from vizcnn.errors import ModelFileError
 
@@ -40,6 +41,34 @@ def check_fit(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
     if why is not None:
         after = f"after repairs ({', '.join(repairs)}) " if repairs else ""
         raise ModelFileError(f"`model` file {str(stored.file)!r} can't be loaded: {after}its weights don't fit, {why}.")
+
+
+def check_vocabularies(stored: Stored) -> None:
+    """Refuse a model with a layer whose vocabulary isn't in the file.
+
+    Parameters
+    ----------
+    stored : Stored
+        The file.
+
+    Raises
+    ------
+    ModelFileError
+        If the vocabulary was found by `adapt`, which HDF5 files and files of weights alone don't keep.
+    """
+    kept = any(name.endswith(".txt") for name in stored.assets)
+    for node in nodes(stored.config):
+        config = node.value["config"]
+        if kept or node.class_name not in _WITH_A_VOCABULARY or not isinstance(config, dict):
+            continue
+        if config.get("vocabulary") is None:
+            raise ModelFileError(
+                f"`model` file {str(stored.file)!r} can't be loaded: layer {config.get('name')!r} has a vocabulary that it "
+                f"learned by `adapt`, and the file doesn't hold it. Save the model as .keras."
+            )
+
+
+_WITH_A_VOCABULARY = ("IntegerLookup", "StringLookup", "TextVectorization")
 
 
 def _other_weights(model: Any, stored: Stored) -> str | None:

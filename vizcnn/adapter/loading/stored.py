@@ -40,6 +40,8 @@ class Stored:
         Bytes of all arrays in the file.
     loss : default None
         What the model was trained by, as Keras serializes it, where the file says so.
+    assets : tuple of str, default ()
+        Entries beside description and weights: the vocabularies of layers.
     """
 
     file: Path
@@ -49,6 +51,7 @@ class Stored:
     architecture: Path | None = None
     size: int = 0
     loss: Any = None
+    assets: tuple[str, ...] = ()
 
     def write(self, folder: Path, config: dict[str, Any]) -> Path:
         """Write a whole model file with another description, and return it."""
@@ -82,7 +85,14 @@ class Stored:
             archive.writestr("config.json", json.dumps(config))
             archive.writestr("metadata.json", json.dumps({"keras_version": self.version or "3.0.0"}))
             archive.write(weights, _WEIGHTS)
+            self._copy_assets(archive)
         return path
+
+    def _copy_assets(self, target: zipfile.ZipFile) -> None:
+        if self.assets:
+            with zipfile.ZipFile(self.file) as source:
+                for name in self.assets:
+                    target.writestr(name, source.read(name))
 
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield the path and the value of each weight in the file; those of the optimizer are none."""
@@ -160,7 +170,8 @@ def _read_zip(file: Path) -> Stored:
     size = inspect_hdf5(file, _WEIGHTS).size
     trained = config.get("compile_config")
     loss = trained.get("loss") if isinstance(trained, dict) else None
-    return Stored(file, config, "keras", _text(metadata.get("keras_version")), size=size, loss=loss)
+    assets = tuple(name for name in names if name.startswith("assets/"))
+    return Stored(file, config, "keras", _text(metadata.get("keras_version")), size=size, loss=loss, assets=assets)
 
 
 def read_architecture(path: Path) -> dict[str, Any]:
