@@ -350,8 +350,13 @@ class KerasAdapter(ModelAdapter):
         )
 
     def _task(self, output: str, outputs: Iterable[str]) -> str | None:
+        return task_of(self._trained_with, list(outputs), output)
+
+    @property
+    def _trained_with(self) -> Any:
+        """The loss that the model, or its file, was compiled with."""
         loss = getattr(self.model, "loss", None)
-        return task_of(self._loss if loss is None else loss, list(outputs), output)
+        return self._loss if loss is None else loss
 
     def _kind_of_unit(self, output: str) -> str | None:
         """Tell by what one number can be whether it is a probability, where no activation is found that made it."""
@@ -1065,8 +1070,7 @@ class KerasAdapter(ModelAdapter):
 
     def _full_key(self, key: tuple[Any, ...], inputs: Array) -> tuple[Any, ...]:
         hidden = frozenset(output for output, is_hidden in self._logarithm.items() if is_hidden)
-        read = self.labels, tuple(self._task(name, self._facts.outputs) for name in self._facts.outputs)
-        return key, inputs.shape[1:], hidden, read
+        return key, inputs.shape[1:], hidden, self.labels, str(self._trained_with)
 
     def _settle(self, output: str, run: Run) -> bool:
         """Decide once whether an output holds probabilities whose logits are out of reach; their logarithm is explained then.
