@@ -15,8 +15,18 @@ import numpy as np
 from keras import layers
 
 from tests import framework
+from tests.rounding import rounding
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 5, 3, 3
+
+FORWARD = (9 * CHANNELS, 9 * 4, HEIGHT * WIDTH, 4)
+"""Products in each sum of the network of the zoo: of both convolutions, the mean over positions, the dense layer."""
+
+BOTH_WAYS = FORWARD * 2
+"""The same with the way back."""
+
+CLOSE = rounding(*BOTH_WAYS)
+"""Tolerances of anything that the network answers to images in -1..1."""
 
 
 def images(count: int = 2, shape: tuple[int, ...] = (HEIGHT, WIDTH, CHANNELS), seed: int = 0) -> np.ndarray:

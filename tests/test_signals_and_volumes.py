@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests.models import linear_model
+from tests.rounding import assert_same_sums
 from vizcnn.cli import app
 from vizcnn.errors import CapabilityError, InputError, OptionError, ResultError, UnsupportedModelError
 from vizcnn.inputs import load
@@ -21,6 +22,9 @@ from vizcnn.render.image import blur, resize
 from vizcnn.render.shapes import SLICES, sheet, shown_slices
 
 T, C = 20, 2
+SIGNAL = (3 * C, 12, 10, 5)
+"""Products in each sum of the model of signals: of both convolutions, the mean over positions, the dense layer."""
+
 METHODS = ["saliency", "saliency:rule=guided", "gradcam", "occlusion"]
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
@@ -70,8 +74,8 @@ def test_signal_is_explained_as_an_image_one_pixel_wide(method: str) -> None:
     (our,), (their,) = ours.values(), theirs.values()
     assert our.values.shape == (3, T)
     # The map of a layer is enlarged along the signal: across, the image has one pixel.
-    np.testing.assert_allclose(our.values, their.values[:, :, 0], atol=1e-5)
-    np.testing.assert_allclose(our.scores, their.scores, rtol=1e-4)
+    assert_same_sums(our.values, their.values[:, :, 0], *SIGNAL * 2)
+    assert_same_sums(our.scores, their.scores, *SIGNAL, size=1)
 
 
 def _with(method: str, options: dict[str, Any]) -> Any:
@@ -93,9 +97,9 @@ def test_slices_of_a_volume_are_explained_as_images_where_the_model_looks_at_eac
     both = np.stack([one, one])  # the mean over two equal slices is that of one
     for method in (vz.saliency, vz.gradcam):
         ours, theirs = method(deep, both, 1), method(flat, one, 1)
-        np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5)
+        assert_same_sums(ours.scores, theirs.scores, 27, 60, 4, size=1)
         for z in range(2):
-            np.testing.assert_allclose(2 * ours.values[0, z], theirs.values[0], atol=1e-6)
+            assert_same_sums(2 * ours.values[0, z], theirs.values[0], *(27, 60, 4) * 2)
 
 
 @pytest.mark.parametrize("shape", [(5, 2), (3, 4, 2, 2)])
@@ -109,10 +113,12 @@ def test_linear_model_by_hand(shape: tuple[int, ...]) -> None:
     same.set_weights([np.eye(shape[-1], dtype=np.float32).reshape(same.kernel.shape)])
     sample = values(*shape)
     gradient = weights[:, 1].reshape(shape)
-    np.testing.assert_allclose(vz.saliency(model, sample, 1).raw[0], gradient, atol=1e-6)
+    assert_same_sums(vz.saliency(model, sample, 1).raw[0], gradient, shape[-1], weights.shape[-1])
     # One pixel at a time, black in its place: the drop is what the pixel gave.
     taken = vz.occlusion(model, sample, 1, patch_size=1, stride=1, baseline=0.0)
-    np.testing.assert_allclose(taken.values[0], (gradient * sample).sum(axis=-1), atol=1e-5)
+    assert_same_sums(
+        taken.values[0], (gradient * sample).sum(axis=-1), sample.size, size=np.abs(gradient * sample).sum()
+    )
     assert sum(taken.tally().values()) == np.prod(shape[:-1])
 
 
@@ -129,9 +135,8 @@ def test_channels_first_signal_answers_as_its_twin() -> None:
     last.set_weights(first.get_weights())
     assert vz.adapt(first).input_shape == (T, C)
     for method in (vz.saliency, vz.gradcam):
-        np.testing.assert_allclose(
-            method(first, values(2, T, C), 1).values, method(last, values(2, T, C), 1).values, atol=1e-6
-        )
+        maps = [method(model, values(2, T, C), 1).values for model in (first, last)]
+        assert_same_sums(*maps, *(6, 18, 4) * 2)
 
 
 def test_signal_of_open_length_and_model_never_called() -> None:
@@ -250,7 +255,7 @@ def test_enlarging_and_blurring_go_axis_by_axis(shape: tuple[int, ...]) -> None:
         rows = np.moveaxis(small, axis, 0)
         flat = resize(rows.reshape(len(rows), -1), (length, rows[0].size))
         small = np.moveaxis(flat.reshape(length, *rows.shape[1:]), 0, axis)
-    np.testing.assert_allclose(large, small, atol=1e-5)
+    assert_same_sums(large, small, *[2] * 2 * len(shape))
     impulse = np.zeros((9,) * len(shape) + (1,))
     impulse[(4,) * len(shape)] = 1
     spread = blur(impulse, (1.0,) * len(shape))

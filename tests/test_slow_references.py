@@ -11,8 +11,11 @@ import pytest
 from keras import layers
 
 import vizcnn as vz
+from tests.rounding import rounding
 
 RULES = ("vanilla", "guided", "relu")
+CLOSE = rounding(*(27, 18, 8) * 2, size=4)
+"""Both convolutions of the network below and its head, there and back; what they sum is a few times as large as 1."""
 
 
 # The formulas ---------------------------------------------------------------------------------------------------------
@@ -204,9 +207,9 @@ def test_saliency_equals_the_formulas(kind: str, channels: int) -> None:
         for index in range(3):
             expected = slow.backward(x, index, rule)["input"]
             result = vz.saliency(cnn, x, index, rule=rule)
-            np.testing.assert_allclose(result.raw[0], expected, atol=1e-5)
-            np.testing.assert_allclose(result.values[0], np.abs(expected).max(axis=-1), atol=1e-5)
-            np.testing.assert_allclose(result.scores[0], slow.forward(x)["logits"][index], atol=1e-5)
+            np.testing.assert_allclose(result.raw[0], expected, **CLOSE)
+            np.testing.assert_allclose(result.values[0], np.abs(expected).max(axis=-1), **CLOSE)
+            np.testing.assert_allclose(result.scores[0], slow.forward(x)["logits"][index], **CLOSE)
 
 
 @pytest.mark.parametrize("kind", RELUS)
@@ -218,8 +221,8 @@ def test_gradcam_equals_the_formulas_at_both_layers(kind: str) -> None:
         for name in ("map1", "map2"):
             cam = slow.gradcam(x, 1, rule, name)
             result = vz.gradcam(cnn, x, 1, layer=name, rule=rule)
-            np.testing.assert_allclose(result.raw[0], cam, atol=1e-5)
-            np.testing.assert_allclose(result.values[0], enlarge(np.maximum(cam, 0), (6, 6)), atol=1e-5)
+            np.testing.assert_allclose(result.raw[0], cam, **CLOSE)
+            np.testing.assert_allclose(result.values[0], enlarge(np.maximum(cam, 0), (6, 6)), **CLOSE)
 
 
 @pytest.mark.parametrize("pool", [True, False], ids=["mean", "flatten"])
@@ -229,10 +232,10 @@ def test_relu_inside_the_convolutions_and_either_head_follow_the_formulas(pool: 
     cnn = vz.adapt(slow.keras(x.shape, fused=True))
     for rule in RULES:
         by_input = slow.backward(x, 2, rule)["input"]
-        np.testing.assert_allclose(vz.saliency(cnn, x, 2, rule=rule).raw[0], by_input, atol=1e-5)
+        np.testing.assert_allclose(vz.saliency(cnn, x, 2, rule=rule).raw[0], by_input, **CLOSE)
         for name in ("map1", "map2"):
             cam = slow.gradcam(x, 2, rule, name)
-            np.testing.assert_allclose(vz.gradcam(cnn, x, 2, layer=name, rule=rule).raw[0], cam, atol=1e-5)
+            np.testing.assert_allclose(vz.gradcam(cnn, x, 2, layer=name, rule=rule).raw[0], cam, **CLOSE)
 
 
 def test_the_rules_differ_on_this_example() -> None:
@@ -275,14 +278,14 @@ def worked() -> Any:
 @pytest.mark.parametrize("rule", RULES)
 def test_saliency_of_the_worked_example(worked: Any, rule: str) -> None:
     result = vz.saliency(worked, WORKED_IMAGE, 0, rule=rule)
-    np.testing.assert_allclose(result.raw[0, ..., 0], WORKED[rule], atol=1e-6)
-    np.testing.assert_allclose(result.values[0], np.abs(WORKED[rule]), atol=1e-6)
-    np.testing.assert_allclose(result.scores, [-7], atol=1e-6)
+    np.testing.assert_allclose(result.raw[0, ..., 0], WORKED[rule], **CLOSE)
+    np.testing.assert_allclose(result.values[0], np.abs(WORKED[rule]), **CLOSE)
+    np.testing.assert_allclose(result.scores, [-7], **CLOSE)
 
 
 def test_gradcam_of_the_worked_example(worked: Any) -> None:
     """The mean weight is (1 - 2 + 3 + 4) / 4 = 1.5; the centre of the 3x3 map lies between all four cells."""
     result = vz.gradcam(worked, WORKED_IMAGE, 0)
-    np.testing.assert_allclose(result.raw, [[[1.5, 12], [0, 3]]], atol=1e-6)
-    np.testing.assert_allclose(result.values, [[[1.5, 6.75, 12], [0.75, 4.125, 7.5], [0, 1.5, 3]]], atol=1e-6)
+    np.testing.assert_allclose(result.raw, [[[1.5, 12], [0, 3]]], **CLOSE)
+    np.testing.assert_allclose(result.values, [[[1.5, 6.75, 12], [0.75, 4.125, 7.5], [0, 1.5, 3]]], **CLOSE)
     assert result.layer == "conv"

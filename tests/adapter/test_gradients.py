@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 from keras import layers
 
 import vizcnn as vz
-from tests.models import differences, images, linear_model, nested, operations
+from tests.models import BOTH_WAYS, CLOSE, differences, images, linear_model, nested, operations
+from tests.rounding import assert_same_sums, rounding
 from vizcnn.adapter import LAST_SPATIAL
 from vizcnn.targets import Mix
 
@@ -32,7 +33,7 @@ def test_gradient_of_a_linear_model_is_its_weights(linear: Any, weights: np.ndar
     taken = linear.gradients(x, index)
     expected = np.broadcast_to(weights[:, index].reshape(2, 3, 2), x.shape)
     np.testing.assert_allclose(taken.gradients, expected, rtol=1e-6, atol=1e-37)  # TensorFlow flushes denormals to zero
-    np.testing.assert_allclose(taken.scores, x.reshape(2, -1) @ weights[:, index] + bias, rtol=1e-4, atol=1e-4)
+    assert_same_sums(taken.scores, x.reshape(2, -1) @ weights[:, index] + bias, 13, size=13 * 8)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,8 @@ def test_batch_is_its_loop(network: Any, indices: list[int], seed: int) -> None:
     together = network.gradients(x, indices)
     for i, index in enumerate(indices):
         alone = network.gradients(x[i : i + 1], index)
-        np.testing.assert_allclose(together.gradients[i], alone.gradients[0], rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(together.scores[i], alone.scores[0], rtol=1e-5, atol=1e-6)
+        assert_same_sums(together.gradients[i], alone.gradients[0], *BOTH_WAYS)
+        np.testing.assert_allclose(together.scores[i], alone.scores[0], **CLOSE)
 
 
 @given(seed=st.integers(0, 99))
@@ -57,7 +58,7 @@ def test_gradient_of_a_mix_is_the_mix_of_gradients(network: Any, seed: int) -> N
     parts = [network.gradients(x, index) for index in range(3)]
     for name in ("gradients", "scores"):
         first, second, third = (getattr(part, name) for part in parts)
-        np.testing.assert_allclose(getattr(mixed, name), 2 * first - second + third / 2, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(getattr(mixed, name), 2 * first - second + third / 2, **rounding(*BOTH_WAYS, size=4))
 
 
 def test_gradient_is_the_change_that_each_value_makes() -> None:
@@ -71,14 +72,14 @@ def test_gradient_is_the_change_that_each_value_makes() -> None:
 def test_scores_and_outputs_come_with_the_gradient(network: Any) -> None:
     x = images(3)
     taken = network.gradients(x, 1, of=LAST_SPATIAL)
-    np.testing.assert_allclose(taken.scores, network.scores(x, 1), rtol=1e-6)
-    np.testing.assert_allclose(taken.outputs[0], network.outputs(x)[0], rtol=1e-6)
+    np.testing.assert_allclose(taken.scores, network.scores(x, 1), **CLOSE)
+    np.testing.assert_allclose(taken.outputs[0], network.outputs(x)[0], **CLOSE)
 
 
 def test_scores_come_with_the_outputs_of_the_same_run(network: Any) -> None:
     scores, (outputs,) = network.evaluate(images(3), 1)
-    np.testing.assert_allclose(scores, network.scores(images(3), 1), rtol=1e-6)
-    np.testing.assert_allclose(outputs, network.outputs(images(3))[0], rtol=1e-6)
+    np.testing.assert_allclose(scores, network.scores(images(3), 1), **CLOSE)
+    np.testing.assert_allclose(outputs, network.outputs(images(3))[0], **CLOSE)
 
 
 def test_unknown_rule_is_rejected_with_the_known_ones(network: Any) -> None:

@@ -10,10 +10,9 @@ import pytest
 
 import vizcnn as vz
 from tests import models
-from tests.models import Built, images, reference
+from tests.models import BOTH_WAYS, CLOSE, FORWARD, Built, images, reference
+from tests.rounding import assert_same_sums
 from vizcnn.adapter import LAST_SPATIAL, as_adapter
-
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def test_outputs_are_what_the_formulas_give(built: Built) -> None:
@@ -244,8 +243,8 @@ def test_batch_is_its_loop() -> None:
     together = adapter.gradients(x, [0, 1, 2, 0, 1], of=LAST_SPATIAL)
     for i, index in enumerate([0, 1, 2, 0, 1]):
         alone = adapter.gradients(x[i : i + 1], index, of=LAST_SPATIAL)
-        np.testing.assert_allclose(together.gradients[i], alone.gradients[0], rtol=1e-5, atol=1e-7)
-        np.testing.assert_allclose(together.values[i], alone.values[0], rtol=1e-5, atol=1e-6)
+        assert_same_sums(together.gradients[i], alone.gradients[0], *BOTH_WAYS)
+        assert_same_sums(together.values[i], alone.values[0], *FORWARD)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
@@ -264,6 +263,6 @@ def test_flat_input_that_the_model_makes_an_image_of_is_that_image() -> None:
     )
     cnn, x = vz.adapt(flat), np.random.default_rng(0).normal(size=(2, 3, 4, 1)).astype(np.float32)
     assert cnn.input_shape == (3, 4, 1)
-    np.testing.assert_allclose(cnn.outputs(x)[0], flat.predict(x.reshape(2, 12), verbose=0), atol=1e-6)
+    assert_same_sums(cnn.outputs(x)[0], flat.predict(x.reshape(2, 12), verbose=0), 4, 12, size=4)
     inner = keras.Sequential(flat.layers[1:])
-    np.testing.assert_allclose(vz.saliency(cnn, x, 1).raw, vz.saliency(inner, x, 1).raw, atol=1e-6)
+    assert_same_sums(vz.saliency(cnn, x, 1).raw, vz.saliency(inner, x, 1).raw, 8)

@@ -14,7 +14,18 @@ import pytest
 from keras import layers
 
 import vizcnn as vz
-from tests.models import functional, images, nested, open_size, reference, subclassed, subclassed_called
+from tests.models import (
+    BOTH_WAYS,
+    CLOSE,
+    functional,
+    images,
+    nested,
+    open_size,
+    reference,
+    subclassed,
+    subclassed_called,
+)
+from tests.rounding import assert_same_sums
 from vizcnn.adapter import LAST_SPATIAL
 
 QUESTIONS: list[Callable[[Any], Any]] = [
@@ -45,7 +56,7 @@ def test_threads_get_what_they_get_alone(build: Any, adapted: bool) -> None:
     model = vz.adapt(build().model) if adapted else build().model
     both = _together([lambda question=question: question(model) for question in QUESTIONS])
     for got, expected in zip(both, alone, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
+        assert_same_sums(got, expected, *BOTH_WAYS)
 
 
 def test_two_adapters_of_one_model_do_not_disturb_each_other() -> None:
@@ -53,7 +64,7 @@ def test_two_adapters_of_one_model_do_not_disturb_each_other() -> None:
     rules = ["guided", "relu", "vanilla"]
     taken = _together([lambda rule=rule: vz.adapt(model).gradients(x, 1, rule=rule) for rule in rules])
     for rule, gradients in zip(rules, taken, strict=True):
-        np.testing.assert_allclose(gradients.gradients, reference(x, 1, rule=rule).by_input, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(gradients.gradients, reference(x, 1, rule=rule).by_input, **CLOSE)
 
 
 def test_model_never_called_is_built_once_by_two_threads() -> None:
@@ -61,7 +72,7 @@ def test_model_never_called_is_built_once_by_two_threads() -> None:
     adapter = vz.adapt(built.model)
     taken = _together([lambda index=index: adapter.gradients(x, index) for index in (0, 1)])
     for index, gradients in enumerate(taken):
-        np.testing.assert_allclose(gradients.gradients, reference(x, index).by_input, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(gradients.gradients, reference(x, index).by_input, **CLOSE)
 
 
 def test_two_threads_may_show_images_of_two_sizes() -> None:
@@ -75,7 +86,7 @@ def test_two_threads_may_show_images_of_two_sizes() -> None:
         got = _together([lambda shape=shape: corner(shape) for shape in shapes])
         for shape, scores in zip(shapes, got, strict=True):
             expected = reference(images(2, shape)).last[:, -1, -1, 0]
-            np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(scores, expected, **CLOSE)
 
 
 class Slow(layers.Layer):
@@ -112,7 +123,7 @@ def test_prediction_is_unaffected_while_another_thread_traces() -> None:
         guided = tracing.result().gradients
     np.testing.assert_array_equal(predicted, expected)
     np.testing.assert_array_equal(called, eager)
-    np.testing.assert_allclose(fresh, expected, rtol=1e-6)
+    assert_same_sums(fresh, expected, 27, 24, size=1)
     np.testing.assert_array_equal(guided, vz.adapt(model).gradients(image, 0, rule="guided").gradients)
 
 

@@ -13,7 +13,7 @@ from keras import layers
 
 import vizcnn as vz
 from tests import framework
-from tests.models import CONV1, CONV2, DENSE, HEIGHT, WIDTH, conv, dense, images, reference
+from tests.models import CLOSE, CONV1, CONV2, DENSE, HEIGHT, WIDTH, conv, dense, images, reference
 
 if framework.BACKEND != "tensorflow":
     pytest.skip("a matter of TensorFlow's", allow_module_level=True)
@@ -194,7 +194,7 @@ def test_traced_model_is_explained_as_the_plain_one_and_trains_on_as_its_twin(ma
     adapter = vz.adapt(model)
     for rule in ("guided", "vanilla"):
         taken = adapter.gradients(x, 1, rule=rule)
-        np.testing.assert_allclose(taken.gradients, reference(x, 1, rule=rule).by_input, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(taken.gradients, reference(x, 1, rule=rule).by_input, **CLOSE)
         assert taken.notes == ()
     for array, expected in zip(_fit(model), _fit(twin), strict=True):
         np.testing.assert_array_equal(array, expected)  # bit for bit
@@ -209,10 +209,10 @@ def test_layers_inside_what_is_traced_are_reached(kind: str) -> None:
     first, last = (info.path for info in adapter.layers if info.name in ("conv1", "out"))
     expected = reference(x, 2)
     maps = adapter.activations(x, [first, last])
-    np.testing.assert_allclose(maps[first], expected.first, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(maps[last], expected.last, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(maps[first], expected.first, **CLOSE)
+    np.testing.assert_allclose(maps[last], expected.last, **CLOSE)
     taken = adapter.gradients(x, 2, of=vz.adapter.LAST_SPATIAL)
-    np.testing.assert_allclose(taken.gradients, expected.by_last, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(taken.gradients, expected.by_last, **CLOSE)
 
 
 def test_trace_that_is_there_already_is_neither_used_nor_changed() -> None:
@@ -236,8 +236,8 @@ def test_model_of_a_file_whose_call_is_traced(tmp_path: Path) -> None:
     made.save(path)
     adapter = vz.adapt(path)
     guided = adapter.gradients(x, 1, rule="guided").gradients
-    np.testing.assert_allclose(guided, reference(x, 1, rule="guided").by_input, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(adapter.gradients(x, 1).gradients, reference(x, 1).by_input, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(guided, reference(x, 1, rule="guided").by_input, **CLOSE)
+    np.testing.assert_allclose(adapter.gradients(x, 1).gradients, reference(x, 1).by_input, **CLOSE)
 
 
 class TracedModel(keras.Model):
@@ -259,7 +259,7 @@ def test_call_of_the_model_itself_may_be_traced() -> None:
         x = tf.constant(images(2))
         model(x)
         guided = vz.adapt(model).gradients(images(2), 0, of="features/conv1", rule="guided").gradients
-        np.testing.assert_allclose(guided, reference(images(2), 0, rule="guided").by_first, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(guided, reference(images(2), 0, rule="guided").by_first, **CLOSE)
         with tf.GradientTape() as tape:
             tape.watch(x)
             logit = tf.math.log(model(x)[:, 0])
@@ -306,4 +306,4 @@ def test_rule_that_does_not_reach_an_activation_says_so(layer: Any, what: str) -
         tensor = tf.constant(images())
         tape.watch(tensor)
         logit = model(tensor)[:, 0]
-    np.testing.assert_allclose(gradient, tape.gradient(logit, tensor), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(gradient, tape.gradient(logit, tensor), **CLOSE)

@@ -11,7 +11,7 @@ from keras import layers
 
 import vizcnn as vz
 from tests import framework
-from tests.models import CONV1, CONV2, DENSE, conv, dense, images, reference
+from tests.models import CLOSE, CONV1, CONV2, DENSE, conv, dense, images, reference
 
 WRAPPERS: dict[str, Any] = {"remat": keras.remat}
 if framework.BACKEND == "jax":
@@ -56,5 +56,5 @@ def test_each_rule_gives_its_own_map_whichever_was_first(name: str) -> None:
         "relu",
     ):  # each by an adapter of its own, so that only the model could keep anything
         taken = vz.adapt(model).gradients(x, 1, rule=rule)
-        np.testing.assert_allclose(taken.gradients, reference(x, 1, rule=rule).by_input, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(taken.gradients, reference(x, 1, rule=rule).by_input, **CLOSE)
         assert taken.notes == ()
