@@ -15,6 +15,7 @@ import numpy as np
 
 from vizcnn.adapter import LAST_SPATIAL, Gradients, LayerInfo, ModelAdapter
 from vizcnn.adapter.base import check_rule, slices, split_call
+from vizcnn.adapter.heads import Head
 from vizcnn.errors import InputError, LayerError, RuleError, listed
 from vizcnn.scores import Score
 from vizcnn.targets import resolve
@@ -35,9 +36,12 @@ class Reading:
 
     xp = np
 
-    def __init__(self, values: Mapping[str, Array], logits: str, output: str, activation: str) -> None:
+    def __init__(
+        self, values: Mapping[str, Array], logits: str, output: str, activation: str, head: Callable[[str], Head]
+    ) -> None:
         self._values = values
         self._logits, self._output, self._activation = logits, output, activation
+        self.head = head
         self.seen: list[str] = []
 
     def returned(self) -> Array:
@@ -48,9 +52,13 @@ class Reading:
         """Return the output before its softmax or sigmoid."""
         return self.layer(self._logits)
 
-    def activation(self, output: str) -> str:
-        """Return "softmax" or "sigmoid"."""
-        return self._activation
+    def output(self, output: str) -> Array:
+        """Return the output; of the logits, so that no formula seems to look at one layer more."""
+        values = self.logits(output)
+        if self._activation == "sigmoid":
+            return 1 / (1 + np.exp(-values))
+        powers = np.exp(values - values.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
 
     def layer(self, path: str) -> Array:
         """Return a layer's output."""
@@ -171,7 +179,7 @@ class NumpyAdapter(ModelAdapter):
         return Gradients(gradient, by, scores, (outputs,), layer=None if of is None else hit[0])
 
     def _reading(self, values: Mapping[str, Array]) -> Reading:
-        return Reading(values, *self._ends)
+        return Reading(values, *self._ends, self.head)
 
     def _check_rule(self, rule: str) -> None:
         if check_rule(rule) != "vanilla":

@@ -700,7 +700,8 @@ class KerasAdapter(ModelAdapter):
         >>> import keras, vizcnn as vz
         >>> layers = [keras.layers.Cropping2D(((8, 0), (0, 0))), keras.layers.Conv2D(2, 3, padding="same", name="conv")]
         >>> cnn = vz.adapt(keras.Sequential([keras.Input((16, 16, 1)), *layers]))
-        >>> cnn.placement("conv", (8, 16), (16, 16, 1)).axes[0].ends  # the lower half of the image
+        >>> low, high = cnn.placement("conv", (8, 16), (16, 16, 1)).axes[0].ends
+        >>> round(low, 3), round(high, 3)  # the lower half of the image
         (8.0, 16.0)
         """
         self.prepare(sample_shape)

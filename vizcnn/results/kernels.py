@@ -142,7 +142,8 @@ class Kernels(Sheet):
         Examples
         --------
         >>> import vizcnn as vz
-        >>> vz.filters(vz.assets.digits_cnn(), "conv2").plot(top=8, page=1).get_title()
+        >>> title = vz.filters(vz.assets.digits_cnn(), "conv2").plot(top=8, page=1).get_title()
+        >>> " ".join(title.split())  # in one line or two, as the letters' width will have it
         'conv2: 32 kernels 3x3x16, 8-15 of 32 by norm'
         """
         from vizcnn.render import sheet
