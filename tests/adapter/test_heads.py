@@ -377,6 +377,13 @@ def test_function_of_maps_with_channels_first_has_its_classes_there() -> None:
     assert box.num_classes() == 3
 
 
+def test_map_that_is_flattened_has_a_unit_for_each_place() -> None:
+    image = keras.Input((4, 5, 1))
+    cnn = vz.adapt(keras.Model(image, layers.Flatten()(layers.Conv2D(1, 1, kernel_initializer="ones")(image))))
+    result = vz.saliency(cnn, np.ones((4, 5, 1), np.float32), 7)
+    assert np.argwhere(result.values[0]).tolist() == [[1, 2]]
+
+
 # The command line ----------------------------------------------------------------------------------------------------------
 
 

@@ -335,6 +335,8 @@ class KerasAdapter(ModelAdapter):
         activation = self.output_activation(output)
         shape = (None, *self.output_shapes[output])
         name, axis = self._facts.endings.get(output, (None, self._unit_axis(shape)))
+        if axis is None and len(shape) == 2:
+            axis = 1  # a map that was flattened: in a row of numbers each is a unit
         kind = activation or LOGARITHMS.get(str(name))
         single = axis is None or shape[axis] == 1
         if name is None and single and kind is None:
