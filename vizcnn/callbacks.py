@@ -18,12 +18,11 @@ from typing import Any
 
 from vizcnn.adapter import ModelAdapter, adapt
 from vizcnn.adapter.training import Callback
-from vizcnn.errors import OptionError, PluginWarning, VizcnnWarning
+from vizcnn.errors import OptionError, PluginWarning, VizcnnWarning, warn
 from vizcnn.events import EventWriter
 from vizcnn.explanation import explaining
 from vizcnn.file_names import file_stems
 from vizcnn.inputs import ImageSet
-from vizcnn.notes import warn
 from vizcnn.plugins import registry
 from vizcnn.render.frames import frame, read, write_gif, write_png
 from vizcnn.results import Attributions, write_file

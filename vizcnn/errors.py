@@ -15,13 +15,18 @@ Every error that vizcnn raises on purpose derives from `VizcnnError` and from th
     ├── MethodError                 (ValueError)  no method of that name
     └── ResultError                 (ValueError)  a file that isn't a saved result, or a path that can't be written
 
-Warnings are `VizcnnWarning`; a plugin that fails to load is a `PluginWarning`.
+Warnings are `VizcnnWarning`; a plugin that fails to load is a `PluginWarning`. What the reader of a result should know is a
+`Note` on it; `warn` makes warnings of notes.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
+import sys
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -216,6 +221,80 @@ class PluginWarning(VizcnnWarning):
     >>> print(caught[0].message)
     ExplainCallback goes on without 'images': InputError: `images` must have 1 channel, as the model takes; ...
     """
+
+
+class Note(str):
+    """Something that the reader of a result should know: a text that also says what it is about.
+
+    Parameters
+    ----------
+    text : str
+        What is said.
+    kind : str, default ""
+        What sort of note it is, one word for all notes with the same reason: "saturated", "log-probability", "resized" ...
+    images : sequence of int, default ()
+        Which images of the result it concerns, by their places; (): all of them.
+
+    Examples
+    --------
+    >>> from vizcnn.errors import Note
+    >>> note = Note("The map of b.png is zero everywhere.", "zero", [1])
+    >>> note == "The map of b.png is zero everywhere.", note.kind, note.images
+    (True, 'zero', (1,))
+    """
+
+    __slots__ = ("_images", "_kind")
+    _kind: str
+    _images: tuple[int, ...]
+
+    def __new__(cls, text: str, kind: str = "", images: Iterable[int] = ()) -> Note:
+        """See `Note`: a text is made once, and so is what it is about."""
+        note = super().__new__(cls, text)
+        note._kind, note._images = kind, tuple(images)
+        return note
+
+    @property
+    def kind(self) -> str:
+        """What sort of note it is."""
+        return self._kind
+
+    @property
+    def images(self) -> tuple[int, ...]:
+        """Places of the images that it concerns; () for all of them."""
+        return self._images
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return text, kind and images, for JSON.
+
+        Returns
+        -------
+        dict
+
+        Examples
+        --------
+        >>> from vizcnn.errors import Note
+        >>> Note("Enlarged.", "resized", [0]).to_dict()
+        {'text': 'Enlarged.', 'kind': 'resized', 'images': [0]}
+        """
+        return {"text": str(self), "kind": self.kind, "images": list(self.images)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.kind, self.images)
+
+
+def warn(notes: Iterable[str], category: type[Warning] = VizcnnWarning) -> None:
+    """Give each note as a warning, at the line outside vizcnn that made the call."""
+    for note in notes:
+        warnings.warn(str(note), category, stacklevel=_depth())
+
+
+def _depth() -> int:
+    """Return how many frames above `warn` the caller of vizcnn is."""
+    home = str(Path(__file__).parent) + os.sep
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:

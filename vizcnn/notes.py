@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from vizcnn.errors import VizcnnWarning
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
@@ -167,21 +161,6 @@ class Watch:
 def _within(low: float, high: float, ends: tuple[float, float]) -> bool:
     slack = 0.01 * (ends[1] - ends[0])
     return low >= ends[0] - slack and high <= ends[1] + slack
-
-
-def warn(notes: Iterable[str], category: type[Warning] = VizcnnWarning) -> None:
-    """Give each note as a warning, at the line outside vizcnn that made the call."""
-    for note in notes:
-        warnings.warn(note, category, stacklevel=_depth())
-
-
-def _depth() -> int:
-    """Return how many frames above `warn` the caller of vizcnn is."""
-    home = str(Path(__file__).parent) + os.sep
-    frame, depth = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
-        frame, depth = frame.f_back, depth + 1
-    return depth
 
 
 def _which(names: Sequence[str], everything: Sequence[str]) -> str:

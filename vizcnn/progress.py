@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from vizcnn.notes import warn
+from vizcnn.errors import warn
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -14,9 +14,8 @@ from vizcnn.adapter.input_scaling import InputScaling
 from vizcnn.adapter.labels import read_labels
 from vizcnn.adapter.losses import task_by_name
 from vizcnn.adapter.preprocessing import resolve_preprocess
-from vizcnn.errors import LayerError, OptionError, VizcnnError, did_you_mean, listed
+from vizcnn.errors import LayerError, OptionError, VizcnnError, did_you_mean, listed, warn
 from vizcnn.inputs.pixels import Decoding
-from vizcnn.notes import warn
 
 if TYPE_CHECKING:
     from vizcnn.adapter.placement import Placement

@@ -8,9 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.errors import OptionError, TargetError
+from vizcnn.errors import OptionError, TargetError, warn
 from vizcnn.maximization import image_shape, maximize
-from vizcnn.notes import warn
 from vizcnn.plugins.registry import register
 from vizcnn.results import Images
 from vizcnn.targets import Channel, Class, resolve

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.errors import LayerError, OptionError
+from vizcnn.errors import LayerError, OptionError, warn
 from vizcnn.maximization import image_shape, maximize
-from vizcnn.notes import warn
 from vizcnn.plugins.registry import register
 from vizcnn.results import Kernels
 from vizcnn.targets import Channel

@@ -33,9 +33,9 @@ from vizcnn.errors import (
     check_choice,
     did_you_mean,
     listed,
+    warn,
 )
 from vizcnn.inputs import ImageSet, load
-from vizcnn.notes import warn
 from vizcnn.progress import track
 from vizcnn.results import Context
 from vizcnn.targets import resolve

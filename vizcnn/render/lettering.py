@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
-from vizcnn.notes import warn
+from vizcnn.errors import warn
 from vizcnn.text import printable, short
 
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 import numpy as np
 
 from vizcnn.adapter.base import Outputs, Prediction
-from vizcnn.errors import ResultError
+from vizcnn.errors import ResultError, warn
 from vizcnn.gather import Gather
-from vizcnn.notes import Watch, warn
+from vizcnn.notes import Watch
 from vizcnn.results.base import Context, Result
 from vizcnn.results.checks import Shapes, check_images, check_indices, check_kind
 from vizcnn.results.files import PICTURES, write_file
