@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-NEED_TENSORFLOW = {"vizcnn.adapter.keras.KerasAdapter.logits_model"}
+NEED_TENSORFLOW = {"vizcnn.adapter.keras.adapter.KerasAdapter.logits_model"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter, adapt
-from vizcnn.adapter.training import Callback
+from vizcnn.adapter.keras.training import Callback
 from vizcnn.errors import OptionError, PluginWarning, VizcnnWarning, warn
 from vizcnn.events import EventWriter
 from vizcnn.explanation import explaining

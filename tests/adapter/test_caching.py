@@ -79,7 +79,7 @@ def test_function_that_is_kept_is_compiled_once(adapter: Any) -> None:
 
 
 def test_functions_made_anew_are_forgotten_after_a_while(adapter: Any) -> None:
-    from vizcnn.adapter.compiled import CompiledFunctions
+    from vizcnn.adapter.keras.compiled import CompiledFunctions
 
     functions = CompiledFunctions(adapter._backend, list)
     for number in range(200):

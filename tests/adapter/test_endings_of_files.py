@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests import framework
-from vizcnn.adapter.backends.graph_endings import last_activation
-from vizcnn.adapter.backends.onnx_check import endings
+from vizcnn.adapter.runtimes.graph_endings import last_activation
+from vizcnn.adapter.runtimes.onnx_check import endings
 from vizcnn.cli.app import app
 
 pytestmark = [

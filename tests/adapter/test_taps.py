@@ -15,10 +15,10 @@ from keras import layers
 import vizcnn as vz
 from tests import framework
 from tests.models import dense, functional, images, nested_twice, sequential, subclassed_called
-from vizcnn.adapter import block
-from vizcnn.adapter import taps as taps_module
-from vizcnn.adapter.structure import walk
-from vizcnn.adapter.taps import Taps
+from vizcnn.adapter.keras import block
+from vizcnn.adapter.keras import taps as taps_module
+from vizcnn.adapter.keras.structure import walk
+from vizcnn.adapter.keras.taps import Taps
 
 
 class Broken(layers.Layer):

@@ -11,7 +11,7 @@ import pytest
 from keras import layers, ops
 
 import vizcnn as vz
-from vizcnn.adapter.unflattening import unflattened_shape
+from vizcnn.adapter.keras.unflattening import unflattened_shape
 
 X = np.random.default_rng(0).uniform(0, 255, (2, 6, 8)).astype(np.float32)
 

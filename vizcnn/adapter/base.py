@@ -506,7 +506,7 @@ class ModelAdapter(ABC):
         optimizer: Any = None,
         **plan: Any,
     ) -> Iterator[tuple[Array, Array]]:
-        """Raise the score by changing the input; see `vizcnn.adapter.ascent`.
+        """Raise the score by changing the input; see `vizcnn.adapter.keras.ascent`.
 
         Parameters
         ----------
@@ -521,7 +521,7 @@ class ModelAdapter(ABC):
         optimizer : default None
             What makes the steps; None: as the adapter has it.
         **plan
-            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.ascent.Plan`, all four of them.
+            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.keras.ascent.Plan`, all four.
 
         Returns
         -------

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter.base import AXES, Array, LayerInfo, ModelAdapter, Outputs, looks_like_probabilities, slices
-from vizcnn.adapter.endings import LOGARITHMS, PROBABILITIES
-from vizcnn.adapter.heads import Head, Traits, last_axis
+from vizcnn.adapter.heads import LOGARITHMS, PROBABILITIES, Head, Traits, last_axis
 from vizcnn.adapter.losses import task_by_name
 from vizcnn.adapter.probe import extremes, is_within, read_as_probability
 from vizcnn.errors import CapabilityError, InputError, OptionError, UnsupportedModelError

@@ -6,6 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+PROBABILITIES = {"softmax": "softmax", "sigmoid": "sigmoid", "hard_sigmoid": "sigmoid"}
+"""Activations that make probabilities, to which of the two kinds they are."""
+
+LOGARITHMS = {"log_softmax": "softmax", "log_sigmoid": "sigmoid"}
+"""Activations that make logarithms of probabilities."""
+
 HEADINGS = frozenset({"background", "__background__", "bg", "label", "labels", "class", "classes", "class_name", "name", "names",
                       "category", "categories", "id", "index"})  # fmt: skip
 """Names that are often on the first line of a list and are none of the model's classes."""

@@ -174,7 +174,7 @@ def open_runtime(file: Path, kind: Kind, *, trusted: bool = False) -> Source:
     """
     module, function, what, needs = _RUNTIMES[kind]
     try:
-        runtime = importlib.import_module(f"vizcnn.adapter.backends.{module}")
+        runtime = importlib.import_module(f"vizcnn.adapter.runtimes.{module}")
     except ImportError as error:
         raise ModelFileError(
             f"`model` file {str(file)!r} is {what}, which takes {needs} to run: pip install 'vizcnn[{needs.lower()}]'."
@@ -206,7 +206,7 @@ def _named(stored: Stored, folder: Path) -> Path:
 def _keras_loads(file: Path, objects: Mapping[str, Any], *, trusted: bool) -> Any:
     import keras
 
-    from vizcnn.adapter.state import finalize
+    from vizcnn.adapter.keras.state import finalize
 
     with weights_by_name():
         model = keras.saving.load_model(file, custom_objects=dict(objects), compile=False, safe_mode=not trusted)

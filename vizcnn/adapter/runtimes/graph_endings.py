@@ -52,7 +52,7 @@ def last_activation(tensor: Any, step: Step) -> str | None:
 
     Examples
     --------
-    >>> from vizcnn.adapter.backends.graph_endings import last_activation
+    >>> from vizcnn.adapter.runtimes.graph_endings import last_activation
     >>> graph = {"out": ("Squeeze", "p"), "p": ("Sigmoid", "logit"), "logit": ("MatMul", "features")}
     >>> last_activation("out", graph.get), last_activation("logit", graph.get), last_activation("features", graph.get)
     ('sigmoid', 'linear', None)

@@ -1,6 +1,6 @@
 """What differs between TensorFlow, JAX and PyTorch, one module each; nothing else in vizcnn knows a framework.
 
-A backend module has a class `Backend`, a `vizcnn.adapter.backends.base.Backend`.
+A backend module has a class `Backend`, a `vizcnn.adapter.keras.backends.base.Backend`.
 """
 
 from __future__ import annotations
@@ -35,4 +35,4 @@ def current() -> Any:
             f"Keras runs on {name!r}; vizcnn supports {', '.join(_SUPPORTED)}. Set KERAS_BACKEND to one of them before Keras is "
             f"imported, and restart Python."
         )
-    return importlib.import_module(f"vizcnn.adapter.backends.{name}").Backend()
+    return importlib.import_module(f"vizcnn.adapter.keras.backends.{name}").Backend()

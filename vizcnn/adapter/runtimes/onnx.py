@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from vizcnn.adapter.backends.onnx_check import endings, strange_files
 from vizcnn.adapter.blackbox import Source, as_kind
+from vizcnn.adapter.runtimes.onnx_check import endings, strange_files
 from vizcnn.errors import ModelFileError
 
 _TYPES = {

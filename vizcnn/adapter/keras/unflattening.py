@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from vizcnn.adapter.structure import walk
+from vizcnn.adapter.keras.structure import walk
 
 
 def unflattened_shape(model: Any, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:

@@ -13,9 +13,9 @@ from flatbuffers import flexbuffers
 from tensorflow.core.framework import node_def_pb2
 from tensorflow.lite.python import schema_py_generated
 
-from vizcnn.adapter.backends.graph_check import computing
-from vizcnn.adapter.backends.graph_endings import last_activation
 from vizcnn.adapter.blackbox import Source, as_kind
+from vizcnn.adapter.runtimes.graph_check import computing
+from vizcnn.adapter.runtimes.graph_endings import last_activation
 from vizcnn.errors import ModelFileError
 
 

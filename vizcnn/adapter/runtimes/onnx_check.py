@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from vizcnn.adapter.backends.graph_endings import last_activation
+from vizcnn.adapter.runtimes.graph_endings import last_activation
 
 _MESSAGES = {
     "Entry": {"key": (1, "string"), "value": (2, "string")},

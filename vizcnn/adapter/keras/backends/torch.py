@@ -16,11 +16,11 @@ import torch.utils.checkpoint
 from keras.src.backend import compute_output_spec
 from torch.overrides import TorchFunctionMode
 
-from vizcnn.adapter.backends import base
+from vizcnn.adapter.keras.backends import base
 
 
 class Backend(base.Backend):
-    """See `vizcnn.adapter.backends.base`."""
+    """See `vizcnn.adapter.keras.backends.base`."""
 
     name = "torch"
 

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.backends import current
 from vizcnn.adapter.input_scaling import PROBES, UNKNOWN, InputScaling, from_probes
-from vizcnn.adapter.randomness import user_seeds_kept
-from vizcnn.adapter.taps import Taps
+from vizcnn.adapter.keras.backends import current
+from vizcnn.adapter.keras.randomness import user_seeds_kept
+from vizcnn.adapter.keras.taps import Taps
 
 _OPEN_SIZE = 32
 """Rows and columns of the images where the model leaves them open."""

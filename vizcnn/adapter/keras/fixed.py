@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from vizcnn.adapter.base import Array
-from vizcnn.adapter.structure import input_names, input_shapes
+from vizcnn.adapter.keras.structure import input_names, input_shapes
 from vizcnn.errors import InputError, OptionError, did_you_mean, listed
 from vizcnn.inputs import Decoding, load
 from vizcnn.inputs.files import read_npy

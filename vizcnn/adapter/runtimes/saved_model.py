@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from vizcnn.adapter.backends.graph_check import Closure, constants, largest_constants, node_of, pruned, reaches_outside
-from vizcnn.adapter.backends.graph_endings import last_activation
 from vizcnn.adapter.blackbox import Source, as_kind
+from vizcnn.adapter.runtimes.graph_check import Closure, constants, largest_constants, node_of, pruned, reaches_outside
+from vizcnn.adapter.runtimes.graph_endings import last_activation
 from vizcnn.errors import ModelFileError
 
 _SIGNATURE = "serving_default"

@@ -20,7 +20,7 @@ import numpy as np
 from jax import numpy as jnp
 from keras.src.backend.common.symbolic_scope import SymbolicScope
 
-from vizcnn.adapter.backends import base
+from vizcnn.adapter.keras.backends import base
 from vizcnn.errors import UnsupportedModelError
 
 _HOLE = jax.extend.core.Primitive("vizcnn_gradient")
@@ -32,7 +32,7 @@ _NUMBERS = itertools.count(1)
 
 
 class Backend(base.Backend):
-    """See `vizcnn.adapter.backends.base`."""
+    """See `vizcnn.adapter.keras.backends.base`."""
 
     name = "jax"
 

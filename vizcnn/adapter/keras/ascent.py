@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.backends import current
-from vizcnn.adapter.randomness import user_seeds_kept
+from vizcnn.adapter.keras.backends import current
+from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.errors import CapabilityError
 from vizcnn.scores import Score
 from vizcnn.transforms import Transforms

@@ -16,8 +16,6 @@ import numpy as np
 from keras.src.backend import compute_output_spec
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
-from vizcnn.adapter.ascent import Ascent, Plan, affine
-from vizcnn.adapter.backends import current
 from vizcnn.adapter.base import (
     AXES,
     LAST_SPATIAL,
@@ -31,25 +29,23 @@ from vizcnn.adapter.base import (
     slices,
     split_call,
 )
-from vizcnn.adapter.calling import check_outputs, errors_of_ours, fresh_state, stateful_note
-from vizcnn.adapter.compiled import Build, CompiledFunctions, Run, Traced
-from vizcnn.adapter.connections import trace
-from vizcnn.adapter.default_layer import attends, last_maps, narrow_maps
-from vizcnn.adapter.endings import LOGARITHMS, PROBABILITIES
-from vizcnn.adapter.first_weights import FirstWeights
-from vizcnn.adapter.fixed import FixedInputs
-from vizcnn.adapter.heads import Traits, last_axis
+from vizcnn.adapter.heads import LOGARITHMS, PROBABILITIES, Traits, last_axis
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
-from vizcnn.adapter.logits_model import logits_model
-from vizcnn.adapter.losses import task_of
-from vizcnn.adapter.maps import Layout
-from vizcnn.adapter.placement import Placement, bands, fit
-from vizcnn.adapter.positions import StandIns, moves
-from vizcnn.adapter.probe import extremes, is_within, read_as_probability
-from vizcnn.adapter.randomness import Randomness, user_seeds_kept
-from vizcnn.adapter.reading import Facts, Reading, rule_notes
-from vizcnn.adapter.state import DerivedState, stale_state_notes
-from vizcnn.adapter.structure import (
+from vizcnn.adapter.keras.ascent import Ascent, Plan, affine
+from vizcnn.adapter.keras.backends import current
+from vizcnn.adapter.keras.calling import check_outputs, errors_of_ours, fresh_state, stateful_note
+from vizcnn.adapter.keras.compiled import Build, CompiledFunctions, Run, Traced
+from vizcnn.adapter.keras.connections import trace
+from vizcnn.adapter.keras.default_layer import attends, last_maps, narrow_maps
+from vizcnn.adapter.keras.first_weights import FirstWeights
+from vizcnn.adapter.keras.fixed import FixedInputs
+from vizcnn.adapter.keras.forward_pass import Facts, Reading, rule_notes
+from vizcnn.adapter.keras.logits_model import logits_model
+from vizcnn.adapter.keras.maps import Layout
+from vizcnn.adapter.keras.positions import StandIns, moves
+from vizcnn.adapter.keras.randomness import Randomness, user_seeds_kept
+from vizcnn.adapter.keras.state import DerivedState, stale_state_notes
+from vizcnn.adapter.keras.structure import (
     Found,
     as_the_model_takes_it,
     has_channels_first,
@@ -63,8 +59,11 @@ from vizcnn.adapter.structure import (
     symbolic_outputs,
     walk,
 )
-from vizcnn.adapter.taps import Taps
-from vizcnn.adapter.unflattening import unflattened_shape
+from vizcnn.adapter.keras.taps import Taps
+from vizcnn.adapter.keras.unflattening import unflattened_shape
+from vizcnn.adapter.losses import task_of
+from vizcnn.adapter.placement import Placement, bands, fit
+from vizcnn.adapter.probe import extremes, is_within, read_as_probability
 from vizcnn.errors import (
     CapabilityError,
     InputError,
@@ -775,7 +774,7 @@ class KerasAdapter(ModelAdapter):
         Returns
         -------
         keras.Model
-            See `vizcnn.adapter.logits_model`.
+            See `vizcnn.adapter.keras.logits_model`.
 
         Raises
         ------
@@ -845,7 +844,7 @@ class KerasAdapter(ModelAdapter):
         ends : (float, float), default None
             What black and white are to the model; None: what `preprocess` makes of them.
         **plan
-            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.ascent.Plan`, all four of them.
+            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.keras.ascent.Plan`, all four.
 
         Yields
         ------

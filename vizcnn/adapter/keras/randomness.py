@@ -13,8 +13,8 @@ import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
-from vizcnn.adapter.backends.base import Backend
-from vizcnn.adapter.compiled import Run
+from vizcnn.adapter.keras.backends.base import Backend
+from vizcnn.adapter.keras.compiled import Run
 
 _TRIALS = 5
 """Runs that are compared where one is asked for."""

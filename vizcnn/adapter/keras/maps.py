@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from vizcnn.adapter.taps import Call
+from vizcnn.adapter.keras.taps import Call
 
 Shape = Sequence[int | None]
 

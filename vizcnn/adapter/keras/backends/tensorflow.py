@@ -18,11 +18,11 @@ from tensorflow.python.eager.polymorphic_function.autograph_util import py_func_
 from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 from tensorflow.python.ops import custom_gradient, math_ops
 
-from vizcnn.adapter.backends import base
+from vizcnn.adapter.keras.backends import base
 
 
 class Backend(base.Backend):
-    """See `vizcnn.adapter.backends.base`."""
+    """See `vizcnn.adapter.keras.backends.base`."""
 
     name = "tensorflow"
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 
-from vizcnn.adapter.backends import current
-from vizcnn.adapter.backends.base import Flow
 from vizcnn.adapter.base import LayerInfo, end_of_model
-from vizcnn.adapter.endings import PROBABILITIES
-from vizcnn.adapter.structure import names_of, tensors_of
-from vizcnn.adapter.taps import Call, Taps
+from vizcnn.adapter.heads import PROBABILITIES
+from vizcnn.adapter.keras.backends import current
+from vizcnn.adapter.keras.backends.base import Flow
+from vizcnn.adapter.keras.structure import names_of, tensors_of
+from vizcnn.adapter.keras.taps import Call, Taps
 
 Shape = tuple[int | None, ...]
 

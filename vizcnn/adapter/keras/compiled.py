@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.adapter.backends.base import Backend
 from vizcnn.adapter.base import Array, Outputs
-from vizcnn.adapter.block import repair
+from vizcnn.adapter.keras.backends.base import Backend
+from vizcnn.adapter.keras.block import repair
 
 CAPACITY = 64
 """Functions that are kept; only targets that are functions ever come near it."""

@@ -9,11 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-PROBABILITIES = {"softmax": "softmax", "sigmoid": "sigmoid", "hard_sigmoid": "sigmoid"}
-"""Activations that make probabilities, to which of the two kinds they are."""
-
-LOGARITHMS = {"log_softmax": "softmax", "log_sigmoid": "sigmoid"}
-"""Activations that make logarithms of probabilities."""
+from vizcnn.adapter.heads import LOGARITHMS, PROBABILITIES
 
 KEEPING = frozenset({"cast", "convert_to_tensor", "copy", "identity", "stop_gradient", "clip", "clip_by_value"})
 """Functions after which the logits are still those from before."""

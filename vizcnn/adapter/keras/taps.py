@@ -24,11 +24,11 @@ from typing import Any, Self
 import keras
 from keras.src.random.seed_generator import SeedGenerator
 
-from vizcnn.adapter.backends import current
-from vizcnn.adapter.backends.base import Detour
-from vizcnn.adapter.block import Block
-from vizcnn.adapter.endings import FOLLOWED, Ending, begin, follow
-from vizcnn.adapter.rules import acts_on, with_rule
+from vizcnn.adapter.keras.backends import current
+from vizcnn.adapter.keras.backends.base import Detour
+from vizcnn.adapter.keras.block import Block
+from vizcnn.adapter.keras.endings import FOLLOWED, Ending, begin, follow
+from vizcnn.adapter.keras.rules import acts_on, with_rule
 
 _KERAS_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "glu", "softplus", "softsign",
                       "sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink",

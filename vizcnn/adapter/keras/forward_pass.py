@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
-from vizcnn.adapter.backends import current
 from vizcnn.adapter.base import split_call
 from vizcnn.adapter.heads import Head
+from vizcnn.adapter.keras.backends import current
+from vizcnn.adapter.keras.rules import RELU_FAMILY
+from vizcnn.adapter.keras.structure import tensors_of
+from vizcnn.adapter.keras.taps import Taps
 from vizcnn.adapter.placement import Placement
-from vizcnn.adapter.rules import RELU_FAMILY
-from vizcnn.adapter.structure import tensors_of
-from vizcnn.adapter.taps import Taps
 from vizcnn.errors import LayerError, RuleError, TargetError
 
 

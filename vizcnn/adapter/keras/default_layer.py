@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from vizcnn.adapter.maps import Layout
-from vizcnn.adapter.taps import Call, Taps
+from vizcnn.adapter.keras.maps import Layout
+from vizcnn.adapter.keras.taps import Call, Taps
 
 # Layers that move, drop or scale values, so that their maps say nothing that the layer before doesn't say.
 _NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "Reshape", "Permute", "UpSampling", "Resizing",
