@@ -10,6 +10,7 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+NO_PLUGINS = {f"vizcnn.plugins.{module}" for module in ("plugin", "registry", "door", "register")}
 NEED_TENSORFLOW = {"vizcnn.adapter.keras.adapter.KerasAdapter.logits_model"}
 
 
@@ -35,6 +36,6 @@ def _examples_leave_nothing_behind(request: pytest.FixtureRequest) -> Iterator[N
     if registry is not None:
         for name, plugin in list(registry._plugins.items()):
             home = plugin.origin
-            if home.startswith("vizcnn.") and (home == registry.__name__ or not home.startswith("vizcnn.plugins.")):
+            if home.startswith("vizcnn.") and (home in NO_PLUGINS or not home.startswith("vizcnn.plugins.")):
                 # No plugin lives there: it is an example's.
                 del registry._plugins[name]

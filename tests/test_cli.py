@@ -26,6 +26,7 @@ from vizcnn.errors import ResultError
 from vizcnn.file_names import method_slugs, plan
 from vizcnn.inputs import read_image
 from vizcnn.plugins import registry
+from vizcnn.plugins.register import register
 from vizcnn.results import Maps
 
 SIZE = 8
@@ -97,7 +98,7 @@ def probe() -> Iterator[Probe]:
     registry.names()
     noted = Probe()
 
-    @registry.register("probe", needs={"outputs"})
+    @register("probe", needs={"outputs"})
     def method(model: Any, inputs: Any, score: Any, *, layer: str | None = None) -> Maps:
         """Note what comes in."""
         return noted(inputs, layer)
@@ -472,7 +473,7 @@ def test_out_is_not_a_folder_whose_images_are_explained(folder: Path) -> None:
 def test_a_plugin_that_does_not_explain_images_is_refused(folder: Path, tmp_path: Path) -> None:
     registry.names()
 
-    @registry.register("blueprint")
+    @register("blueprint")
     def blueprint(model: Any) -> Any:
         """Look at the model alone."""
 

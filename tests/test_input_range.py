@@ -18,7 +18,7 @@ import vizcnn as vz
 from vizcnn.adapter.input_scaling import InputScaling
 from vizcnn.cli import app
 from vizcnn.notes import Watch
-from vizcnn.plugins.registry import load_images
+from vizcnn.plugins.door import load_images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.float32)
 SCALED = PIXELS / 255

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vizcnn.adapter import KerasAdapter, ModelAdapter, adapt
     from vizcnn.explanation import Explanation, explain
-    from vizcnn.plugins.registry import methods, register
+    from vizcnn.plugins.register import register
+    from vizcnn.plugins.registry import methods
     from vizcnn.results import Architecture, Attributions, Diagnosis, FeatureMaps, Images, Kernels, load_result
 
 __version__ = "0.1.0"
@@ -32,7 +33,7 @@ _HOME = {
     "explain": "vizcnn.explanation",
     "Explanation": "vizcnn.explanation",
     "methods": "vizcnn.plugins.registry",
-    "register": "vizcnn.plugins.registry",
+    "register": "vizcnn.plugins.register",
     "Architecture": "vizcnn.results",
     "Attributions": "vizcnn.results",
     "Diagnosis": "vizcnn.results",

@@ -23,7 +23,7 @@ from vizcnn.events import EventWriter
 from vizcnn.explanation import explaining
 from vizcnn.file_names import file_stems
 from vizcnn.inputs import ImageSet
-from vizcnn.plugins import registry
+from vizcnn.plugins import door
 from vizcnn.render.frames import frame, read, write_gif, write_png
 from vizcnn.results import Attributions, write_file
 
@@ -208,7 +208,7 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
         if self._working and getattr(self._adapter, "model", None) is not model:
             with self._going_on("images"):
                 self._adapter = adapt(model, **self._settings)
-                self._loaded = registry.load_images(self._adapter, self._images)
+                self._loaded = door.load_images(self._adapter, self._images)
         for name, (plugin, options) in list(self._working.items()):
             with self._going_on(name):
                 with warnings.catch_warnings():

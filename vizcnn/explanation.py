@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 
 from vizcnn.adapter import as_adapter
 from vizcnn.errors import MethodError, OptionError, listed
-from vizcnn.plugins import registry
+from vizcnn.plugins import door, registry
+from vizcnn.plugins.plugin import Plugin
 from vizcnn.results import Attributions, Picture
 
 Method = str | tuple[str, Mapping[str, Any]]
@@ -137,7 +138,7 @@ class Explanation(Picture):
         figure.save_explanation(self, file, suffix, limit=figure.NOTEBOOK if notebook else None, **style)
 
 
-def explaining(methods: Sequence[Method] | Method) -> dict[str, tuple[registry.Plugin, dict[str, Any]]]:
+def explaining(methods: Sequence[Method] | Method) -> dict[str, tuple[Plugin, dict[str, Any]]]:
     """Read methods that explain images: what each is called, to its plugin and options.
 
     Parameters
@@ -217,10 +218,10 @@ def explain(
     adapter = as_adapter(model)
     for plugin, _ in parsed.values():
         registry.check_needs(plugin, adapter)
-    loaded = registry.load_images(adapter, images)
+    loaded = door.load_images(adapter, images)
     for _, options in parsed.values():
         if options.get("layer") is not None:
-            options["layer"] = registry.layer_paths(adapter, options["layer"])
+            options["layer"] = door.layer_paths(adapter, options["layer"])
     results = {name: plugin.function(adapter, loaded, target, **given) for name, (plugin, given) in parsed.items()}
     return Explanation(results)
 

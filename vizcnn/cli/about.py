@@ -11,7 +11,7 @@ from vizcnn.cli.app import app
 from vizcnn.cli.console import fail, hushed, listening, notes, say
 
 if TYPE_CHECKING:
-    from vizcnn.plugins.registry import Plugin
+    from vizcnn.plugins.plugin import Plugin
 
 
 @app.command()

@@ -16,7 +16,7 @@ from vizcnn.cli.console import listening
 from vizcnn.cli.demonstration import every_method
 from vizcnn.errors import VizcnnError
 from vizcnn.maximization import image_shape
-from vizcnn.plugins import registry
+from vizcnn.plugins import door, registry
 from vizcnn.summary import shape_text
 
 
@@ -134,7 +134,7 @@ def _describe(found: Checkup, model: ModelAdapter) -> None:
     found.maps = tuple(info.path for info in model.layers if _is_map(info))
     if "gradients" in model.capabilities:
         try:
-            inputs = registry.load_images(model, _noise_image(model)).inputs(slice(None))
+            inputs = door.load_images(model, _noise_image(model)).inputs(slice(None))
             found.default_layer = model.gradients(inputs, of=LAST_SPATIAL).layer
         except VizcnnError:
             found.default_layer = None
@@ -164,7 +164,7 @@ def _meaning(model: ModelAdapter, name: str) -> str:
 
 def _try(name: str, model: ModelAdapter, image: Path | None) -> Verdict:
     plugin, options = registry.parse(name)
-    missing = registry.missing_needs(plugin, model)
+    missing = plugin.missing_needs(model)
     if missing:
         return Verdict(name, False, missing)
     try:

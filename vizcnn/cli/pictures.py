@@ -26,6 +26,7 @@ from vizcnn.explanation import Explanation
 from vizcnn.file_names import GRID, classes_file, method_slugs, plan
 from vizcnn.inputs import ImageSet, image_files, load
 from vizcnn.plugins import registry
+from vizcnn.plugins.plugin import Plugin
 from vizcnn.render.panels import shown
 from vizcnn.targets import Similarity, resolve
 
@@ -41,7 +42,7 @@ class Job:
     """One method as it was asked for: its name with options, and what that means."""
 
     name: str
-    plugin: registry.Plugin
+    plugin: Plugin
     options: Mapping[str, Any]
 
 

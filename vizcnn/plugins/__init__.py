@@ -1,1 +1,1 @@
-"""One module per visualization; each registers itself (`vizcnn.plugins.registry`)."""
+"""One module per visualization; each registers itself (`vizcnn.plugins.register`)."""

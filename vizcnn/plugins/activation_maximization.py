@@ -10,7 +10,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import OptionError, TargetError, warn
 from vizcnn.maximization import image_shape, maximize
-from vizcnn.plugins.registry import register
+from vizcnn.plugins.register import register
 from vizcnn.results import Images
 from vizcnn.targets import Channel, Class, resolve
 from vizcnn.transforms import Diversity, Norm, TotalVariation, Transforms, from_tf_keras_vis

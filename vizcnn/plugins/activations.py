@@ -8,7 +8,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import LayerError, OptionError
-from vizcnn.plugins.registry import register
+from vizcnn.plugins.register import register
 from vizcnn.results import LayerMaps
 
 JOURNEY = 6

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import OptionError, UnsupportedModelError
-from vizcnn.plugins.registry import register
+from vizcnn.plugins.register import register
 from vizcnn.results import Architecture
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import LayerError, OptionError, warn
 from vizcnn.maximization import image_shape, maximize
-from vizcnn.plugins.registry import register
+from vizcnn.plugins.register import register
 from vizcnn.results import Kernels
 from vizcnn.targets import Channel
 from vizcnn.transforms import NONE, TotalVariation

@@ -8,7 +8,7 @@ import numpy as np
 
 from vizcnn.adapter import LAST_SPATIAL, ModelAdapter
 from vizcnn.errors import LayerError
-from vizcnn.plugins.registry import register
+from vizcnn.plugins.register import register
 from vizcnn.results import Maps
 from vizcnn.scores import Score
 

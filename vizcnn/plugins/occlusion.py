@@ -12,7 +12,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.base import Outputs, slices
 from vizcnn.errors import OptionError, listed
-from vizcnn.plugins.registry import register
+from vizcnn.plugins.register import register
 from vizcnn.progress import Clock, track
 from vizcnn.render.image import blur
 from vizcnn.results import Maps

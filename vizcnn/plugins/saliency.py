@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.plugins.registry import register
+from vizcnn.plugins.register import register
 from vizcnn.results import Maps
 from vizcnn.scores import Score
 

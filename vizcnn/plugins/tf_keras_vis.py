@@ -20,7 +20,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import LayerError, OptionError, TargetError
-from vizcnn.plugins.registry import register
+from vizcnn.plugins.register import register
 from vizcnn.results import Maps
 from vizcnn.scores import Score
 

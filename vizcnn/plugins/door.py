@@ -1,0 +1,89 @@
+"""The public door that all visualizations share: from what people have to what a plugin takes, and back to one result.
+
+It adapts the model, loads the images, resolves the target, checks options and what the plugin needs, cuts the work into
+batches, and writes method, layer, options and notes onto the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter, as_adapter
+from vizcnn.adapter.base import slices
+from vizcnn.inputs import ImageSet, load
+from vizcnn.plugins import registry
+from vizcnn.plugins.plugin import Plugin
+from vizcnn.progress import track
+from vizcnn.results import Context
+from vizcnn.targets import resolve
+
+
+def call(plugin: Plugin, model: Any, given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """Run a plugin as its public function does.
+
+    Parameters
+    ----------
+    plugin : Plugin
+        The plugin.
+    model : keras.Model, path or ModelAdapter
+        The model.
+    given : mapping
+        "images" and "target", as far as the plugin takes them and they are given.
+    options : mapping
+        The options that are given.
+
+    Returns
+    -------
+    Attributions, FeatureMaps, Kernels, Images, Architecture or Diagnosis
+        What the plugin returns, of all batches.
+    """
+    checked = plugin.checked_options(options)
+    adapter = as_adapter(model)
+    registry.check_needs(plugin, adapter)
+    images = load_images(adapter, given["images"]) if "images" in plugin.takes else None
+    if checked.get("layer") is not None:
+        checked["layer"] = layer_paths(adapter, checked["layer"])
+    target = given.get("target")
+    if images is None:
+        return plugin.run(adapter, *([target] if "target" in plugin.takes else []), **checked)
+    score = resolve(target, adapter, len(images)) if "target" in plugin.takes else None
+    context = Context(adapter, plugin.name, images, score, checked)
+    parts = _parts(plugin, context)
+    first = next(parts)
+    return type(first[2]).collect(_chain(first, parts), context)
+
+
+def layer_paths(adapter: ModelAdapter, layer: Any) -> Any:
+    """Return the path of a layer, or the list of several."""
+    return [adapter.layer(one).path for one in layer] if isinstance(layer, list | tuple) else adapter.layer(layer).path
+
+
+def load_images(adapter: ModelAdapter, images: Any) -> ImageSet:
+    """Load images as a model takes them, and get the model ready for them."""
+    loaded = load(
+        images,
+        adapter.input_shape,
+        preprocess=adapter.preprocess,
+        image_size=adapter.image_size,
+        decoding=adapter.decoding,
+    )
+    adapter.prepare(loaded.sample_shape)
+    return loaded
+
+
+def _parts(plugin: Plugin, context: Context) -> Iterator[tuple[slice, np.ndarray, Any]]:
+    count = len(context.images)
+    size = context.model.batch_size_for(context.images.sample_shape)
+    batches = list(slices(count, size))
+    for part in track(batches, len(batches), f"{plugin.name}, {count} images"):
+        inputs = context.images.inputs(part)
+        scores = [] if context.score is None else [context.score[part]]
+        yield part, inputs, plugin.run(context.model, inputs, *scores, **context.options)
+
+
+def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest

@@ -1,0 +1,108 @@
+"""The decorator that makes a public function, and a plugin, of a function of an adapter, a batch and a score."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import Any
+
+from vizcnn.plugins import registry
+from vizcnn.plugins.door import call
+from vizcnn.plugins.plugin import Plugin
+
+# What the arguments of a plugin's own function are called at the public door. With "score" the target is resolved for the
+# images; with "target" the plugin takes it as it was given.
+_PUBLIC = {"model": "model", "inputs": "images", "score": "target", "target": "target", "layer": "layer"}
+
+
+def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a visualization, and return the public function.
+
+    Parameters
+    ----------
+    name : str
+        What it is asked for by; unique among all plugins.
+    needs : collection of str, default ()
+        What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"; "images" where
+        it is for models of images alone, and not of signals or volumes, "maps" where it is for models whose feature maps have
+        rows and columns, as those of a spectrogram have too; "tensorflow" where Keras must run on that.
+
+    Returns
+    -------
+    callable
+        A decorator. The function that it takes has the arguments ``(model, inputs, score, *, options...)``: a
+        `ModelAdapter`, a batch (N, H, W, C) and the `Score` of that batch; it returns `vizcnn.results.Maps`. A plugin that
+        looks at the model alone leaves out ``inputs``, one without a target ``score``; without ``inputs`` it is called once
+        and returns the result itself. An argument ``layer`` may stand before the star. Options with
+        `typing.Literal` types are checked before the model runs, and an option named ``layer`` is looked up.
+
+    Raises
+    ------
+    MethodError
+        If the name is taken.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.results import Maps
+    >>> @vz.register("ink", needs={"outputs", "scores"})
+    ... def ink(model, inputs, score):
+    ...     return Maps(inputs.mean(axis=-1))
+    >>> vz.ink(vz.assets.digits_cnn(), vz.assets.digits())
+    <Attributions 'ink' of 'digits_cnn.keras', values (10, 28, 28)>
+    """
+
+    def decorate(run: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = list(inspect.signature(run).parameters.values())
+        leading = [p.replace(name=_public(p.name, name)) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        options = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY or p.name == "layer"}
+        leading = [p.replace(default=None) if p.name == "target" else p for p in leading]
+        signature = inspect.Signature(leading)
+
+        @wraps(run)
+        def function(*args: Any, **given: Any) -> Any:
+            named = {name: given.pop(name) for name in signature.parameters if name in given}
+            bound = signature.bind(*args, **named).arguments
+            if "layer" in bound:
+                given["layer"] = bound.pop("layer")
+            return call(plugin, bound.pop("model"), bound, given)
+
+        summary, meaning = _described(inspect.getdoc(run) or "")
+        keyword_only = [p for p in options.values() if p.kind is p.KEYWORD_ONLY]
+        function.__signature__ = signature.replace(parameters=[*leading, *keyword_only])  # type: ignore[attr-defined]
+        plugin = Plugin(
+            name=name,
+            function=function,
+            run=run,
+            takes=tuple(p.name for p in leading if p.name != "layer"),
+            needs=frozenset(needs),
+            options={option: parameter.default for option, parameter in options.items()},
+            summary=summary,
+            meaning=meaning,
+            origin=run.__module__,
+        )
+        registry.add(plugin)
+        return function
+
+    return decorate
+
+
+def _described(documentation: str) -> tuple[str, str]:
+    """Return the first line of a docstring, and its plain words on what it shows and what not."""
+    # A section's name, a line under it, and all up to the next one.
+    head, *sections = re.split(r"^(\w[\w ]*)\n-{3,}\n", documentation, flags=re.MULTILINE)
+    summary, *paragraphs = re.split(r"\n\s*\n", head.strip())
+    warnings = [text for title, text in zip(sections[::2], sections[1::2], strict=True) if title == "Warnings"]
+    plain = [
+        re.sub(r"\s*\[\d+\]_", "", " ".join(text.split()))
+        for text in (summary, *(paragraphs[:1] or [summary]), *warnings)
+    ]
+    return plain[0], " ".join(plain[1:])
+
+
+def _public(argument: str, plugin: str) -> str:
+    if argument not in _PUBLIC:
+        raise TypeError(f"plugin {plugin!r} has the argument {argument!r}; before the star stand {', '.join(_PUBLIC)}")
+    return _PUBLIC[argument]
