@@ -17,14 +17,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from vizcnn._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from vizcnn.adapter import KerasAdapter, ModelAdapter, adapt
     from vizcnn.explanation import Explanation, explain
     from vizcnn.plugins.register import register
     from vizcnn.plugins.registry import methods
     from vizcnn.results import Architecture, Attributions, Diagnosis, FeatureMaps, Images, Kernels, load_result
-
-__version__ = "0.1.0"
 
 _HOME = {
     "adapt": "vizcnn.adapter",

@@ -122,7 +122,7 @@ class Explanation(Picture):
         more = {name: other.results for name, other in (others or {}).items()}
         return write_page(self.results, path, meanings=meanings, about=about, figures=figures, others=more)
 
-    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+    def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 
         Examples
@@ -135,7 +135,13 @@ class Explanation(Picture):
         """
         from vizcnn.render import figure
 
-        figure.save_explanation(self, file, suffix, limit=figure.NOTEBOOK if notebook else None, **style)
+        figure.save_explanation(self, file, suffix, **style)
+
+    @property
+    def _notebook_style(self) -> dict[str, Any]:
+        from vizcnn.render import figure
+
+        return {"limit": figure.NOTEBOOK}
 
 
 def explaining(methods: Sequence[Method] | Method) -> dict[str, tuple[Plugin, dict[str, Any]]]:

@@ -55,7 +55,7 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from vizcnn import __version__
+        from vizcnn._version import __version__
 
         say(f"vizcnn {__version__}")
         raise typer.Exit

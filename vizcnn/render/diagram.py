@@ -228,15 +228,15 @@ class _Diagram:
             fits = one.width > _text_width(badge, size, bold=True) + 0.04 and one.height > 0.16
             x, y = (left + right) / 2, (top + bottom) / 2
             self._text(x, y if fits else top - back - 0.03, badge, size, bold=True, valign="center" if fits else "bottom",
-                       color=_on(color) if fits else _TEXT_COLOR, halo=not fits, gid=f"times:{key}")  # fmt: skip
+                       color=_on(color) if fits else _TEXT_COLOR, gid=f"times:{key}")  # fmt: skip
         if one.box.has_paths:
             self._draw_loop(left, right + back, top - back, (top + bottom) / 2)
         middle, y = (spot.left + spot.right) / 2, spot.text_top + self._top
         for text in one.name:
-            self._text(middle, y, text, _NAME, bold=True, halo=True, gid=f"name:{key}")
+            self._text(middle, y, text, _NAME, bold=True, gid=f"name:{key}")
             y += _NAME * _LINE
         for text in one.text:
-            self._text(middle, y, text, _SMALL, color=_GRAY, halo=True, gid=f"text:{key}")
+            self._text(middle, y, text, _SMALL, color=_GRAY, gid=f"text:{key}")
             y += _SMALL * _LINE
 
     def _draw_loop(self, left: float, right: float, top: float, axis: float) -> None:
@@ -278,7 +278,7 @@ class _Diagram:
         self._ax.add_patch(patch)
         name = ("… " if frame.continued else "") + frame.path.rsplit("/", 1)[-1]
         self._text(frame.left + 0.06, frame.top + self._top + 0.04, name, _SMALL + 0.5, bold=True, color=_GRAY, align="left",
-                   halo=True, gid=f"container:{frame.path}")  # fmt: skip
+                   gid=f"container:{frame.path}")  # fmt: skip
 
     def _text(
         self,
@@ -291,10 +291,8 @@ class _Diagram:
         color: str = _TEXT_COLOR,
         align: str = "center",
         valign: str = "top",
-        halo: bool = False,
         gid: str = "",
     ) -> None:
-        del halo
         drawn = write_text(self._ax, x, y, text, fontsize=size * self._scale, fontweight="bold" if bold else "normal",
                            color=color, ha=align, va=valign, zorder=5, clip_on=True)  # fmt: skip
         drawn.set_gid(gid)

@@ -16,6 +16,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from vizcnn._version import __version__
 from vizcnn.errors import ResultError
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize, to_display
 from vizcnn.render.panels import shape_at, shown
@@ -251,8 +252,6 @@ def _table(name: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    from vizcnn import __version__
-
     return {"vizcnn": __version__, "Python": platform.python_version(), "NumPy": np.__version__}
 
 

@@ -101,7 +101,7 @@ class Architecture(Picture):
 
         return diagram.plot_architecture(self, ax, **style)
 
-    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+    def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 
         Examples

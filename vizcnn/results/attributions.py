@@ -350,7 +350,7 @@ class Attributions(Result):
 
         return figure.plot_attributions(self, ax, **style)
 
-    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+    def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 
         Examples
@@ -363,7 +363,13 @@ class Attributions(Result):
         """
         from vizcnn.render import figure
 
-        figure.save_attributions(self, file, suffix, limit=figure.NOTEBOOK if notebook else None, **style)
+        figure.save_attributions(self, file, suffix, **style)
+
+    @property
+    def _notebook_style(self) -> dict[str, Any]:
+        from vizcnn.render import figure
+
+        return {"limit": figure.NOTEBOOK}
 
     def tally(self, index: int = 0) -> dict[str, int]:
         """Count for how many positions of the hidden patch each class was predicted; the most frequent first.

@@ -67,7 +67,7 @@ class Picture(ABC):
         """
 
     @abstractmethod
-    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+    def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """Write what `plot` draws, on a figure that pyplot doesn't know.
 
         Parameters
@@ -76,8 +76,6 @@ class Picture(ABC):
             Where to.
         suffix : str
             The kind of file, one of `suffixes`.
-        notebook : bool, default False
-            Draw no more than a notebook can show.
         **style
             As `plot` takes them.
 
@@ -123,9 +121,14 @@ class Picture(ABC):
     def _write(self, file: BinaryIO, suffix: str, style: Mapping[str, Any]) -> None:
         self.draw(file, suffix, **style)
 
+    @property
+    def _notebook_style(self) -> dict[str, Any]:
+        """What `draw` is told of a picture for a notebook."""
+        return {}
+
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        self.draw(buffer, ".png", notebook=True)
+        self.draw(buffer, ".png", **self._notebook_style)
         return buffer.getvalue()
 
 

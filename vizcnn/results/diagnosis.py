@@ -278,7 +278,7 @@ class Diagnosis(Result):
 
         return health.plot_diagnosis(self, ax, **style)
 
-    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+    def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 
         Examples

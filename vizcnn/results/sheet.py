@@ -15,7 +15,7 @@ class Sheet(Result):
         """How many Axes it is drawn on."""
         return 1
 
-    def draw(self, file: BinaryIO, suffix: str, *, notebook: bool = False, **style: Any) -> None:
+    def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 
         Examples
