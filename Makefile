@@ -14,8 +14,7 @@ UV := $(shell command -v uv 2>/dev/null)
 
 # pydoclint as a flake8 plugin: alone it can't leave out DOC105 (types in prose). Missing parameters are ruff's D417, which unlike
 # pydoclint reads "vmin, vmax : float" as two.
-# Raises: what a helper raises is documented too, so the section is not compared with the body. Plugins: the docstring
-# describes the public function that the registry makes of it, with `images` and `target`.
+# Raises: what a helper raises is documented too, so the section is not compared with the body.
 PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC101,DOC103,DOC105,DOC110 --style=numpy --check-return-types=False --check-yield-types=False \
 	--check-class-attributes=False --skip-checking-raises=True --skip-checking-private-functions=True \
 	--allow-init-docstring=True --omit-stars-when-documenting-varargs=True

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import vizcnn as vz
 
 API = Path(__file__).parents[1] / "docs" / "api.rst"
@@ -49,3 +51,44 @@ def test_every_name_of_the_package_and_every_built_in_method_is_in_the_api_docs(
     ]
     missing = {f"vizcnn.{name}" for name in (*vz.__all__, *built_in)} - set(DOCUMENTED)
     assert missing == set()
+
+
+def documented(thing: Any) -> list[str]:
+    """Return the parameters that a docstring documents, in order."""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?:\n\n|\Z)", inspect.getdoc(thing) or "", re.MULTILINE | re.DOTALL)
+    entries = re.findall(r"^(\S.*?) : ", section[1], re.MULTILINE) if section else []
+    return [name.strip() for entry in entries for name in entry.split(",")]
+
+
+@pytest.mark.parametrize("method", vz.methods())
+def test_method_documents_each_of_its_parameters_and_what_it_returns(method: str) -> None:
+    function = vz.plugins.registry.get(method).function
+    assert documented(function) == list(inspect.signature(function).parameters)
+    assert "\n\nReturns\n-------\n" in inspect.getdoc(function)
+
+
+def test_method_with_a_bare_docstring_gets_what_all_methods_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vz.plugins.registry, "_plugins", {})
+
+    @vz.register("ink")
+    def ink(model: Any, inputs: Any, score: Any) -> Any:
+        """Show where the ink is."""
+
+    assert (
+        inspect.getdoc(ink)
+        == """Show where the ink is.
+
+Parameters
+----------
+model : keras.Model, path or ModelAdapter
+    The model.
+images : path, image, array of shape (N, H, W, C), or a list
+    The images. See the glossary for all forms.
+target : optional
+    What is explained, default None: the class that the model predicts for each image. See `vizcnn.targets`.
+
+Returns
+-------
+Attributions
+    `values` (N, H, W): the map of each image."""
+    )

@@ -37,8 +37,8 @@ def activation_maximization(
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
+    model : as in every method
+        See `vizcnn.register`.
     target : optional
         A class index or label, or a list: one image each. With `layer`, channels of that layer. An object of
         `vizcnn.targets` for anything else. None: every class, up to ten.

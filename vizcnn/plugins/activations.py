@@ -23,10 +23,8 @@ def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[s
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
+    model, inputs : as in every method
+        See `vizcnn.register`.
     layer : str or sequence of str, default None
         Paths or names. None: the journey through the network, up to six layers with feature maps from the first to the last.
 

@@ -16,8 +16,8 @@ def architecture(model: ModelAdapter, *, depth: int | None = None) -> Architectu
 
     Parameters
     ----------
-    model : Keras model, path, or adapter
-        See the glossary.
+    model : as in every method
+        See `vizcnn.register`.
     depth : int, default None
         How deep nested layers are opened: 0 shows the model's own alone. None: all of them.
 

@@ -29,10 +29,8 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        Images like those that it is for.
+    model, inputs : as in every method
+        See `vizcnn.register`.
 
     Returns
     -------

@@ -21,8 +21,8 @@ def filters(
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
+    model : as in every method
+        See `vizcnn.register`.
     layer : str, default None
         Path or name of the layer. None: the first convolution larger than 1x1.
     exciting : int, default 0

@@ -31,12 +31,8 @@ def gradcam(
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        What is explained, default None: the class that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
     layer : str, default None
         Path or name of the layer. None: the last one with more than one row and column before they are pooled or flattened
         away, after its addition or activation; in a transformer what goes into the last attention. `Attributions.layer` says

@@ -42,12 +42,8 @@ def occlusion(
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        What is explained, default None: the class that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
     patch_size : int or (int, int), default None
         Height and width of the hidden patch, in input pixels; of a signal its length, of a volume three numbers. None: a fifth
         of the image.

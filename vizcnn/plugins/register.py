@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from typing import Any
 
@@ -15,6 +15,26 @@ from vizcnn.plugins.plugin import Plugin
 # What the arguments of a plugin's own function are called at the public door. With "score" the target is resolved for the
 # images; with "target" the plugin takes it as it was given.
 _PUBLIC = {"model": "model", "inputs": "images", "score": "target", "target": "target", "layer": "layer"}
+
+_SHARED = {
+    "model": """
+model : keras.Model, path or ModelAdapter
+    The model.""",
+    "inputs": """
+images : path, image, array of shape (N, H, W, C), or a list
+    The images. See the glossary for all forms.""",
+    "score": """
+target : optional
+    What is explained, default None: the class that the model predicts for each image. See `vizcnn.targets`.""",
+}
+"""What public functions say of the arguments that all of them share, by what plugins call these."""
+
+_RETURNS = """
+Attributions
+    `values` (N, H, W): the map of each image."""
+
+_SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", flags=re.MULTILINE)
+"""The head of a section: its name, and a line under it."""
 
 
 def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -36,7 +56,9 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
         `ModelAdapter`, a batch (N, H, W, C) and the `Score` of that batch; it returns `vizcnn.results.Maps`. A plugin that
         looks at the model alone leaves out ``inputs``, one without a target ``score``; without ``inputs`` it is called once
         and returns the result itself. An argument ``layer`` may stand before the star. Options with
-        `typing.Literal` types are checked before the model runs, and an option named ``layer`` is looked up.
+        `typing.Literal` types are checked before the model runs, and an option named ``layer`` is looked up. Its docstring
+        says what is its own, the options above all: an entry on ``model, inputs, score`` makes place for what public functions
+        say of the arguments that they share.
 
     Raises
     ------
@@ -69,7 +91,9 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
                 given["layer"] = bound.pop("layer")
             return call(plugin, bound.pop("model"), bound, given)
 
-        summary, meaning = _described(inspect.getdoc(run) or "")
+        documentation = inspect.getdoc(run) or ""
+        summary, meaning = _described(documentation)
+        function.__doc__ = _composed(documentation, list(inspect.signature(run).parameters))
         keyword_only = [p for p in options.values() if p.kind is p.KEYWORD_ONLY]
         function.__signature__ = signature.replace(parameters=[*leading, *keyword_only])  # type: ignore[attr-defined]
         plugin = Plugin(
@@ -89,10 +113,27 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
     return decorate
 
 
+def _composed(documentation: str, arguments: Sequence[str]) -> str:
+    """Return a plugin's docstring with the arguments of the public function in place of the plugin's own."""
+    head, *parts = _SECTION.split(documentation)
+    sections = {title: body.strip("\n") for title, body in zip(parts[::2], parts[1::2], strict=True)}
+    shared = "".join(text for name, text in _SHARED.items() if name in arguments).strip("\n")
+    options = re.split(r"\n(?=\S)", sections.pop("Parameters", ""))
+    own = [entry for entry in options if entry and not set(_names(entry)) <= _SHARED.keys()]
+    returns = sections.pop("Returns", _RETURNS.strip("\n") if "score" in arguments else "")
+    all_ = {"Parameters": "\n".join([shared, *own]), "Returns": returns, **sections}
+    texts = [f"{title}\n{'-' * len(title)}\n{body}" for title, body in all_.items() if body]
+    return "\n\n".join([head.strip("\n"), *texts])
+
+
+def _names(entry: str) -> list[str]:
+    """Return the names that an entry of the section on parameters is about."""
+    return [name.strip() for name in entry.partition("\n")[0].partition(" : ")[0].split(",")]
+
+
 def _described(documentation: str) -> tuple[str, str]:
     """Return the first line of a docstring, and its plain words on what it shows and what not."""
-    # A section's name, a line under it, and all up to the next one.
-    head, *sections = re.split(r"^(\w[\w ]*)\n-{3,}\n", documentation, flags=re.MULTILINE)
+    head, *sections = _SECTION.split(documentation)
     summary, *paragraphs = re.split(r"\n\s*\n", head.strip())
     warnings = [text for title, text in zip(sections[::2], sections[1::2], strict=True) if title == "Warnings"]
     plain = [

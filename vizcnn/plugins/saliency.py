@@ -29,12 +29,8 @@ def saliency(
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        What is explained, default None: the class that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
     rule : {"vanilla", "guided", "relu"}, default "vanilla"
         What ReLU does to the gradient that comes back through it. "vanilla": the derivative, where the unit was on.
         "guided" [2]_: the derivative, of positive gradients only. "relu" (also "deconv", "rectified") [3]_: positive gradients

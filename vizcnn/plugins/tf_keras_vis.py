@@ -33,12 +33,8 @@ def saliency(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Maps:
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        The class that is explained, default None: the one that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
 
     Returns
     -------
@@ -73,12 +69,8 @@ def smoothgrad(
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        The class that is explained, default None: the one that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
     num_samples : int, default 20
         How many noisy copies.
     noise : float, default 0.2
@@ -124,12 +116,8 @@ def gradcam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        The class that is explained, default None: the one that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
     layer : str, default None
         Path or name of the layer. None: the last convolution, which is what tf-keras-vis takes.
 
@@ -159,12 +147,8 @@ def gradcam_plus_plus(model: ModelAdapter, inputs: np.ndarray, score: Score, *, 
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        The class that is explained, default None: the one that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
     layer : str, default None
         Path or name of the layer. None: the last convolution, which is what tf-keras-vis takes.
 
@@ -202,12 +186,8 @@ def layercam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: st
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        The class that is explained, default None: the one that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
     layer : str, default None
         Path or name of the layer. None: the last convolution, which is what tf-keras-vis takes.
 
@@ -244,12 +224,8 @@ def scorecam(
 
     Parameters
     ----------
-    model : keras.Model, path or ModelAdapter
-        The model.
-    images : path, image, array of shape (N, H, W, C), or a list
-        The images.
-    target : optional
-        The class that is explained, default None: the one that the model predicts.
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
     layer : str, default None
         Path or name of the layer. None: the last convolution, which is what tf-keras-vis takes.
     max_channels : int, default None
