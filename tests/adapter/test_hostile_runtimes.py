@@ -69,6 +69,18 @@ def test_damaged_tflite_is_an_error_and_does_not_end_the_process(tmp_path: Path)
             continue
 
 
+def test_name_that_is_not_text_is_an_error_of_ours(tmp_path: Path) -> None:
+    whole = converted(lambda x: tf.nn.softmax(tf.reshape(x, (1, 16))))
+    (tmp_path / "m.tflite").write_bytes(whole)
+    (name,) = vz.adapt(tmp_path / "m.tflite").output_shapes
+    (tmp_path / "m.tflite").write_bytes(whole.replace(name.encode(), b"\xd0" + name[1:].encode()))
+    refused(tmp_path / "m.tflite", "is a TensorFlow Lite model that can't be run")
+    whole = with_weights_in("m.bin", tmp_path).read_bytes()
+    (tmp_path / "m.bin").write_bytes(bytes(72))
+    (tmp_path / "m.onnx").write_bytes(whole.replace(b"image", b"\xd0mage"))
+    refused(tmp_path / "m.onnx", "is an ONNX model that can't be run")
+
+
 def with_weights_in(location: str, folder: Path) -> Path:
     """Write an ONNX model whose weights lie in another file."""
     kernel = TensorProto(name="k", data_type=TensorProto.FLOAT, dims=(2, 1, 3, 3), data_location=TensorProto.EXTERNAL)

@@ -53,10 +53,12 @@ def open_onnx(file: Path, *, trusted: bool = False) -> Source:
         )
     try:
         session = onnxruntime.InferenceSession(str(file), providers=onnxruntime.get_available_providers())
+        inputs = session.get_inputs()
+        wanted = [part.name for part in inputs]  # names are bytes that nobody checked before
+        ranks = {part.name: len(part.shape or ()) for part in session.get_outputs()}
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelFileError(f"`model` file {str(file)!r} is an ONNX model that can't be run: {reason}") from error
-    inputs = session.get_inputs()
     sizes = inputs[0].shape if len(inputs) == 1 else []
     shape = tuple(size if isinstance(size, int) and size > 0 else None for size in sizes)
     if len(inputs) != 1 or len(shape) != 4 or inputs[0].type not in _TYPES:
@@ -67,9 +69,7 @@ def open_onnx(file: Path, *, trusted: bool = False) -> Source:
 
     def run(batch: np.ndarray) -> Any:
         moved = np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if channels_first else batch
-        values = session.run(None, {inputs[0].name: as_kind(moved, kind)})
-        return {part.name: value for part, value in zip(session.get_outputs(), values, strict=True)}
+        return dict(zip(ranks, session.run(list(ranks), {wanted[0]: as_kind(moved, kind)}), strict=True))
 
     sample = (shape[2], shape[3], shape[1]) if channels_first else shape[1:]
-    ranks = {part.name: len(part.shape or ()) for part in session.get_outputs()}
     return Source(run, sample, "ONNX", shape[0], endings=endings(content, ranks), channels_first=channels_first)

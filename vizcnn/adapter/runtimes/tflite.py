@@ -47,6 +47,9 @@ def open_tflite(file: Path, *, trusted: bool = False) -> Source:
             outside = [] if trusted else _outside(content)
             if not outside:
                 interpreter.allocate_tensors()
+        # Names of tensors are bytes that nobody checked before.
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        endings = _endings(content, {part["name"]: int(part["index"]) for part in outputs})
     except Exception as error:
         raise ModelFileError(
             f"`model` file {str(file)!r} is a TensorFlow Lite model that can't be run: {error}"
@@ -56,7 +59,6 @@ def open_tflite(file: Path, *, trusted: bool = False) -> Source:
             f"`model` file {str(file)!r} isn't opened: it may reach outside of itself by TensorFlow's {', '.join(outside)}. If "
             f"you trust whoever made it, pass trusted=True to vizcnn.adapt, or --trusted on the command line."
         )
-    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     shape = tuple(int(size) for size in inputs[0]["shape_signature"]) if len(inputs) == 1 else ()
     if len(inputs) != 1 or len(shape) != 4:
         shapes = [tuple(part["shape_signature"]) for part in inputs]
@@ -78,7 +80,6 @@ def open_tflite(file: Path, *, trusted: bool = False) -> Source:
     steps = [
         part["quantization"][0] * max(1, int(part["shape"][-1] if len(part["shape"]) else 1)) / 2 for part in outputs
     ]
-    endings = _endings(content, {part["name"]: int(part["index"]) for part in outputs})
     return Source(run, tuple(sample), "TensorFlow Lite", batch, tolerance=max(steps), endings=endings)
 
 
