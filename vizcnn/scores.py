@@ -85,6 +85,32 @@ class Score:
             classes=self.classes[part],
         )
 
+    def take(self, indices: np.ndarray) -> Score:
+        """Return the score of some of the samples, in any order and any number of times.
+
+        Parameters
+        ----------
+        indices : ndarray of int, shape (M,)
+            Which samples.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> score = vz.targets.Class(["3", "8"]).score(vz.assets.digits_cnn(), 2)
+        >>> score.take(np.array([1, 0, 1])).classes
+        (8, 3, 8)
+        """
+        return replace(
+            self,
+            params=tuple(param[indices] for param in self.params),
+            names=tuple(self.names[index] for index in indices),
+            classes=tuple(self.classes[index] for index in indices),
+        )
+
     def settled(self, predicted: Sequence[int]) -> Score:
         """Return the score in which "the predicted class" is the class predicted for each sample, whatever it becomes.
 
