@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from vizcnn import __version__, cli, progress
 from vizcnn.cli import console
+from vizcnn.cli.picture_names import Plan, method_slugs
 from vizcnn.errors import ResultError
-from vizcnn.file_names import method_slugs, plan
 from vizcnn.inputs import read_image
 from vizcnn.plugins import registry
 from vizcnn.plugins.register import register
@@ -144,7 +144,7 @@ def test_an_image_named_twice_is_explained_once(folder: Path, tmp_path: Path) ->
 
 def test_pictures_of_images_with_one_name_have_different_names() -> None:
     files = [Path(name) for name in ("x/cat.png", "x/cat.jpg", "y/cat.png", "x/dog.png", "y/CAT.png")]
-    planned = plan(files, method_slugs(["saliency"]), Path("out"))
+    planned = Plan(files, method_slugs(["saliency"]), Path("out"))
     assert [paths["saliency"].name for paths in planned] == [
         "x-cat.saliency.png",
         "cat.jpg.saliency.png",
@@ -155,7 +155,7 @@ def test_pictures_of_images_with_one_name_have_different_names() -> None:
 
 
 def test_names_of_files_are_safe_whatever_the_image_and_the_method_are_called() -> None:
-    (paths,) = plan([Path("x/" + "long" * 60 + ":*?.png")], method_slugs(["saliency"]), Path("out"))
+    (paths,) = Plan([Path("x/" + "long" * 60 + ":*?.png")], method_slugs(["saliency"]), Path("out"))
     assert paths["saliency"].name == "long" * 35 + ".saliency.png"
     assert method_slugs(["tf-keras-vis/gradcam", "saliency:rule=guided", "saliency:rule='guided'"]) == {
         "explanation": "explanation",
@@ -170,7 +170,7 @@ def test_a_picture_never_replaces_an_image() -> None:
     with pytest.raises(
         ResultError, match=r"`out` must not hold images that a picture would replace; got 'out', with 'a.s"
     ):
-        plan(files, method_slugs(["saliency"]), Path("out"))
+        Plan(files, method_slugs(["saliency"]), Path("out"))
 
 
 # explain: each option ------------------------------------------------------------------------------------------------

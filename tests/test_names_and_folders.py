@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from tests.made import attributions
 from vizcnn.adapter.base import LayerInfo, Prediction
 from vizcnn.callbacks import ExplainCallback
 from vizcnn.cli import app
+from vizcnn.cli.picture_names import Plan, method_slugs
 from vizcnn.errors import ResultError, VizcnnWarning
 from vizcnn.explanation import Explanation
-from vizcnn.file_names import file_stems, method_slugs, plan
+from vizcnn.files import file_stems, write_file
 from vizcnn.render import lettering
 from vizcnn.render.frames import enlarged, read
 from vizcnn.report import render_page
-from vizcnn.results import Attributions, Kernels, load_result, write_file
+from vizcnn.results import Attributions, Kernels, load_result
 from vizcnn.text import printable, short
 
 NAMES = {
@@ -152,7 +154,7 @@ def test_very_long_image_is_drawn_and_shown(tmp_path: Path, size: tuple[int, int
 def test_names_of_pictures_fit_any_file_system_and_stay_apart(letter: str) -> None:
     files = [Path(f"{letter * 250}{end}.png") for end in "abc"]
     methods = [f"saliency:layer={letter * 300}{end}" for end in "ab"]
-    planned = [path.name for paths in plan(files, method_slugs(methods), Path("out")) for path in paths.values()]
+    planned = [path.name for paths in Plan(files, method_slugs(methods), Path("out")) for path in paths.values()]
     assert len({name.casefold() for name in planned}) == len(planned) == 9
     assert max(len(name.encode()) for name in planned) + len(".classes") <= 255
 
@@ -192,6 +194,21 @@ def test_folder_that_cannot_be_is_refused_before_anything_runs(tmp_path: Path, o
 
 
 # Folders that others write into -------------------------------------------------------------------------------------------
+
+
+def test_names_of_very_many_images_are_found_in_time() -> None:
+    count = 100_000
+    start = time.perf_counter()
+    files = [Path(f"{'x' if number % 2 else 'y'}/cat.png") for number in range(count)]
+    names = [paths["saliency"].name for paths in Plan(files, method_slugs(["saliency"]), Path("out"))]
+    assert len(set(names)) == count
+    assert names[0] == "y-cat.saliency.png"
+    assert names[-1] == f"x-cat-{count // 2}.saliency.png"
+    assert time.perf_counter() - start < 60  # a second or two; twenty minutes, were each compared with all before it
+
+
+def test_number_in_a_name_is_skipped_where_another_image_has_it() -> None:
+    assert file_stems(["a", "a-2", "A", "a", "a-2"]) == ["a", "a-2", "A-3", "a-4", "a-2-2"]
 
 
 def test_many_writers_of_one_file_leave_one_whole_file(tmp_path: Path) -> None:

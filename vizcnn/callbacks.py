@@ -21,11 +21,11 @@ from vizcnn.adapter.keras.training import Callback
 from vizcnn.errors import OptionError, PluginWarning, VizcnnWarning, warn
 from vizcnn.events import EventWriter
 from vizcnn.explanation import explaining
-from vizcnn.file_names import file_stems
+from vizcnn.files import file_stems, write_file
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import door
 from vizcnn.render.frames import frame, read, write_gif, write_png
-from vizcnn.results import Attributions, write_file
+from vizcnn.results import Attributions
 
 _MILLISECONDS = 400
 _SHARE, _SECONDS = 0.5, 5.0

@@ -11,9 +11,9 @@ from typing import Any
 from vizcnn import assets
 from vizcnn.adapter import ModelAdapter, adapt
 from vizcnn.cli.console import listening
+from vizcnn.cli.picture_names import classes_file, method_slugs
 from vizcnn.errors import VizcnnError
 from vizcnn.explanation import Explanation, explain
-from vizcnn.file_names import classes_file, method_slugs
 from vizcnn.plugins import registry
 from vizcnn.transforms import Norm, TotalVariation, Transforms
 

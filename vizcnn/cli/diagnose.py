@@ -11,7 +11,7 @@ import typer
 from vizcnn.cli import options
 from vizcnn.cli.app import app
 from vizcnn.cli.console import adapted, listening, notes, say
-from vizcnn.file_names import safe_name
+from vizcnn.files import safe_name
 
 
 @app.command()

@@ -13,7 +13,8 @@ import typer
 from vizcnn.cli import options
 from vizcnn.cli.app import app
 from vizcnn.cli.console import adapted, fail, listening, notes, say
-from vizcnn.file_names import file_stems, plan, safe_name
+from vizcnn.cli.picture_names import Plan
+from vizcnn.files import file_stems, safe_name
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
@@ -172,7 +173,7 @@ def activations(
         decode=decode,
     )
     notes(("model", text) for text in said)
-    planned = plan(files, {"activations": "activations"}, out)
+    planned = Plan(files, {"activations": "activations"}, out)
     checked = pictures.check_images(files, adapter)
     done = 0
     for paths, image in zip(planned, track(checked, len(files), "drawing feature maps"), strict=True):

@@ -13,6 +13,7 @@ import typer
 
 from vizcnn.adapter.base import slices
 from vizcnn.cli.console import fail, listening
+from vizcnn.cli.picture_names import GRID, Plan, classes_file, method_slugs
 from vizcnn.errors import (
     InputError,
     LayerError,
@@ -23,7 +24,6 @@ from vizcnn.errors import (
     listed,
 )
 from vizcnn.explanation import Explanation
-from vizcnn.file_names import GRID, classes_file, method_slugs, plan
 from vizcnn.inputs import ImageSet, image_files, load
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import Plugin
@@ -313,7 +313,7 @@ def explain_images(
     """
     files = [image.sources[0] for image in images]
     paths = [s if isinstance(s, Path) else Path(image.names[0]) for image, s in zip(images, files, strict=True)]
-    planned = plan(paths, method_slugs([job.name for job in jobs]), out)
+    planned = Plan(paths, method_slugs([job.name for job in jobs]), out)
     working = list(jobs)
     said: dict[str, None] = {}
     for part in slices(len(images), model.batch_size_for(images[0].sample_shape)):

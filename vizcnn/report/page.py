@@ -18,9 +18,9 @@ from PIL import Image
 
 from vizcnn._version import __version__
 from vizcnn.errors import ResultError
+from vizcnn.files import write_file
 from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize, to_display
 from vizcnn.render.panels import shape_at, shown
-from vizcnn.results.files import write_file
 from vizcnn.text import printable
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import numpy as np
 
 from vizcnn.adapter.base import Outputs, Prediction
 from vizcnn.errors import ResultError, warn
+from vizcnn.files import PICTURES, write_file
 from vizcnn.gather import Gather
 from vizcnn.notes import Watch
 from vizcnn.results.base import Context, Result
 from vizcnn.results.checks import Shapes, check_images, check_indices, check_kind
-from vizcnn.results.files import PICTURES, write_file
 from vizcnn.results.placing import placed, stretched
 
 if TYPE_CHECKING:

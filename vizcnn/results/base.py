@@ -15,8 +15,9 @@ import numpy as np
 
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import ResultError
+from vizcnn.files import PICTURES, write_file
 from vizcnn.results.checks import check_kind
-from vizcnn.results.files import PICTURES, read_npz, write_file, write_npz
+from vizcnn.results.files import read_npz, write_npz
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter

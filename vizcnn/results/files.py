@@ -1,128 +1,23 @@
-"""Files that are written whole or not at all, and arrays that are read within limits."""
+"""Arrays in ``.npz`` files, read within limits."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import secrets
-import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from vizcnn.errors import ResultError
-
-PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".webp", ".tif", ".tiff")
-"""Suffixes of the files that `save` draws; ``.npz`` keeps the raw values."""
+from vizcnn.files import kind_of
 
 _MOST, _RATIO = 2**30, 20
 """Bytes that the arrays of a file may take, or so many times those of the file: whichever is more."""
 
 _DEFLATE = 1040
 """No more than so many bytes come out of one, whatever they are."""
-
-
-def write_file(
-    path: str | os.PathLike[str], write: Callable[[BinaryIO], None], suffixes: Sequence[str] = (".npz", *PICTURES)
-) -> Path:
-    """Write a file whole or not at all: what was there before stays until the new one is complete.
-
-    Each writer has a file of its own until then, so that two of them don't get in each other's way.
-
-    Parameters
-    ----------
-    path : path
-        Where to; folders on the way are made.
-    write : callable
-        Takes the open binary file.
-    suffixes : sequence of str
-        Suffixes that the file may have.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    ResultError
-        If the suffix is another, or the file can't be written.
-    """
-    check_path(path, suffixes)
-    file = Path(path)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with _partial(file) as stream:
-            write(stream)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    return file
-
-
-def check_path(path: str | os.PathLike[str], suffixes: Sequence[str]) -> None:
-    """Raise `ResultError` where no file can be written: another suffix, a folder, a pipe or a device in its place.
-
-    Parameters
-    ----------
-    path : path
-        Where to.
-    suffixes : sequence of str
-        Suffixes that the file may have.
-
-    Raises
-    ------
-    ResultError
-        If so.
-    """
-    file = Path(path)
-    if file.suffix.lower() not in suffixes:
-        raise ResultError(f"`path` must end in {' or '.join(suffixes)}; got {str(path)!r}.")
-    try:
-        kind = kind_of(file)
-    except (OSError, ValueError) as error:
-        raise unwritable(path, error) from error
-    if kind == "a folder":
-        raise ResultError(f"`path` {str(path)!r} can't be written: Is a directory.")
-    if kind not in ("a file", "nothing"):
-        raise ResultError(f"`path` {str(path)!r} can't be written: it is {kind}, not a file.")
-
-
-def kind_of(path: Path) -> str:
-    """Return what there is at a path: "a file", "a folder", "a pipe", "a socket", "a device", or "nothing".
-
-    Returns
-    -------
-    str
-    """
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return "nothing"
-    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
-
-
-def unwritable(path: str | os.PathLike[str], error: OSError | ValueError) -> ResultError:
-    """Return what to raise where the system refuses to write."""
-    return ResultError(f"`path` {str(path)!r} can't be written: {getattr(error, 'strerror', None) or error}.")
-
-
-@contextmanager
-def _partial(file: Path) -> Iterator[BinaryIO]:
-    """Open a new file beside this one, which takes its place when all went well; it is gone when not."""
-    partial = file.with_name(f".vizcnn-{secrets.token_hex(8)}.part")
-    try:
-        with partial.open("xb") as stream:
-            yield stream
-        partial.replace(file)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def write_npz(file: BinaryIO, arrays: Iterable[tuple[str, np.ndarray]]) -> None:

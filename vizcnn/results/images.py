@@ -12,8 +12,8 @@ import numpy as np
 
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import OptionError
+from vizcnn.files import write_file
 from vizcnn.results.checks import Shapes
-from vizcnn.results.files import write_file
 from vizcnn.results.sheet import Sheet
 
 
