@@ -36,7 +36,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*args: Any, **options: Any) -> Any:
         pytest.fail("something was computed")
 
-    monkeypatch.setattr("vizcnn.adapter.keras.KerasAdapter._run", run)
+    monkeypatch.setattr("vizcnn.adapter.keras.runner.Runner.run", run)
 
 
 def test_each_method_answers_what_it_answers_alone(model):

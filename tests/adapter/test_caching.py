@@ -81,7 +81,7 @@ def test_function_that_is_kept_is_compiled_once(adapter: Any) -> None:
 def test_functions_made_anew_are_forgotten_after_a_while(adapter: Any) -> None:
     from vizcnn.adapter.keras.compiled import CompiledFunctions
 
-    functions = CompiledFunctions(adapter._backend, list)
+    functions = CompiledFunctions(adapter._view.backend, list)
     for number in range(200):
         functions.keep(number, lambda number=number: number)
     assert functions.keep(199, lambda: "made again") == 199
@@ -153,7 +153,7 @@ def test_adapter_of_a_model_that_is_gone_says_so() -> None:
 
 def _small_device(adapter: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
     """Let every compiled function run out of memory above `most` samples; return the sizes that were tried."""
-    sizes, run = [], adapter._functions.run
+    sizes, run = [], adapter._runner.functions.run
 
     def limited(key: Any, build: Any, arrays: list[np.ndarray]) -> Any:
         sizes.append(len(arrays[0]))
@@ -161,7 +161,7 @@ def _small_device(adapter: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> l
             raise framework.out_of_memory
         return run(key, build, arrays)
 
-    monkeypatch.setattr(adapter._functions, "run", limited)
+    monkeypatch.setattr(adapter._runner.functions, "run", limited)
     return sizes
 
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import threading
 import weakref
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend import compute_output_spec
-from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from vizcnn.adapter.base import (
     AXES,
@@ -25,60 +18,27 @@ from vizcnn.adapter.base import (
     ModelAdapter,
     Outputs,
     check_rule,
-    looks_like_probabilities,
-    slices,
     split_call,
 )
-from vizcnn.adapter.heads import LOGARITHMS, PROBABILITIES, Traits, last_axis
+from vizcnn.adapter.heads import Traits
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.keras.ascent import Ascent, Plan, affine
-from vizcnn.adapter.keras.backends import current
-from vizcnn.adapter.keras.calling import check_outputs, errors_of_ours, fresh_state, stateful_note
-from vizcnn.adapter.keras.compiled import Build, CompiledFunctions, Run, Traced
-from vizcnn.adapter.keras.connections import trace
-from vizcnn.adapter.keras.default_layer import attends, last_maps, narrow_maps
+from vizcnn.adapter.keras.calling import stateful_note
+from vizcnn.adapter.keras.compiled import Run, Traced
+from vizcnn.adapter.keras.default_layer import differentiated
 from vizcnn.adapter.keras.first_weights import FirstWeights
 from vizcnn.adapter.keras.fixed import FixedInputs
-from vizcnn.adapter.keras.forward_pass import Facts, Reading, rule_notes
+from vizcnn.adapter.keras.forward_pass import ForwardPass, outputs_of, rule_notes
 from vizcnn.adapter.keras.logits_model import logits_model
-from vizcnn.adapter.keras.maps import Layout
-from vizcnn.adapter.keras.positions import StandIns, moves
-from vizcnn.adapter.keras.randomness import Randomness, user_seeds_kept
-from vizcnn.adapter.keras.state import DerivedState, stale_state_notes
-from vizcnn.adapter.keras.structure import (
-    Found,
-    as_the_model_takes_it,
-    has_channels_first,
-    input_names,
-    input_rank_of,
-    input_shapes,
-    is_complete,
-    kernel_channels,
-    names_of,
-    rank_of,
-    symbolic_outputs,
-    walk,
-)
-from vizcnn.adapter.keras.taps import Taps
-from vizcnn.adapter.keras.unflattening import unflattened_shape
-from vizcnn.adapter.losses import task_of
-from vizcnn.adapter.placement import Placement, bands, fit
-from vizcnn.adapter.probe import extremes, is_within, read_as_probability
-from vizcnn.errors import (
-    CapabilityError,
-    InputError,
-    LayerError,
-    UnsupportedModelError,
-    listed,
-)
+from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
+from vizcnn.adapter.keras.placing import placement
+from vizcnn.adapter.keras.runner import Runner
+from vizcnn.adapter.keras.state import stale_state_notes
+from vizcnn.adapter.placement import Placement
+from vizcnn.errors import CapabilityError, InputError, LayerError, UnsupportedModelError, listed
 from vizcnn.scores import Score, class_logits
 from vizcnn.targets import resolve
-
-_MEMORY = 4 * 2**30
-"""Bytes that one batch may take, as the sum of the layers' outputs and their gradients, where no batch size is given."""
-
-_BANDS = 9
-"""Rows, and columns, of a map from which it is looked back to the input."""
 
 
 class KerasAdapter(ModelAdapter):
@@ -126,71 +86,47 @@ class KerasAdapter(ModelAdapter):
         super().__init__(name or model.name, **settings)
         self.origin = origin
         self.repairs = repairs
-        self._loss = loss
-        self._fixed = FixedInputs(model, fixed, self.preprocess, self.decoding) if fixed else None
-        self._model = weakref.ref(model)
-        self._held = model if hold else None
-        self._backend = current()
-        self._lock = threading.RLock()
-        self._randomness = Randomness(self._backend, self.num_runs)
-        self._derived = DerivedState(model)
-        self._functions = CompiledFunctions(self._backend, self._variables, self._derived.version)
-        self._known: dict[tuple[int, ...] | None, Facts] = {}
-        self._logarithm: dict[str, bool] = {}
-        self._kinds_of_units: dict[str, str | None] = {}
-        self._shown = threading.local()
-        self._last_shown: tuple[int, ...] | None = None
-        self._complete = False
-        self._halved: int | None = None
-        self._found: dict[str, Found] | None = None
-        self._has_channels_first = False
-        self._has_rank = 2
-        self._kernel_channels: frozenset[int] = frozenset()
-        self._connections: tuple[tuple[str, str], ...] | None = None
-        self._first_weights = FirstWeights(self._tappable, lambda batch: self._forward(self.model, batch))
+        inputs = FixedInputs(model, fixed, self.preprocess, self.decoding) if fixed else None
+        self._view = view = ModelView(model, self.name, self.head, hold=hold, fixed=inputs, token_grid=self.token_grid)
+        self._output_facts = OutputFacts(view, outputs=self.outputs, add_note=self.add_note, loss=loss)
+        self._runner = Runner(
+            view,
+            settings=self._compiled_for,
+            decide=self._output_facts.decide,
+            add_note=self.add_note,
+            batch_size=self._batch_size,
+            num_runs=self.num_runs,
+        )
+        self._first_weights = FirstWeights(lambda: view.operations, view.forward)
         for note in filter(None, [*stale_state_notes(model), stateful_note(model)]):
             self.add_note(note)
 
     @property
     def num_traces(self) -> int:
         """How many functions were compiled so far."""
-        return self._functions.num_traces
+        return self._runner.functions.num_traces
 
     @property
     def model(self) -> Any:
         """The Keras model."""
-        model = self._model()
-        if model is None:
-            raise UnsupportedModelError(
-                "The model of this adapter is gone; keep a reference to it, or use vizcnn.adapt."
-            )
-        return model
+        return self._view.model
+
+    def _compiled_for(self) -> tuple[Any, ...]:
+        """Return what compiled functions depend on, beside what they compute."""
+        return self._output_facts.without_logits, self.labels, str(self._output_facts.trained_with)
 
     @property
     def capabilities(self) -> frozenset[str]:
         """See `ModelAdapter.capabilities`; a Keras model answers everything, "tensorflow" where it runs on that."""
         answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"}
-        return frozenset(answers | ({"tensorflow"} if self._backend.name == "tensorflow" else set()))
-
-    @property
-    def _sample_shape(self) -> tuple[int, ...] | None:
-        """The shape of the inputs that this thread works on; before its first, of those last seen by any."""
-        shape: tuple[int, ...] | None = getattr(self._shown, "shape", self._last_shown)
-        return shape
-
-    @property
-    def _facts(self) -> Facts:
-        """What is known of the model for inputs of that shape."""
-        return self._known.setdefault(self._sample_shape, Facts(logarithm=self._logarithm))
+        return frozenset(answers | ({"tensorflow"} if self._view.backend.name == "tensorflow" else set()))
 
     # What the model is ------------------------------------------------------------------------------------------------
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
         """See `ModelAdapter.layers`."""
-        shapes = self._facts.layer_shapes
-        infos = [_shaped(found.info, shapes.get(path)) for path, found in self._operations().items()]
-        return tuple(map(_with_channels_last, infos) if self._channels_first else infos)
+        return self._view.layers
 
     def layer(self, layer: Any) -> LayerInfo:
         """See `ModelAdapter.layer`; a Keras layer object is accepted too.
@@ -207,76 +143,24 @@ class KerasAdapter(ModelAdapter):
         'preds'
         """
         if not isinstance(layer, str | LayerInfo):
-            paths = [path for path, found in self._operations().items() if found.operation is layer]
+            paths = [path for path, operation in self._view.operations.items() if operation is layer]
             layer = paths[0] if paths else layer
         return super().layer(layer)
 
     @property
     def connections(self) -> tuple[tuple[str, str], ...]:
         """See `ModelAdapter.connections`; found by running the model once on symbols."""
-        with self._lock:
-            if self._connections is None:
-                inputs = self._symbols()
-                names, _ = symbolic_outputs(self.model)
-                shape = next(iter(inputs.values())).shape
-                with user_seeds_kept(self._backend), errors_of_ours(self.model, self.name, shape, self._backend):
-                    told = trace(self.model, self._tappable(), self.layers, inputs, names)
-                for path, shape in told.shapes.items():
-                    self._facts.layer_shapes.setdefault(path, shape)
-                if not self._facts.activations:
-                    self._facts.outputs |= told.outputs
-                    self._facts.activations |= told.activations
-                self._connections = told.connections
-            return self._connections
-
-    def _symbols(self) -> dict[str, Any]:
-        """Return a symbol for each of the model's inputs, by name."""
-        shapes = input_shapes(self.model)
-        if not shapes and self._sample_shape:
-            shapes = [(None, *self._sample_shape)]
-        if not shapes:
-            raise self._unknown_inputs()
-        if len(shapes) == 1 and len(shapes[0]) >= 3 and None not in shapes[0][1:]:
-            self.prepare(tuple(int(size or 1) for size in shapes[0][1:]))
-        types = [tensor.dtype for tensor in getattr(self.model, "inputs", None) or ()] or ["float32"] * len(shapes)
-        names = input_names(self.model, len(shapes))
-        return {
-            name: keras.KerasTensor(shape, dtype=dtype) for name, shape, dtype in zip(names, shapes, types, strict=True)
-        }
+        return self._view.connections
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """See `ModelAdapter.input_shape`."""
-        shapes = input_shapes(self.model)
-        if self._fixed is not None:
-            shapes = [shapes[self._fixed.free]]
-        if len(shapes) > 1:
-            names = input_names(self.model, len(shapes))
-            others = ", ".join(f"{name!r}: ..." for name in names[1:])
-            raise UnsupportedModelError(
-                f"Model {self.name!r} takes {len(shapes)} inputs, {listed(names)}; one is explained at a time, with the others "
-                f"held fixed: vizcnn.adapt(model, fixed={{{others}}}), each an array of one sample or an image file "
-                f"(--fixed NAME=VALUE on the command line)."
-            )
-        rank = self._input_rank
-        shape = tuple(shapes[0][1:]) if shapes else (() if rank == 2 else (None,) * (rank + 1))
-        if len(shape) == rank and (rank == 1 or None not in shape):
-            return (*shape, 1)  # Keras itself drops a last axis of one for a model of (H, W)
-        unflattened = unflattened_shape(self.model, shape)
-        if unflattened is not None and len(unflattened) == rank + 1:
-            return unflattened
-        if shape and len(shape) != rank + 1:
-            raise UnsupportedModelError(
-                f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C), and with "
-                f"convolutions of one or three dimensions those of signals, (T, C), and volumes, (D, H, W, C)."
-            )
-        return (*shape[1:], shape[0]) if shape and self._takes_channels_first else shape
+        return self._view.input_shape
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
         """See `ModelAdapter.input_shapes`."""
-        shapes = [shape[1:] for shape in input_shapes(self.model)]
-        return dict(zip(input_names(self.model, len(shapes)), shapes, strict=True))
+        return self._view.input_shapes
 
     @property
     def num_params(self) -> int:
@@ -286,13 +170,7 @@ class KerasAdapter(ModelAdapter):
     @property
     def output_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
         """See `ModelAdapter.output_shapes`."""
-        if not self._facts.outputs:
-            names, shapes = symbolic_outputs(self.model)
-            if not names:
-                self._learn()
-                return self._facts.outputs
-            return dict(zip(names, shapes, strict=True))
-        return self._facts.outputs
+        return self._output_facts.shapes
 
     def output_activation(self, output: str) -> str | None:
         """See `ModelAdapter.output_activation`.
@@ -309,9 +187,7 @@ class KerasAdapter(ModelAdapter):
         >>> [cnn.output_activation(name) for name in cnn.output_shapes]
         ['sigmoid']
         """
-        if output not in self._facts.activations:
-            self._learn()
-        return self._facts.activations.get(output)
+        return self._output_facts.activation(output)
 
     def output_traits(self, output: str) -> Traits:
         """See `ModelAdapter.output_traits`: as the run of the model showed it.
@@ -331,74 +207,24 @@ class KerasAdapter(ModelAdapter):
         >>> traits.axis, traits.units
         (1, 5)
         """
-        activation = self.output_activation(output)
-        shape = (None, *self.output_shapes[output])
-        name, axis = self._facts.endings.get(output, (None, self._unit_axis(shape)))
-        if axis is None and len(shape) == 2:
-            axis = 1  # a map that was flattened: in a row of numbers each is a unit
-        kind = activation or LOGARITHMS.get(str(name))
-        single = axis is None or shape[axis] == 1
-        if name is None and single and kind is None:
-            kind = self._kind_of_unit(output)
-        constant = kind == "softmax" and single
-        return Traits(
-            "sigmoid" if constant else kind,
-            axis,
-            shape,
-            is_logarithm=name in LOGARITHMS,
-            task=self._task(output, self.output_shapes),
-            is_constant=constant,
-        )
-
-    def _task(self, output: str, outputs: Iterable[str]) -> str | None:
-        return task_of(self._trained_with, list(outputs), output)
-
-    @property
-    def _trained_with(self) -> Any:
-        """The loss that the model, or its file, was compiled with."""
-        loss = getattr(self.model, "loss", None)
-        return self._loss if loss is None else loss
-
-    def _kind_of_unit(self, output: str) -> str | None:
-        """Tell by what one number can be whether it is a probability, where no activation is found that made it."""
-        with self._lock:
-            if output not in self._kinds_of_units:
-                self._kinds_of_units[output] = None
-                sample = self._sample_shape or self.input_shape
-                shape = tuple(int(size or 1) for size in sample)
-                noise, place = extremes(shape), list(self.output_shapes).index(output)
-                if all(is_within(self.outputs(shown)[place]) for shown in (noise, -noise)):
-                    self._kinds_of_units[output] = "sigmoid"
-                    self.add_note(read_as_probability(self.name, output), quiet=True)
-            return self._kinds_of_units[output]
-
-    def _unit_axis(self, shape: tuple[int | None, ...]) -> int | None:
-        """Return the axis of the units where no activation told it."""
-        sample = self._sample_shape or ()
-        if len(shape) == 3 and len(sample) == 3 and shape[1:] == sample[:2]:
-            return None  # a map of one value, without an axis for it
-        is_map = self._channels_first and len(shape) == self._rank + 2
-        return 1 if is_map else last_axis(shape)
+        return self._output_facts.traits(output)
 
     @property
     def input_scaling(self) -> InputScaling | None:
         """See `ModelAdapter.input_scaling`; found by running the model as far as its first weights."""
-        with self._lock:
+        with self._view.lock:
             try:
-                shape = self._sample_shape or self.input_shape
+                shape = self._view.sample_shape or self.input_shape
             except UnsupportedModelError:  # several inputs, or none that is an image
                 return UNKNOWN
-            if not shape or not self.model.built or not is_complete(self.model):
-                return UNKNOWN
-            return self._first_weights.scaling(shape)
+            return self._first_weights.scaling(shape) if shape and self._view.is_complete else UNKNOWN
 
     @property
     def input_range(self) -> tuple[float, float] | None:
         """See `ModelAdapter.input_range`; bytes are pixels."""
         known = super().input_range
-        tensors = () if known is not None or self.preprocess is not None else getattr(self.model, "inputs", None) or ()
-        takes_bytes = [keras.backend.standardize_dtype(tensor.dtype) == "uint8" for tensor in tensors]
-        return (0.0, 255.0) if takes_bytes and all(takes_bytes) else known
+        pixels = known is None and self.preprocess is None and takes_bytes(self.model)
+        return (0.0, 255.0) if pixels else known
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call.
@@ -412,22 +238,7 @@ class KerasAdapter(ModelAdapter):
         >>> cnn.kernels("conv").shape
         (3, 3, 3, 4)
         """
-        self._shown.shape = self._last_shown = tuple(sample_shape)
-        if self._complete:
-            return
-        with self._lock:
-            if not self.model.built or not is_complete(self.model):
-                self._found = self._connections = None
-                self._make_layers(np.zeros((1, *sample_shape), dtype=np.float32))
-            self._complete = True
-
-    def _make_layers(self, inputs: Array) -> None:
-        """Call the model once, which makes the layers that it lacks; those that it has stay as they are."""
-        state = [(variable, self._backend.numpy(variable)) for variable in self.model.non_trainable_variables]
-        with user_seeds_kept(self._backend):
-            self._forward(self.model, inputs, stateless=False)
-        for variable, value in state:
-            variable.assign(value)
+        self._view.prepare(sample_shape)
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
         """See `ModelAdapter.batch_size_for`; halved for good when the device ran out of memory.
@@ -442,36 +253,7 @@ class KerasAdapter(ModelAdapter):
         >>> vz.adapt(vz.assets.DIGITS_CNN, batch_size=4).batch_size_for((28, 28, 1))
         4
         """
-        size = self._batch_size or self._fitting_batch(sample_shape)
-        return min(size, self._halved or size)
-
-    def _fitting_batch(self, sample_shape: tuple[int, ...]) -> int:
-        sizes, told = self._facts.batch_sizes, len(self._facts.layer_shapes)
-        if (sample_shape, told) not in sizes:  # it is asked on every call, and walks all layers
-            sizes[sample_shape, told] = self._batch_of(sample_shape)
-        return sizes[sample_shape, told]
-
-    def _batch_of(self, sample_shape: tuple[int, ...]) -> int:
-        shapes = [info.output_shape for info in self.layers if not info.is_container]
-        known = [shape[1:] for shape in shapes if shape and None not in shape[1:]]
-        floats = sum(math.prod(filter(None, shape)) for shape in known) or 64 * math.prod(sample_shape)
-        return int(np.clip(2 ** int(np.log2(max(1, _MEMORY // (2 * 4 * floats)))), 1, self._backend.most_samples))
-
-    def _operations(self) -> dict[str, Found]:
-        with self._lock:
-            if self._found is None:
-                self._found = dict(walk(self.model))
-                rank = rank_of(found.info.kind for found in self._found.values())
-                if rank != 2:
-                    self._found = {
-                        path: replace(found, info=replace(found.info, rank=rank)) for path, found in self._found.items()
-                    }
-                self._has_rank = rank
-                # Of convolutions alone: Flatten and others have a data_format too, and often the default one.
-                kernels = [f.operation for f in self._found.values() if "Conv" in f.info.kind]
-                self._kernel_channels = kernel_channels(f.operation for f in self._found.values())
-                self._has_channels_first = {getattr(k, "data_format", None) for k in kernels} == {"channels_first"}
-            return self._found
+        return self._runner.batch_size_for(sample_shape)
 
     # What it answers --------------------------------------------------------------------------------------------------
 
@@ -490,7 +272,10 @@ class KerasAdapter(ModelAdapter):
         >>> cnn.outputs(images.inputs(slice(None)))[0].argmax(axis=1).tolist()
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
         """
-        return self._run(("outputs",), self._build_outputs, self._checked(inputs)).outputs
+        inputs = self._checked(inputs)
+        return self._runner.run(
+            ("outputs",), lambda traced, tensor: outputs_of(self._view, tensor, traced), inputs
+        ).outputs
 
     def scores(self, inputs: Array, target: Any = None) -> Array:
         """See `ModelAdapter.scores`.
@@ -528,13 +313,10 @@ class KerasAdapter(ModelAdapter):
         score = resolve(target, self, len(inputs))
 
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
-            with self._taps(generators=traced.generators) as taps:
-                reading = self._read(taps, self._forward(self.model, tensor))
-            scores = self._score(reading, score, params)
-            traced.undecided = reading.undecided
-            return {"scores": scores, **reading.named_outputs()}
+            reading = ForwardPass.run(self._view, tensor, traced).record()
+            return {"scores": reading.scores(score, params, traced), **reading.named_outputs()}
 
-        run = self._run(("scores", score.key), build, inputs, score)
+        run = self._runner.run(("scores", score.key), build, inputs, score)
         return run.arrays["scores"], run.outputs
 
     def kernels(self, layer: Any) -> Array:
@@ -553,17 +335,19 @@ class KerasAdapter(ModelAdapter):
         (3, 3, 4, 1)
         """
         info = self.layer(layer)
-        operation = self._operations()[split_call(info.path)[0]].operation
+        operation = self._view.operations[split_call(info.path)[0]]
         weights = getattr(operation, "depthwise_kernel", None)
         weights = getattr(operation, "kernel", None) if weights is None else weights
         if weights is None or len(weights.shape) != 4:
             kernels = [
-                p for p, f in self._operations().items() if len(getattr(f.operation, "kernel", np.empty(0)).shape) == 4
+                path
+                for path, other in self._view.operations.items()
+                if len(getattr(other, "kernel", np.empty(0)).shape) == 4
             ]
             raise LayerError(
                 f"`layer` {info.path!r} is a {info.kind}, which has no kernels. Layers that do: {listed(kernels)}."
             )
-        return np.asarray(self._backend.numpy(getattr(weights, "value", weights)), dtype=np.float32)
+        return np.asarray(self._view.backend.numpy(getattr(weights, "value", weights)), dtype=np.float32)
 
     def activations(self, inputs: Array, layers: Sequence[Any]) -> dict[str, Array]:
         """See `ModelAdapter.activations`.
@@ -586,14 +370,11 @@ class KerasAdapter(ModelAdapter):
         stop = bare if bare == set(paths) else frozenset()
 
         def build(traced: Traced, tensor: Any) -> dict[str, Any]:
-            with self._taps(stop_after=stop, generators=traced.generators) as taps:
-                self._forward(self.model, tensor)
-            reading = Reading(self._facts, taps, None)
-            self._facts.moved |= moves(self.model, taps.calls)
-            layout = self._layout(taps)
+            reading = ForwardPass.run(self._view, tensor, traced, stop_after=stop).record_moves()
+            layout = reading.layout
             return {path: layout.of(reading.layer(path)) for path in paths}
 
-        arrays = self._run(("activations", paths), build, inputs).arrays
+        arrays = self._runner.run(("activations", paths), build, inputs).arrays
         for path, values in arrays.items():
             self._check_rows(path, values, inputs)
         return arrays
@@ -637,29 +418,28 @@ class KerasAdapter(ModelAdapter):
         path = of if of in (None, LAST_SPATIAL) else self.layer(of).path
 
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
-            with self._taps(rule=rule, generators=traced.generators) as taps:
-                reading = self._read(taps, self._forward(self.model, tensor))
-            traced.notes = rule_notes(rule, taps, reading.flat, self.name)
-            scores = self._score(reading, score, params)
-            traced.undecided = reading.undecided
+            reading = ForwardPass.run(self._view, tensor, traced, rule=rule).record()
+            traced.notes = rule_notes(rule, reading)
+            scores = reading.scores(score, params, traced)
             total = keras.ops.sum(scores)
             if path is None:
-                by, gradient = tensor, self._backend.gradient(total, tensor)
+                by, gradient = tensor, self._view.backend.gradient(total, tensor)
                 if gradient is None:
                     raise CapabilityError(f"The score of {score.names[0] or 'the predicted class'!r} has no gradient by the "
                                           f"input of model {self.name!r}: a layer rounds or casts it away.")  # fmt: skip
             else:
-                traced.layer, by, gradient = self._by_layer(path, taps, reading, total)
-                traced.notes += self._layout(taps).notes(traced.layer, reading.layer(traced.layer, cast=False).shape)
+                traced.layer, by, gradient = differentiated(reading, path, total)
+                traced.notes += reading.layout.notes(traced.layer, reading.layer(traced.layer, cast=False).shape)
             answer = {"gradients": gradient, "scores": scores, **reading.named_outputs()}
             if path is not None:
                 answer["values"] = by
-            return {name: self._backend.float32(value) for name, value in answer.items()}
+            return {name: self._view.backend.float32(value) for name, value in answer.items()}
 
         key = ("gradients", score.key, path, rule)
-        run = self._run((*key, tuple(self._facts.unfit)), build, inputs, score)
+        unfit = self._view.state.unfit
+        run = self._runner.run((*key, tuple(unfit)), build, inputs, score)
         while path == LAST_SPATIAL and self._is_unfit(run, inputs):
-            run = self._run((*key, tuple(self._facts.unfit)), build, inputs, score)
+            run = self._runner.run((*key, tuple(unfit)), build, inputs, score)
         arrays = run.arrays
         self._check_rows(str(run.traced.layer), arrays.get("values", inputs), inputs)
         return Gradients(
@@ -675,11 +455,11 @@ class KerasAdapter(ModelAdapter):
         """Tell whether the layer that was taken is no picture of the input, and pass over it from then on."""
         layer, values = str(run.traced.layer), run.arrays["values"]
         unfit = len(values) != len(inputs)  # windows, say, folded into the batch
-        if not unfit and self._facts.attends:
+        if not unfit and self._view.state.attends:
             found = self.placement(layer, values.shape[1:], inputs.shape[1:])
             unfit = found is not None and not found.is_possible
         if unfit:
-            self._facts.unfit[layer] = None
+            self._view.state.unfit[layer] = None
         return unfit
 
     def _check_rows(self, layer: str, values: Array, inputs: Array) -> None:
@@ -705,57 +485,8 @@ class KerasAdapter(ModelAdapter):
         >>> round(low, 3), round(high, 3)  # the lower half of the image
         (8.0, 16.0)
         """
-        self.prepare(sample_shape)
-        grid = tuple(shape[: self._rank])
-        key = layer, grid, tuple(sample_shape)
-        if key not in self._facts.placements:
-            if layer not in self._facts.moved:
-                self._learn()
-            moved = self._facts.moved.get(layer, True) or len(grid) != len(sample_shape) - 1
-            self._facts.placements[key] = self._measured(layer, grid, sample_shape) if moved else None
-        return self._facts.placements[key]
-
-    def _measured(self, layer: str, grid: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
-        """Look from some rows and columns of a map back to the input."""
-        chosen = [bands(count, _BANDS) for count in grid]
-        masks = np.concatenate([_band_masks(axis, indices, grid) for axis, indices in enumerate(chosen)])
-        random = np.random.default_rng(0)
-        low, high = self.input_range or (0.0, 1.0)
-        inputs = random.uniform(low + 0.1 * (high - low), high, (len(masks), *sample_shape)).astype(np.float32)
-        bare, index = split_call(layer)
-        slack, fits = 0.0, True
-
-        def build(traced: Traced, tensor: Any, mask: Any) -> dict[str, Any]:  # noqa: ARG001
-            nonlocal slack, fits
-            stand_ins = StandIns()
-            stop = frozenset({bare}) if index is None else frozenset()
-            with Taps(self._tappable(), rule="relu", stop_after=stop, stand_in=stand_ins) as taps:
-                self._forward(self.model, tensor)
-            slack = stand_ins.slack
-            layout = self._layout(taps)
-            values = layout.of(Reading(self._facts, taps, None).layer(layer, cast=False))
-            fits = tuple(values.shape[1:-1]) == grid
-            if not fits:  # a method's own enlargement, say
-                return {"gradients": keras.ops.zeros_like(tensor)}
-            weights = random.uniform(0.5, 1.5, int(values.shape[-1])).astype(np.float32)
-            weighed = self._backend.float32(values) * keras.ops.convert_to_tensor(weights)
-            total = keras.ops.sum(weighed * mask[..., None])
-            gradient = self._backend.gradient(total, tensor)
-            return {"gradients": keras.ops.zeros_like(tensor) if gradient is None else gradient}
-
-        size = self.batch_size_for(sample_shape)
-        runs = [
-            self._functions.run(("placement", layer, grid, sample_shape), build, [inputs[part], masks[part]])
-            for part in slices(len(inputs), size)
-        ]
-        depends = np.nan_to_num(np.abs(Run.joined(runs).arrays["gradients"])).sum(axis=-1)
-        if not depends.any():
-            found = Placement.unknown(grid, sample_shape[:-1])
-            return found if fits or not found.is_possible else None
-        ends = np.cumsum([0, *map(len, chosen)])
-        seen = [(indices, depends[a:b]) for indices, a, b in zip(chosen, ends, ends[1:], strict=False)]
-        found = fit(seen, grid, sample_shape[:-1])
-        return None if found.is_plain(slack) else found
+        ends = self.input_range or (0.0, 1.0)
+        return placement(self._view, self._runner, layer, shape, sample_shape, ends)
 
     def logits_model(self, sample_shape: tuple[int, ...], output: str | int | None = None, *, layer: Any = None) -> Any:
         """Return a small Functional Keras model of this one's class scores, for a library that takes Keras models.
@@ -791,10 +522,10 @@ class KerasAdapter(ModelAdapter):
         >>> logits.get_layer("layer").output.shape, logits.output_shape
         ((None, 14, 14, 64), (None, 10))
         """
-        if self._backend.name != "tensorflow":
+        if self._view.backend.name != "tensorflow":
             raise CapabilityError(
-                f"logits_model makes a model for libraries that run on TensorFlow; Keras runs on {self._backend.name} here. Set "
-                f"KERAS_BACKEND=tensorflow before Keras is imported."
+                f"logits_model makes a model for libraries that run on TensorFlow; Keras runs on {self._view.backend.name} here. "
+                f"Set KERAS_BACKEND=tensorflow before Keras is imported."
             )
         self.prepare(sample_shape)
         name = self.output_name(output)
@@ -802,19 +533,18 @@ class KerasAdapter(ModelAdapter):
         self.output_activation(name)  # so that the outputs are known by name before the logits are read
 
         def finish(tensor: Any, *given: Any) -> Any:
-            with self._taps(instead={str(path): given[0]} if given else {}) as taps:
-                reading = self._read(taps, self._forward(self.model, tensor))
+            instead = {str(path): given[0]} if given else {}
+            reading = ForwardPass.run(self._view, tensor, instead=instead).record()
             return class_logits(reading, name)
 
         def read(tensor: Any) -> Any:
-            with self._taps() as taps:
-                self._forward(self.model, tensor)
-            return Reading(self._facts, taps, None).layer(str(path))
+            return ForwardPass.run(self._view, tensor).layer(str(path))
 
         def make() -> Any:
-            return logits_model(self._backend, sample_shape, finish, None if path is None else read)
+            return logits_model(self._view.backend, sample_shape, finish, None if path is None else read)
 
-        return self._functions.keep(("logits model", name, path, sample_shape, self._facts.logarithm.get(name)), make)
+        key = ("logits model", name, path, sample_shape, self._view.logarithm.get(name))
+        return self._runner.functions.keep(key, make)
 
     def ascend(
         self,
@@ -873,12 +603,11 @@ class KerasAdapter(ModelAdapter):
         )
 
         def scores(tensor: Any, *params: Any) -> Any:
-            with self._taps(rule="redirected", past_casts=True) as taps:
-                reading = self._read(taps, self._forward(self.model, tensor))
-            return self._score(reading, score, params)
+            run = ForwardPass.run(self._view, tensor, rule="redirected", past_casts=True).record()
+            return run.scores(score, params)
 
-        ascent = self._functions.keep(
-            ("ascent", made, score.key), lambda: Ascent(made, maker, scores, self._variables())
+        ascent = self._runner.functions.keep(
+            ("ascent", made, score.key), lambda: Ascent(made, maker, scores, self._view.variables())
         )
         yield from ascent.run(score, steps, seed)
         if not ascent.reached:
@@ -886,214 +615,6 @@ class KerasAdapter(ModelAdapter):
                 f"In activation maximization of model {self.name!r} the gradient of the score was zero in every step: such an "
                 f"image shows its start and the penalties, and nothing of the model."
             )
-
-    # How it is run ----------------------------------------------------------------------------------------------------
-
-    @property
-    def _channels_first(self) -> bool:
-        """Whether the model keeps channels before rows and columns; vizcnn's arrays have them last."""
-        self._operations()
-        return self._has_channels_first
-
-    @property
-    def _rank(self) -> int:
-        """How many axes a map has: 1 in a model of signals, 2 of images, 3 of volumes."""
-        self._operations()
-        return self._has_rank
-
-    def _taken_shape(self) -> tuple[int | None, ...]:
-        """Return the shape of the input that is explained, as the model itself has it; () while it isn't known."""
-        shapes = input_shapes(self.model)
-        position = self._fixed.free if self._fixed is not None else 0
-        return tuple(shapes[position][1:]) if len(shapes) > position else ()
-
-    @property
-    def _input_rank(self) -> int:
-        """How many axes an input has, without channels: one fewer than the maps of a spectrogram that the model makes itself."""
-        shape, rank = self._taken_shape(), self._rank
-        if rank != 2 or not 1 <= len(shape) <= 2 or not self._kernel_channels:
-            return rank
-        return input_rank_of(rank, shape, unflattened_shape(self.model, shape))
-
-    @property
-    def _takes_channels_first(self) -> bool:
-        """Whether the model takes inputs with channels before rows and columns, whatever its maps have."""
-        first = self._channels_first
-        shape = self._taken_shape()
-        return has_channels_first(shape, first, self._kernel_channels) if len(shape) == self._rank + 1 else first
-
-    def _forward(self, model: Any, tensor: Any, *, stateless: bool = True) -> Any:
-        shapes = input_shapes(model)
-        if len(shapes) == 1 and len(shapes[0]) == 2:
-            tensor = keras.ops.reshape(
-                tensor, (-1, shapes[0][1] or tensor.shape[1])
-            )  # one that the model itself unflattens
-        if self._takes_channels_first and len(tensor.shape) == self._rank + 2:
-            tensor = keras.ops.moveaxis(tensor, -1, 1)
-        inputs = self._fixed.complete(model, tensor) if self._fixed else as_the_model_takes_it(model, tensor)
-        # What a layer assigns to a variable in inference (statistics, seeds, counters) lasts for this run; losses aren't kept.
-        scope = keras.StatelessScope() if stateless and not in_stateless_scope() else nullcontext()
-        with errors_of_ours(model, self.name, tensor.shape, self._backend), fresh_state(model), scope:
-            return model(inputs, training=False)
-
-    def _variables(self) -> list[Any]:
-        """Return every variable of the model, those of layers that it doesn't track too."""
-        found = [*self.model.variables]
-        for operation in self._tappable().values():
-            found += getattr(operation, "variables", ())
-        return list({id(variable): variable for variable in found}.values())
-
-    def _tappable(self) -> dict[str, Any]:
-        return {path: found.operation for path, found in self._operations().items()}
-
-    def _taps(self, **options: Any) -> Taps:
-        first = self._rank + 2 if self._channels_first else 0
-        return Taps(self._tappable(), channels_first=first, **options)
-
-    def _build_outputs(self, traced: Traced, tensor: Any) -> dict[str, Any]:
-        with self._taps(generators=traced.generators) as taps:
-            reading = self._read(taps, self._forward(self.model, tensor))
-        return reading.named_outputs()
-
-    def _learn(self) -> None:
-        """Run the model symbolically, for what can't be known otherwise."""
-        sample = self._sample_shape or self.input_shape
-        if not sample or None in sample:
-            raise self._unknown_inputs()
-        shape = tuple(int(size or 1) for size in sample)
-        self.prepare(shape)
-        with user_seeds_kept(self._backend):
-            compute_output_spec(
-                lambda tensor: list(self._build_outputs(Traced(), tensor).values()), keras.KerasTensor((1, *shape))
-            )
-
-    def _unknown_inputs(self) -> UnsupportedModelError:
-        return UnsupportedModelError(
-            f"Model {self.name!r} doesn't say what inputs it takes; show it an image first, or call it once on a batch."
-        )
-
-    def _read(self, taps: Taps, returned: Any) -> Reading:
-        reading = Reading(self._facts, taps, returned, self.head)
-        self._facts.attends |= attends(taps)
-        self._facts.moved |= moves(self.model, taps.calls)
-        for call in taps.calls:
-            shape = getattr(call.output, "shape", None)
-            if call.index == 0 and shape is not None:
-                self._facts.layer_shapes[call.path] = (None, *shape[1:]) if shape else ()
-        if not self._facts.activations:
-            names, _ = symbolic_outputs(self.model)
-            names = names or names_of(returned)
-            check_outputs(self.name, names, reading.flat)
-            for name, tensor in zip(names, reading.flat, strict=True):
-                self._facts.outputs[name] = tuple(tensor.shape[1:])
-                ending = taps.ending(tensor)
-                self._facts.activations[name] = PROBABILITIES.get(ending.name) if ending else None
-                if ending is not None:
-                    self._facts.endings[name] = ending.name, ending.axis
-        return reading
-
-    def _layout(self, taps: Taps) -> Layout:
-        return Layout(
-            taps.calls,
-            rank=self._rank,
-            channels_first=self._channels_first,
-            size=(self._sample_shape or ())[:-1],
-            attends=self._facts.attends,
-            token_grid=self.token_grid,
-        )
-
-    def _score(self, reading: Reading, score: Score, params: Sequence[Any]) -> Any:
-        return self._backend.float32(score.formula(reading, params))
-
-    def _by_layer(self, path: str, taps: Taps, reading: Reading, total: Any) -> tuple[str, Any, Any]:
-        layout = self._layout(taps)
-        if path != LAST_SPATIAL:
-            tensor = reading.layer(path, cast=False)
-            gradient = self._backend.gradient(total, tensor)
-            if gradient is None:
-                raise LayerError(
-                    f"The score doesn't depend on layer {path!r} of model {self.name!r}; name one before it."
-                )
-            return path, layout.of(tensor), layout.of(gradient)
-        for call in last_maps(taps, reading.flat, layout, belongs=self._backend.belongs, unfit=self._facts.unfit):
-            gradient = self._backend.gradient(total, call.output)
-            if gradient is not None:
-                return call.address, layout.of(call.output), layout.of(gradient)
-        narrow = [
-            (address, size)
-            for address, size in narrow_maps(taps, layout)
-            if self._backend.gradient(total, reading.layer(address, cast=False)) is not None
-        ][:1]
-        if narrow:
-            raise LayerError(
-                f"Model {self.name!r} has no layer with more than one row and column that its output depends on; its last map is "
-                f"{'x'.join(map(str, narrow[0][1]))}, that of layer={narrow[0][0]!r}. Name that one."
-            )
-        kinds = Counter(type(call.operation).__name__ for call in taps.calls)
-        raise LayerError(
-            f"Model {self.name!r} has no layer with more than one row and column that its output depends on, so there is "
-            f"nothing to draw a class activation map from (its layers: {', '.join(kinds)}). Saliency and occlusion need no such "
-            f"layer."
-        )
-
-    def _run(self, key: tuple[Any, ...], build: Build, inputs: Array, score: Score | None = None) -> Run:
-        """Run a compiled function over the samples, a batch at a time."""
-        params = score.params if score is not None else ()
-        while True:
-            size = self.batch_size_for(inputs.shape[1:])
-            try:
-                runs = [
-                    self._run_batch(key, build, [inputs[part], *(param[part] for param in params)])
-                    for part in slices(len(inputs), size)
-                ]
-                return Run.joined(runs)
-            except Exception as error:
-                if self._backend.is_unsupported(error):
-                    reason = " ".join(str(error).split())[:300]
-                    raise CapabilityError(
-                        f"{self._backend.name} can't run this on model {self.name!r}: {reason}"
-                    ) from error
-                if size == 1 or not self._backend.is_out_of_memory(error):
-                    raise
-            self._halved = size // 2
-
-    def _run_batch(self, key: tuple[Any, ...], build: Build, arrays: list[Array]) -> Run:
-        full_key = self._full_key(key, arrays[0])
-        with user_seeds_kept(self._backend):
-            run = self._functions.run(full_key, build, arrays)
-            if any(self._settle(output, run) for output in run.traced.undecided):
-                return self._run_batch(key, build, arrays)
-            if not run.traced.draws:
-                return run
-            run, spread = self._randomness.settle(run, lambda: self._functions.run(full_key, build, arrays))
-        if spread:
-            self.add_note(self._randomness.note(self.name, spread))
-        return run
-
-    def _full_key(self, key: tuple[Any, ...], inputs: Array) -> tuple[Any, ...]:
-        hidden = frozenset(output for output, is_hidden in self._logarithm.items() if is_hidden)
-        return key, inputs.shape[1:], hidden, self.labels, str(self._trained_with)
-
-    def _settle(self, output: str, run: Run) -> bool:
-        """Decide once whether an output holds probabilities whose logits are out of reach; their logarithm is explained then.
-
-        Returns
-        -------
-        bool
-            Whether this run took the probabilities for logits, and has to be done again.
-        """
-        with self._lock:
-            first = output not in self._logarithm
-            if first:
-                values = self.head(output).by_unit(np, run.outputs[list(self._facts.outputs).index(output)])
-                self._logarithm[output] = looks_like_probabilities(values.reshape(-1, values.shape[-1]))
-            hidden = self._logarithm[output]
-        if first and hidden:
-            self.add_note(
-                f"The output {output!r} of model {self.name!r} holds probabilities, and the logits behind them can't be "
-                f"reached: scores are log-probabilities. A softmax that is the model's last layer can be looked through."
-            )
-        return hidden
 
     def _checked(self, inputs: Array) -> Array:
         array = np.asarray(inputs, dtype=np.float32)
@@ -1105,24 +626,6 @@ class KerasAdapter(ModelAdapter):
                              f"{array.shape}.")  # fmt: skip
         self.prepare(array.shape[1:])
         return array
-
-
-def _shaped(info: LayerInfo, shape: tuple[int | None, ...] | None) -> LayerInfo:
-    return info if shape in (None, info.output_shape) else replace(info, output_shape=shape)
-
-
-def _with_channels_last(info: LayerInfo) -> LayerInfo:
-    shape = info.output_shape
-    is_map = shape is not None and len(shape) == info.rank + 2
-    return replace(info, output_shape=(shape[0], *shape[2:], shape[1])) if shape and is_map else info
-
-
-def _band_masks(axis: int, indices: Sequence[int], grid: tuple[int, ...]) -> Array:
-    """Return masks (indices, *grid) that let one row or column through each."""
-    masks = np.zeros((len(indices), *grid), dtype=np.float32)
-    for mask, index in zip(masks, indices, strict=True):
-        np.moveaxis(mask, axis, 0)[index] = 1
-    return masks
 
 
 def is_keras_layer(value: Any) -> bool:

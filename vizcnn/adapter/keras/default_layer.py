@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import keras
 
+from vizcnn.adapter.base import LAST_SPATIAL
+from vizcnn.adapter.keras.attention import attention_layers, last_pairs
+from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.maps import Layout
 from vizcnn.adapter.keras.taps import Call, Taps
+from vizcnn.errors import LayerError
 
 # Layers that move, drop or scale values, so that their maps say nothing that the layer before doesn't say.
 _NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "Reshape", "Permute", "UpSampling", "Resizing",
@@ -18,52 +23,89 @@ _NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "
 _NO_MAPS = frozenset({"Transpose", "Swapaxes", "Moveaxis", "Split", "Matmul", "Einsum"})
 
 
-def attends(taps: Taps) -> bool:
-    """Tell whether the run of a model went through attention: layers of that name, or a softmax over pairs of tokens."""
-    return bool(_attention_layers(taps.calls)) or _last_pairs(taps) is not None
+def differentiated(run: ForwardPass, path: str, total: Any) -> tuple[str, Any, Any]:
+    """Return a layer's address, its map, and the gradient of the score by that.
+
+    Parameters
+    ----------
+    run : ForwardPass
+        A run of the model, while it is traced.
+    path : str
+        The layer's address; `LAST_SPATIAL`: the last map worth explaining that the score depends on.
+    total : tensor
+        The sum of the scores.
+
+    Returns
+    -------
+    (str, tensor, tensor)
+        The map and the gradient of shape (N, h, w, K), or as the layer returns it where it is none.
+
+    Raises
+    ------
+    LayerError
+        If the score doesn't depend on the layer, or on any map.
+    """
+    layout, backend, name = run.layout, run.view.backend, run.view.name
+    if path != LAST_SPATIAL:
+        tensor = run.layer(path, cast=False)
+        gradient = backend.gradient(total, tensor)
+        if gradient is None:
+            raise LayerError(f"The score doesn't depend on layer {path!r} of model {name!r}; name one before it.")
+        return path, layout.of(tensor), layout.of(gradient)
+    for call in _last_maps(run, layout, unfit=run.view.state.unfit):
+        gradient = backend.gradient(total, call.output)
+        if gradient is not None:
+            return call.address, layout.of(call.output), layout.of(gradient)
+    raise LayerError(_no_map(run, layout, total))
 
 
-def last_maps(
-    taps: Taps,
-    ends: Iterable[Any],
-    layout: Layout,
-    *,
-    belongs: Callable[[Any], bool],
-    unfit: Collection[str] = (),
-) -> Iterator[Call]:
+def _no_map(run: ForwardPass, layout: Layout, total: Any) -> str:
+    """Say that there is no map, and what there is instead."""
+    name = run.view.name
+    for address, size in _narrow_maps(run.taps, layout):
+        if run.view.backend.gradient(total, run.layer(address, cast=False)) is not None:
+            return (
+                f"Model {name!r} has no layer with more than one row and column that its output depends on; its last map is "
+                f"{'x'.join(map(str, size))}, that of layer={address!r}. Name that one."
+            )
+    kinds = Counter(type(call.operation).__name__ for call in run.taps.calls)
+    return (
+        f"Model {name!r} has no layer with more than one row and column that its output depends on, so there is nothing to "
+        f"draw a class activation map from (its layers: {', '.join(kinds)}). Saliency and occlusion need no such layer."
+    )
+
+
+def _last_maps(run: ForwardPass, layout: Layout, *, unfit: Collection[str]) -> Iterator[Call]:
     """Yield the calls whose output is a map worth explaining, last first; of one tensor, the layer that made it.
 
     Parameters
     ----------
-    taps : Taps
-        The record of a run.
-    ends : iterable of tensor
-        What the model returned.
+    run : ForwardPass
+        A run of the model.
     layout : Layout
-        How outputs are maps.
-    belongs : callable
-        Tells whether a tensor is one of the run itself.
-    unfit : collection of str, default ()
+        How its outputs are maps.
+    unfit : collection of str
         Addresses of calls that turned out to be no maps of the input.
 
     Yields
     ------
     Call
     """
-    inside = tuple(f"{call.path}/" for call in _attention_layers(taps.calls))
+    taps = run.taps
+    inside = tuple(f"{call.path}/" for call in attention_layers(taps.calls))
     makers: dict[int, Call] = {}
     for call in taps.calls:
-        if belongs(call.output) and not call.path.startswith(inside):
+        if run.view.backend.belongs(call.output) and not call.path.startswith(inside):
             makers.setdefault(id(call.output), call)
-    known = taps.made_at_the_end(ends)
+    known = taps.made_at_the_end(run.flat)
     attended = _attended(taps, layout, makers)
     fitting = [call for identity, call in reversed(makers.items()) if identity not in known and _is_map(call, layout)]
     yield from (call for call in [*attended, *fitting] if call.address not in unfit)
 
 
-def narrow_maps(taps: Taps, layout: Layout) -> list[tuple[str, tuple[int | None, ...]]]:
+def _narrow_maps(taps: Taps, layout: Layout) -> list[tuple[str, tuple[int | None, ...]]]:
     """Return addresses and sizes of maps with one row, or one column, last first: to be named where there are no others."""
-    inside = tuple(f"{call.path}/" for call in _attention_layers(taps.calls))
+    inside = tuple(f"{call.path}/" for call in attention_layers(taps.calls))
     found = []
     for call in reversed(taps.calls):
         size = layout.size(getattr(call.output, "shape", ()))
@@ -83,35 +125,13 @@ def _only_moves(call: Call) -> bool:
     return kind in _NO_MAPS or any(word in kind for word in _NOT_A_MAP)
 
 
-def _attention_layers(calls: Sequence[Call]) -> list[Call]:
-    return [
-        call
-        for call in calls
-        if "Attention" in type(call.operation).__name__ and not isinstance(call.operation, keras.Model) and call.inputs
-    ]
-
-
-def _last_pairs(taps: Taps) -> int | None:
-    """Return how many calls were over when a softmax over pairs of tokens (..., T, T) was last taken."""
-    pairs = [
-        activation.before
-        for activation in taps.activations
-        if activation.name == "softmax" and _is_pairs(getattr(activation.output, "shape", ()))
-    ]
-    return pairs[-1] if pairs else None
-
-
-def _is_pairs(shape: Sequence[int | None]) -> bool:
-    return len(shape) >= 3 and shape[-1] == shape[-2] and shape[-1] != 1
-
-
 def _attended(taps: Taps, layout: Layout, makers: dict[int, Call]) -> list[Call]:
     """Return what went into the last attention over tokens: after it, only the class token may count for the score."""
-    layers = [call for call in _attention_layers(taps.calls) if layout.is_tokens(call.inputs[0].shape)]
+    layers = [call for call in attention_layers(taps.calls) if layout.is_tokens(call.inputs[0].shape)]
     maker = makers.get(id(layers[-1].inputs[0])) if layers else None
     if maker is not None:
         return [maker]
-    end = _last_pairs(taps)
+    end = last_pairs(taps)
     before = [
         call for call in taps.calls[: end or 0] if id(call.output) in makers and layout.is_tokens(call.output.shape)
     ]

@@ -2,75 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
+from keras.src.backend import compute_output_spec
 
 from vizcnn.adapter.base import split_call
-from vizcnn.adapter.heads import Head
-from vizcnn.adapter.keras.backends import current
+from vizcnn.adapter.heads import PROBABILITIES, Head
+from vizcnn.adapter.keras.attention import attends
+from vizcnn.adapter.keras.calling import check_outputs
+from vizcnn.adapter.keras.compiled import Traced
+from vizcnn.adapter.keras.maps import Layout
+from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.positions import moves
+from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.rules import RELU_FAMILY
-from vizcnn.adapter.keras.structure import tensors_of
+from vizcnn.adapter.keras.structure import names_of, symbolic_outputs, tensors_of
 from vizcnn.adapter.keras.taps import Taps
-from vizcnn.adapter.placement import Placement
 from vizcnn.errors import LayerError, RuleError, TargetError
+from vizcnn.scores import Score
 
 
-@dataclass
-class Facts:
-    """What running a model, symbolically or not, has told of it.
+class ForwardPass:
+    """A run of the model, as the formulas of `vizcnn.targets` read it; `run` makes one.
+
+    Parameters
+    ----------
+    view : ModelView
+        The model.
+    taps : Taps
+        The record of the run.
+    returned : any
+        What the model returned; None where the run ended before.
 
     Attributes
     ----------
-    outputs : dict
-        Names of the outputs to their shapes, without the batch axis.
-    activations : dict
-        Names of the outputs to the softmax or sigmoid that they end in, or None.
-    layer_shapes : dict
-        Paths of layers to the shapes of their outputs.
-    endings : dict
-        Names of the outputs to the last activation on the way, where that is known, and the axis of the units.
-    logarithm : dict
-        Names of the outputs to whether they hold probabilities whose logits are out of reach.
-    batch_sizes : dict
-        Shapes of a sample, and how many layers' shapes were known then, to how many samples fit.
-    moved : dict
-        Addresses of calls to whether positions may have been moved on the way there.
-    attends : bool
-        Whether the model goes through attention.
-    unfit : dict
-        Addresses of calls that look like maps and are none of the input.
-    placements : dict
-        Layers, the sizes of their maps and the inputs' shapes to where maps lie; None where stretching puts them there.
+    flat : list of tensor
+        Those that the model returned.
+    undecided : frozenset of str
+        Outputs that were taken for logits, as far as could be seen.
     """
-
-    outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
-    activations: dict[str, str | None] = field(default_factory=dict)
-    endings: dict[str, tuple[str, int | None]] = field(default_factory=dict)
-    layer_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
-    logarithm: dict[str, bool] = field(default_factory=dict)
-    batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
-    moved: dict[str, bool] = field(default_factory=dict)
-    attends: bool = False
-    unfit: dict[str, None] = field(default_factory=dict)
-    placements: dict[tuple[str, tuple[int, ...], tuple[int, ...]], Placement | None] = field(default_factory=dict)
-
-
-class Reading:
-    """A run of the model, as the formulas of `vizcnn.targets` read it."""
 
     xp = keras.ops
 
-    def __init__(self, facts: Facts, taps: Taps, returned: Any, heads: Callable[[str], Head] | None = None) -> None:
-        self._facts = facts
-        self._heads = heads
-        self._taps = taps
-        self._returned = returned
-        self._backend = current()
+    def __init__(self, view: ModelView, taps: Taps, returned: Any) -> None:
+        self.view = view
+        self.taps = taps
         self.undecided: frozenset[str] = frozenset()
         self.flat: list[Any] = tensors_of(returned)
+        self._returned = returned
+        self._backend = view.backend
+        self._state = view.state
+
+    @classmethod
+    def run(cls, view: ModelView, tensor: Any, traced: Traced | None = None, **options: Any) -> Self:
+        """Run the model on a batch, under taps.
+
+        Parameters
+        ----------
+        view : ModelView
+            The model.
+        tensor : tensor, shape (N, H, W, C)
+            The inputs.
+        traced : Traced, default None
+            Where the seeds that it draws are written to.
+        **options
+            As `Taps` takes them.
+
+        Returns
+        -------
+        ForwardPass
+        """
+        if traced is not None:
+            options["generators"] = traced.generators
+        returned = None
+        with view.taps(**options) as taps:
+            returned = view.forward(tensor)
+        return cls(view, taps, returned)
+
+    def record(self) -> Self:
+        """Write down what a whole run tells of the model, and return the run."""
+        state, taps = self._state, self.taps
+        state.attends |= attends(taps)
+        self.record_moves()
+        for call in taps.calls:
+            shape = getattr(call.output, "shape", None)
+            if call.index == 0 and shape is not None:
+                state.layer_shapes[call.path] = (None, *shape[1:]) if shape else ()
+        if not state.activations:
+            names, _ = symbolic_outputs(self.view.model)
+            names = names or names_of(self._returned)
+            check_outputs(self.view.name, names, self.flat)
+            for name, tensor in zip(names, self.flat, strict=True):
+                state.outputs[name] = tuple(tensor.shape[1:])
+                ending = taps.ending(tensor)
+                state.activations[name] = PROBABILITIES.get(ending.name) if ending else None
+                if ending is not None:
+                    state.endings[name] = ending.name, ending.axis
+        return self
+
+    def record_moves(self) -> Self:
+        """Write down which layers have their maps where the input's positions are, and return the run."""
+        self._state.moved |= moves(self.view.model, self.taps.calls)
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        """How the layers' outputs are maps."""
+        return self.view.layout(self.taps)
+
+    def scores(self, score: Score, params: Sequence[Any], traced: Traced | None = None) -> Any:
+        """Return the scores (N,); what they took for granted is written to `traced`."""
+        scores = self._backend.float32(score.formula(self, params))
+        if traced is not None:
+            traced.undecided = self.undecided
+        return scores
 
     def returned(self) -> Any:
         """See `vizcnn.scores.Reading`."""
@@ -83,27 +130,25 @@ class Reading:
     def logits(self, output: str) -> Any:
         """See `vizcnn.scores.Reading`."""
         tensor = self._tensor(output)
-        ending = self._taps.ending(tensor)
+        ending = self.taps.ending(tensor)
         if ending is not None and ending.is_probability:
             return self._backend.float32(ending.logits)
         values = self._backend.float32(tensor)
         if self.head(output).is_two_sided and self.head(output).activation is not None:
             kept = keras.ops.clip(values, 1e-7, 1 - 1e-7)
             return keras.ops.log(kept) - keras.ops.log(1 - kept)
-        if ending is None and output not in self._facts.logarithm:
+        if ending is None and output not in self._state.logarithm:
             self.undecided |= {output}
-        if self._facts.logarithm.get(output):
+        if self._state.logarithm.get(output):
             return keras.ops.log(keras.ops.maximum(values, 1e-30))
         return values
 
     def head(self, output: str) -> Head:
         """See `vizcnn.scores.Reading`."""
-        if self._heads is None:
-            raise RuntimeError("a reading of layers alone was asked for an output")
-        return self._heads(output)
+        return self.view.heads(output)
 
     def _tensor(self, output: str) -> Any:
-        tensor = self.flat[list(self._facts.outputs).index(output)]
+        tensor = self.flat[list(self._state.outputs).index(output)]
         kind = keras.backend.standardize_dtype(tensor.dtype)
         if "float" not in kind:
             raise TargetError(
@@ -115,7 +160,7 @@ class Reading:
     def layer(self, path: str, *, cast: bool = True) -> Any:
         """See `vizcnn.scores.Reading`."""
         bare, index = split_call(path)
-        found = [call for call in self._taps.calls if call.path == bare]
+        found = [call for call in self.taps.calls if call.path == bare]
         match = [call for call in found if call.index == (index or 0)]
         if not match:
             count = f"is called {len(found)} times" if found else "is not called"
@@ -130,20 +175,32 @@ class Reading:
         return {f"output {i}": self._backend.float32(tensor) for i, tensor in enumerate(self.flat)}
 
 
-def rule_notes(rule: str, taps: Taps, ends: Sequence[Any], name: str) -> tuple[str, ...]:
+def rule_notes(rule: str, run: ForwardPass) -> tuple[str, ...]:
     """Say which activations a rule left as they are; raise `RuleError` where it found none to replace."""
     if rule == "vanilla":
         return ()
-    done, left = taps.rule_report(tuple(ends))
+    done, left = run.taps.rule_report(tuple(run.flat))
     others = ", ".join(f"{kind} ({count})" for kind, count in left.most_common())
     if not done:
         found = f"its activations are {others}" if others else "no activation was found"
         raise RuleError(
-            f"`rule` {rule!r} changes how ReLU ({', '.join(sorted(RELU_FAMILY))}) hands the gradient on, and model {name!r} has "
-            f"none of them: {found}. Use rule='vanilla'."
+            f"`rule` {rule!r} changes how ReLU ({', '.join(sorted(RELU_FAMILY))}) hands the gradient on, and model "
+            f"{run.view.name!r} has none of them: {found}. Use rule='vanilla'."
         )
     if left:
         return (
             f"Rule {rule!r} replaced {done.total()} activations (ReLU) and left {left.total()} as they are: {others}.",
         )
     return ()
+
+
+def outputs_of(view: ModelView, tensor: Any, traced: Traced | None = None) -> dict[str, Any]:
+    """Run the model on a batch and return its outputs as what a compiled function returns."""
+    return ForwardPass.run(view, tensor, traced).record().named_outputs()
+
+
+def learn(view: ModelView) -> None:
+    """Run the model symbolically, for what can't be known otherwise."""
+    shape = view.known_sample_shape()
+    with user_seeds_kept(view.backend):
+        compute_output_spec(lambda tensor: list(outputs_of(view, tensor).values()), keras.KerasTensor((1, *shape)))

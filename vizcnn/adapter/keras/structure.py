@@ -15,7 +15,7 @@ from vizcnn.adapter.base import LayerInfo
 
 
 @dataclass(frozen=True)
-class Found:
+class LayerRecord:
     """A layer or `keras.ops` node, and what is said of it."""
 
     operation: Any
@@ -42,12 +42,12 @@ def _runs_its_graph(model: Any) -> bool:
     return str(getattr(type(model).call, "__module__", "")).startswith("keras.")
 
 
-def walk(model: Any) -> Iterator[tuple[str, Found]]:
+def walk(model: Any) -> Iterator[tuple[str, LayerRecord]]:
     """Yield every layer and `keras.ops` node that computes, by path, those that hold others before what they hold."""
     seen = {id(model)}
     names: set[str] = set()
 
-    def visit(parent: Any, prefix: str, depth: int) -> Iterator[tuple[str, Found]]:
+    def visit(parent: Any, prefix: str, depth: int) -> Iterator[tuple[str, LayerRecord]]:
         for child in _children(parent):
             if id(child) in seen or isinstance(child, keras.layers.InputLayer):
                 continue
@@ -58,7 +58,7 @@ def walk(model: Any) -> Iterator[tuple[str, Found]]:
                 path = f"{prefix}{child.name}~{number}"
             names.add(path)
             is_container = bool(_children(child))
-            yield path, Found(child, _info(child, path, depth, is_container))
+            yield path, LayerRecord(child, _info(child, path, depth, is_container))
             yield from visit(child, path + "/", depth + 1)
 
     yield from visit(model, "", 0)

@@ -1,0 +1,47 @@
+"""What running a Keras model, symbolically or not, has told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vizcnn.adapter.placement import Placement
+
+
+@dataclass
+class ModelState:
+    """What is known of a model for inputs of one shape.
+
+    Attributes
+    ----------
+    outputs : dict
+        Names of the outputs to their shapes, without the batch axis.
+    activations : dict
+        Names of the outputs to the softmax or sigmoid that they end in, or None.
+    layer_shapes : dict
+        Paths of layers to the shapes of their outputs.
+    endings : dict
+        Names of the outputs to the last activation on the way, where that is known, and the axis of the units.
+    logarithm : dict
+        Names of the outputs to whether they hold probabilities whose logits are out of reach.
+    batch_sizes : dict
+        Shapes of a sample, and how many layers' shapes were known then, to how many samples fit.
+    moved : dict
+        Addresses of calls to whether positions may have been moved on the way there.
+    attends : bool
+        Whether the model goes through attention.
+    unfit : dict
+        Addresses of calls that look like maps and are none of the input.
+    placements : dict
+        Layers, the sizes of their maps and the inputs' shapes to where maps lie; None where stretching puts them there.
+    """
+
+    outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    activations: dict[str, str | None] = field(default_factory=dict)
+    endings: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    layer_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    logarithm: dict[str, bool] = field(default_factory=dict)
+    batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
+    moved: dict[str, bool] = field(default_factory=dict)
+    attends: bool = False
+    unfit: dict[str, None] = field(default_factory=dict)
+    placements: dict[tuple[str, tuple[int, ...], tuple[int, ...]], Placement | None] = field(default_factory=dict)

@@ -1,0 +1,115 @@
+"""Measuring where a layer's map lies: some of its rows and columns are looked back from to the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from vizcnn.adapter.base import Array, slices, split_call
+from vizcnn.adapter.keras.compiled import Run, Traced
+from vizcnn.adapter.keras.forward_pass import ForwardPass, learn
+from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.positions import StandIns
+from vizcnn.adapter.keras.runner import Runner
+from vizcnn.adapter.placement import Placement, bands, fit
+
+_BANDS = 9
+"""Rows, and columns, of a map from which it is looked back to the input."""
+
+
+def placement(
+    view: ModelView,
+    runner: Runner,
+    layer: str,
+    shape: tuple[int, ...],
+    sample_shape: tuple[int, ...],
+    ends: tuple[float, float],
+) -> Placement | None:
+    """See `ModelAdapter.placement`: measured once, and only where something on the way may move positions.
+
+    Parameters
+    ----------
+    view : ModelView
+        The model.
+    runner : Runner
+        What runs it.
+    layer : str
+        The layer's path.
+    shape : tuple of int
+        Shape of its map, (h, w) or (h, w, K).
+    sample_shape : tuple of int
+        Shape (H, W, C) of one input.
+    ends : (float, float)
+        Lowest and highest value of an input.
+
+    Returns
+    -------
+    Placement or None
+    """
+    view.prepare(sample_shape)
+    state, grid = view.state, tuple(shape[: view.rank])
+    key = layer, grid, tuple(sample_shape)
+    if key not in state.placements:
+        if layer not in state.moved:
+            learn(view)
+        moved = state.moved.get(layer, True) or len(grid) != len(sample_shape) - 1
+        state.placements[key] = _measured(view, runner, layer, grid, sample_shape, ends) if moved else None
+    return state.placements[key]
+
+
+def _measured(
+    view: ModelView,
+    runner: Runner,
+    layer: str,
+    grid: tuple[int, ...],
+    sample_shape: tuple[int, ...],
+    ends: tuple[float, float],
+) -> Placement | None:
+    chosen = [bands(count, _BANDS) for count in grid]
+    masks = np.concatenate([_band_masks(axis, indices, grid) for axis, indices in enumerate(chosen)])
+    random = np.random.default_rng(0)
+    low, high = ends
+    inputs = random.uniform(low + 0.1 * (high - low), high, (len(masks), *sample_shape)).astype(np.float32)
+    bare, index = split_call(layer)
+    slack, fits = 0.0, True
+
+    def build(traced: Traced, tensor: Any, mask: Any) -> dict[str, Any]:  # noqa: ARG001
+        nonlocal slack, fits
+        stand_ins = StandIns()
+        stop = frozenset({bare}) if index is None else frozenset()
+        run = ForwardPass.run(view, tensor, rule="relu", stop_after=stop, stand_in=stand_ins)
+        slack = stand_ins.slack
+        values = run.layout.of(run.layer(layer, cast=False))
+        fits = tuple(values.shape[1:-1]) == grid
+        if not fits:  # a method's own enlargement, say
+            return {"gradients": keras.ops.zeros_like(tensor)}
+        weights = random.uniform(0.5, 1.5, int(values.shape[-1])).astype(np.float32)
+        weighed = view.backend.float32(values) * keras.ops.convert_to_tensor(weights)
+        total = keras.ops.sum(weighed * mask[..., None])
+        gradient = view.backend.gradient(total, tensor)
+        return {"gradients": keras.ops.zeros_like(tensor) if gradient is None else gradient}
+
+    size = runner.batch_size_for(sample_shape)
+    runs = [
+        runner.functions.run(("placement", layer, grid, sample_shape), build, [inputs[part], masks[part]])
+        for part in slices(len(inputs), size)
+    ]
+    depends = np.nan_to_num(np.abs(Run.joined(runs).arrays["gradients"])).sum(axis=-1)
+    if not depends.any():
+        found = Placement.unknown(grid, sample_shape[:-1])
+        return found if fits or not found.is_possible else None
+    bounds = np.cumsum([0, *map(len, chosen)])
+    seen = [(indices, depends[a:b]) for indices, a, b in zip(chosen, bounds, bounds[1:], strict=False)]
+    found = fit(seen, grid, sample_shape[:-1])
+    return None if found.is_plain(slack) else found
+
+
+def _band_masks(axis: int, indices: Sequence[int], grid: tuple[int, ...]) -> Array:
+    """Return masks (indices, *grid) that let one row or column through each."""
+    masks = np.zeros((len(indices), *grid), dtype=np.float32)
+    for mask, index in zip(masks, indices, strict=True):
+        np.moveaxis(mask, axis, 0)[index] = 1
+    return masks
