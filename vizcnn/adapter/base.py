@@ -543,7 +543,7 @@ class ModelAdapter(ABC):
         ...     return xp.where(rows == xp.reshape(numbers["row"], (-1, 1, 1, 1)), 0.0, images)
         >>> change = Change("row hidden", 28, lambda part: {"row": np.arange(28)[part]}, row_hidden)
         >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
-        >>> inputs = vz.inputs.load(digits[[1, 7]], cnn.input_shape).inputs(slice(None))
+        >>> inputs = vz.inputs.load([digits[1], digits[7]], cnn.input_shape).inputs(slice(None))
         >>> changed = cnn.changed_scores(inputs, None, change)
         >>> changed.copy_scores.shape, changed.score.classes
         ((2, 28), (1, 7))
