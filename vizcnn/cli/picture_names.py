@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vizcnn.errors import ResultError
@@ -60,16 +61,25 @@ class Plan(Sequence[dict[str, Path]]):
 
     def _replaced(self, files: Sequence[Path]) -> set[str]:
         """Return the names of images that lie where a picture goes, themselves or by a link."""
-        stems, folder = set(self._stems), self._out.resolve()
-        folders = {parent: parent.resolve() for parent in {file.parent for file in files}}
-        places = {place for file in files for place in (file.resolve(), folders[file.parent] / file.name)}
+        stems, out = set(self._stems), os.path.realpath(self._out)
         endings = [ending for slug in self._slugs.values() for ending in (f".{slug}.png", f".{slug}.classes.png")]
         return {
-            place.name
-            for place in places
-            if place.parent == folder
-            and any(place.name.endswith(end) and place.name.removesuffix(end) in stems for end in endings)
+            name
+            for folder, name in _places(files)
+            if folder == out and any(name.endswith(end) and name.removesuffix(end) in stems for end in endings)
         }
+
+
+def _places(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Yield the folder, without links in it, and the name of each image; of a link those of what it leads to, too."""
+    real: dict[str, str] = {}  # one look for all images of a folder
+    for file in files:
+        folder, name = os.path.split(file)
+        if folder not in real:
+            real[folder] = os.path.realpath(folder)
+        yield real[folder], name
+        if os.path.islink(file):
+            yield os.path.split(os.path.realpath(file))
 
 
 def classes_file(path: Path) -> Path:
@@ -78,10 +88,14 @@ def classes_file(path: Path) -> Path:
 
 
 def _stems(files: Sequence[Path]) -> list[str]:
-    forms = [
-        [safe_name(file.stem), safe_name(file.name), safe_name(f"{file.absolute().parent.name}-{file.stem}")]
-        for file in files
-    ]
+    folders: dict[str, str] = {}
+    forms = []
+    for file in files:
+        folder, name = os.path.split(file)
+        if folder not in folders:
+            folders[folder] = os.path.basename(os.path.abspath(folder))
+        stem = os.path.splitext(name)[0]
+        forms.append([safe_name(stem), safe_name(name), safe_name(f"{folders[folder]}-{stem}")])
     counts = [Counter(form.casefold() for form in column) for column in zip(*forms, strict=True)]
     distinct = DistinctNames()
     return [
