@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -16,14 +17,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import typer
 from keras import layers
 from PIL import Image
 from typer.testing import CliRunner
 
+import vizcnn as vz
 from vizcnn import __version__, cli, progress
 from vizcnn.cli import console
 from vizcnn.cli.picture_names import Plan, method_slugs
-from vizcnn.errors import ResultError
+from vizcnn.errors import ModelFileError, ResultError
 from vizcnn.inputs import read_image
 from vizcnn.plugins import registry
 from vizcnn.plugins.register import register
@@ -105,6 +108,53 @@ def probe() -> Iterator[Probe]:
 
     yield noted
     del registry._plugins["probe"]
+
+
+# all commands --------------------------------------------------------------------------------------------------------
+
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(cli.app))["commands"]
+WITH_A_MODEL = [name for name, command in COMMANDS.items() if any(p.name == "model" for p in command.params)]
+
+
+@pytest.mark.parametrize("name", WITH_A_MODEL)
+def test_every_command_that_loads_a_model_takes_all_that_loading_takes(name: str) -> None:
+    taken = {parameter.name for parameter in COMMANDS[name].params}
+    renamed = {"decoding": "decode"}
+    needed = set(inspect.signature(vz.adapt).parameters) - {"image_size", "input_shape"}  # of functions, and --size
+    assert {renamed.get(parameter, parameter) for parameter in needed} <= taken
+
+
+def test_options_of_loading_reach_the_adapter(folder: Path) -> None:
+    import vizcnn.adapter
+
+    given: dict[str, Any] = {}
+
+    def adapt(model: Any, **settings: Any) -> Any:
+        given.update(settings)
+        raise ModelFileError("enough")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vizcnn.adapter, "adapt", adapt)
+        args = ["--preprocess", "0..1", "--batch-size", 3, "--num-runs", 2, "--fixed", "1=2,3", "--token-grid", "4x5"]
+        more = ["--decode", "page=1", "--labels", folder / "labels.txt", "--trusted", "--architecture", "a.json"]
+        assert run("summary", folder / "tiny.keras", *args, *more).exit_code == 2
+    assert given["preprocess"].name == "0..1"
+    assert (given["batch_size"], given["num_runs"], given["token_grid"]) == (3, 2, (4, 5))
+    assert given["fixed"][1].tolist() == [2, 3]
+    assert (given["decoding"].page, given["trusted"], str(given["architecture"])) == (1, True, "a.json")
+    assert list(given["labels"]) == ["cat", "dog", "cow"]
+
+
+@pytest.mark.parametrize(("command", "name"), [("report", "page.html"), ("diagram", "model.png")])
+@pytest.mark.parametrize("kind", ["Is a directory", "it is a pipe, not a file"])
+def test_file_that_cannot_be_written_is_refused_before_the_model_is_loaded(
+    tmp_path: Path, command: str, name: str, kind: str
+) -> None:
+    (tmp_path / name).mkdir() if "directory" in kind else os.mkfifo(tmp_path / name)
+    images = [tmp_path / "no image.png"] if command == "report" else []
+    result = run(command, tmp_path / "no model.keras", *images, "--out", tmp_path / name)
+    assert result.exit_code == 2
+    assert f"`out` {str(tmp_path / name)!r} can't be written: {kind}." in result.stderr
 
 
 # explain: the pictures -----------------------------------------------------------------------------------------------

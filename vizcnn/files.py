@@ -56,7 +56,7 @@ def write_file(
     return file
 
 
-def check_path(path: str | os.PathLike[str], suffixes: Sequence[str]) -> None:
+def check_path(path: str | os.PathLike[str], suffixes: Sequence[str], argument: str = "path") -> None:
     """Raise `ResultError` where no file can be written: another suffix, a folder, a pipe or a device in its place.
 
     Parameters
@@ -65,6 +65,8 @@ def check_path(path: str | os.PathLike[str], suffixes: Sequence[str]) -> None:
         Where to.
     suffixes : sequence of str
         Suffixes that the file may have.
+    argument : str, default "path"
+        What errors call the path.
 
     Raises
     ------
@@ -73,15 +75,15 @@ def check_path(path: str | os.PathLike[str], suffixes: Sequence[str]) -> None:
     """
     file = Path(path)
     if file.suffix.lower() not in suffixes:
-        raise ResultError(f"`path` must end in {' or '.join(suffixes)}; got {str(path)!r}.")
+        raise ResultError(f"`{argument}` must end in {' or '.join(suffixes)}; got {str(path)!r}.")
     try:
         kind = kind_of(file)
     except (OSError, ValueError) as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, argument) from error
     if kind == "a folder":
-        raise ResultError(f"`path` {str(path)!r} can't be written: Is a directory.")
+        raise ResultError(f"`{argument}` {str(path)!r} can't be written: Is a directory.")
     if kind not in ("a file", "nothing"):
-        raise ResultError(f"`path` {str(path)!r} can't be written: it is {kind}, not a file.")
+        raise ResultError(f"`{argument}` {str(path)!r} can't be written: it is {kind}, not a file.")
 
 
 def kind_of(path: Path) -> str:
@@ -99,9 +101,9 @@ def kind_of(path: Path) -> str:
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def unwritable(path: str | os.PathLike[str], error: OSError | ValueError) -> ResultError:
+def unwritable(path: str | os.PathLike[str], error: OSError | ValueError, argument: str = "path") -> ResultError:
     """Return what to raise where the system refuses to write."""
-    return ResultError(f"`path` {str(path)!r} can't be written: {getattr(error, 'strerror', None) or error}.")
+    return ResultError(f"`{argument}` {str(path)!r} can't be written: {getattr(error, 'strerror', None) or error}.")
 
 
 @contextmanager

@@ -1,7 +1,9 @@
-"""The command line. What is slow to import is imported by the command that needs it, so that `--help` is quick."""
+"""The command line, a module for each command. What is slow to import waits until one runs, so that `--help` is quick."""
 
 # In the order in which `--help` lists the commands.
-from vizcnn.cli import explain, report, check, diagnose, look, about  # noqa: F401, I001
+from vizcnn.cli import (  # noqa: I001
+    explain, report, check, diagnose, summary, diagram, filters, activations, maximize, methods, demo,  # noqa: F401
+)  # fmt: skip
 from vizcnn.cli.app import app, main
 
 __all__ = ["app", "main"]

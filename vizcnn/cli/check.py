@@ -11,7 +11,8 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import adapted, fail, notes, say
+from vizcnn.cli.console import fail, notes, say
+from vizcnn.cli.model import ModelFile
 from vizcnn.errors import VizcnnError
 
 if TYPE_CHECKING:
@@ -19,40 +20,26 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@options.takes_model
 def check(
-    model: options.Model,
+    model: ModelFile,
     image: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="Run every method on this image once, and report the times.", show_default=False
         ),
     ] = None,
-    labels: options.Labels = None,
-    preprocess: options.Preprocess = None,
-    custom_objects: options.Custom = None,
-    architecture: options.Architecture = None,
-    trusted: options.Trusted = False,
-    fixed: options.Fixed = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell what a model file is, and which methods work on it; exit code 2 where none does."""
-    from vizcnn.adapter.labels import read_labels
     from vizcnn.progress import track
 
     try:
-        adapter, said = adapted(
-            model,
-            preprocess=preprocess,
-            labels=read_labels(labels),
-            custom_objects=custom_objects,
-            architecture=architecture,
-            trusted=trusted,
-            fixed=fixed,
-        )
+        adapter, said = model.open()
     except VizcnnError as error:
         if not as_json:
             raise
-        say(json.dumps({"model": model, "error": str(error)}))
+        say(json.dumps({"model": model.path, "error": str(error)}))
         raise typer.Exit(2) from error
     from vizcnn.cli import checkup
 

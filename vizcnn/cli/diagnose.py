@@ -1,4 +1,4 @@
-"""The command that examines a model's filters."""
+"""`vizcnn diagnose`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import adapted, listening, notes, say
+from vizcnn.cli.console import notes, run_method, say
+from vizcnn.cli.folders import check_folder
+from vizcnn.cli.model import ModelFile
 from vizcnn.files import safe_name
 
 
 @app.command()
+@options.takes_model
 def diagnose(
-    model: options.Model,
+    model: ModelFile,
     images: options.Images,
     out: Annotated[
         Path | None,
@@ -24,38 +27,17 @@ def diagnose(
             "--out", "-o", metavar="DIR", help="Where a picture of it goes. Default: none.", show_default=False
         ),
     ] = None,
-    preprocess: options.Preprocess = None,
-    decode: options.Decode = None,
-    batch_size: options.BatchSize = None,
-    num_runs: options.Runs = None,
-    custom_objects: options.Custom = None,
-    architecture: options.Architecture = None,
-    trusted: options.Trusted = False,
-    fixed: options.Fixed = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything that was measured, as JSON.")] = False,
 ) -> None:
     """Examine the filters on images like those that MODEL is for: dead, saturated, duplicate, constant, short-sighted."""
-    from vizcnn.cli import pictures
-    from vizcnn.plugins import registry
+    from vizcnn.cli.images import read_images
 
     if out is not None:
-        pictures.check_folder(out, images)
-    adapter, said = adapted(
-        model,
-        preprocess=preprocess,
-        decode=decode,
-        batch_size=batch_size,
-        num_runs=num_runs,
-        custom_objects=custom_objects,
-        architecture=architecture,
-        trusted=trusted,
-        fixed=fixed,
-    )
-    notes(("model", text) for text in said)
-    together, bad = pictures.read_images(images, adapter)
-    with listening() as heard:
-        result = registry.get("diagnose").function(adapter, together)
-    notes(("images", text) for text in dict.fromkeys((*result.notes, *heard)))
+        check_folder(out, images)
+    adapter = model.load()
+    together, bad = read_images(images, adapter)
+    result, heard = run_method("diagnose", adapter, together)
+    notes(("images", text) for text in dict.fromkeys((*result.notes, *(text for _, text in heard))))
     if as_json:
         whole = {**result.to_dict(), "findings": [finding._asdict() for finding in result.findings]}
         say(

@@ -11,65 +11,47 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import adapted, fail, listening, notes, say
+from vizcnn.cli.console import fail, listening, notes, say
+from vizcnn.cli.folders import check_folder
+from vizcnn.cli.model import ModelFile
 
 if TYPE_CHECKING:
-    from vizcnn.cli.pictures import Explained
+    from vizcnn.cli.explained import Explained
 
 DEFAULT_METHODS = ("saliency", "gradcam")
 """What `vizcnn explain` does where no method is named."""
 
 
 @app.command()
+@options.takes_model
 def explain(
-    model: options.Model,
+    model: ModelFile,
     images: options.Images,
     out: options.Out,
     method: options.Methods = None,
     target: options.Target = None,
     layer: options.Layer = None,
-    labels: options.Labels = None,
-    preprocess: options.Preprocess = None,
-    decode: options.Decode = None,
-    batch_size: options.BatchSize = None,
-    num_runs: options.Runs = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each image.")] = False,
-    custom_objects: options.Custom = None,
-    architecture: options.Architecture = None,
-    trusted: options.Trusted = False,
-    fixed: options.Fixed = None,
-    token_grid: options.TokenGrid = None,
 ) -> None:
     """Explain why a model decides as it does on images: a picture for each image and method."""
-    from vizcnn.adapter.labels import read_labels
-    from vizcnn.cli import pictures
+    from vizcnn.cli.explained import Explained, explain_images, read_jobs
+    from vizcnn.cli.images import Unreadable, check_images, find_images, singles
+    from vizcnn.cli.targets import read_target, target_note
     from vizcnn.progress import track
 
-    pictures.check_folder(out, images)
+    check_folder(out, images)
     with listening() as heard:
-        jobs = pictures.read_jobs(method or DEFAULT_METHODS, layer)
+        jobs = read_jobs(method or DEFAULT_METHODS, layer)
     notes(("plugins", text) for text in heard)
-    files, bad = pictures.find_images(images)
-    names = read_labels(labels)
-    adapter, said = adapted(
-        model,
-        custom_objects=custom_objects,
-        architecture=architecture,
-        trusted=trusted,
-        fixed=fixed,
-        token_grid=token_grid,
-        preprocess=preprocess,
-        decode=decode,
-        labels=names,
-        batch_size=batch_size,
-        num_runs=num_runs,
-    )
+    files, unread = find_images(images)
+    adapter, said = model.open()
     good = []
-    for image in track(pictures.check_images(files, adapter), len(files), "reading images"):
-        if isinstance(image, pictures.Explained):
-            bad.append(image)
+    for image in track(check_images(files, adapter), len(files), "reading images"):
+        if isinstance(image, Unreadable):
+            unread.append(image)
         else:
-            good += pictures.singles(image)
+            good += singles(image)
+    bad = [Explained(image.path, error=image.error) for image in unread]
     show = _Json() if as_json else _Text()
     failed: list[tuple[str, str]] = []
     done = 0
@@ -77,9 +59,9 @@ def explain(
         adapter.prepare(good[0].sample_shape)
         if layer is not None:
             adapter.layer(layer)
-        wanted = pictures.read_target(target, adapter)
-        understood = pictures.target_note(target, adapter)
-        steps = pictures.explain_images(adapter, good, jobs, wanted, out)
+        wanted = read_target(target, adapter)
+        understood = target_note(target, adapter)
+        steps = explain_images(adapter, good, jobs, wanted, out)
         for step in track(steps, len(good), f"explaining {len(good)} images"):
             if isinstance(step, tuple):
                 failed.append(step)
@@ -89,12 +71,12 @@ def explain(
                 done += 1
                 step.notes = [*(("model", text) for text in said), *understood, *step.notes]
                 show.image(step, failed)
-    for image in bad:
-        show.image(image, failed)
+    for left_out in bad:
+        show.image(left_out, failed)
     for name, reason in failed:
         fail(f"{name}: {reason}")
-    for image in bad:
-        fail(str(image.error))
+    for left_out in bad:
+        fail(str(left_out.error))
     if done and (bad or failed):
         total = len(good) + len(bad)
         fail(f"{done} of {total} images explained, by {len(jobs) - len(failed)} of {len(jobs)} methods.")

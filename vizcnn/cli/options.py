@@ -1,11 +1,18 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options that several commands take; those of the model are declared once, by `takes_model`."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from vizcnn.cli.model import ModelFile
+
+_MODEL = "The model"
+"""The panel of `--help` for options of loading."""
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or HDF5 file.", show_default=False)]
 
@@ -16,6 +23,7 @@ Custom = Annotated[
         metavar="FILE.py",
         help="A Python file, which is run, with the classes and functions that the model needs beside Keras's.",
         show_default=False,
+        rich_help_panel=_MODEL,
     ),
 ]
 
@@ -26,6 +34,7 @@ Fixed = Annotated[
         help="For a model of several inputs: what one that isn't explained is held at, an image file, an .npy file or numbers "
         "with commas; again for each.",
         show_default=False,
+        rich_help_panel=_MODEL,
     ),
 ]
 
@@ -35,6 +44,7 @@ TokenGrid = Annotated[
         metavar="ROWSxCOLUMNS",
         help="Rows and columns of patches that a vision transformer's tokens stand for. Default: those of square patches.",
         show_default=False,
+        rich_help_panel=_MODEL,
     ),
 ]
 
@@ -44,19 +54,26 @@ Architecture = Annotated[
         metavar="FILE.json",
         help="What model.to_json() wrote, for a MODEL of weights alone. Default: the file of the same name beside it.",
         show_default=False,
+        rich_help_panel=_MODEL,
     ),
 ]
 
-Trusted = Annotated[bool, typer.Option("--trusted", help="Run Python code that is stored in MODEL.")]
+Trusted = Annotated[
+    bool, typer.Option("--trusted", help="Run Python code that is stored in MODEL.", rich_help_panel=_MODEL)
+]
 
 Images = Annotated[
-    list[Path], typer.Argument(metavar="IMAGE", help="Image files, or folders of them.", show_default=False)
+    list[Path],
+    typer.Argument(metavar="IMAGE", help="Image files, or folders of them.", show_default=False),
 ]
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the pictures go.", show_default=False)]
 
 Labels = Annotated[
-    str | None, typer.Option(metavar="FILE", help="The classes' names: one a line, or JSON.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="FILE", help="The classes' names: one a line, or JSON.", show_default=False, rich_help_panel=_MODEL
+    ),
 ]
 
 Preprocess = Annotated[
@@ -66,6 +83,7 @@ Preprocess = Annotated[
         help="How pixels become inputs: a module of keras.applications ('mobilenet'), '0..1', '-1..1' or 'none'.  "
         "[default: as they are]",
         show_default=False,
+        rich_help_panel=_MODEL,
     ),
 ]
 
@@ -76,11 +94,15 @@ Decode = Annotated[
         help="How image files are read, with commas: 'upright' turns photos as EXIF says, 'background=white' lays transparent "
         "pixels on a colour, 'page=1' takes another page or frame.  [default: as Keras's own loaders do]",
         show_default=False,
+        rich_help_panel=_MODEL,
     ),
 ]
 
 BatchSize = Annotated[
-    int | None, typer.Option(metavar="N", help="Images at once. Default: by the model's size.", show_default=False)
+    int | None,
+    typer.Option(
+        metavar="N", help="Images at once. Default: by the model's size.", show_default=False, rich_help_panel=_MODEL
+    ),
 ]
 
 Runs = Annotated[
@@ -90,6 +112,7 @@ Runs = Annotated[
         metavar="N",
         help="Runs that are averaged, of a model that draws random numbers (dropout that stays on). Default: one.",
         show_default=False,
+        rich_help_panel=_MODEL,
     ),
 ]
 
@@ -134,3 +157,60 @@ Layer = Annotated[
         show_default=False,
     ),
 ]
+
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        "-l",
+        metavar="LAYER",
+        help="Path or name of a layer; give it again for more. 'vizcnn summary MODEL' lists them.",
+        show_default=False,
+    ),
+]
+
+_OF_THE_MODEL: dict[str, tuple[Any, Any]] = {
+    "labels": (Labels, None),
+    "preprocess": (Preprocess, None),
+    "decode": (Decode, None),
+    "batch_size": (BatchSize, None),
+    "num_runs": (Runs, None),
+    "fixed": (Fixed, None),
+    "token_grid": (TokenGrid, None),
+    "custom_objects": (Custom, None),
+    "architecture": (Architecture, None),
+    "trusted": (Trusted, False),
+}
+"""Parameters of `vizcnn.adapt` to their options and defaults."""
+
+
+def takes_model(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the argument MODEL and all options of loading one; it gets a `ModelFile` as ``model``.
+
+    Parameters
+    ----------
+    command : callable
+        The command; its first parameter is ``model``.
+
+    Returns
+    -------
+    callable
+        What Typer takes.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    model, *own = (parameter.replace(kind=keyword) for parameter in signature.parameters.values())
+    added = [
+        inspect.Parameter(name, keyword, default=default, annotation=option)
+        for name, (option, default) in _OF_THE_MODEL.items()
+    ]
+    parameters = [model.replace(annotation=Model), *own, *added]
+
+    def run(**given: Any) -> None:
+        settings = {name: given.pop(name) for name in _OF_THE_MODEL}
+        command(ModelFile(given.pop("model"), settings), **given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run

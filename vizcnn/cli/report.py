@@ -1,4 +1,4 @@
-"""The command that writes a report."""
+"""`vizcnn report`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import adapted, fail, listening, notes, say
+from vizcnn.cli.console import fail, listening, notes, say
+from vizcnn.cli.folders import check_file
+from vizcnn.cli.model import ModelFile
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
-    from vizcnn.cli.pictures import Job
+    from vizcnn.cli.explained import Job
     from vizcnn.inputs import ImageSet
     from vizcnn.results import Attributions
 
@@ -31,8 +33,9 @@ ENOUGH = 10
 
 
 @app.command()
+@options.takes_model
 def report(
-    model: options.Model,
+    model: ModelFile,
     images: options.Images,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE.html", help="Where the page goes.", show_default=False)
@@ -46,45 +49,20 @@ def report(
             metavar="N", min=1, max=5, help="How many of the most probable classes the page can switch between."
         ),
     ] = 2,
-    labels: options.Labels = None,
-    preprocess: options.Preprocess = None,
-    decode: options.Decode = None,
-    batch_size: options.BatchSize = None,
-    num_runs: options.Runs = None,
-    custom_objects: options.Custom = None,
-    architecture: options.Architecture = None,
-    trusted: options.Trusted = False,
-    fixed: options.Fixed = None,
-    token_grid: options.TokenGrid = None,
 ) -> None:
     """Write one HTML file to hand over: what MODEL predicts and looks at, recoloured and read in the browser."""
-    from vizcnn.adapter.labels import read_labels
-    from vizcnn.cli import pictures
-    from vizcnn.errors import ResultError
+    from vizcnn.cli.explained import read_jobs
+    from vizcnn.cli.images import read_images
+    from vizcnn.cli.targets import read_target, target_note
     from vizcnn.explanation import Explanation
 
-    if out.suffix.lower() != ".html":
-        raise ResultError(f"`out` must end in .html; got {str(out)!r}.")
-    pictures.check_folder(out.parent, [])
-    jobs = pictures.read_jobs(method or DEFAULT_METHODS, layer)
-    adapter, said = adapted(
-        model,
-        custom_objects=custom_objects,
-        architecture=architecture,
-        trusted=trusted,
-        fixed=fixed,
-        token_grid=token_grid,
-        preprocess=preprocess,
-        decode=decode,
-        labels=read_labels(labels),
-        batch_size=batch_size,
-        num_runs=num_runs,
-    )
-    notes(("model", text) for text in said)
-    together, bad = pictures.read_images(images, adapter)
+    check_file(out, (".html",))
+    jobs = read_jobs(method or DEFAULT_METHODS, layer)
+    adapter = model.load()
+    together, bad = read_images(images, adapter)
     adapter.prepare(together.sample_shape)
-    wanted = pictures.read_target(target, adapter)
-    notes(pictures.target_note(target, adapter))
+    wanted = read_target(target, adapter)
+    notes(target_note(target, adapter))
     results, failed = _explained(adapter, together, jobs, wanted)
     if not results:
         raise typer.Exit(2)
@@ -96,7 +74,7 @@ def report(
             if not missed:
                 others[f"the {rank} class"] = Explanation(more)
     figures = _figures(adapter, together)
-    about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model))}
+    about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model.path))}
     say(str(Explanation(results).to_html(out, about=about, figures=figures, others=others)))
     if failed or bad:
         raise typer.Exit(1)

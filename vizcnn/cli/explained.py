@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from vizcnn.adapter.base import slices
-from vizcnn.cli.console import fail, listening
+from vizcnn.cli.console import listening
 from vizcnn.cli.picture_names import GRID, Plan, classes_file, method_slugs
 from vizcnn.errors import (
-    InputError,
     LayerError,
     MethodError,
     OptionError,
@@ -24,11 +19,10 @@ from vizcnn.errors import (
     listed,
 )
 from vizcnn.explanation import Explanation
-from vizcnn.inputs import ImageSet, image_files, load
+from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.render.panels import shown
-from vizcnn.targets import Similarity, resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,173 +108,6 @@ def read_jobs(methods: Sequence[str], layer: str | None = None) -> list[Job]:
             f"`layer` {layer!r} is used by none of the methods {listed(job.name for job in jobs)}; leave it out."
         )
     return jobs
-
-
-def check_folder(out: Path, images: Sequence[Path]) -> None:
-    """Make sure that a folder can be written to, without making it, and that its pictures won't be taken for images.
-
-    Parameters
-    ----------
-    out : Path
-        The folder.
-    images : sequence of Path
-        What is explained.
-
-    Raises
-    ------
-    ResultError
-        If not.
-    """
-    try:
-        _check_folder(out, images)
-    except OSError as error:
-        raise ResultError(f"`out` {str(out)!r} can't be written: {error.strerror or error}.") from error
-
-
-def _check_folder(out: Path, images: Sequence[Path]) -> None:
-    if any(image.is_dir() and out.resolve() == image.resolve() for image in images):
-        raise ResultError(f"`out` must not be a folder whose images are explained; got {str(out)!r}. Name another one.")
-    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not nearest.is_dir():
-        raise ResultError(f"`out` {str(out)!r} can't be written: {str(nearest)!r} is a file, not a folder.")
-    with tempfile.TemporaryFile(dir=nearest):
-        pass
-
-
-def read_target(text: str | None, model: ModelAdapter) -> Any:
-    """Read a target: a label, a class index, one of these for an output, as in ``gender=1``, or ``like:FILE``, another image.
-
-    Parameters
-    ----------
-    text : str or None
-        What was typed; None: the predicted class.
-    model : ModelAdapter
-        The model, made ready for its images.
-
-    Returns
-    -------
-    None, int, str, or dict
-        What `vizcnn.targets.resolve` takes.
-
-    Raises
-    ------
-    TargetError
-        If the model has no such class.
-    """
-    target: Any = text
-    if text is not None and text not in (model.labels or ()):
-        output, equals, rest = text.partition("=")
-        if text.startswith("like:"):
-            return Similarity(text.removeprefix("like:"))
-        target = {output: _index(rest)} if equals and output in model.output_shapes else _index(text)
-    resolve(target, model, 1)
-    return target
-
-
-def target_note(text: str | None, model: ModelAdapter) -> list[tuple[str, str]]:
-    """Say whether a number that was typed as the target was taken for an index or for a label.
-
-    Parameters
-    ----------
-    text : str or None
-        What was typed.
-    model : ModelAdapter
-        The model.
-
-    Returns
-    -------
-    list of (str, str)
-        "target" and the note; [] where the target isn't a number.
-    """
-    before, equals, rest = (text or "").rpartition("=")
-    output = model.output_name(before if equals and before in model.output_shapes else None)
-    number = rest.strip()
-    if not re.fullmatch(r"[+-]?\d+", number):
-        return []
-    names = model.head(output).names
-    if text in (model.labels or ()):
-        index = names.index(number) if number in names else None
-        other = names[int(number)] if index is not None and 0 <= int(number) < len(names) else None
-        beside = "" if other is None or int(number) == index else f"; the class of index {int(number)} is {other!r}"
-        return [("target", f"{number} was taken for the label {number!r}, of class index {index}{beside}.")]
-    return [
-        ("target", f"{number} was taken for a class index, that of {names[int(number)]!r}; no label is {number!r}.")
-    ]
-
-
-def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[Explained]]:
-    """Return the files that paths and folders mean, each once, and the folders that hold none."""
-    found: dict[Path, Path] = {}
-    bad = []
-    for path in paths:
-        try:
-            for file in image_files([path]):
-                found.setdefault(file.resolve(), file)
-        except InputError as error:
-            bad.append(Explained(path, error=str(error)))
-    return list(found.values()), bad
-
-
-def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSet | Explained]:
-    """Read each image to its end, and yield it as the model takes it; or why it can't be.
-
-    Where the model leaves the size open, the first good image decides.
-    """
-    shape = model.input_shape
-    for file in files:
-        try:
-            images = load(
-                file, shape, preprocess=model.preprocess, image_size=model.image_size, decoding=model.decoding
-            )
-            images.preview(0, 1)
-        except InputError as error:
-            yield Explained(file, error=str(error))
-        else:
-            shape = images.sample_shape
-            yield images
-
-
-def singles(images: ImageSet) -> list[ImageSet]:
-    """Return each image of a set by itself: a file of arrays may hold several."""
-    return [
-        replace(images, sources=[source], names=(name,))
-        for source, name in zip(images.sources, images.names, strict=True)
-    ]
-
-
-def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet, bool]:
-    """Read all images that paths and folders mean as one set, and print which can't be read; exit with 2 where none can.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-        Files and folders.
-    model : ModelAdapter
-        The model, whose size they get.
-
-    Returns
-    -------
-    (ImageSet, bool)
-        The images, and whether there are others.
-    """
-    files, bad = find_images(paths)
-    good: list[ImageSet] = []
-    for image in check_images(files, model):
-        if isinstance(image, Explained):
-            bad.append(image)
-        else:
-            good += singles(image)
-    for unread in bad:
-        fail(str(unread.error))
-    if not good:
-        raise typer.Exit(2)
-    together = load(
-        [image.sources[0] for image in good],
-        good[0].sample_shape,
-        preprocess=model.preprocess,
-        decoding=model.decoding,
-    )
-    return replace(together, names=tuple(image.names[0] for image in good)), bool(bad)
 
 
 def explain_images(
@@ -402,7 +229,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, VizcnnError):
         return str(error)
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-
-
-def _index(text: str) -> int | str:
-    return int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else text

@@ -1,34 +1,14 @@
-"""Commands about vizcnn itself: what is installed, and a demonstration of it."""
+"""`vizcnn demo`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vizcnn.cli.app import app
 from vizcnn.cli.console import fail, hushed, listening, notes, say
-
-if TYPE_CHECKING:
-    from vizcnn.plugins.plugin import Plugin
-
-
-@app.command()
-def methods() -> None:
-    """List the installed methods, with their options and the package that each comes from."""
-    from vizcnn.plugins import registry
-
-    with listening():  # a plugin that fails to load is listed below
-        plugins = [registry.get(name) for name in registry.names()]
-    for package in dict.fromkeys(plugin.package for plugin in plugins):
-        say(f"from {package}", bold=True)
-        for plugin in plugins:
-            if plugin.package == package:
-                say(f"  {plugin.name}: {plugin.summary}" + ("" if plugin.explains else " (from Python only)"))
-                _options_of(plugin)
-    for name, reason in registry.failures().items():
-        fail(f"plugin {name} failed to load: {reason}")
 
 
 @app.command()
@@ -47,10 +27,11 @@ def demo(
         raise typer.BadParameter(
             "it goes with --imagenet; the digits are the bundled CNN's own.", param_hint="'--image'"
         )
-    from vizcnn.cli import demonstration, pictures
+    from vizcnn.cli import demonstration
+    from vizcnn.cli.folders import check_folder
     from vizcnn.progress import track
 
-    pictures.check_folder(out, [])
+    check_folder(out, [])
     with listening() as heard, hushed():
         show = demonstration.photograph(image) if imagenet else demonstration.digits()
     notes(("model", text) for text in heard)
@@ -69,9 +50,3 @@ def demo(
     say(f"{count} pictures of {show.title} are in {out}")
     if failed:
         raise typer.Exit(1 if count else 2)
-
-
-def _options_of(plugin: Plugin) -> None:
-    for option, default in plugin.options.items():
-        choices = plugin.choices(option)
-        say(f"      {option}={default}" + (f"   one of {', '.join(map(str, choices))}" if choices else ""))

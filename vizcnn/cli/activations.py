@@ -1,0 +1,49 @@
+"""`vizcnn activations`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vizcnn.cli import options
+from vizcnn.cli.app import app
+from vizcnn.cli.console import fail, notes, run_method, say
+from vizcnn.cli.folders import check_folder
+from vizcnn.cli.model import ModelFile
+from vizcnn.cli.picture_names import Plan
+
+
+@app.command()
+@options.takes_model
+def activations(
+    model: ModelFile,
+    images: options.Images,
+    out: options.Out,
+    layer: options.Layers = None,
+    top: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Channels of each layer, those of the highest mean activation.")
+    ] = 32,
+) -> None:
+    """Draw the feature maps that layers make of images; without --layer the journey through the network."""
+    from vizcnn.cli.images import Unreadable, check_images, find_images
+    from vizcnn.progress import track
+
+    check_folder(out, images)
+    files, bad = find_images(images)
+    adapter = model.load()
+    planned = Plan(files, {"activations": "activations"}, out)
+    checked = check_images(files, adapter)
+    done = 0
+    for paths, image in zip(planned, track(checked, len(files), "drawing feature maps"), strict=True):
+        if isinstance(image, Unreadable):
+            bad.append(image)
+            continue
+        result, heard = run_method("activations", adapter, image, layer)
+        say(str(result.save(paths["activations"], top=top)))
+        notes([*((image.names[0], note) for note in result.notes), *heard])
+        done += 1
+    for one in bad:
+        fail(one.error)
+    if bad:
+        raise typer.Exit(1 if done else 2)

@@ -1,0 +1,21 @@
+"""`vizcnn summary`."""
+
+from __future__ import annotations
+
+from vizcnn.cli import options
+from vizcnn.cli.app import app
+from vizcnn.cli.console import notes, run_method, say
+from vizcnn.cli.model import ModelFile
+
+
+@app.command()
+@options.takes_model
+def summary(
+    model: ModelFile,
+    depth: options.Depth = None,
+) -> None:
+    """Show a model's inputs, outputs and layers, with shapes and parameter counts."""
+    adapter, said = model.open()
+    result, _ = run_method("architecture", adapter, depth=depth)
+    say(result.summary)
+    notes(("model", text) for text in said)
