@@ -18,8 +18,8 @@ from tests.rounding import assert_same_sums
 from vizcnn.cli import app
 from vizcnn.errors import CapabilityError, InputError, OptionError, ResultError, UnsupportedModelError
 from vizcnn.inputs import load
-from vizcnn.render.image import blur, resize
 from vizcnn.render.shapes import SLICES, sheet, shown_slices
+from vizcnn.resample import blur, resize
 
 T, C = 20, 2
 SIGNAL = (3 * C, 12, 10, 5)

@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page
 
 import vizcnn as vz
+from vizcnn.render.style import default_cmap
 
 METHODS = ["saliency", "saliency:rule=guided", "gradcam", "occlusion"]
 COUNT, SIZE = 3, 28
@@ -97,7 +98,7 @@ def assert_drawn(
     values = result.values[sample].astype(float)
     end = float(np.percentile(np.abs(values), 99))
     vmin, step = -end if result.signed else 0.0, np.ptp(values) / 255
-    colours = matplotlib.colormaps[cmap or ("RdBu_r" if result.signed else "inferno")]
+    colours = matplotlib.colormaps[cmap or default_cmap(signed=result.signed)]
     table = np.array([colours(i, bytes=True)[:3] for i in range(256)], dtype=float)
     gray = (image @ [0.299, 0.587, 0.114])[..., None]
     drawn = []

@@ -18,7 +18,7 @@ from vizcnn.errors import OptionError
 from vizcnn.explanation import Explanation
 from vizcnn.render import figure
 from vizcnn.render import panels as panel_module
-from vizcnn.render.image import DIVERGING, SEQUENTIAL
+from vizcnn.render.style import DIVERGING, SEQUENTIAL
 
 
 @pytest.fixture(autouse=True)

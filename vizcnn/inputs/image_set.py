@@ -11,7 +11,7 @@ import numpy as np
 
 from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, measure, opened, pixels_of
 from vizcnn.inputs.preprocessing import Preprocess
-from vizcnn.render.image import resize, shrink
+from vizcnn.resample import resize, shrink
 
 MAX_PIXELS = 32_000_000
 """Pixels up to which every one of a file goes into the model's inputs."""

@@ -14,7 +14,7 @@ from vizcnn.adapter.base import Outputs, slices
 from vizcnn.errors import OptionError, listed
 from vizcnn.plugins.register import register
 from vizcnn.progress import Clock, track
-from vizcnn.render.image import blur
+from vizcnn.resample import blur
 from vizcnn.results import Maps
 from vizcnn.scores import Score
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.reduction import Reduction, reduce_channels
 from vizcnn.plugins.register import register
 from vizcnn.results import Maps
 from vizcnn.scores import Score
@@ -21,7 +22,7 @@ def saliency(
     score: Score,
     *,
     rule: Rule = "vanilla",
-    reduce: Literal["max_abs", "signed", "none"] = "max_abs",
+    reduce: Reduction = "max_abs",
 ) -> Maps:
     """Take the gradient of the score by every input value [1]_.
 
@@ -79,13 +80,5 @@ def saliency(
     ((1, 28, 28), (1, 28, 28, 1), True)
     """
     taken = model.gradients(inputs, score, rule=rule)
-    gradient = taken.gradients
-    # Channel by channel: NumPy is many times slower over an axis of three.
-    channels = [gradient[..., c] for c in range(gradient.shape[-1])]
-    if reduce == "max_abs":
-        values = np.maximum.reduce([np.abs(channel) for channel in channels])
-    elif reduce == "signed":
-        values = np.add.reduce(channels)
-    else:
-        values = gradient
-    return Maps.of(taken, values, raw=gradient, signed=reduce != "max_abs")
+    values = reduce_channels(taken.gradients, reduce)
+    return Maps.of(taken, values, raw=taken.gradients, signed=reduce != "max_abs")

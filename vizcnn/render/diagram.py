@@ -23,6 +23,7 @@ from vizcnn.errors import OptionError, check_choice
 from vizcnn.graph import INPUT, Box, Graph, build, fold
 from vizcnn.render.layout import MARGIN, Point, Size, Spot, arrange, rounded
 from vizcnn.render.lettering import save, write_text
+from vizcnn.render.style import DPI, brightness
 from vizcnn.summary import shape_text
 from vizcnn.text import printable, short
 
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 Fold = Literal["auto", "always", "never"]
 Engine = Literal["auto", "dot", "vizcnn"]
-
-DPI = 150
-"""Dots per inch of what `save_architecture` writes."""
 
 MANY = 24
 """Boxes from which on a diagram is folded."""
@@ -487,4 +485,4 @@ def _tint(color: str, share: float) -> str:
 
 def _on(color: str) -> str:
     """Return black or white, whichever can be read on a colour."""
-    return "#ffffff" if np.dot(to_rgb(color), (0.299, 0.587, 0.114)) < 0.6 else _TEXT_COLOR
+    return "#ffffff" if brightness(color) < 0.6 else _TEXT_COLOR

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from vizcnn.errors import OptionError
-from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, opacity, resize, to_display
+from vizcnn.render.image import limits, opacity, to_display
 from vizcnn.render.lettering import set_title
 from vizcnn.render.panels import (
     aspect_at,
@@ -27,6 +27,8 @@ from vizcnn.render.panels import (
     write,
 )
 from vizcnn.render.shapes import draw_signal, is_signal, is_volume, say_slices, sheet
+from vizcnn.render.style import ALPHA, PERCENTILE, default_cmap
+from vizcnn.resample import resize
 
 if TYPE_CHECKING:
     from vizcnn.explanation import Explanation
@@ -46,8 +48,8 @@ def plot_attributions(
     cmap: str | None = None,
     vmin: float | None = None,
     vmax: float | None = None,
-    percentile: float = 99.0,
-    alpha: float = 0.7,
+    percentile: float = PERCENTILE,
+    alpha: float = ALPHA,
     colorbar: bool = True,
     title: bool = True,
 ) -> Any:
@@ -64,7 +66,7 @@ def plot_attributions(
     overlay : bool, default True
         Lay the map over the image; False: the map alone.
     cmap : str, default None
-        Colour map; None: "RdBu_r" for signed maps, "inferno" for the others.
+        Colour map; None: that of `vizcnn.render.style`, for signed maps or the others.
     vmin, vmax : float, default None
         Ends of the colour scale; None: found per image, centred on zero for signed maps.
     percentile : float, default 99.0
@@ -113,8 +115,8 @@ def _draw_result(
     cmap: str | None = None,
     vmin: float | None = None,
     vmax: float | None = None,
-    percentile: float = 99.0,
-    alpha: float = 0.7,
+    percentile: float = PERCENTILE,
+    alpha: float = ALPHA,
     colorbar: bool = True,
 ) -> None:
     """Draw the map of one image over it."""
@@ -122,7 +124,7 @@ def _draw_result(
     values = result.values[i]
     values = values.sum(axis=-1) if values.ndim == sample.ndim and not result.alone else values
     low, high = limits(values, signed=result.signed, percentile=percentile, vmin=vmin, vmax=vmax)
-    colours = cmap or (DIVERGING if result.signed else SEQUENTIAL)
+    colours = cmap or default_cmap(signed=result.signed)
     if result.alone:
         _draw_alone(axis, values, cmap=colours, norm=Normalize(low, high), colorbar=colorbar)
     else:

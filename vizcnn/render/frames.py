@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image
 
-from vizcnn.render.image import DIVERGING, SEQUENTIAL, limits, overlay
+from vizcnn.render.image import limits, overlay
 from vizcnn.render.panels import shown
+from vizcnn.render.style import default_cmap
 
 if TYPE_CHECKING:
     from vizcnn.results import Attributions
@@ -45,7 +46,7 @@ def frame(result: Attributions, index: int) -> np.ndarray:
         return np.asarray(Image.open(buffer).convert("RGB"))
     values = values.sum(axis=-1) if values.ndim == 3 else values
     low, high = limits(values, signed=result.signed)
-    drawn = overlay(image, values, cmap=DIVERGING if result.signed else SEQUENTIAL, vmin=low, vmax=high)
+    drawn = overlay(image, values, cmap=default_cmap(signed=result.signed), vmin=low, vmax=high)
     return enlarged(drawn, _LEAST)
 
 

@@ -2,139 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import cv2
 import matplotlib
 import numpy as np
 
-SEQUENTIAL = "inferno"
-"""Default colour map of maps without a sign: perceptually uniform, dark where nothing is."""
+from vizcnn import resample
+from vizcnn.aliases import moved
+from vizcnn.render.style import ALPHA, GRAY, PERCENTILE
 
-DIVERGING = "RdBu_r"
-"""Default colour map of signed maps: white at zero, red for, blue against."""
-
-
-def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Resize an image or a map to `size`; one of a signal or a volume too, which are only ever enlarged.
-
-    Bilinear with half-pixel centres where it grows (the corners' pixels keep their place, as in TensorFlow, PyTorch and
-    OpenCV, and unlike `scipy.ndimage.zoom`); averaged over the area of a pixel where it shrinks.
-
-    Parameters
-    ----------
-    image : ndarray, shape (H, W) or (H, W, C)
-        Any numeric dtype.
-    size : (int, int)
-        Height and width; one number for (T[, C]), three for (D, H, W[, C]).
-
-    Returns
-    -------
-    ndarray, shape (height, width[, C])
-        uint8 for uint8, otherwise float32.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcnn.render.image import resize
-    >>> resize(np.array([[0.0, 4.0]]), (1, 4))
-    array([[0., 1., 3., 4.]], dtype=float32)
-    """
-    if len(size) != 2:
-        for axis, length in enumerate(size):
-            image = _enlarged(image, axis, length)
-        return image.astype(np.float32)
-    array = np.ascontiguousarray(image if image.dtype == np.uint8 else image.astype(np.float32))
-    # OpenCV takes up to four channels at once.
-    if array.ndim == 3 and array.shape[2] > 4:
-        return np.concatenate([resize(array[..., i : i + 4], size) for i in range(0, array.shape[2], 4)], axis=-1)
-    # One axis may shrink while the other grows, and OpenCV's area mean doesn't grow bilinearly.
-    smaller = (min(size[0], array.shape[0]), min(size[1], array.shape[1]))
-    return _resized(_resized(array, smaller, cv2.INTER_AREA), size, cv2.INTER_LINEAR)
-
-
-def shrink(image: np.ndarray, longest: int) -> np.ndarray:
-    """Make an image smaller where its height or width is above `longest`; a signal or a volume stays as it is.
-
-    Parameters
-    ----------
-    image : ndarray, shape (H, W, C)
-        Any numeric dtype.
-    longest : int
-        Most pixels of height and of width.
-
-    Returns
-    -------
-    ndarray, shape (height, width, C)
-        The image itself where it is small enough; otherwise uint8 for uint8, float32 for the others.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcnn.render.image import shrink
-    >>> shrink(np.zeros((3000, 10, 1)), 600).shape
-    (600, 2, 1)
-    """
-    if image.ndim != 3 or max(image.shape[:2]) <= longest:
-        return image
-    factor = longest / max(image.shape[:2])
-    return resize(image, (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))))
-
-
-def _resized(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
-    if array.shape[:2] == size:
-        return array
-    # OpenCV takes width before height, and drops an axis of one channel.
-    resized = cv2.resize(array, size[::-1], interpolation=interpolation)
-    return np.asarray(resized).reshape(*size, *array.shape[2:])
-
-
-def _enlarged(array: np.ndarray, axis: int, length: int) -> np.ndarray:
-    """Enlarge one axis linearly with half-pixel centres."""
-    count = array.shape[axis]
-    at = (np.arange(length) + 0.5) * count / length - 0.5
-    weights = np.stack([np.interp(at, np.arange(count), one) for one in np.eye(count)], axis=1)
-    return np.moveaxis(np.tensordot(weights, array, (1, axis)), 0, axis)
-
-
-def blur(image: np.ndarray, sigma: tuple[float, ...]) -> np.ndarray:
-    """Blur an image, a signal or a volume by a Gaussian.
-
-    Parameters
-    ----------
-    image : ndarray, shape (H, W) or (H, W, C)
-        The image; or (T, C), (D, H, W, C).
-    sigma : tuple of float
-        Standard deviation down and across, in pixels: one number per axis.
-
-    Returns
-    -------
-    ndarray of float32
-        The shape of the image.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcnn.render.image import blur
-    >>> edge = np.repeat([[0.0] * 8 + [1.0] * 8], 4, axis=0)
-    >>> blur(edge, (1.0, 1.0))[0, 6:10].round(1)
-    array([0.1, 0.3, 0.7, 0.9], dtype=float32)
-    """
-    if len(sigma) != 2:
-        for axis, width in enumerate(sigma):
-            image = _blurred(image, axis, width)
-        return image
-    array = np.ascontiguousarray(image, dtype=np.float32)
-    blurred = cv2.GaussianBlur(array, (0, 0), sigmaX=sigma[1], sigmaY=sigma[0], borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(blurred).reshape(image.shape)
-
-
-def _blurred(array: np.ndarray, axis: int, sigma: float) -> np.ndarray:
-    rows = np.moveaxis(array, axis, 0).astype(np.float32)
-    kernel = cv2.getGaussianKernel(round(4 * sigma) * 2 + 1, sigma)
-    flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
-    done = cv2.sepFilter2D(flat, -1, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.moveaxis(np.asarray(done).reshape(rows.shape), 0, axis)
+__getattr__ = moved(
+    __name__,
+    {
+        "resize": "vizcnn.resample.resize",
+        "shrink": "vizcnn.resample.shrink",
+        "blur": "vizcnn.resample.blur",
+        "montage": "vizcnn.render.montage.montage",
+        "SEQUENTIAL": "vizcnn.render.style.SEQUENTIAL",
+        "DIVERGING": "vizcnn.render.style.DIVERGING",
+    },
+)
 
 
 def to_display(image: np.ndarray) -> np.ndarray:
@@ -175,7 +60,12 @@ def to_display(image: np.ndarray) -> np.ndarray:
 
 
 def limits(
-    values: np.ndarray, *, signed: bool, percentile: float = 99.0, vmin: float | None = None, vmax: float | None = None
+    values: np.ndarray,
+    *,
+    signed: bool,
+    percentile: float = PERCENTILE,
+    vmin: float | None = None,
+    vmax: float | None = None,
 ) -> tuple[float, float]:
     """Return the values that the ends of a colour map stand for.
 
@@ -275,7 +165,7 @@ def opacity(values: np.ndarray, *, vmin: float, vmax: float, alpha: float) -> np
 
 
 def overlay(
-    image: np.ndarray, values: np.ndarray, *, cmap: str, vmin: float, vmax: float, alpha: float = 0.7
+    image: np.ndarray, values: np.ndarray, *, cmap: str, vmin: float, vmax: float, alpha: float = ALPHA
 ) -> np.ndarray:
     """Lay a coloured map over an image, at the image's own resolution.
 
@@ -306,41 +196,8 @@ def overlay(
     [255, 0]
     """
     pixels = to_display(image)
-    values = resize(values, pixels.shape[:2]) if values.shape != pixels.shape[:2] else values
+    values = resample.resize(values, pixels.shape[:2]) if values.shape != pixels.shape[:2] else values
     weight = opacity(values, vmin=vmin, vmax=vmax, alpha=alpha)[..., None]
-    gray = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    gray = pixels @ np.array(GRAY, dtype=np.float32)
     mixed = (1 - weight) * gray[..., None] + weight * colorize(values, cmap=cmap, vmin=vmin, vmax=vmax)
     return np.asarray(np.rint(mixed), dtype=np.uint8)
-
-
-def montage(images: Sequence[np.ndarray], *, columns: int | None = None, gap: int = 2) -> np.ndarray:
-    """Put images of one size side by side, in rows.
-
-    Parameters
-    ----------
-    images : sequence of ndarray of uint8, shape (H, W, 3)
-        The images.
-    columns : int, default None
-        Images in a row; None: about as many as there are rows.
-    gap : int, default 2
-        White pixels between them.
-
-    Returns
-    -------
-    ndarray of uint8, shape (rows * (H + gap) - gap, columns * (W + gap) - gap, 3)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcnn.render.image import montage
-    >>> montage([np.zeros((8, 8, 3), np.uint8)] * 5, columns=3).shape
-    (18, 28, 3)
-    """
-    columns = columns or int(np.ceil(np.sqrt(len(images))))
-    rows = -(-len(images) // columns)
-    height, width = images[0].shape[:2]
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, dtype=np.uint8)
-    for index, image in enumerate(images):
-        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = image
-    return sheet

@@ -11,15 +11,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from vizcnn.errors import OptionError
-from vizcnn.render.image import shrink, to_display
+from vizcnn.render.image import to_display
 from vizcnn.render.lettering import save
 from vizcnn.render.shapes import is_signal, is_volume, sheet
+from vizcnn.render.style import DPI, GRAY
+from vizcnn.resample import shrink
 
 if TYPE_CHECKING:
     from vizcnn.results import Attributions
-
-DPI = 150
-"""Dots per inch of what `save` writes."""
 
 SHARPEST = 800
 """Pixels, height or width, that an image is read with to be drawn on a panel of this size, at twice the resolution of `save`."""
@@ -31,7 +30,6 @@ _WIDTH, _IMAGE, _TITLE = 3.2, 2.6, 0.55
 """Inches: a panel's width, its image's width beside the colour bar, and what a title takes of its height."""
 
 _COLUMNS = 4
-_GRAY = np.array([0.299, 0.587, 0.114])
 
 
 def new_panels(result: Attributions, indices: Sequence[int], *, below: float = 0.0, pyplot: bool) -> list[Axes]:
@@ -138,5 +136,5 @@ def bare(axis: Axes) -> None:
 
 def grayscale(image: np.ndarray) -> np.ndarray:
     """Return the brightness of an image's pixels, (H, W) of uint8."""
-    gray: np.ndarray = np.rint(to_display(image) @ _GRAY).astype(np.uint8)
+    gray: np.ndarray = np.rint(to_display(image) @ np.array(GRAY)).astype(np.uint8)
     return gray

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from vizcnn.render.image import opacity
+from vizcnn.render.montage import montage
+from vizcnn.render.style import ALPHA, SEQUENTIAL
 
 SLICES = 9
 """Slices of a volume that are shown, evenly spread over its depth."""
@@ -53,15 +55,7 @@ def sheet(volume: np.ndarray) -> np.ndarray:
     ndarray, shape (rows * (H + 1) - 1, columns * (W + 1) - 1[, C])
     """
     slices = shown_slices(len(volume))
-    columns = int(np.ceil(np.sqrt(len(slices))))
-    rows = -(-len(slices) // columns)
-    height, width = volume.shape[1:3]
-    blank = volume.max() if volume.ndim == 4 else 0
-    whole = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, *volume.shape[3:]), blank, volume.dtype)
-    for place, index in enumerate(slices):
-        top, left = place // columns * (height + 1), place % columns * (width + 1)
-        whole[top : top + height, left : left + width] = volume[index]
-    return whole
+    return montage(volume[slices], gap=1, blank=volume.max() if volume.ndim == 4 else 0)
 
 
 def say_slices(axis: Axes, depth: int) -> None:
@@ -76,9 +70,9 @@ def draw_signal(
     signal: np.ndarray | None,
     values: np.ndarray | None = None,
     *,
-    cmap: str = "viridis",
+    cmap: str = SEQUENTIAL,
     norm: Normalize | None = None,
-    alpha: float = 0.7,
+    alpha: float = ALPHA,
 ) -> None:
     """Draw a signal's channels as lines over its map as bands of colour; without the signal, the map as a line.
 
@@ -90,7 +84,7 @@ def draw_signal(
         The signal.
     values : ndarray, shape (T,), default None
         Its map; None: the signal alone.
-    cmap : str, default "viridis"
+    cmap : str, default `SEQUENTIAL`
         Colours of the map.
     norm : Normalize, default None
         Scale of the map's colours; None: from its lowest to its highest value.

@@ -149,8 +149,8 @@ async function start() {
   for (const [number, sample] of data.samples.entries()) {
     const image = document.querySelector(`#sample-${number} .image img`);
     const colour = await pixelsOf(image.src, sample.width, sample.height);
-    const gray = new Uint8ClampedArray(colour.length);
-    for (let i = 0; i < colour.length; i += 4) gray[i] = 0.299 * colour[i] + 0.587 * colour[i + 1] + 0.114 * colour[i + 2];
+    const gray = new Uint8ClampedArray(colour.length), [red, green, blue] = data.gray;
+    for (let i = 0; i < colour.length; i += 4) gray[i] = red * colour[i] + green * colour[i + 1] + blue * colour[i + 2];
     for (const figure of document.querySelectorAll(`.map[data-sample="${number}"]`)) {
       const maps = sample.maps[Number(figure.dataset.map)];
       const steps = await Promise.all(maps.map((map) => pixelsOf(map.values, (map.alone || sample).width, (map.alone || sample).height)));

@@ -19,15 +19,14 @@ from PIL import Image
 from vizcnn._version import __version__
 from vizcnn.errors import ResultError
 from vizcnn.files import write_file
-from vizcnn.render.image import DIVERGING, SEQUENTIAL, colorize, limits, resize, to_display
+from vizcnn.render import style as look
+from vizcnn.render.image import colorize, limits, to_display
 from vizcnn.render.panels import shape_at, shown
+from vizcnn.resample import resize
 from vizcnn.text import printable
 
 if TYPE_CHECKING:
     from vizcnn.results import Attributions, Picture
-
-COLOUR_MAPS = (SEQUENTIAL, "viridis", "gray", DIVERGING)
-"""Colour maps that the page can switch between."""
 
 _LEVELS = (255, 63, 31, 15)
 _CHARACTERS = 48_000
@@ -114,12 +113,15 @@ def render_page(
         explained=[_asked(first), *(others or {})],
         methods=[_method(name, result) for name, result in results.items()],
         meanings=_once((name, meaning) for name, meaning in (meanings or {}).items() if meaning),
-        colour_maps=COLOUR_MAPS,
+        colour_maps=look.OFFERED,
+        signs=look.colors_of_signs(),
+        opacity=round(100 * look.ALPHA),
         data={
             "samples": [{key: sample[key] for key in ("width", "height", "maps")} for sample in samples],
-            "tables": {name: _table(name) for name in COLOUR_MAPS},
-            "sequential": SEQUENTIAL,
-            "diverging": DIVERGING,
+            "tables": {name: _table(name) for name in look.OFFERED},
+            "sequential": look.SEQUENTIAL,
+            "diverging": look.DIVERGING,
+            "gray": look.GRAY,
         },
         notes=_notes(results),
         figures=[(title, _drawn(picture), str(picture).strip("<>")) for title, picture in (figures or {}).items()],

@@ -151,7 +151,7 @@ class FeatureMaps(Sheet):
         channels : sequence of int, default None
             The channels shown, in place of the top ones.
         **style
-            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.sheet.draw_sheet`.
+            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.montage.draw_sheet`.
 
         Returns
         -------
@@ -170,11 +170,11 @@ class FeatureMaps(Sheet):
         >>> maps.plot(top=8).get_title()
         'conv5: 64 maps 14x14, the 8 most active'
         """
-        from vizcnn.render import sheet
+        from vizcnn.render import montage
 
         if not -len(self) <= index < len(self):
             raise OptionError(f"`index` must name one of {len(self)} images; got {index!r}.")
-        with sheet.on_axes(ax, len(self.maps)) as axes:
+        with montage.on_axes(ax, len(self.maps)) as axes:
             for axis, (path, values) in zip(axes, self.maps.items(), strict=True):
                 chosen = self.top_channels(top, layer=path, index=index) if channels is None else list(channels)
                 if not chosen or not all(0 <= c < values.shape[-1] for c in chosen):
@@ -183,7 +183,7 @@ class FeatureMaps(Sheet):
                     )
                 height, width, count = values.shape[1:]
                 shown = f", the {len(chosen)} most active" if len(chosen) < count and channels is None else ""
-                sheet.draw_sheet(
+                montage.draw_sheet(
                     axis,
                     values[index][..., chosen].transpose(2, 0, 1),
                     signed=bool((values[index] < 0).any()),

@@ -88,7 +88,7 @@ class Images(Sheet):
         columns : int, default None
             Images in a row; None: so that the sheet is somewhat wider than high.
         **style
-            `title` of `vizcnn.render.sheet.draw_sheet`.
+            `title` of `vizcnn.render.montage.draw_sheet`.
 
         Returns
         -------
@@ -102,12 +102,12 @@ class Images(Sheet):
         >>> made.plot(title="what a 3 looks like").get_title()
         'what a 3 looks like'
         """
-        from vizcnn.render import sheet
+        from vizcnn.render import montage
 
         labels = [self._label(i) for i in range(len(self))]
-        pictures = sheet.in_colour(self.values)
-        with sheet.on_axes(ax) as axes:
-            return sheet.draw_sheet(axes[0], pictures, signed=False, labels=labels, columns=columns, **style)
+        pictures = montage.in_colour(self.values)
+        with montage.on_axes(ax) as axes:
+            return montage.draw_sheet(axes[0], pictures, signed=False, labels=labels, columns=columns, **style)
 
     def _label(self, index: int) -> str:
         predicted = self.predictions[index]
@@ -143,12 +143,15 @@ class Images(Sheet):
         ...     made.save_animation(f"{folder}/three.gif").read_bytes()[:6]
         b'GIF89a'
         """
-        from vizcnn.render import frames, sheet
+        from vizcnn.render import frames, montage
 
         if not len(self.frames) or Path(path).suffix.lower() != ".gif":
             raise OptionError("`path` must end in .gif, and the images be made with frames=N, to be animated.")
-        columns = sheet.columns_for(self.frames.shape[1])
-        sheets = [np.nan_to_num(sheet.tile(sheet.in_colour(frame), columns), nan=1.0) for frame in self.frames]
+        columns = montage.columns_for(self.frames.shape[1])
+        sheets = [
+            np.nan_to_num(montage.montage(montage.in_colour(frame), columns=columns, gap=1), nan=1.0)
+            for frame in self.frames
+        ]
         return write_file(path, partial(frames.write_gif, map(_large, sheets), milliseconds), (".gif",))
 
 

@@ -127,7 +127,7 @@ class Kernels(Sheet):
         channels : {"auto", "mean", "norm", "each"}, default "auto"
             See `pictures`.
         **style
-            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.sheet.draw_sheet`.
+            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.montage.draw_sheet`.
 
         Returns
         -------
@@ -146,7 +146,7 @@ class Kernels(Sheet):
         >>> " ".join(title.split())  # in one line or two, as the letters' width will have it
         'conv2: 32 kernels 3x3x16, 8-15 of 32 by norm'
         """
-        from vizcnn.render import sheet
+        from vizcnn.render import montage
 
         pictures, names, signed = self.pictures(channels)
         shown = _page(len(pictures), top, page)
@@ -158,14 +158,14 @@ class Kernels(Sheet):
         count = shown.stop - shown.start
         part = f", {shown.start}-{shown.stop - 1} of {len(pictures)} by norm" if len(pictures) > count else ""
         title = f"{self.layer}: {len(self.order)} kernels {height}x{width}x{self._by_kernel().shape[-1]}{part}"
-        with sheet.on_axes(ax, self.num_axes) as axes:
-            sheet.draw_sheet(
+        with montage.on_axes(ax, self.num_axes) as axes:
+            montage.draw_sheet(
                 axes[0], pictures[shown], signed=signed, labels=names[shown], title=title, **{**limits, **style}
             )
             if self.exciting is not None:
-                sheet.draw_sheet(
+                montage.draw_sheet(
                     axes[1],
-                    sheet.in_colour(self.exciting),
+                    montage.in_colour(self.exciting),
                     signed=False,
                     labels=[str(i) for i in self.order[: len(self.exciting)]],
                     title="the input that excites each most",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter.placement import Along, Placement
-from vizcnn.render.image import resize
+from vizcnn.resample import linear_weights, resize
 
 
 def stretched(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
@@ -58,6 +58,5 @@ def _weights(along: Along, length: int) -> np.ndarray:
     """Return the matrix (length, cells) that enlarges an axis; rows of zero where no cell lies."""
     at = (np.arange(length) + 0.5 - along.start) / along.step
     inside = (at >= 0) & (at <= along.count)
-    cells = np.arange(along.count)
-    weights = np.stack([np.interp(at - 0.5, cells, one) for one in np.eye(along.count)], axis=1)
+    weights = linear_weights(at - 0.5, along.count)
     return np.asarray(weights * inside[:, None], dtype=np.float32)

@@ -25,6 +25,6 @@ class Sheet(Result):
         >>> file.getvalue()[1:4]
         b'PNG'
         """
-        from vizcnn.render import sheet
+        from vizcnn.render import montage
 
-        sheet.write(self.plot, file, suffix, self.num_axes, **style)
+        montage.write(self.plot, file, suffix, self.num_axes, **style)

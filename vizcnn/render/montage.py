@@ -1,4 +1,4 @@
-"""Sheets of many small pictures on one Axes: kernels, feature maps, maximized images."""
+"""Pictures of one size side by side, as pixels and on one Axes: kernels, feature maps, maximized images."""
 
 from __future__ import annotations
 
@@ -16,41 +16,57 @@ from matplotlib.patches import Rectangle
 from vizcnn.errors import OptionError
 from vizcnn.render.image import limits
 from vizcnn.render.lettering import save, set_title, write_text
+from vizcnn.render.style import DPI, default_cmap
 from vizcnn.text import short
-
-DPI = 150
-"""Dots per inch of what is saved."""
 
 _LABEL = 30
 """Letters that a picture's label may have."""
 
 
-def tile(pictures: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
-    """Put pictures side by side, in rows, with gaps of NaN between them.
+def montage(
+    pictures: np.ndarray | Sequence[np.ndarray],
+    *,
+    columns: int | None = None,
+    gap: int = 2,
+    blank: float | None = None,
+) -> np.ndarray:
+    """Put pictures of one size side by side, in rows.
 
     Parameters
     ----------
-    pictures : ndarray, shape (n, h, w) or (n, h, w, 3)
-        The pictures.
-    columns : int
-        Pictures in a row.
-    gap : int, default 1
+    pictures : ndarray, shape (n, H, W) or (n, H, W, C)
+        The pictures; or a sequence of them.
+    columns : int, default None
+        Pictures in a row; None: about as many as there are rows.
+    gap : int, default 2
         Pixels between them.
+    blank : float, default None
+        What stands between them, and where the last row ends early; None: white in uint8, NaN in real numbers.
 
     Returns
     -------
-    ndarray of float32, shape (rows * (h + gap) - gap, columns * (w + gap) - gap[, 3])
-        NaN in the gaps, and where the last row ends early.
+    ndarray, shape (rows * (H + gap) - gap, columns * (W + gap) - gap[, C])
+        Of the pictures' dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.montage import montage
+    >>> montage([np.zeros((8, 8, 3), np.uint8)] * 5, columns=3).shape
+    (18, 28, 3)
     """
-    count, height, width = pictures.shape[:3]
-    rows = -(-count // columns)
-    sheet = np.full(
-        (rows * (height + gap) - gap, columns * (width + gap) - gap, *pictures.shape[3:]), np.nan, np.float32
-    )
+    pictures = np.asarray(pictures)
+    if blank is None:
+        blank = 255 if pictures.dtype == np.uint8 else np.nan
+    columns = columns or int(np.ceil(np.sqrt(len(pictures))))
+    rows = -(-len(pictures) // columns)
+    height, width = pictures.shape[1:3]
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, *pictures.shape[3:])
+    whole = np.full(shape, blank, pictures.dtype)
     for index, picture in enumerate(pictures):
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
+        whole[top : top + height, left : left + width] = picture
+    return whole
 
 
 def columns_for(count: int, aspect: float = 1.0) -> int:
@@ -88,7 +104,7 @@ def draw_sheet(
     title : str, default ""
         Above the sheet.
     cmap : str, default None
-        Colour map; None: "RdBu_r" where signed, "viridis" otherwise.
+        Colour map; None: that of `vizcnn.render.style`, for signed sheets or the others.
     vmin, vmax : float, default None
         Ends of the scale; None: found.
     colorbar : bool, default True
@@ -102,12 +118,12 @@ def draw_sheet(
     height, width = pictures.shape[1:3]
     gap = max(1, round(min(height, width) / 16))
     columns = columns or columns_for(len(pictures), width / height)
-    sheet = tile(pictures, columns, gap)
+    sheet = montage(pictures, columns=columns, gap=gap)
     if sheet.ndim == 3:
         drawn = axis.imshow(np.where(np.isnan(sheet), 1.0, sheet), interpolation="nearest")
     else:
         low, high = limits(pictures, signed=signed, percentile=100, vmin=vmin, vmax=vmax)
-        colours = cmap or ("RdBu_r" if signed else "viridis")
+        colours = cmap or default_cmap(signed=signed, sheet=True)
         drawn = axis.imshow(
             np.ma.masked_invalid(sheet), cmap=colours, norm=Normalize(low, high), interpolation="nearest"
         )

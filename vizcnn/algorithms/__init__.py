@@ -1,0 +1,1 @@
+"""What several methods compute alike: NumPy arrays in, NumPy arrays out."""

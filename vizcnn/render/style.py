@@ -1,0 +1,70 @@
+"""How pictures look: the one place for colour maps, resolution and brightness, for figures, files and the report alike."""
+
+from __future__ import annotations
+
+import colorsys
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_rgb
+
+SEQUENTIAL = "inferno"
+"""Colour map of maps without a sign: perceptually uniform, dark where nothing is."""
+
+DIVERGING = "RdBu_r"
+"""Colour map of signed maps: white at zero, red for, blue against."""
+
+SHEETS = "viridis"
+"""Colour map of sheets of kernels and feature maps without a sign."""
+
+OFFERED = tuple(dict.fromkeys((SEQUENTIAL, "viridis", "gray", DIVERGING)))
+"""Colour maps that the report can switch between."""
+
+ALPHA = 0.7
+"""Highest opacity of a map over its image."""
+
+PERCENTILE = 99.0
+"""Percentile of a map's magnitudes that its scale ends at."""
+
+DPI = 150
+"""Dots per inch of what is saved."""
+
+GRAY = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the brightness of a colour (ITU-R BT.601)."""
+
+_HUES = {"red": 0, "orange": 32, "yellow": 58, "green": 120, "cyan": 180, "blue": 215, "purple": 280, "pink": 325}
+"""Degrees of the colour wheel, by what the colour there is called."""
+
+
+def default_cmap(*, signed: bool, sheet: bool = False) -> str:
+    """Return the colour map of a map over its image, or of a `sheet` of small maps, where none is asked for."""
+    return DIVERGING if signed else SHEETS if sheet else SEQUENTIAL
+
+
+def brightness(color: str | tuple[float, float, float]) -> float:
+    """Return how bright a colour is, 0 to 1."""
+    return float(np.dot(to_rgb(color), GRAY))
+
+
+def colors_of_signs() -> tuple[str, str]:
+    """Return what the colours of positive and of negative values are called, in `DIVERGING`.
+
+    Returns
+    -------
+    (str, str)
+
+    Examples
+    --------
+    >>> from vizcnn.render.style import colors_of_signs
+    >>> colors_of_signs()
+    ('red', 'blue')
+    """
+    cmap = mpl.colormaps[DIVERGING]
+    return _called(cmap(0.85)[:3]), _called(cmap(0.15)[:3])
+
+
+def _called(color: tuple[float, ...]) -> str:
+    hue, saturation, value = colorsys.rgb_to_hsv(*color)
+    if saturation < 0.2:
+        return "black" if value < 0.3 else "white" if value > 0.85 else "gray"
+    return min(_HUES, key=lambda name: abs((_HUES[name] - 360 * hue + 180) % 360 - 180))

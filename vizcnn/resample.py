@@ -1,0 +1,153 @@
+"""Images, signals and maps resized and blurred: what is computed with, and what is shown."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Resize an image or a map to `size`; one of a signal or a volume too, which are only ever enlarged.
+
+    Bilinear with half-pixel centres where it grows (the corners' pixels keep their place, as in TensorFlow, PyTorch and
+    OpenCV, and unlike `scipy.ndimage.zoom`); averaged over the area of a pixel where it shrinks.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, C)
+        Any numeric dtype.
+    size : (int, int)
+        Height and width; one number for (T[, C]), three for (D, H, W[, C]).
+
+    Returns
+    -------
+    ndarray, shape (height, width[, C])
+        uint8 for uint8, otherwise float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.resample import resize
+    >>> resize(np.array([[0.0, 4.0]]), (1, 4))
+    array([[0., 1., 3., 4.]], dtype=float32)
+    """
+    if len(size) != 2:
+        for axis, length in enumerate(size):
+            image = _enlarged(image, axis, length)
+        return image.astype(np.float32)
+    array = np.ascontiguousarray(image if image.dtype == np.uint8 else image.astype(np.float32))
+    # OpenCV takes up to four channels at once.
+    if array.ndim == 3 and array.shape[2] > 4:
+        return np.concatenate([resize(array[..., i : i + 4], size) for i in range(0, array.shape[2], 4)], axis=-1)
+    # One axis may shrink while the other grows, and OpenCV's area mean doesn't grow bilinearly.
+    smaller = (min(size[0], array.shape[0]), min(size[1], array.shape[1]))
+    return _resized(_resized(array, smaller, cv2.INTER_AREA), size, cv2.INTER_LINEAR)
+
+
+def shrink(image: np.ndarray, longest: int) -> np.ndarray:
+    """Make an image smaller where its height or width is above `longest`; a signal or a volume stays as it is.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, C)
+        Any numeric dtype.
+    longest : int
+        Most pixels of height and of width.
+
+    Returns
+    -------
+    ndarray, shape (height, width, C)
+        The image itself where it is small enough; otherwise uint8 for uint8, float32 for the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.resample import shrink
+    >>> shrink(np.zeros((3000, 10, 1)), 600).shape
+    (600, 2, 1)
+    """
+    if image.ndim != 3 or max(image.shape[:2]) <= longest:
+        return image
+    factor = longest / max(image.shape[:2])
+    return resize(image, (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))))
+
+
+def _resized(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+    if array.shape[:2] == size:
+        return array
+    # OpenCV takes width before height, and drops an axis of one channel.
+    resized = cv2.resize(array, size[::-1], interpolation=interpolation)
+    return np.asarray(resized).reshape(*size, *array.shape[2:])
+
+
+def _enlarged(array: np.ndarray, axis: int, length: int) -> np.ndarray:
+    """Enlarge one axis linearly with half-pixel centres."""
+    count = array.shape[axis]
+    weights = linear_weights((np.arange(length) + 0.5) * count / length - 0.5, count)
+    return np.moveaxis(np.tensordot(weights, array, (1, axis)), 0, axis)
+
+
+def linear_weights(at: np.ndarray, count: int) -> np.ndarray:
+    """Return the matrix that reads an axis at some places: linear between its values, and constant beyond the outer ones.
+
+    Parameters
+    ----------
+    at : ndarray, shape (n,)
+        The places; 0 is the first value's, 1 the second's.
+    count : int
+        Values on the axis.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, count)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.resample import linear_weights
+    >>> linear_weights(np.array([-1.0, 0.25, 1.0]), 2)
+    array([[1.  , 0.  ],
+           [0.75, 0.25],
+           [0.  , 1.  ]])
+    """
+    return np.stack([np.interp(at, np.arange(count), one) for one in np.eye(count)], axis=1)
+
+
+def blur(image: np.ndarray, sigma: tuple[float, ...]) -> np.ndarray:
+    """Blur an image, a signal or a volume by a Gaussian.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, C)
+        The image; or (T, C), (D, H, W, C).
+    sigma : tuple of float
+        Standard deviation down and across, in pixels: one number per axis.
+
+    Returns
+    -------
+    ndarray of float32
+        The shape of the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.resample import blur
+    >>> edge = np.repeat([[0.0] * 8 + [1.0] * 8], 4, axis=0)
+    >>> blur(edge, (1.0, 1.0))[0, 6:10].round(1)
+    array([0.1, 0.3, 0.7, 0.9], dtype=float32)
+    """
+    if len(sigma) != 2:
+        for axis, width in enumerate(sigma):
+            image = _blurred(image, axis, width)
+        return image
+    array = np.ascontiguousarray(image, dtype=np.float32)
+    blurred = cv2.GaussianBlur(array, (0, 0), sigmaX=sigma[1], sigmaY=sigma[0], borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred).reshape(image.shape)
+
+
+def _blurred(array: np.ndarray, axis: int, sigma: float) -> np.ndarray:
+    rows = np.moveaxis(array, axis, 0).astype(np.float32)
+    kernel = cv2.getGaussianKernel(round(4 * sigma) * 2 + 1, sigma)
+    flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
+    done = cv2.sepFilter2D(flat, -1, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.moveaxis(np.asarray(done).reshape(rows.shape), 0, axis)
