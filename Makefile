@@ -56,7 +56,8 @@ lint: .venv/.ready  ## ruff, import-linter, pydoclint, mypy
 	@echo "== mypy"
 	@$(BIN)/mypy
 
-format: .venv/.ready  ## Format the code and mend what ruff can mend
+format: .venv/.ready  ## Format the code, mend what ruff can mend, write the methods' signatures into the stub
+	@$(BIN)/python -m tests.stub
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 

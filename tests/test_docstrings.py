@@ -49,7 +49,8 @@ def test_every_name_of_the_package_and_every_built_in_method_is_in_the_api_docs(
     built_in = [
         name for name in vz.methods() if name.isidentifier() and vz.plugins.registry.get(name).package == "vizcnn"
     ]
-    missing = {f"vizcnn.{name}" for name in (*vz.__all__, *built_in)} - set(DOCUMENTED)
+    names = [name for name in vz.__all__ if not inspect.ismodule(getattr(vz, name))]
+    missing = {f"vizcnn.{name}" for name in (*names, *built_in)} - set(DOCUMENTED)
     assert missing == set()
 
 

@@ -57,7 +57,7 @@ def test_public_names_are_there():
     import vizcnn
 
     for name in vizcnn.__all__:
-        assert getattr(vizcnn, name).__name__ == name
+        assert getattr(vizcnn, name).__name__ in (name, f"vizcnn.{name}")
     assert {"saliency", "gradcam", "explain", "__version__"} <= set(dir(vizcnn))
 
 

@@ -9,75 +9,24 @@
 
 Importing vizcnn loads no deep-learning framework, picks no Keras backend and sets nothing; names are resolved when
 they are first used. Every installed method (`vizcnn.methods()`) is a function here: `vizcnn.saliency`,
-`vizcnn.gradcam`, and those that other packages register.
+`vizcnn.gradcam`, and those that other packages register. The public names stand in ``__init__.pyi``.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import lazy_loader
 
 from vizcnn._version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from vizcnn.adapter import KerasAdapter, ModelAdapter, adapt
-    from vizcnn.explanation import Explanation, explain
-    from vizcnn.plugins.register import register
-    from vizcnn.plugins.registry import methods
-    from vizcnn.results import Architecture, Attributions, Diagnosis, FeatureMaps, Images, Kernels, load_result
-
-_HOME = {
-    "adapt": "vizcnn.adapter",
-    "ModelAdapter": "vizcnn.adapter",
-    "KerasAdapter": "vizcnn.adapter",
-    "explain": "vizcnn.explanation",
-    "Explanation": "vizcnn.explanation",
-    "methods": "vizcnn.plugins.registry",
-    "register": "vizcnn.plugins.register",
-    "Architecture": "vizcnn.results",
-    "Attributions": "vizcnn.results",
-    "Diagnosis": "vizcnn.results",
-    "FeatureMaps": "vizcnn.results",
-    "Images": "vizcnn.results",
-    "Kernels": "vizcnn.results",
-    "load_result": "vizcnn.results",
-}
-_MODULES = (
-    "adapter",
-    "assets",
-    "callbacks",
-    "errors",
-    "inputs",
-    "plugins",
-    "render",
-    "results",
-    "targets",
-    "transforms",
-)
-
-__all__ = [
-    "Architecture",
-    "Attributions",
-    "Diagnosis",
-    "Explanation",
-    "FeatureMaps",
-    "Images",
-    "KerasAdapter",
-    "Kernels",
-    "ModelAdapter",
-    "adapt",
-    "explain",
-    "load_result",
-    "methods",
-    "register",
-]
+_stubbed, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    if name in _MODULES:
-        return importlib.import_module(f"vizcnn.{name}")
+    if name in __all__:
+        return _stubbed(name)
     if not name.startswith("_"):
         registry = importlib.import_module("vizcnn.plugins.registry")
         if name in registry.names():
@@ -87,4 +36,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     registry = importlib.import_module("vizcnn.plugins.registry")
-    return sorted({*__all__, *_MODULES, "__version__", *(name for name in registry.names() if name.isidentifier())})
+    return sorted({*__all__, "__version__", *(name for name in registry.names() if name.isidentifier())})

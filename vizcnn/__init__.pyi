@@ -1,0 +1,84 @@
+# The public names, each once: vizcnn finds them here when they are first used, and type checkers and editors see them.
+
+import collections.abc
+import typing
+
+from . import adapter as adapter
+from . import assets as assets
+from . import callbacks as callbacks
+from . import errors as errors
+from . import inputs as inputs
+from . import plugins as plugins
+from . import render as render
+from . import results as results
+from . import targets as targets
+from . import transforms as transforms
+from .adapter import KerasAdapter as KerasAdapter
+from .adapter import ModelAdapter as ModelAdapter
+from .adapter import adapt as adapt
+from .explanation import Explanation as Explanation
+from .explanation import explain as explain
+from .plugins.register import register as register
+from .plugins.registry import methods as methods
+from .results import Architecture as Architecture
+from .results import Attributions as Attributions
+from .results import Diagnosis as Diagnosis
+from .results import FeatureMaps as FeatureMaps
+from .results import Images as Images
+from .results import Kernels as Kernels
+from .results import load_result as load_result
+
+__version__: str
+
+# The methods, as `python -m tests.stub` writes them.
+def activation_maximization(
+    model: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    steps: int = 256,
+    seed: int = 0,
+    parametrization: typing.Literal["fourier", "pixel"] = "fourier",
+    transforms: transforms.Transforms | collections.abc.Sequence[typing.Any] | None = None,
+    regularizers: collections.abc.Sequence[typing.Any] | None = None,
+    optimizer: typing.Any = None,
+    num_images: int = 1,
+    input_range: tuple[float, float] | None = None,
+    size: tuple[int, int] | None = None,
+    frames: int = 0,
+) -> Images: ...
+def activations(
+    model: typing.Any, images: typing.Any, layer: str | collections.abc.Sequence[str] | None = None
+) -> FeatureMaps: ...
+def architecture(model: typing.Any, *, depth: int | None = None) -> Architecture: ...
+def diagnose(model: typing.Any, images: typing.Any) -> Diagnosis: ...
+def filters(
+    model: typing.Any, layer: str | None = None, *, exciting: int = 0, steps: int = 128, seed: int = 0
+) -> Kernels: ...
+def gradcam(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    relu: bool = True,
+) -> Attributions: ...
+def occlusion(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    patch_size: int | tuple[int, ...] | None = None,
+    stride: int | tuple[int, ...] | None = None,
+    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    seed: int = 0,
+) -> Attributions: ...
+def saliency(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    reduce: typing.Literal["max_abs", "signed", "none"] = "max_abs",
+) -> Attributions: ...
