@@ -155,11 +155,11 @@ def _small_device(adapter: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> l
     """Let every compiled function run out of memory above `most` samples; return the sizes that were tried."""
     sizes, run = [], adapter._runner.functions.run
 
-    def limited(key: Any, build: Any, arrays: list[np.ndarray]) -> Any:
+    def limited(key: Any, build: Any, arrays: list[np.ndarray], **options: Any) -> Any:
         sizes.append(len(arrays[0]))
         if len(arrays[0]) > most:
             raise framework.out_of_memory
-        return run(key, build, arrays)
+        return run(key, build, arrays, **options)
 
     monkeypatch.setattr(adapter._runner.functions, "run", limited)
     return sizes

@@ -20,15 +20,17 @@ from vizcnn.adapter.base import (
     check_rule,
     split_call,
 )
+from vizcnn.adapter.changed import Steps
 from vizcnn.adapter.heads import Traits
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.keras.ascent import Ascent, Plan, affine
 from vizcnn.adapter.keras.calling import stateful_note
+from vizcnn.adapter.keras.changed import CompiledSteps
 from vizcnn.adapter.keras.compiled import Run, Traced
-from vizcnn.adapter.keras.default_layer import differentiated
 from vizcnn.adapter.keras.first_weights import FirstWeights
 from vizcnn.adapter.keras.fixed import FixedInputs
-from vizcnn.adapter.keras.forward_pass import ForwardPass, outputs_of, rule_notes
+from vizcnn.adapter.keras.forward_pass import ForwardPass, outputs_of
+from vizcnn.adapter.keras.gradient import differentiate
 from vizcnn.adapter.keras.logits_model import logits_model
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
@@ -418,22 +420,11 @@ class KerasAdapter(ModelAdapter):
         path = of if of in (None, LAST_SPATIAL) else self.layer(of).path
 
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
-            reading = ForwardPass.run(self._view, tensor, traced, rule=rule).record()
-            traced.notes = rule_notes(rule, reading)
-            scores = reading.scores(score, params, traced)
-            total = keras.ops.sum(scores)
-            if path is None:
-                by, gradient = tensor, self._view.backend.gradient(total, tensor)
-                if gradient is None:
-                    raise CapabilityError(f"The score of {score.names[0] or 'the predicted class'!r} has no gradient by the "
-                                          f"input of model {self.name!r}: a layer rounds or casts it away.")  # fmt: skip
-            else:
-                traced.layer, by, gradient = differentiated(reading, path, total)
-                traced.notes += reading.layout.notes(traced.layer, reading.layer(traced.layer, cast=False).shape)
-            answer = {"gradients": gradient, "scores": scores, **reading.named_outputs()}
-            if path is not None:
-                answer["values"] = by
-            return {name: self._view.backend.float32(value) for name, value in answer.items()}
+            run = ForwardPass.run(self._view, tensor, traced, rule=rule).record()
+            scores = run.scores(score, params, traced)
+            values, gradient = differentiate(run, score, scores, tensor, path, rule, traced)
+            answer = {"gradients": gradient, "scores": scores, **run.named_outputs()}
+            return answer if path is None else {**answer, "values": values}
 
         key = ("gradients", score.key, path, rule)
         unfit = self._view.state.unfit
@@ -450,6 +441,9 @@ class KerasAdapter(ModelAdapter):
             run.traced.layer,
             run.traced.notes,
         )
+
+    def _steps(self) -> Steps:
+        return CompiledSteps(self._view, self._runner)
 
     def _is_unfit(self, run: Run, inputs: Array) -> bool:
         """Tell whether the layer that was taken is no picture of the input, and pass over it from then on."""

@@ -106,21 +106,25 @@ class CompiledFunctions:
             self._kept.move_to_end(key)
             return self._kept[key]
 
-    def _prepared(self, key: Hashable, build: Build, examples: Sequence[Array]) -> tuple[Callable[..., Any], Traced]:
+    def _prepared(
+        self, key: Hashable, build: Build, examples: Sequence[Array], stays: frozenset[str] | None
+    ) -> tuple[Callable[..., Any], Traced]:
         """Return the function of that key, and compile it first where there is none."""
 
         def make() -> tuple[Callable[..., Any], Traced]:
             traced = Traced()
-            function = self.backend.compile(lambda *tensors: build(traced, *tensors), examples, reads=self.variables())
+            function = self.backend.compile(
+                lambda *tensors: build(traced, *tensors), examples, reads=self.variables(), stays=stays
+            )
             return function, traced
 
         kept: tuple[Callable[..., Any], Traced] = self.keep(key, make)
         return kept
 
-    def run(self, key: Hashable, build: Build, arrays: Sequence[Array]) -> Run:
-        """Run the function of that key on arrays that have one row per sample."""
+    def run(self, key: Hashable, build: Build, arrays: Sequence[Array], *, stays: frozenset[str] | None = None) -> Run:
+        """Run the function of that key on arrays that have one row per sample; for `stays` see `Backend.compile`."""
         repair()
-        function, traced = self._prepared(key, build, arrays)
+        function, traced = self._prepared(key, build, arrays, stays)
         answer = function(*arrays)
         traced.draws = bool(traced.generators) or self.backend.draws(function)
         return Run(answer, traced)

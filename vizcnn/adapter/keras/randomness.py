@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from keras.ops import convert_to_numpy
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
@@ -91,8 +92,9 @@ class Randomness:
 def _mean(runs: list[Run]) -> Run:
     if len(runs) == 1:
         return runs[0]
-    arrays = {name: np.mean([run.arrays[name] for run in runs], axis=0) for name in runs[0].arrays}
-    return Run({name: array.astype(runs[0].arrays[name].dtype) for name, array in arrays.items()}, runs[0].traced)
+    arrays = {name: [convert_to_numpy(run.arrays[name]) for run in runs] for name in runs[0].arrays}
+    means = {name: np.mean(values, axis=0).astype(values[0].dtype) for name, values in arrays.items()}
+    return Run(means, runs[0].traced)
 
 
 @contextmanager

@@ -122,16 +122,22 @@ class Runner:
         self._halved = size // 2
         return True
 
-    def run_batch(self, key: Hashable, build: Build, arrays: Sequence[Array]) -> Run:
-        """Run a function on one batch, whatever its size."""
-        full_key = key, arrays[0].shape[1:], self._settings()
+    def run_batch(
+        self, key: Hashable, build: Build, arrays: Sequence[Array], *, stays: frozenset[str] | None = None
+    ) -> Run:
+        """Run a function on one batch, whatever its size; for `stays` see `Backend.compile`."""
+        full_key = key, tuple(arrays[0].shape[1:]), self._settings()
+
+        def once() -> Run:
+            return self.functions.run(full_key, build, arrays, stays=stays)
+
         with user_seeds_kept(self._view.backend):
-            run = self.functions.run(full_key, build, arrays)
+            run = once()
             if run.traced.undecided and self._decide(run):
-                return self.run_batch(key, build, arrays)
+                return self.run_batch(key, build, arrays, stays=stays)
             if not run.traced.draws:
                 return run
-            run, spread = self._randomness.settle(run, lambda: self.functions.run(full_key, build, arrays))
+            run, spread = self._randomness.settle(run, once)
         if spread:
             self._add_note(self._randomness.note(self._view.name, spread))
         return run

@@ -78,6 +78,7 @@ class Backend(ABC):
         *,
         reads: Sequence[Any] = (),
         changes: Sequence[Any] = (),
+        stays: frozenset[str] | None = None,
     ) -> Compiled:
         """Make `function` ready to run on arrays, any number of samples at a time.
 
@@ -91,11 +92,26 @@ class Backend(ABC):
             What it reads, the model's weights above all: their values at the time of each run count.
         changes : sequence of keras.Variable, default ()
             What it assigns to; it then takes as many samples as the examples have, always.
+        stays : frozenset of str, default None
+            Names of answers that stay on the device, as tensors; arguments may be such tensors then, each with as many rows as
+            it has. None: everything comes back as arrays.
 
         Returns
         -------
         callable
         """
+
+    def padded(self, count: int) -> int:
+        """Return how many rows are best brought where there are `count`: more, where each number is compiled for."""
+        return count
+
+    def fused(self, function: Callable[[], Any]) -> Any:
+        """Return what a function computes by many small operations on tensors, done in one go where that is faster."""
+        return function()
+
+    def differentiable(self, tensor: Any) -> Any:
+        """Return the tensor as one that `gradient` can be asked for, whatever it was computed from."""
+        return tensor
 
     @abstractmethod
     def gradient(self, total: Any, tensor: Any) -> Any | None:

@@ -51,6 +51,7 @@ class Backend(base.Backend):
         *,
         reads: Sequence[Any] = (),
         changes: Sequence[Any] = (),
+        stays: frozenset[str] | None = None,
     ) -> base.Compiled:
         """See `base.Backend`.
 
@@ -58,7 +59,7 @@ class Backend(base.Backend):
         last, smaller batch of each run doesn't cost a compilation of its own.
         """
         variables = list({id(variable): variable for variable in (*reads, *changes)}.values())
-        programs: dict[int, Callable[..., Any]] = {}
+        programs: dict[tuple[int, ...], Callable[..., Any]] = {}
         names: list[str] = []
 
         def stateless(values: Sequence[Any], *tensors: Any) -> Any:
@@ -69,18 +70,26 @@ class Backend(base.Backend):
 
         def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
             count = len(arrays[0])
-            size = count if changes else 1 << (count - 1).bit_length()
+            size = count if changes or stays is not None else self.padded(count)
             if size > count:
                 arrays = tuple(np.concatenate([a, np.repeat(a[-1:], size - count, axis=0)]) for a in arrays)
-            if size not in programs:
-                programs[size] = self._program(stateless, (_values(variables), *arrays))
-            answer, changed = _patiently(lambda: programs[size](_values(variables), *arrays))
+            sizes = tuple(map(len, arrays))
+            if sizes not in programs:
+                programs[sizes] = self._program(stateless, (_values(variables), *arrays))
+            answer, changed = _patiently(lambda: programs[sizes](_values(variables), *arrays))
             for variable, value in zip(changes, changed, strict=True):
                 variable.assign(value)
-            found = {name: np.asarray(tensor) for name, tensor in zip(names, answer, strict=True)}
-            return {name: array[:count] if array.shape[:1] == (size,) else array for name, array in found.items()}
+            found = dict(zip(names, answer, strict=True))
+            if stays is not None:
+                return {name: tensor if name in stays else np.asarray(tensor) for name, tensor in found.items()}
+            filled = {name: np.asarray(tensor) for name, tensor in found.items()}
+            return {name: array[:count] if array.shape[:1] == (size,) else array for name, array in filled.items()}
 
         return run
+
+    def padded(self, count: int) -> int:
+        """See `base.Backend`; the next power of two."""
+        return 1 << (count - 1).bit_length()
 
     def _program(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
         """Trace a function, again where one of its gradients turns out not to exist, and return what XLA makes of it."""

@@ -39,6 +39,7 @@ class Backend(base.Backend):
         *,
         reads: Sequence[Any] = (),
         changes: Sequence[Any] = (),
+        stays: frozenset[str] | None = None,
     ) -> base.Compiled:
         """See `base.Backend`; nothing is compiled. A function that asked for no gradient on its first run is not taped again."""
         taped = True
@@ -49,14 +50,21 @@ class Backend(base.Backend):
             before = torch.get_rng_state()
             with torch.set_grad_enabled(taped):
                 tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
-                if taped and not changes and tensors[0].is_floating_point():
+                if taped and not changes and stays is None and tensors[0].is_floating_point():
                     tensors[0].requires_grad_()
                 answer = function(*tensors)
             taped = self._run.differentiates
             run.draws = not torch.equal(before, torch.get_rng_state())  # type: ignore[attr-defined]
-            return {name: self.numpy(tensor) for name, tensor in answer.items()}
+            return {
+                name: tensor.detach() if name in (stays or ()) else self.numpy(tensor)
+                for name, tensor in answer.items()
+            }
 
         return run
+
+    def differentiable(self, tensor: Any) -> Any:
+        """See `base.Backend`."""
+        return tensor.detach().requires_grad_(torch.is_grad_enabled())
 
     def gradient(self, total: Any, tensor: Any) -> Any | None:
         """See `base.Backend`."""

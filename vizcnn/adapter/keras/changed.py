@@ -1,0 +1,152 @@
+"""Changed copies on a Keras model: copies are made, run and summed up on the device by one compiled function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from vizcnn.adapter.changed import Array, Arrays, Copies, Cut, Question, Rows
+from vizcnn.adapter.keras.compiled import Build, Traced
+from vizcnn.adapter.keras.forward_pass import ForwardPass
+from vizcnn.adapter.keras.gradient import differentiate
+from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.runner import Runner
+
+_SUM = "sum "
+"""What the names of sums begin with among the answers of a compiled function."""
+
+
+class CompiledSteps:
+    """The batches of one question; see `vizcnn.adapter.changed.Steps`.
+
+    Images, companions and params of the score lie on the device, a table each, for as long as their group is worked on. A batch
+    brings the place of each copy in those tables and the numbers of the copies; the sums of its copies stay on the device too.
+
+    Parameters
+    ----------
+    view : ModelView
+        The model.
+    runner : Runner
+        What runs functions of it.
+    """
+
+    layer: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, view: ModelView, runner: Runner) -> None:
+        self._view = view
+        self._backend = view.backend
+        self._runner = runner
+        self._sums: dict[str, Any] = {}
+
+    def begin(self, question: Question) -> None:
+        """See `Steps`."""
+        self._question = question
+        self._count = len(question.inputs)
+        self._sums = {}
+        tables = [question.inputs, *question.score.params, *question.companions.values()]
+        size = self._backend.padded(self._count)
+        self._tables = [keras.ops.convert_to_tensor(_filled(table, size)) for table in tables]
+
+    def step(self, cut: Cut, numbers: Arrays) -> Arrays:
+        """See `Steps`."""
+        question, padded = self._question, self._backend.padded
+        count = cut.stop - cut.start
+        size, images = padded(count), padded(self._count)
+        nobody = np.full(size - count, images, dtype=np.int32)  # rows that only fill up are summed where nobody looks
+        slots, rows = np.concatenate([cut.slots, nobody]), _filled(cut.rows, size)
+        drawn = [_filled(array, padded(len(array))) for array in numbers.values()]
+        first, *others = self._tables
+        build = _build(self._view, question, list(numbers))
+        names = frozenset(_SUM + name for name in question.sums)
+        run = self._runner.run_batch(self._key(numbers), build, [first, slots, rows, *others, *drawn], stays=names)
+        self.layer, self.notes = run.traced.layer, run.traced.notes
+        answer = dict(run.arrays)
+        for name in question.sums:
+            part = answer.pop(_SUM + name)
+            self._sums[name] = keras.ops.add(self._sums[name], part) if name in self._sums else part
+        return {name: values[:count] for name, values in answer.items()}
+
+    def end(self) -> Arrays:
+        """See `Steps`."""
+        return {name: self._backend.numpy(total)[: self._count] for name, total in self._sums.items()}
+
+    def recover(self, error: Exception, size: int) -> None:
+        """See `Steps`."""
+        if not self._runner.halve(error, size):
+            raise error
+
+    def _key(self, numbers: Arrays) -> tuple[Any, ...]:
+        question = self._question
+        arrays = {**question.companions, **{f"number {name}": array for name, array in numbers.items()}}
+        return (
+            "changed",
+            question.change.key,
+            question.score.key,
+            (question.differentiates, question.of, question.rule, tuple(self._view.state.unfit)),
+            (tuple(question.sums.items()), tuple(question.each.items())),
+            tuple((name, array.shape[1:], array.dtype.str) for name, array in arrays.items()),
+        )
+
+
+def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
+    """Return what makes copies of images, runs the model on them, and sums up what is asked of them."""
+    ops, backend, change = keras.ops, view.backend, question.change
+    num_params, num_companions = len(question.score.params), len(question.companions)
+
+    def build(traced: Traced, images: Any, slots: Any, rows: Any, *given: Any) -> dict[str, Any]:
+        places = ops.minimum(slots, ops.shape(images)[0] - 1)
+        params = [ops.take(table, places, axis=0) for table in given[:num_params]]
+
+        def looked_up(*given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+            tables, numbers = given[num_params:][:num_companions], given[num_params + num_companions :]
+            companions = dict(zip(question.companions, tables, strict=True))
+            return Rows(ops, companions, places), Rows(ops, dict(zip(names, numbers, strict=True)), rows)
+
+        def originals() -> Any:
+            return ops.take(images, places, axis=0)
+
+        def changed() -> Any:
+            copies = change.apply(ops, originals(), *looked_up(*given))
+            return ops.reshape(backend.float32(copies), (-1, *question.inputs.shape[1:]))
+
+        inputs = backend.differentiable(backend.fused(changed))
+        run = ForwardPass.run(view, inputs, traced, rule=question.rule).record()
+        scores = run.scores(question.score, params, traced)
+        values = gradients = None
+        if question.differentiates:
+            values, gradients = differentiate(run, question.score, scores, inputs, question.of, question.rule, traced)
+        companions, numbers = looked_up(*given)
+        copies = Copies(
+            ops,
+            inputs=inputs,
+            scores=scores,
+            companions=companions,
+            numbers=numbers,
+            originals_of=originals,
+            output_of=run.output,
+            head_of=run.head,
+            gradients=gradients,
+            values=values,
+        )
+
+        def sums() -> list[Any]:
+            count = ops.shape(images)[0] + 1
+            every = [backend.float32(formula(ops, copies)) for formula in question.sums.values()]
+            return [ops.segment_sum(values, slots, num_segments=count)[:-1] for values in every]
+
+        answer = {"scores": scores, **{name: formula(ops, copies) for name, formula in question.each.items()}}
+        if question.sums:
+            answer |= dict(zip((_SUM + name for name in question.sums), backend.fused(sums), strict=True))
+        return answer
+
+    return build
+
+
+def _filled(table: Array, size: int) -> Array:
+    """Return a table with its last row repeated, up to that many rows."""
+    missing = size - len(table)
+    return np.concatenate([table, np.repeat(table[-1:], missing, axis=0)]) if missing > 0 else table

@@ -1,0 +1,57 @@
+"""The gradient of a score, by the input or by a layer, in a run of the model that is being traced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from vizcnn.adapter.keras.compiled import Traced
+from vizcnn.adapter.keras.default_layer import differentiated
+from vizcnn.adapter.keras.forward_pass import ForwardPass, rule_notes
+from vizcnn.errors import CapabilityError
+from vizcnn.scores import Score
+
+
+def differentiate(
+    run: ForwardPass, score: Score, scores: Any, inputs: Any, path: str | None, rule: str, traced: Traced
+) -> tuple[Any, Any]:
+    """Return what was differentiated by, and the gradient of the scores by that, both in float32.
+
+    Parameters
+    ----------
+    run : ForwardPass
+        The run, by that rule.
+    score : Score
+        What is explained.
+    scores, inputs : tensor
+        The scores, and the inputs of the run.
+    path : str or None
+        The layer to differentiate by, or `LAST_SPATIAL`; None: the inputs.
+    rule : str
+        What ReLU does to the gradient.
+    traced : Traced
+        Where the layer and the notes are written to.
+
+    Returns
+    -------
+    (tensor, tensor)
+
+    Raises
+    ------
+    CapabilityError
+        If the score has no gradient by the inputs.
+    """
+    backend, total = run.view.backend, keras.ops.sum(scores)
+    traced.notes = rule_notes(rule, run)
+    if path is None:
+        values, gradient = inputs, backend.gradient(total, inputs)
+        if gradient is None:
+            raise CapabilityError(
+                f"The score of {score.names[0] or 'the predicted class'!r} has no gradient by the input of model "
+                f"{run.view.name!r}: a layer rounds or casts it away."
+            )
+    else:
+        traced.layer, values, gradient = differentiated(run, path, total)
+        traced.notes += run.layout.notes(traced.layer, run.layer(traced.layer, cast=False).shape)
+    return backend.float32(values), backend.float32(gradient)
