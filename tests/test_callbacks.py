@@ -14,7 +14,8 @@ from PIL import Image
 import vizcnn as vz
 from vizcnn.callbacks import ExplainCallback
 from vizcnn.errors import MethodError, OptionError, PluginWarning, VizcnnWarning
-from vizcnn.render.frames import frame, read
+from vizcnn.render.raster import rasterize, read
+from vizcnn.results.panels import map_panel
 
 SHAPE = (8, 8, 1)
 
@@ -72,7 +73,7 @@ def test_pictures_and_an_animation_go_to_a_folder(tmp_path: Path) -> None:
     with Image.open(tmp_path / "image.saliency.gif") as animation:
         assert animation.n_frames >= 2
     # The last picture shows the trained network: drawn again, it is the same.
-    again = frame(vz.saliency(network, X[:1], 1), 0)
+    again = rasterize(map_panel(vz.saliency(network, X[:1], 1), 0))
     np.testing.assert_array_equal(read(tmp_path / "image.saliency.0005.png"), again)
     assert 0 < callback.share < 1
     assert callback.seconds > 0

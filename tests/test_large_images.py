@@ -16,7 +16,7 @@ import vizcnn as vz
 from tests.models import linear_model
 from vizcnn.inputs import ImageSet, image_set, load
 from vizcnn.inputs.pixels import opened, pixels_of
-from vizcnn.render.panels import SHARPEST, shown
+from vizcnn.render.panels import SHARPEST, ImageAt
 
 HEIGHT, WIDTH = 1200, 1600
 
@@ -113,5 +113,5 @@ def test_a_picture_as_thin_as_a_line_is_explained_drawn_and_reported(tmp_path: P
 def test_arrays_are_shown_smaller_too() -> None:
     large = np.arange(2000.0)[:, None, None] * np.ones((1, 1000, 1))
     for images in ([large], load(large)):
-        assert shown(images, 0, 500).shape == (500, 250, 1)
+        assert ImageAt(images, 0).pixels(500).shape == (500, 250, 1)
     assert isinstance(load(large), ImageSet)

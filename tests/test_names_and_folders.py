@@ -28,7 +28,7 @@ from vizcnn.errors import ResultError, VizcnnWarning
 from vizcnn.explanation import Explanation
 from vizcnn.files import file_stems, write_file
 from vizcnn.render import lettering
-from vizcnn.render.frames import enlarged, read
+from vizcnn.render.raster import enlarged, read
 from vizcnn.report import render_page
 from vizcnn.results import Attributions, Kernels, load_result
 from vizcnn.text import printable, short

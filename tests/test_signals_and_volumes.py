@@ -18,7 +18,7 @@ from tests.rounding import assert_same_sums
 from vizcnn.cli import app
 from vizcnn.errors import CapabilityError, InputError, OptionError, ResultError, UnsupportedModelError
 from vizcnn.inputs import load
-from vizcnn.render.shapes import SLICES, sheet, shown_slices
+from vizcnn.render.signals import SLICES, lay_out_slices, shown_slices
 from vizcnn.resample import blur, resize
 
 T, C = 20, 2
@@ -239,7 +239,7 @@ def test_a_volume_is_its_slices_in_order_and_says_which() -> None:
     slices = shown_slices(20)
     assert len(slices) == SLICES
     assert (slices[0], slices[-1]) == (0, 19)
-    whole = sheet(volume)
+    whole = lay_out_slices(volume)
     assert whole.shape == (3 * 4 - 1, 3 * 3 - 1, 1)
     np.testing.assert_array_equal(whole[::4, ::3, 0].ravel(), slices)
     axis = vz.saliency(volume_model(), values(4, 6, 5, 1)).plot(Figure().add_subplot())

@@ -24,8 +24,9 @@ from vizcnn.explanation import explaining
 from vizcnn.files import file_stems, write_file
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import door
-from vizcnn.render.frames import frame, read, write_gif, write_png
+from vizcnn.render.raster import rasterize, read, write_gif, write_png
 from vizcnn.results import Attributions
+from vizcnn.results.panels import map_panel
 
 _MILLISECONDS = 400
 _SHARE, _SECONDS = 0.5, 5.0
@@ -226,7 +227,7 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
 
     def _show(self, name: str, result: Attributions, epoch: int) -> None:
         for index, stem in enumerate(self._stems(name, result.names)):
-            pixels = frame(result, index)
+            pixels = rasterize(map_panel(result, index))
             if self._events is not None:
                 self._events.image(f"{name}/{result.names[index]}", pixels, epoch)
             if self._folder is not None:

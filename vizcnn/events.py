@@ -40,7 +40,7 @@ class EventWriter:
 
     def image(self, tag: str, pixels: np.ndarray, step: int) -> None:
         """Write an image, uint8 (H, W, 3), under a tag."""
-        from vizcnn.render.frames import write_png
+        from vizcnn.render.raster import write_png
 
         buffer = io.BytesIO()
         write_png(pixels, buffer)

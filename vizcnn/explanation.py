@@ -12,6 +12,7 @@ from vizcnn.adapter import as_adapter
 from vizcnn.errors import MethodError, OptionError, listed
 from vizcnn.plugins import door, registry
 from vizcnn.plugins.plugin import Plugin
+from vizcnn.render.style import MAP_STYLES, NOTEBOOK, takes_style
 from vizcnn.results import Attributions, Picture
 
 Method = str | tuple[str, Mapping[str, Any]]
@@ -50,6 +51,7 @@ class Explanation(Picture):
         """What the reader should know, by method."""
         return {method: result.notes for method, result in self.results.items() if result.notes}
 
+    @takes_style("index", *MAP_STYLES, "title")
     def plot(self, ax: Any = None, **style: Any) -> Any:
         """Draw a row per image and a column per method, the image first.
 
@@ -71,9 +73,10 @@ class Explanation(Picture):
         >>> both.plot().shape  # two rows: the image, saliency, Grad-CAM
         (2, 3)
         """
-        from vizcnn.render import figure
+        from vizcnn.render.maps import plot_grid
+        from vizcnn.results.panels import grid_panels
 
-        return figure.plot_explanation(self, ax, **style)
+        return plot_grid(grid_panels(self.results, style.pop("index", None)), ax, **style)
 
     def to_html(
         self,
@@ -122,6 +125,7 @@ class Explanation(Picture):
         more = {name: other.results for name, other in (others or {}).items()}
         return write_page(self.results, path, meanings=meanings, about=about, figures=figures, others=more)
 
+    @takes_style("index", *MAP_STYLES, "title", "limit")
     def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 
@@ -133,15 +137,16 @@ class Explanation(Picture):
         >>> file.getvalue()[1:4]
         b'PNG'
         """
-        from vizcnn.render import figure
+        from vizcnn.render.maps import save_grid
+        from vizcnn.results.panels import grid_panels
 
-        figure.save_explanation(self, file, suffix, **style)
+        index, limit = style.pop("index", None), style.pop("limit", None)
+        count = len(next(iter(self.results.values()))) if index is None else None
+        save_grid(grid_panels(self.results, index, limit), file, suffix, count=count, **style)
 
     @property
     def _notebook_style(self) -> dict[str, Any]:
-        from vizcnn.render import figure
-
-        return {"limit": figure.NOTEBOOK}
+        return {"limit": NOTEBOOK}
 
 
 def explaining(methods: Sequence[Method] | Method) -> dict[str, tuple[Plugin, dict[str, Any]]]:

@@ -18,7 +18,6 @@ from tests.rounding import assert_same_sums
 from vizcnn.adapter.placement import Along, Placement, fit
 from vizcnn.cli import app
 from vizcnn.plugins import registry
-from vizcnn.render.figure import plot_attributions
 from vizcnn.results.placing import placed
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
@@ -228,7 +227,7 @@ def test_map_that_lies_nowhere_is_kept_and_drawn_alone(rolled: Any, tmp_path: Pa
     assert result.values.shape == (2, 12, 8)
     np.testing.assert_array_equal(result.values, result.raw)
     assert "can't be laid over the input" in result.notes[0]
-    axes = plot_attributions(result)[0]
+    axes = result.plot()[0]
     (drawn,) = axes.get_images()  # the map, and no image below it
     np.testing.assert_array_equal(drawn.get_array(), result.values[0])
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("axis 1 of the layer", "axis 2 of the layer")

@@ -22,7 +22,7 @@ from vizcnn.explanation import Explanation
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import Plugin
-from vizcnn.render.panels import shown
+from vizcnn.render.panels import ImageAt
 
 if TYPE_CHECKING:
     import numpy as np
@@ -188,7 +188,7 @@ def _write(
     file: Path, paths: Mapping[str, Path], runs: Mapping[str, _Run], i: int, notes: Iterable[str], said: Iterable[str]
 ) -> Explained:
     """Write the pictures of one image."""
-    picture = shown(next(iter(runs.values())).result.images, i)  # read once for all methods
+    picture = ImageAt(next(iter(runs.values())).result.images, i).pixels()  # read once for all methods
     results = {method: _one(run.result, i, picture) for method, run in runs.items()}
     first = next(iter(results.values()))
     explained = Explained(file, first.predictions[0], first.target[0], first.probabilities[0])

@@ -1,1 +1,1 @@
-"""The one image-rendering backend: arrays to pixels (`image`), pixels to figures (`figure`)."""
+"""The one image-rendering backend: arrays to pixels (`image`), panels to figures (`maps`). It knows no result."""

@@ -8,15 +8,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from vizcnn.errors import OptionError
+from vizcnn.render.canvas import given_axes, new_figure, save
 from vizcnn.render.image import limits
-from vizcnn.render.lettering import save, set_title, write_text
-from vizcnn.render.style import DPI, default_cmap
+from vizcnn.render.lettering import set_title, write_text
+from vizcnn.render.style import default_cmap
 from vizcnn.text import short
 
 _LABEL = 30
@@ -167,33 +165,26 @@ def on_axes(ax: Any = None, count: int = 1) -> Iterator[list[Axes]]:
     Raises
     ------
     OptionError
-        If another number was given.
+        If others were given.
     """
     if ax is not None:
-        axes = list(np.ravel(np.array(ax, dtype=object)))
-        if len(axes) != count:
-            raise OptionError(f"`ax` must be {count} Axes, one per sheet; got {len(axes)}.")
-        yield axes
+        yield given_axes(ax, count, "sheet")
         return
-    import matplotlib.pyplot as plt
-
-    axes = _new_axes(plt.figure(layout="constrained"), count)
+    axes = _new_axes(count, pyplot=True)
     yield axes
     _fit(axes)
 
 
 def write(plot: Callable[..., Any], file: BinaryIO, suffix: str, count: int = 1, **style: Any) -> None:
     """Draw on new Axes that pyplot doesn't know, and write the figure."""
-    figure = Figure(layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = _new_axes(figure, count)
+    axes = _new_axes(count, pyplot=False)
     plot(axes, **style)
     _fit(axes)
-    save(figure, file, suffix, DPI)
+    save(axes[0].figure, file, suffix)  # type: ignore[arg-type]
 
 
-def _new_axes(figure: Figure, count: int) -> list[Axes]:
-    return list(figure.subplots(count, 1, squeeze=False).ravel())
+def _new_axes(count: int, *, pyplot: bool) -> list[Axes]:
+    return list(new_figure(pyplot=pyplot).subplots(count, 1, squeeze=False).ravel())
 
 
 def _fit(axes: Sequence[Axes]) -> None:

@@ -1,29 +1,25 @@
-"""Figures with a panel for each image, and what all panels share."""
+"""Panels: an image and the map over it, which is all that drawing knows of a result; and figures with a place for each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from vizcnn.errors import OptionError
+from vizcnn.render.canvas import new_figure
 from vizcnn.render.image import to_display
-from vizcnn.render.lettering import save
-from vizcnn.render.shapes import is_signal, is_volume, sheet
-from vizcnn.render.style import DPI, GRAY
+from vizcnn.render.signals import lay_out_slices
+from vizcnn.render.style import GRAY
 from vizcnn.resample import shrink
 
-if TYPE_CHECKING:
-    from vizcnn.results import Attributions
-
 SHARPEST = 800
-"""Pixels, height or width, that an image is read with to be drawn on a panel of this size, at twice the resolution of `save`."""
+"""Pixels, height or width, that an image is read with to be drawn on a panel of this size, at twice the resolution of a file."""
 
-_LONGEST = 8000
+LONGEST = 8000
 """Pixels, height or width, that a picture of many panels is kept within."""
 
 _WIDTH, _IMAGE, _TITLE = 3.2, 2.6, 0.55
@@ -32,66 +28,121 @@ _WIDTH, _IMAGE, _TITLE = 3.2, 2.6, 0.55
 _COLUMNS = 4
 
 
-def new_panels(result: Attributions, indices: Sequence[int], *, below: float = 0.0, pyplot: bool) -> list[Axes]:
-    """Make one Axes per image, in rows that are as high as their images and leave so many inches below."""
-    drawn = result.values[..., None] if result.alone else result.images
-    aspects = [aspect_at(drawn, i) + below / _IMAGE for i in indices]
-    columns = min(len(aspects), max(_COLUMNS, int(np.ceil(np.sqrt(len(aspects))))))
-    rows = [max(aspects[start : start + columns]) for start in range(0, len(aspects), columns)]
+class Images(Protocol):
+    """Images that lie in files, and are read no larger than they are drawn; `vizcnn.inputs.ImageSet` is one."""
+
+    def shape_of(self, index: int) -> tuple[int, ...]:
+        """Return the shape of one of them."""
+
+    def preview(self, index: int, longest: int) -> np.ndarray:
+        """Return one of them, with no more than `longest` pixels down and across."""
+
+
+@dataclass(frozen=True)
+class ImageAt:
+    """One of several images; read when it is drawn.
+
+    Attributes
+    ----------
+    images : Images or sequence of ndarray
+        The images.
+    index : int
+        Which of them.
+    """
+
+    images: Images | Sequence[np.ndarray]
+    index: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape; of a file without reading its pixels."""
+        if hasattr(self.images, "shape_of"):
+            return tuple(self.images.shape_of(self.index))
+        return self.images[self.index].shape
+
+    def pixels(self, longest: int = SHARPEST) -> np.ndarray:
+        """Return it with no more than `longest` pixels, down and across."""
+        if hasattr(self.images, "preview"):
+            return np.asarray(self.images.preview(self.index, longest))
+        return shrink(self.images[self.index], longest)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """An image and a map over it.
+
+    Attributes
+    ----------
+    image : ndarray, ImageAt, or None
+        The image (H, W, C), signal (T, C) or volume (D, H, W, C), at its own resolution; None: the map lies nowhere in it,
+        and is drawn with axes of its own.
+    values : ndarray, default None
+        The map (H, W), its channels summed; of signals (T,), of volumes (D, H, W). None: the image alone.
+    signed : bool, default False
+        Whether its negative values mean something.
+    title : str, default ""
+        Above the picture.
+    caption : str, default ""
+        Under the title: what else there is to say, such as numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.render.panels import Panel
+    >>> Panel(np.zeros((30, 20, 3)), np.ones((30, 20)), title="cat").aspect
+    1.5
+    """
+
+    image: np.ndarray | ImageAt | None
+    values: np.ndarray | None = None
+    signed: bool = False
+    title: str = ""
+    caption: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What stands above the picture."""
+        return "\n".join(filter(None, (self.title, self.caption)))
+
+    @property
+    def aspect(self) -> float:
+        """Height by width of what is drawn, within what a row of panels can follow."""
+        drawn = self.values[..., None] if self.image is None and self.values is not None else self.image
+        return aspect_of(drawn)
+
+    def pixels(self, longest: int = SHARPEST) -> np.ndarray | None:
+        """Return the image with no more than `longest` pixels, down and across."""
+        if isinstance(self.image, ImageAt):
+            return self.image.pixels(longest)
+        return None if self.image is None else shrink(self.image, longest)
+
+
+def aspect_of(image: np.ndarray | ImageAt | None) -> float:
+    """Return height by width, within what a row of panels can follow; of what is drawn of a signal or a volume."""
+    shape = (1, 1, 1) if image is None else image.shape
+    if len(shape) == 2:
+        return 0.5
+    if len(shape) == 4:
+        shape = lay_out_slices(np.empty(shape[:3], dtype=bool)).shape
+    return float(np.clip(shape[0] / shape[1], 0.25, 1.6))
+
+
+def new_panels(aspects: Sequence[float], *, below: float = 0.0, pyplot: bool) -> list[Axes]:
+    """Make one Axes per aspect, in rows that are as high as their images and leave so many inches below."""
+    heights = [aspect + below / _IMAGE for aspect in aspects]
+    columns = min(len(heights), max(_COLUMNS, int(np.ceil(np.sqrt(len(heights))))))
+    rows = [max(heights[start : start + columns]) for start in range(0, len(heights), columns)]
     axes = list(new_grid(rows, columns, pyplot=pyplot).ravel())
-    for axis in axes[len(aspects) :]:
+    for axis in axes[len(heights) :]:
         axis.remove()
-    return axes[: len(aspects)]
+    return axes[: len(heights)]
 
 
 def new_grid(aspects: Sequence[float], columns: int, *, pyplot: bool) -> np.ndarray:
-    """Make a figure with one row of Axes per aspect; one of pyplot's, or one that nobody has to close."""
+    """Make a figure with one row of Axes per aspect."""
     heights = [_IMAGE * aspect + _TITLE for aspect in aspects]
-    settings: dict[str, Any] = {"figsize": (_WIDTH * columns, sum(heights)), "layout": "constrained"}
-    if pyplot:
-        import matplotlib.pyplot as plt
-
-        figure = plt.figure(**settings)
-    else:
-        figure = Figure(**settings)
-        FigureCanvasAgg(figure)
+    figure = new_figure((_WIDTH * columns, sum(heights)), pyplot=pyplot)
     return np.asarray(figure.subplots(len(aspects), columns, squeeze=False, height_ratios=heights))
-
-
-def given_axes(ax: Any, count: int, what: str) -> list[Axes]:
-    """Return the Axes that were given as a list of `count`."""
-    given = [ax] if isinstance(ax, Axes) else list(np.ravel(np.array(ax, dtype=object)))
-    if len(given) != count or not all(isinstance(axis, Axes) for axis in given):
-        raise OptionError(
-            f"`ax` must be one Axes per {what}, {count} in all; got {_counted(given)}. With `index` one image is drawn on one "
-            f"Axes."
-        )
-    return given
-
-
-def _counted(given: Sequence[Any]) -> str:
-    return f"{len(given)} Axes" if all(isinstance(axis, Axes) for axis in given) else repr(given)
-
-
-def chosen(index: int | None, count: int) -> Sequence[int]:
-    """Return the indices of the images that are drawn."""
-    if index is None:
-        return range(count)
-    if not -count <= index < count:
-        raise OptionError(f"`index` must name one of {count} images; got {index!r}.")
-    return [index % count]
-
-
-def shape_at(images: Any, index: int) -> tuple[int, ...]:
-    """Return the shape of one of several images; of a file without reading its pixels."""
-    shape: tuple[int, ...] = images.shape_of(index) if hasattr(images, "shape_of") else images[index].shape
-    return shape
-
-
-def shown(images: Any, index: int, longest: int = SHARPEST) -> np.ndarray:
-    """Return one of several images with no more pixels, down and across, than are shown; a file is read no larger than that."""
-    image: np.ndarray = images.preview(index, longest) if hasattr(images, "preview") else shrink(images[index], longest)
-    return image
 
 
 def sharpness(axis: Axes) -> int:
@@ -100,38 +151,10 @@ def sharpness(axis: Axes) -> int:
     return max(SHARPEST, int(2 * max(box.width, box.height)))
 
 
-def aspect_at(images: Any, index: int) -> float:
-    """Return the aspect of one of several images, as `aspect_of` does."""
-    shape = shape_at(images, index)
-    return _within(shape[0] / shape[1]) if len(shape) == 3 else aspect_of(images[index])
-
-
-def aspect_of(image: np.ndarray) -> float:
-    """Return height by width, within what a row of panels can follow; of what is drawn of a signal or a volume."""
-    if is_signal(image):
-        return 0.5
-    if is_volume(image):
-        image = sheet(image)
-    return _within(image.shape[0] / image.shape[1])
-
-
-def _within(aspect: float) -> float:
-    return float(np.clip(aspect, 0.25, 1.6))
-
-
-def write(axis: Axes, file: BinaryIO, suffix: str, shown: int, count: int) -> None:
-    """Write the figure of an Axes, and say in it where `shown` are fewer than `count` images."""
-    figure = axis.figure
+def say_how_many(figure: Figure | Any, shown: int, count: int) -> None:
+    """Write above a figure where it shows fewer than all images."""
     if shown < count:
         figure.suptitle(f"the first {shown} of {count} images", fontsize=9)
-    inches = max(figure.get_size_inches())  # type: ignore[union-attr]
-    save(figure, file, suffix, min(DPI, _LONGEST / inches))  # type: ignore[arg-type]
-
-
-def bare(axis: Axes) -> None:
-    """Take the ticks away."""
-    axis.set_xticks([])
-    axis.set_yticks([])
 
 
 def grayscale(image: np.ndarray) -> np.ndarray:

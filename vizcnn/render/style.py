@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, TypeVar, cast
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import to_rgb
+
+from vizcnn.errors import OptionError, did_you_mean, listed
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SEQUENTIAL = "inferno"
 """Colour map of maps without a sign: perceptually uniform, dark where nothing is."""
@@ -29,6 +36,9 @@ PERCENTILE = 99.0
 DPI = 150
 """Dots per inch of what is saved."""
 
+NOTEBOOK = 12
+"""Images, or rows of images, that a notebook shows of a result."""
+
 GRAY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the brightness of a colour (ITU-R BT.601)."""
 
@@ -43,6 +53,8 @@ def default_cmap(*, signed: bool, sheet: bool = False) -> str:
 
 def brightness(color: str | tuple[float, float, float]) -> float:
     """Return how bright a colour is, 0 to 1."""
+    from matplotlib.colors import to_rgb
+
     return float(np.dot(to_rgb(color), GRAY))
 
 
@@ -59,6 +71,8 @@ def colors_of_signs() -> tuple[str, str]:
     >>> colors_of_signs()
     ('red', 'blue')
     """
+    import matplotlib as mpl
+
     cmap = mpl.colormaps[DIVERGING]
     return _called(cmap(0.85)[:3]), _called(cmap(0.15)[:3])
 
@@ -68,3 +82,102 @@ def _called(color: tuple[float, ...]) -> str:
     if saturation < 0.2:
         return "black" if value < 0.3 else "white" if value > 0.85 else "gray"
     return min(_HUES, key=lambda name: abs((_HUES[name] - 360 * hue + 180) % 360 - 180))
+
+
+@dataclass(frozen=True)
+class MapStyle:
+    """How a map over its image is drawn.
+
+    Attributes
+    ----------
+    overlay : bool, default True
+        Lay the map over the image; False: the map alone.
+    cmap : str, default None
+        Colour map; None: `SEQUENTIAL`, and `DIVERGING` for signed maps.
+    vmin, vmax : float, default None
+        Ends of the colour scale; None: found for each map, centred on zero for signed ones.
+    percentile : float, default `PERCENTILE`
+        Percentile of the magnitudes, 0 to 100, that the scale ends at.
+    alpha : float, default `ALPHA`
+        Highest opacity of the map, 0 to 1.
+    colorbar : bool, default True
+        Draw a colour bar.
+    """
+
+    overlay: bool = True
+    cmap: str | None = None
+    vmin: float | None = None
+    vmax: float | None = None
+    percentile: float = PERCENTILE
+    alpha: float = ALPHA
+    colorbar: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.percentile <= 100:
+            raise OptionError(f"`percentile` must be above 0 and at most 100; got {self.percentile!r}.")
+        check_alpha(self.alpha)
+        if self.vmin is not None and self.vmax is not None and self.vmin >= self.vmax:
+            raise OptionError(f"`vmin` must be below `vmax`; got {self.vmin!r} and {self.vmax!r}.")
+
+
+MAP_STYLES = tuple(field.name for field in fields(MapStyle))
+"""What `MapStyle` can be told."""
+
+
+def check_alpha(alpha: float) -> None:
+    """Raise OptionError unless this is an opacity."""
+    if not 0 <= alpha <= 1:
+        raise OptionError(f"`alpha` must be from 0 to 1; got {alpha!r}.")
+
+
+def takes_style(*names: str) -> Callable[[F], F]:
+    """Decorate a method that draws: of styles that it doesn't take it says which ones it does.
+
+    Parameters
+    ----------
+    *names : str
+        The styles that it hands on, beside its own keyword-only arguments.
+
+    Returns
+    -------
+    callable
+        A decorator. What the method takes is its attribute `styles` then.
+
+    Examples
+    --------
+    >>> from vizcnn.render.style import takes_style
+    >>> @takes_style("cmap", "alpha")
+    ... def draw(result, ax=None, *, index=None, **style):
+    ...     return style
+    >>> draw("a result", cmap="gray")
+    {'cmap': 'gray'}
+    >>> draw("a result", cmpa="gray")
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.OptionError: `cmpa` is no style of this plot. Did you mean 'cmap'? It takes 'index', 'cmap', 'alpha'.
+    """
+
+    def decorate(method: F) -> F:
+        parameters = signature(method).parameters
+        own = [p.name for p in parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
+        known = tuple(dict.fromkeys((*own, *names)))
+
+        @wraps(method)
+        def checked(*args: Any, **style: Any) -> Any:
+            check_style((name for name in style if name not in parameters), known)
+            return method(*args, **style)
+
+        checked.styles = known  # type: ignore[attr-defined]
+        return cast("F", checked)
+
+    return decorate
+
+
+def check_style(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise OptionError where a style is none that a plot takes."""
+    known = tuple(known)
+    for name in given:
+        if name not in known:
+            raise OptionError(
+                f"`{name}` is no style of this plot.{did_you_mean(name, known)} It takes {listed(known, limit=30)}."
+            )

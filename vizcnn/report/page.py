@@ -17,11 +17,12 @@ import numpy as np
 from PIL import Image
 
 from vizcnn._version import __version__
+from vizcnn.algorithms.reduction import one_per_place
 from vizcnn.errors import ResultError
 from vizcnn.files import write_file
 from vizcnn.render import style as look
 from vizcnn.render.image import colorize, limits, to_display
-from vizcnn.render.panels import shape_at, shown
+from vizcnn.render.panels import ImageAt
 from vizcnn.resample import resize
 from vizcnn.text import printable
 
@@ -95,7 +96,7 @@ def render_page(
 ) -> str:
     """Return the page as text; see `write_page`."""
     first = next(iter(results.values()))
-    if any(len(shape_at(first.images, i)) != 3 for i in range(len(first))):
+    if any(len(ImageAt(first.images, i).shape) != 3 for i in range(len(first))):
         raise ResultError("A report shows images; results of signals and volumes can be saved as pictures.")
     style, script = (_asset(name) for name in ("page.css", "page.js"))
     environment = jinja2.Environment(
@@ -153,7 +154,7 @@ def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
 
 def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[str, Any]:
     first = next(iter(versions[0].values()))
-    pixels = to_display(shown(first.images, index, _LARGEST))
+    pixels = to_display(ImageAt(first.images, index).pixels(_LARGEST))
     return {
         "name": first.names[index],
         "title": _said(first, index),
@@ -196,8 +197,7 @@ def _top(result: Attributions, index: int) -> Sequence[tuple[str, float]]:
 
 def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int) -> dict[str, Any]:
     """Return a map as the browser takes it: steps between its lowest and its highest value, and the scale's ends."""
-    values = result.values[index]
-    values = values.sum(axis=-1) if values.ndim == 3 else np.atleast_2d(values)
+    values = np.atleast_2d(one_per_place(result.values[index], 2))
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     small = resize(finite, (size[0], size[1])) if max(size) < max(values.shape) and not result.alone else finite
     low, high = float(small.min()), float(small.max())

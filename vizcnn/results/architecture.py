@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO, ClassVar
 
 from vizcnn.adapter.base import LayerInfo
+from vizcnn.render.style import takes_style
 from vizcnn.results.base import Picture
 from vizcnn.summary import summarize
 
@@ -72,6 +73,7 @@ class Architecture(Picture):
         """The model as a table of text: path, kind, output shape and parameters of each layer, and what feeds it."""
         return summarize(self)
 
+    @takes_style("fold", "width", "engine", "title", "legend")
     def plot(self, ax: Any = None, **style: Any) -> Any:
         """Draw the model: a box for each layer, high by the rows of its output and wide by its channels.
 
@@ -101,6 +103,7 @@ class Architecture(Picture):
 
         return diagram.plot_architecture(self, ax, **style)
 
+    @takes_style("fold", "width", "engine", "title", "legend")
     def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 

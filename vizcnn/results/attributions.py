@@ -16,6 +16,7 @@ from vizcnn.errors import ResultError, warn
 from vizcnn.files import PICTURES, write_file
 from vizcnn.gather import Gather
 from vizcnn.notes import Watch
+from vizcnn.render.style import MAP_STYLES, NOTEBOOK, takes_style
 from vizcnn.results.base import Context, Result
 from vizcnn.results.checks import Shapes, check_images, check_indices, check_kind
 from vizcnn.results.placing import placed, stretched
@@ -322,6 +323,7 @@ class Attributions(Result):
             return first
         return f"predicted {first}\nexplained {with_probability(name, self.probabilities[index])}"
 
+    @takes_style("index", *MAP_STYLES, "title")
     def plot(self, ax: Any = None, **style: Any) -> Any:
         """Draw the maps over their images.
 
@@ -346,10 +348,12 @@ class Attributions(Result):
         >>> [ax.get_title() for ax in axes]
         ['0 1.00', '1 1.00']
         """
-        from vizcnn.render import figure
+        from vizcnn.render.maps import plot_maps
+        from vizcnn.results.panels import map_panels
 
-        return figure.plot_attributions(self, ax, **style)
+        return plot_maps(map_panels(self, style.pop("index", None)), ax, **style)
 
+    @takes_style("index", *MAP_STYLES, "title", "limit")
     def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 
@@ -361,15 +365,16 @@ class Attributions(Result):
         >>> file.getvalue()[1:4]
         b'PNG'
         """
-        from vizcnn.render import figure
+        from vizcnn.render.maps import save_maps
+        from vizcnn.results.panels import map_panels
 
-        figure.save_attributions(self, file, suffix, **style)
+        index, limit = style.pop("index", None), style.pop("limit", None)
+        panels = map_panels(self, index, limit)
+        save_maps(panels, file, suffix, count=len(self) if index is None else None, **style)
 
     @property
     def _notebook_style(self) -> dict[str, Any]:
-        from vizcnn.render import figure
-
-        return {"limit": figure.NOTEBOOK}
+        return {"limit": NOTEBOOK}
 
     def tally(self, index: int = 0) -> dict[str, int]:
         """Count for how many positions of the hidden patch each class was predicted; the most frequent first.
@@ -400,6 +405,7 @@ class Attributions(Result):
         counts = Counter(self.class_map[index].ravel().tolist())
         return {self.class_labels[cls]: count for cls, count in counts.most_common()}
 
+    @takes_style("index", "alpha", "legend", "title")
     def plot_classes(self, ax: Any = None, **style: Any) -> Any:
         """Draw which class the model predicts while each position is hidden, over the images, with the tally as a legend.
 
@@ -427,10 +433,13 @@ class Attributions(Result):
         >>> [text.get_text() for text in hidden.plot_classes().get_legend().get_texts()]
         ['3 (nothing hidden): 8 of 9', '5: 1 of 9']
         """
-        from vizcnn.render import classes
+        from vizcnn.render.class_map import plot_class_maps
+        from vizcnn.results.panels import class_panels
 
-        return classes.plot_classes(self, ax, **style)
+        self._check_class_map_is_drawn()
+        return plot_class_maps(class_panels(self, style.pop("index", None)), ax, **style)
 
+    @takes_style("index", "alpha", "legend", "title")
     def save_classes(self, path: str | os.PathLike[str], **style: Any) -> Path:
         """Write the picture that `plot_classes` draws.
 
@@ -459,10 +468,22 @@ class Attributions(Result):
         ...     hidden.save_classes(f"{folder}/hidden.png").name
         'hidden.png'
         """
-        from vizcnn.render import classes
+        from vizcnn.render.class_map import save_class_maps
+        from vizcnn.results.panels import class_panels
 
-        suffix = Path(path).suffix.lower()
-        return write_file(path, lambda file: classes.save_classes(self, file, suffix, **style), PICTURES)
+        self._check_class_map_is_drawn()
+        panels = class_panels(self, style.pop("index", None))
+        return write_file(
+            path, lambda file: save_class_maps(panels, file, Path(path).suffix.lower(), **style), PICTURES
+        )
+
+    def _check_class_map_is_drawn(self) -> None:
+        if self.class_map is None:
+            raise ResultError(f"Method {self.method!r} has no map of predicted classes; occlusion has one.")
+        if self.class_map.ndim != 3:
+            raise ResultError(
+                "Maps of classes are drawn over images; of signals and volumes `tally` counts the classes."
+            )
 
 
 def _labels(context: Context) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import numpy as np
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import ResultError
 from vizcnn.files import PICTURES, write_file
+from vizcnn.render.style import check_style
 from vizcnn.results.checks import check_kind
 from vizcnn.results.files import read_npz, write_npz
 
@@ -107,6 +108,8 @@ class Picture(ABC):
         ------
         ResultError
             If the suffix is unknown, or the file can't be written.
+        OptionError
+            If a style is none that `plot` takes.
 
         Examples
         --------
@@ -117,6 +120,8 @@ class Picture(ABC):
         ...     picture.name, vz.load_result(numbers)
         ('three.png', <Attributions 'gradcam' of 'digits_cnn.keras', values (1, 28, 28), layer='conv5'>)
         """
+        known = getattr(self.draw, "styles", getattr(self.plot, "styles", style))
+        check_style(style, known)
         return write_file(path, lambda file: self._write(file, Path(path).suffix.lower(), style), self.suffixes)
 
     def _write(self, file: BinaryIO, suffix: str, style: Mapping[str, Any]) -> None:

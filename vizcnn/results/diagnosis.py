@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, ClassVar, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 
 from vizcnn.health import SATURATED, Finding, LayerHealth, findings
+from vizcnn.render.style import takes_style
 from vizcnn.results.base import Context, Result
 from vizcnn.results.checks import Shapes
+
+if TYPE_CHECKING:
+    from vizcnn.render.bars import Bars
 
 
 @dataclass
@@ -252,6 +256,7 @@ class Diagnosis(Result):
         found = super().from_arrays(about, arrays)
         return replace(found, findings=tuple(Finding(*row) for row in found.findings))
 
+    @takes_style("title")
     def plot(self, ax: Any = None, **style: Any) -> Any:
         """Draw the share of dead, saturated and duplicate units of each layer.
 
@@ -274,10 +279,11 @@ class Diagnosis(Result):
         digits_cnn.keras, 10 images
         no findings
         """
-        from vizcnn.render import health
+        from vizcnn.render.bars import plot_bars
 
-        return health.plot_diagnosis(self, ax, **style)
+        return plot_bars(self._bars(), ax, **style)
 
+    @takes_style("title")
     def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
         """See `Picture.draw`.
 
@@ -288,6 +294,22 @@ class Diagnosis(Result):
         >>> file.getvalue()[1:4]
         b'PNG'
         """
-        from vizcnn.render import health
+        from vizcnn.render.bars import save_bars
 
-        health.save_diagnosis(self, file, suffix, **style)
+        save_bars(self._bars(), file, suffix, **style)
+
+    def _bars(self) -> Bars:
+        from vizcnn.render.bars import Bars
+
+        constant = {finding.layer for finding in self.findings if finding.kind == "constant"}
+        count = len(self.findings)
+        return Bars(
+            names=self.layers,
+            shares={name: getattr(self, name) / self.units for name in ("dead", "saturated", "duplicate")},
+            remarks=[
+                f"{units}{', constant' if layer in constant else ''}"
+                for layer, units in zip(self.layers, self.units.tolist(), strict=True)
+            ],
+            title=f"{self.model}, {self.images_seen} images\n{count or 'no'} finding{'s' * (count != 1)}",
+            label="share of the layer's units",
+        )

@@ -10,6 +10,7 @@ import numpy as np
 
 from vizcnn.errors import OptionError, listed
 from vizcnn.gather import Gather
+from vizcnn.render.style import takes_style
 from vizcnn.results.base import Context
 from vizcnn.results.checks import Shapes, check_images
 from vizcnn.results.sheet import Sheet
@@ -136,6 +137,7 @@ class FeatureMaps(Sheet):
             raise OptionError(f"`layer` must be one that was computed, {listed(self.maps)}; got {layer!r}.")
         return layer
 
+    @takes_style("columns", "cmap", "vmin", "vmax", "colorbar")
     def plot(self, ax: Any = None, *, index: int = 0, top: int | None = 32, channels: Sequence[int] | None = None,
              **style: Any) -> Any:  # fmt: skip
         """Draw a sheet for each layer, on a scale of its own.

@@ -13,6 +13,7 @@ import numpy as np
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import OptionError
 from vizcnn.files import write_file
+from vizcnn.render.style import takes_style
 from vizcnn.results.checks import Shapes
 from vizcnn.results.sheet import Sheet
 
@@ -78,6 +79,7 @@ class Images(Sheet):
         shapes.check("history", self.history, None, None, empty=True)
         shapes.check("frames", self.frames, None, "N", "H", "W", "C", empty=True)
 
+    @takes_style("title")
     def plot(self, ax: Any = None, *, columns: int | None = None, **style: Any) -> Any:
         """Draw the images as one sheet, each with what it was made for and what the model takes it for.
 
@@ -143,24 +145,15 @@ class Images(Sheet):
         ...     made.save_animation(f"{folder}/three.gif").read_bytes()[:6]
         b'GIF89a'
         """
-        from vizcnn.render import frames, montage
+        from vizcnn.render import montage, raster
 
         if not len(self.frames) or Path(path).suffix.lower() != ".gif":
             raise OptionError("`path` must end in .gif, and the images be made with frames=N, to be animated.")
         columns = montage.columns_for(self.frames.shape[1])
-        sheets = [
-            np.nan_to_num(montage.montage(montage.in_colour(frame), columns=columns, gap=1), nan=1.0)
-            for frame in self.frames
-        ]
-        return write_file(path, partial(frames.write_gif, map(_large, sheets), milliseconds), (".gif",))
+        sheets = (montage.montage(montage.in_colour(frame), columns=columns, gap=1, blank=1.0) for frame in self.frames)
+        pixels = (raster.enlarged(np.rint(sheet * 255).astype(np.uint8), _GIF_WIDTH, wide=True) for sheet in sheets)
+        return write_file(path, partial(raster.write_gif, pixels, milliseconds), (".gif",))
 
 
 _GIF_WIDTH = 480
 """Pixels that an animation is about as wide as, unless its frames are wider."""
-
-
-def _large(sheet: np.ndarray) -> np.ndarray:
-    """Return a sheet of values 0..1 as pixels; a small one is shown larger, in whole steps."""
-    scale = max(1, _GIF_WIDTH // sheet.shape[1])
-    pixels: np.ndarray = np.rint(sheet * 255).astype(np.uint8).repeat(scale, axis=0).repeat(scale, axis=1)
-    return pixels

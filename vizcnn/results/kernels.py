@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from vizcnn.errors import OptionError, check_choice
+from vizcnn.render.style import takes_style
 from vizcnn.results.checks import Shapes, check_indices
 from vizcnn.results.sheet import Sheet
 
@@ -105,6 +106,7 @@ class Kernels(Sheet):
         """Whether each input channel has kernels of its own."""
         return bool(len(self.order) == self.values.shape[2] * self.values.shape[3] and self.values.shape[2] > 1)
 
+    @takes_style("columns", "cmap", "vmin", "vmax", "colorbar")
     def plot(
         self,
         ax: Any = None,

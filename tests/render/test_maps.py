@@ -16,8 +16,7 @@ from tests.made import attributions
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import OptionError
 from vizcnn.explanation import Explanation
-from vizcnn.render import figure
-from vizcnn.render import panels as panel_module
+from vizcnn.render import maps
 from vizcnn.render.style import DIVERGING, SEQUENTIAL
 
 
@@ -242,13 +241,13 @@ def test_figure_is_as_high_as_its_images():
 
 
 def test_picture_of_many_images_stays_within_bounds(tmp_path, monkeypatch):
-    monkeypatch.setattr(panel_module, "_LONGEST", 600)
+    monkeypatch.setattr(maps, "LONGEST", 600)
     with Image.open(attributions(9).save(tmp_path / "many.png")) as picture:
         assert max(picture.size) <= 600
 
 
 def test_notebook_shows_the_first_images_and_says_so(monkeypatch):
-    monkeypatch.setattr(figure, "NOTEBOOK", 2)
+    monkeypatch.setattr("vizcnn.results.attributions.NOTEBOOK", 2)
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *args, **options: drawn.append(self))
     attributions(3)._repr_png_()
@@ -309,7 +308,7 @@ def test_explanation_is_saved_without_pyplot(explanation, tmp_path):
 
 
 def test_notebook_shows_the_first_rows_of_an_explanation(explanation, monkeypatch):
-    monkeypatch.setattr(figure, "NOTEBOOK", 1)
+    monkeypatch.setattr("vizcnn.explanation.NOTEBOOK", 1)
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *args, **options: drawn.append(self))
     explanation._repr_png_()

@@ -5,53 +5,48 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from vizcnn.render.image import limits, overlay
-from vizcnn.render.panels import shown
+from vizcnn.render.maps import save_maps
+from vizcnn.render.panels import Panel
 from vizcnn.render.style import default_cmap
 
-if TYPE_CHECKING:
-    from vizcnn.results import Attributions
-
-_LEAST = 224
+LEAST = 224
 """Pixels, height or width, up to which a small picture is enlarged, in whole steps."""
 
 _MOST = 2048
 """Pixels that the longer side is not enlarged beyond."""
 
 
-def frame(result: Attributions, index: int) -> np.ndarray:
+def rasterize(panel: Panel) -> np.ndarray:
     """Draw one map over its image as pixels, on its own scale.
 
     Parameters
     ----------
-    result : Attributions
-        The maps; of signals, volumes, and maps that lie nowhere in their images the whole figure is drawn.
-    index : int
-        Which image.
+    panel : Panel
+        The map; of signals, volumes, and maps that lie nowhere in their images the whole figure is drawn.
 
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
         Of the image's size, or smaller where that is large.
     """
-    image, values = shown(result.images, index), result.values[index]
-    if image.ndim != 3 or result.alone:
+    image, values = panel.pixels(), panel.values
+    if image is None or values is None or image.ndim != 3:
         buffer = io.BytesIO()
-        result.draw(buffer, ".png", index=index)
+        save_maps([panel], buffer, ".png")
         return np.asarray(Image.open(buffer).convert("RGB"))
-    values = values.sum(axis=-1) if values.ndim == 3 else values
-    low, high = limits(values, signed=result.signed)
-    drawn = overlay(image, values, cmap=default_cmap(signed=result.signed), vmin=low, vmax=high)
-    return enlarged(drawn, _LEAST)
+    low, high = limits(values, signed=panel.signed)
+    drawn = overlay(image, values, cmap=default_cmap(signed=panel.signed), vmin=low, vmax=high)
+    return enlarged(drawn, LEAST)
 
 
-def enlarged(pixels: np.ndarray, least: int) -> np.ndarray:
-    """Enlarge pixels in whole steps, until height and width are about `least` or more, or one is large.
+def enlarged(pixels: np.ndarray, least: int, *, wide: bool = False) -> np.ndarray:
+    """Enlarge pixels in whole steps, until they are about as large as they should be, or one side is very long.
 
     Parameters
     ----------
@@ -59,12 +54,15 @@ def enlarged(pixels: np.ndarray, least: int) -> np.ndarray:
         The picture.
     least : int
         Pixels that the shorter side is to have.
+    wide : bool, default False
+        Whether it is the width that is to have them.
 
     Returns
     -------
     ndarray of uint8, shape (k H, k W, 3)
     """
-    factor = max(1, min(least // min(pixels.shape[:2]), _MOST // max(pixels.shape[:2])))
+    side = pixels.shape[1] if wide else min(pixels.shape[:2])
+    factor = max(1, min(least // side, _MOST // max(pixels.shape[:2])))
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

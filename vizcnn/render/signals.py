@@ -42,7 +42,7 @@ def shown_slices(depth: int) -> list[int]:
     return sorted(set(np.linspace(0, depth - 1, min(SLICES, depth)).round().astype(int).tolist()))
 
 
-def sheet(volume: np.ndarray) -> np.ndarray:
+def lay_out_slices(volume: np.ndarray) -> np.ndarray:
     """Lay the slices of a volume, or of its map, side by side, with a line of nothing between them.
 
     Parameters
@@ -58,8 +58,8 @@ def sheet(volume: np.ndarray) -> np.ndarray:
     return montage(volume[slices], gap=1, blank=volume.max() if volume.ndim == 4 else 0)
 
 
-def say_slices(axis: Axes, depth: int) -> None:
-    """Write below a sheet which slices it shows."""
+def label_slices(axis: Axes, depth: int) -> None:
+    """Write below slices which ones they are."""
     slices = shown_slices(depth)
     numbers = ", ".join(map(str, slices)) if len(slices) > 1 else "0"
     axis.set_xlabel(f"slices {numbers} of {depth}, row by row", fontsize=7)

@@ -1,0 +1,102 @@
+"""Results as panels: what of them is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vizcnn.algorithms.reduction import one_per_place
+from vizcnn.errors import OptionError
+from vizcnn.render.class_map import ClassPanel
+from vizcnn.render.panels import ImageAt, Panel
+
+if TYPE_CHECKING:
+    from vizcnn.results.attributions import Attributions
+
+
+def chosen(index: int | None, count: int) -> Sequence[int]:
+    """Return the indices of the images that are drawn.
+
+    Parameters
+    ----------
+    index : int or None
+        The one that is asked for; None: all.
+    count : int
+        How many there are.
+
+    Returns
+    -------
+    sequence of int
+
+    Raises
+    ------
+    OptionError
+        If there is no such image.
+    """
+    if index is None:
+        return range(count)
+    if not -count <= index < count:
+        raise OptionError(f"`index` must name one of {count} images; got {index!r}.")
+    return [index % count]
+
+
+def map_panel(result: Attributions, index: int, title: str | None = None) -> Panel:
+    """Return the map of one image over it; `title` in place of the classes."""
+    image = ImageAt(result.images, index)
+    values = result.values[index]
+    return Panel(
+        image=None if result.alone else image,
+        values=values if result.alone else one_per_place(values, len(image.shape) - 1),
+        signed=result.signed,
+        title=result.title(index) if title is None else title,
+    )
+
+
+def map_panels(result: Attributions, index: int | None = None, limit: int | None = None) -> list[Panel]:
+    """Return the maps of all images, of one, or of the first ones."""
+    return [map_panel(result, i) for i in chosen(index, len(result))[:limit]]
+
+
+def grid_panels(
+    results: Mapping[str, Attributions], index: int | None = None, limit: int | None = None
+) -> list[list[Panel]]:
+    """Return a row for each image: the image, and the map of each method, which the first row names."""
+    first = next(iter(results.values()))
+    rows: list[list[Panel]] = []
+    for i in chosen(index, len(first))[:limit]:
+        titles = [f"{name}\n{result.layer}" if result.layer else name for name, result in results.items()]
+        maps = [
+            map_panel(result, i, "" if rows else title) for title, result in zip(titles, results.values(), strict=True)
+        ]
+        rows.append([Panel(ImageAt(first.images, i), title=first.title(i)), *maps])
+    return rows
+
+
+def class_panels(result: Any, index: int | None = None) -> list[ClassPanel]:
+    """Return the classes predicted over all images, or over one; the result must have a map of them."""
+    return [
+        ClassPanel(
+            image=ImageAt(result.images, i),
+            values=result.class_map[i],
+            title=result.title(i),
+            names=result.class_labels,
+            # None in a result from before numbers were told from classes.
+            unchanged=-1 if result.predictions[i].index is None else result.predictions[i].index,
+            extent=_extent(result.options, result.class_map.shape[1:], result.values.shape[1:3]),
+        )
+        for i in chosen(index, len(result))
+    ]
+
+
+def _extent(
+    options: Mapping[str, Any], positions: tuple[int, ...], size: tuple[int, ...]
+) -> tuple[float, float, float, float]:
+    """Return left, right, bottom and top, as shares of the image, so that each position is drawn at its patch's centre."""
+    patch, stride = options.get("patch_size"), options.get("stride")
+    edges = []
+    for axis in (1, 0):
+        first = (patch[axis] - stride[axis]) / 2 if patch and stride else 0.0
+        step = stride[axis] if stride else size[axis] / positions[axis]
+        edges += [first / size[axis], (first + step * positions[axis]) / size[axis]]
+    left, right, top, bottom = edges
+    return left, right, bottom, top
