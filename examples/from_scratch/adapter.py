@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter import LAST_SPATIAL, Gradients, LayerInfo, ModelAdapter
-from vizcnn.adapter.base import check_rule, slices, split_call
+from vizcnn.adapter.base import slices, split_call
 from vizcnn.adapter.heads import Head
-from vizcnn.errors import InputError, LayerError, RuleError, listed
+from vizcnn.errors import LayerError, RuleError, listed
 from vizcnn.scores import Score
-from vizcnn.targets import resolve
 
 Array = np.ndarray
 Outputs = tuple[Array, ...]
@@ -129,18 +128,11 @@ class NumpyAdapter(ModelAdapter):
         """See `ModelAdapter.output_activation`."""
         return self._ends[2]
 
-    def outputs(self, inputs: Array) -> Outputs:
-        """See `ModelAdapter.outputs`."""
+    def _outputs(self, inputs: Array) -> Outputs:
         parts = [self._forward(part)[0][self._ends[1]] for part in self._batches(inputs)]
         return (_float32(parts),)
 
-    def scores(self, inputs: Array, target: Any = None) -> Array:
-        """See `ModelAdapter.scores`."""
-        return self.evaluate(inputs, target)[0]
-
-    def evaluate(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
-        """See `ModelAdapter.evaluate`."""
-        score = resolve(target, self, len(inputs))
+    def _scores_and_outputs(self, inputs: Array, score: Score) -> tuple[Array, Outputs]:
         scores, outputs, start = [], [], 0
         for part in self._batches(inputs):
             values, _ = self._forward(part)
@@ -150,19 +142,15 @@ class NumpyAdapter(ModelAdapter):
             start += len(part)
         return _float32(scores), (_float32(outputs),)
 
-    def activations(self, inputs: Array, layers: Sequence[Any]) -> dict[str, Array]:
-        """See `ModelAdapter.activations`."""
-        paths = [self.layer(layer).path for layer in ([layers] if isinstance(layers, str) else layers)]
+    def _activations(self, inputs: Array, paths: tuple[str, ...]) -> dict[str, Array]:
         wanted = [_called_once(path) for path in paths]
         last = max(wanted, key=list(self._shapes).index, default=None)
         runs = [self._forward(part, last)[0] for part in self._batches(inputs)]
         return {path: _float32([run[name] for run in runs]) for path, name in zip(paths, wanted, strict=True)}
 
-    def gradients(self, inputs: Array, target: Any = None, *, of: Any = None, rule: str = "vanilla") -> Gradients:
-        """See `ModelAdapter.gradients`."""
+    def _gradients(self, inputs: Array, score: Score, path: str | None, rule: str) -> Gradients:
         self._check_rule(rule)
-        score = resolve(target, self, len(inputs))
-        wanted = self._wanted(of)
+        wanted = self._wanted(path)
         found, start = [], 0
         for part in self._batches(inputs):
             values, run = self._forward(part)
@@ -170,19 +158,19 @@ class NumpyAdapter(ModelAdapter):
             scores, by_layer = slopes(chosen, values, self._reading)
             hit = next(((name, gradient) for name, gradient in self._backward(run, by_layer) if name in wanted), None)
             if hit is None:
-                what = "any layer with rows and columns" if of == LAST_SPATIAL else f"layer {of!r}"
+                what = "any layer with rows and columns" if path == LAST_SPATIAL else f"layer {path!r}"
                 raise LayerError(f"The score doesn't depend on {what} of model {self.name!r}; name one before it.")
             by = part if hit[0] == "input" else values[hit[0]]
             found.append((hit[1], by, scores, values[self._ends[1]]))
             start += len(part)
         gradient, by, scores, outputs = (_float32(parts) for parts in zip(*found, strict=True))
-        return Gradients(gradient, by, scores, (outputs,), layer=None if of is None else hit[0])
+        return Gradients(gradient, by, scores, (outputs,), layer=None if path is None else hit[0])
 
     def _reading(self, values: Mapping[str, Array]) -> Reading:
         return Reading(values, *self._ends, self.head)
 
     def _check_rule(self, rule: str) -> None:
-        if check_rule(rule) != "vanilla":
+        if rule != "vanilla":
             count = Counter(info.activation for info in self.layers if info.activation)
             names = ", ".join(f"{name} ({number})" for name, number in count.items())
             raise RuleError(
@@ -190,12 +178,12 @@ class NumpyAdapter(ModelAdapter):
                 f"are {names}. Use rule='vanilla'."
             )
 
-    def _wanted(self, of: Any) -> set[str]:
+    def _wanted(self, path: str | None) -> set[str]:
         """Return the names of the layers of which the last one that the score depends on is to be differentiated by."""
-        if of is None:
+        if path is None:
             return {"input"}
-        if of != LAST_SPATIAL:
-            return {_called_once(self.layer(of).path)}
+        if path != LAST_SPATIAL:
+            return {_called_once(path)}
         maps = {info.path for info in self.layers if info.is_spatial and "Pooling" not in info.kind}
         if not maps:
             kinds = ", ".join(dict.fromkeys(info.kind for info in self.layers))
@@ -206,14 +194,8 @@ class NumpyAdapter(ModelAdapter):
         return maps
 
     def _batches(self, inputs: Array) -> Iterator[Array]:
-        array = np.asarray(inputs, dtype=np.float32)
-        if array.ndim != 4 or array.shape[1:] != self._input_shape or not len(array):
-            raise InputError(
-                f"The inputs of model {self.name!r} must have shape (N, H, W, C) = (N, {str(self._input_shape)[1:-1]}); got "
-                f"{array.shape}."
-            )
-        for part in slices(len(array), self.batch_size_for(self._input_shape)):
-            yield array[part]
+        for part in slices(len(inputs), self.batch_size_for(self._input_shape)):
+            yield inputs[part]
 
 
 class NumpyCnnAdapter(NumpyAdapter):
@@ -257,14 +239,14 @@ class NumpyCnnAdapter(NumpyAdapter):
             for name, layer in self.network.layers.items()
         )
 
-    def kernels(self, layer: Any) -> Array:
-        """See `ModelAdapter.kernels`."""
-        info = self.layer(layer)
+    def _kernels(self, layer: LayerInfo) -> Array:
         layers = self.network.layers
-        weights = layers[_called_once(info.path)].weights
+        weights = layers[_called_once(layer.path)].weights
         if "kernels" not in weights:
             having = listed(name for name, other in layers.items() if "kernels" in other.weights)
-            raise LayerError(f"`layer` {info.path!r} is a {info.kind}, which has no kernels. Layers that do: {having}.")
+            raise LayerError(
+                f"`layer` {layer.path!r} is a {layer.kind}, which has no kernels. Layers that do: {having}."
+            )
         return np.array(weights["kernels"], dtype=np.float32)
 
     def _forward(self, inputs: Array, last: str | None = None) -> tuple[Values, Any]:

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.adapter.base import LAST_SPATIAL, Gradients, LayerInfo, ModelAdapter, Prediction
+from vizcnn.adapter.base import Gradients, ModelAdapter
+from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo
+from vizcnn.adapter.predictions import Prediction
 from vizcnn.errors import UnsupportedModelError
 
 if TYPE_CHECKING:

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.adapter.base import AXES, Array, LayerInfo, ModelAdapter, Outputs, looks_like_probabilities, slices
+from vizcnn.adapter.arrays import AXES, Array, Outputs, slices
+from vizcnn.adapter.base import ModelAdapter
 from vizcnn.adapter.heads import LOGARITHMS, PROBABILITIES, Head, Traits, last_axis
+from vizcnn.adapter.layers import LayerInfo
 from vizcnn.adapter.losses import task_by_name
+from vizcnn.adapter.predictions import looks_like_probabilities
 from vizcnn.adapter.probe import extremes, is_within, read_as_probability
-from vizcnn.errors import CapabilityError, InputError, OptionError, UnsupportedModelError
-from vizcnn.targets import resolve
+from vizcnn.errors import CapabilityError, OptionError, UnsupportedModelError
+from vizcnn.scores import Score
 
 _LEAST = 1e-12
 """Probability that a score, its logarithm, ends at."""
@@ -106,7 +109,7 @@ class BlackBoxAdapter(ModelAdapter):
         self._source = source
         self._lock = threading.Lock()
         self._shapes: dict[str, tuple[int | None, ...]] = {}
-        self._activations: dict[str, str | None] = {}
+        self._kinds: dict[str, str | None] = {}
         self._axes: dict[str, int | None] = {}
         self._bare: set[str] = set()
         self._tried: set[str] = set()
@@ -142,13 +145,13 @@ class BlackBoxAdapter(ModelAdapter):
 
     def output_activation(self, output: str) -> str | None:
         """See `ModelAdapter.output_activation`: as the file says, else by what it returned so far."""
-        return self._activations[output] if output in self.output_shapes else None
+        return self._kinds[output] if output in self.output_shapes else None
 
     def output_traits(self, output: str) -> Traits:
         """See `ModelAdapter.output_traits`."""
         shape = (None, *self.output_shapes[output])
         ending = self._source.endings.get(output, "")
-        kind = self._activations[output] or LOGARITHMS.get(ending)
+        kind = self._kinds[output] or LOGARITHMS.get(ending)
         axis = self._axes[output]
         constant = kind == "softmax" and (axis is None or shape[axis] == 1)
         return Traits(
@@ -165,30 +168,13 @@ class BlackBoxAdapter(ModelAdapter):
         if not self._shapes:
             self._probe(sample_shape)
 
-    def outputs(self, inputs: Array) -> Outputs:
-        """See `ModelAdapter.outputs`."""
-        return tuple(self._run(self._checked(inputs)).values())
+    def _outputs(self, inputs: Array) -> Outputs:
+        return tuple(self._run(inputs).values())
 
-    def scores(self, inputs: Array, target: Any = None) -> Array:
-        """See `ModelAdapter.scores`."""
-        return self.evaluate(inputs, target)[0]
-
-    def evaluate(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
-        """See `ModelAdapter.evaluate`."""
-        outputs = self._run(self._checked(inputs))
-        score = resolve(target, self, len(inputs))
+    def _scores_and_outputs(self, inputs: Array, score: Score) -> tuple[Array, Outputs]:
+        outputs = self._run(inputs)
         values = score.formula(_Reading(outputs, self.head), score.params)
         return np.asarray(values, dtype=np.float32), tuple(outputs.values())
-
-    def _checked(self, inputs: Array) -> Array:
-        array = np.asarray(inputs, dtype=np.float32)
-        want = self.input_shape or (None,) * 3
-        fits = array.ndim == len(want) + 1 and all(w in (None, h) for w, h in zip(want, array.shape[1:], strict=True))
-        if not fits or not len(array):
-            axes = ", ".join(AXES[len(want)])
-            raise InputError(f"The inputs of model {self.name!r} must have shape (N, {axes}) = (N, {str(want)[1:-1]}); got "
-                             f"{array.shape}.")  # fmt: skip
-        return array
 
     def _run(self, inputs: Array) -> dict[str, Array]:
         """Run all samples, a batch at a time, and return the outputs by name."""
@@ -198,7 +184,7 @@ class BlackBoxAdapter(ModelAdapter):
         with self._lock:
             self._learn(outputs)
             # An output that once was no distribution holds none, whatever it looked like on other images.
-            self._bare |= {name for name, activation in self._activations.items() if activation is None}
+            self._bare |= {name for name, activation in self._kinds.items() if activation is None}
         return outputs
 
     def _probe(self, sample_shape: tuple[int, ...]) -> None:
@@ -215,12 +201,12 @@ class BlackBoxAdapter(ModelAdapter):
             self._axes[name] = self._axis(values, ending)
             single = self._axes[name] is None or values.shape[int(self._axes[name] or 0)] == 1
             if ending is not None and (single or ending != "softmax"):
-                self._activations[name] = PROBABILITIES.get(ending)
+                self._kinds[name] = PROBABILITIES.get(ending)
             elif single:
-                self._activations[name] = "sigmoid" if self._is_probability(name, values) else None
+                self._kinds[name] = "sigmoid" if self._is_probability(name, values) else None
             else:
                 probable = name not in self._bare and self._are_probabilities(values, int(self._axes[name] or 0))
-                self._activations[name] = "softmax" if probable else None
+                self._kinds[name] = "softmax" if probable else None
 
     def _axis(self, values: Array, ending: str | None) -> int | None:
         """Return the axis of the units; None where there is one unit."""
@@ -248,7 +234,7 @@ class BlackBoxAdapter(ModelAdapter):
     def _is_probability(self, name: str, values: Array) -> bool:
         """Tell whether one unit holds a probability: it was within 0..1 on all images so far, and on what can be no image."""
         if name in self._bare or not is_within(values):
-            if self._activations.get(name) == "sigmoid" and name in self._tried:
+            if self._kinds.get(name) == "sigmoid" and name in self._tried:
                 self.add_note(
                     f"Model {self.name!r}: output {name!r} was read as a probability, and now is {values.min():.4g} to "
                     f"{values.max():.4g}: from here on it is read as a plain number. Run it again on all images."

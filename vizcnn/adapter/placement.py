@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vizcnn.adapter.base import Array
+from vizcnn.adapter.arrays import Array
 
 STRAIGHT = 0.95
 """Share of the variance (R squared) that a straight line has to explain for a map's axis to run along one of the input's."""

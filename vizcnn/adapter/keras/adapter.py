@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from vizcnn.adapter.base import (
-    AXES,
-    LAST_SPATIAL,
-    Array,
-    Gradients,
-    LayerInfo,
-    ModelAdapter,
-    Outputs,
-    check_rule,
-    split_call,
-)
+from vizcnn.adapter.arrays import Array, Outputs
+from vizcnn.adapter.base import Gradients, ModelAdapter
 from vizcnn.adapter.changed import Steps
 from vizcnn.adapter.heads import Traits
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
@@ -37,10 +28,10 @@ from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
 from vizcnn.adapter.keras.placing import placement
 from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.state import stale_state_notes
+from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, split_call
 from vizcnn.adapter.placement import Placement
-from vizcnn.errors import CapabilityError, InputError, LayerError, UnsupportedModelError, listed
+from vizcnn.errors import CapabilityError, LayerError, UnsupportedModelError, listed
 from vizcnn.scores import Score, class_logits
-from vizcnn.targets import resolve
 
 
 class KerasAdapter(ModelAdapter):
@@ -259,61 +250,13 @@ class KerasAdapter(ModelAdapter):
 
     # What it answers --------------------------------------------------------------------------------------------------
 
-    def outputs(self, inputs: Array) -> Outputs:
-        """See `ModelAdapter.outputs`.
-
-        Returns
-        -------
-        tuple of ndarray of float32, shape (N, ...)
-
-        Examples
-        --------
-        >>> import vizcnn as vz
-        >>> cnn = vz.assets.digits_cnn()
-        >>> images = vz.inputs.load(vz.assets.digits(), cnn.input_shape)
-        >>> cnn.outputs(images.inputs(slice(None)))[0].argmax(axis=1).tolist()
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-        """
-        inputs = self._checked(inputs)
+    def _outputs(self, inputs: Array) -> Outputs:
+        self.prepare(inputs.shape[1:])
         return self._runner.run(
             ("outputs",), lambda traced, tensor: outputs_of(self._view, tensor, traced), inputs
         ).outputs
 
-    def scores(self, inputs: Array, target: Any = None) -> Array:
-        """See `ModelAdapter.scores`.
-
-        Returns
-        -------
-        ndarray of float32, shape (N,)
-            Of a class: its logit.
-
-        Examples
-        --------
-        >>> import vizcnn as vz
-        >>> cnn = vz.assets.digits_cnn()
-        >>> inputs = vz.inputs.load(vz.assets.digits(), cnn.input_shape).inputs(slice(None))
-        >>> int(cnn.scores(inputs, "3").argmax())  # which image looks most like a three
-        3
-        """
-        return self.evaluate(inputs, target)[0]
-
-    def evaluate(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
-        """See `ModelAdapter.evaluate`.
-
-        Returns
-        -------
-        (ndarray, tuple of ndarray)
-
-        Examples
-        --------
-        >>> import numpy as np, vizcnn as vz
-        >>> scores, outputs = vz.assets.digits_cnn().evaluate(np.zeros((2, 28, 28, 1)), target=["3", "8"])
-        >>> scores.shape, [values.shape for values in outputs]
-        ((2,), [(2, 10)])
-        """
-        inputs = self._checked(inputs)
-        score = resolve(target, self, len(inputs))
-
+    def _scores_and_outputs(self, inputs: Array, score: Score) -> tuple[Array, Outputs]:
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
             reading = ForwardPass.run(self._view, tensor, traced).record()
             return {"scores": reading.scores(score, params, traced), **reading.named_outputs()}
@@ -321,23 +264,8 @@ class KerasAdapter(ModelAdapter):
         run = self._runner.run(("scores", score.key), build, inputs, score)
         return run.arrays["scores"], run.outputs
 
-    def kernels(self, layer: Any) -> Array:
-        """See `ModelAdapter.kernels`; of a separable convolution the depthwise part.
-
-        Returns
-        -------
-        ndarray of float32, shape (kh, kw, C, K)
-            Of a separable convolution K is the multiplier.
-
-        Examples
-        --------
-        >>> import keras, vizcnn as vz
-        >>> conv = keras.layers.SeparableConv2D(8, 3, name="conv")
-        >>> vz.adapt(keras.Sequential([keras.Input((8, 8, 4)), conv])).kernels("conv").shape
-        (3, 3, 4, 1)
-        """
-        info = self.layer(layer)
-        operation = self._view.operations[split_call(info.path)[0]]
+    def _kernels(self, layer: LayerInfo) -> Array:
+        operation = self._view.operations[split_call(layer.path)[0]]
         weights = getattr(operation, "depthwise_kernel", None)
         weights = getattr(operation, "kernel", None) if weights is None else weights
         if weights is None or len(weights.shape) != 4:
@@ -347,27 +275,11 @@ class KerasAdapter(ModelAdapter):
                 if len(getattr(other, "kernel", np.empty(0)).shape) == 4
             ]
             raise LayerError(
-                f"`layer` {info.path!r} is a {info.kind}, which has no kernels. Layers that do: {listed(kernels)}."
+                f"`layer` {layer.path!r} is a {layer.kind}, which has no kernels. Layers that do: {listed(kernels)}."
             )
         return np.asarray(self._view.backend.numpy(getattr(weights, "value", weights)), dtype=np.float32)
 
-    def activations(self, inputs: Array, layers: Sequence[Any]) -> dict[str, Array]:
-        """See `ModelAdapter.activations`.
-
-        Returns
-        -------
-        dict of str to ndarray of float32, shape (N, ..., K)
-
-        Examples
-        --------
-        >>> import keras, numpy as np, vizcnn as vz
-        >>> conv = keras.layers.Conv2D(1, 3, kernel_initializer="ones", name="conv")
-        >>> cnn = vz.adapt(keras.Sequential([keras.Input((4, 4, 1)), conv]))
-        >>> cnn.activations(np.ones((1, 4, 4, 1)), ["conv"])["conv"][0, ..., 0]
-        array([[9., 9.], [9., 9.]], dtype=float32)
-        """
-        inputs = self._checked(inputs)
-        paths = tuple(self.layer(layer).path for layer in ([layers] if isinstance(layers, str) else layers))
+    def _activations(self, inputs: Array, paths: tuple[str, ...]) -> dict[str, Array]:
         bare = frozenset(split_call(path)[0] for path in paths)
         stop = bare if bare == set(paths) else frozenset()
 
@@ -381,44 +293,7 @@ class KerasAdapter(ModelAdapter):
             self._check_rows(path, values, inputs)
         return arrays
 
-    def gradients(self, inputs: Array, target: Any = None, *, of: Any = None, rule: str = "vanilla") -> Gradients:
-        """See `ModelAdapter.gradients`.
-
-        Parameters
-        ----------
-        inputs : ndarray, shape (N, H, W, C)
-            The model's inputs.
-        target : optional
-            Any form that `vizcnn.targets.resolve` takes.
-        of : str or Layer, default None
-            What to differentiate by: a layer's output; None: the input; `LAST_SPATIAL`: the last map.
-        rule : {"vanilla", "guided", "relu"}, default "vanilla"
-            What ReLU does to the gradient.
-
-        Returns
-        -------
-        Gradients
-
-        Raises
-        ------
-        RuleError
-            If the rule finds no ReLU.
-        LayerError
-            If there is no such layer, or the score doesn't depend on it.
-
-        Examples
-        --------
-        >>> import keras, numpy as np, vizcnn as vz
-        >>> dense = keras.layers.Dense(1, kernel_initializer="ones")
-        >>> cnn = vz.adapt(keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), dense]))
-        >>> cnn.gradients(np.zeros((1, 2, 2, 1)), 0).gradients.ravel()  # of a linear model: its weights
-        array([1., 1., 1., 1.], dtype=float32)
-        """
-        rule = check_rule(rule)
-        inputs = self._checked(inputs)
-        score = resolve(target, self, len(inputs))
-        path = of if of in (None, LAST_SPATIAL) else self.layer(of).path
-
+    def _gradients(self, inputs: Array, score: Score, path: str | None, rule: str) -> Gradients:
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
             run = ForwardPass.run(self._view, tensor, traced, rule=rule).record()
             scores = run.scores(score, params, traced)
@@ -463,22 +338,7 @@ class KerasAdapter(ModelAdapter):
                 f"batch, so its maps are of no input; name a layer outside of that."
             )
 
-    def placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
-        """See `ModelAdapter.placement`: measured once, and only where something on the way may move positions.
-
-        Returns
-        -------
-        Placement or None
-
-        Examples
-        --------
-        >>> import keras, vizcnn as vz
-        >>> layers = [keras.layers.Cropping2D(((8, 0), (0, 0))), keras.layers.Conv2D(2, 3, padding="same", name="conv")]
-        >>> cnn = vz.adapt(keras.Sequential([keras.Input((16, 16, 1)), *layers]))
-        >>> low, high = cnn.placement("conv", (8, 16), (16, 16, 1)).axes[0].ends
-        >>> round(low, 3), round(high, 3)  # the lower half of the image
-        (8.0, 16.0)
-        """
+    def _placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
         ends = self.input_range or (0.0, 1.0)
         return placement(self._view, self._runner, layer, shape, sample_shape, ends)
 
@@ -540,52 +400,17 @@ class KerasAdapter(ModelAdapter):
         key = ("logits model", name, path, sample_shape, self._view.logarithm.get(name))
         return self._runner.functions.keep(key, make)
 
-    def ascend(
+    def _ascend(
         self,
         score: Score,
         shape: tuple[int, int, int],
         *,
         steps: int,
-        seed: int = 0,
-        optimizer: Any = None,
-        ends: tuple[float, float] | None = None,
+        seed: int,
+        optimizer: Any,
+        ends: tuple[float, float] | None,
         **plan: Any,
     ) -> Iterator[tuple[Array, Array]]:
-        """See `ModelAdapter.ascend`.
-
-        Parameters
-        ----------
-        score : Score
-            What is to rise, one image per sample.
-        shape : (int, int, int)
-            Shape (H, W, C) of an image.
-        steps : int
-            How many steps.
-        seed : int, default 0
-            Seed of the start and of the transforms.
-        optimizer : keras.optimizers.Optimizer or str, default None
-            What makes the steps; None: Adam with a learning rate of 0.05. It is copied, and starts anew.
-        ends : (float, float), default None
-            What black and white are to the model; None: what `preprocess` makes of them.
-        **plan
-            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.keras.ascent.Plan`, all four.
-
-        Yields
-        ------
-        (ndarray, ndarray)
-            Before each step the images (N, H, W, C) in 0..1 and their scores (N,); last the images, and scores of NaN.
-
-        Examples
-        --------
-        >>> import vizcnn as vz
-        >>> from vizcnn.transforms import NONE
-        >>> cnn = vz.assets.digits_cnn()
-        >>> plan = {"parametrization": "fourier", "penalties": (), "modifiers": (), "transforms": NONE}
-        >>> made = list(cnn.ascend(vz.targets.Class("3").score(cnn, 1), (28, 28, 1), steps=4, ends=(0, 255), **plan))
-        >>> bool(made[3][1] > made[0][1])  # the score rises
-        True
-        """
-        self.prepare(shape)
         maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
         matrix, offset = affine(self.preprocess if ends is None else None, ends or (0.0, 1.0), shape[-1])
         made = Plan(
@@ -609,17 +434,6 @@ class KerasAdapter(ModelAdapter):
                 f"In activation maximization of model {self.name!r} the gradient of the score was zero in every step: such an "
                 f"image shows its start and the penalties, and nothing of the model."
             )
-
-    def _checked(self, inputs: Array) -> Array:
-        array = np.asarray(inputs, dtype=np.float32)
-        want = self.input_shape or (None,) * 3
-        fits = array.ndim == len(want) + 1 and all(w in (None, h) for w, h in zip(want, array.shape[1:], strict=True))
-        if not fits or not len(array):
-            axes = ", ".join(AXES[len(want)])
-            raise InputError(f"The inputs of model {self.name!r} must have shape (N, {axes}) = (N, {str(want)[1:-1]}); got "
-                             f"{array.shape}.")  # fmt: skip
-        self.prepare(array.shape[1:])
-        return array
 
 
 def is_keras_layer(value: Any) -> bool:

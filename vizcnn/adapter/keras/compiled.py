@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.adapter.base import Array, Outputs
+from vizcnn.adapter.arrays import Array, Outputs
 from vizcnn.adapter.keras.backends.base import Backend
 from vizcnn.adapter.keras.block import repair
 

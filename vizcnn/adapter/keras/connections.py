@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 
-from vizcnn.adapter.base import LayerInfo, end_of_model
 from vizcnn.adapter.heads import PROBABILITIES
 from vizcnn.adapter.keras.backends import current
 from vizcnn.adapter.keras.backends.base import Flow
 from vizcnn.adapter.keras.structure import names_of, tensors_of
 from vizcnn.adapter.keras.taps import Call, Taps
+from vizcnn.adapter.layers import LayerInfo, end_of_model
 
 Shape = tuple[int | None, ...]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
-from vizcnn.adapter.base import LAST_SPATIAL
 from vizcnn.adapter.keras.attention import attention_layers, last_pairs
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.maps import Layout
 from vizcnn.adapter.keras.taps import Call, Taps
+from vizcnn.adapter.layers import LAST_SPATIAL
 from vizcnn.errors import LayerError
 
 # Layers that move, drop or scale values, so that their maps say nothing that the layer before doesn't say.

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.base import Array
+from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.keras.structure import input_names, input_shapes
 from vizcnn.errors import InputError, OptionError, did_you_mean, listed
 from vizcnn.inputs import Decoding, load

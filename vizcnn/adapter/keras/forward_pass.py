@@ -8,7 +8,6 @@ from typing import Any, Self
 import keras
 from keras.src.backend import compute_output_spec
 
-from vizcnn.adapter.base import split_call
 from vizcnn.adapter.heads import PROBABILITIES, Head
 from vizcnn.adapter.keras.attention import attends
 from vizcnn.adapter.keras.calling import check_outputs
@@ -20,6 +19,7 @@ from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.rules import RELU_FAMILY
 from vizcnn.adapter.keras.structure import names_of, symbolic_outputs, tensors_of
 from vizcnn.adapter.keras.taps import Taps
+from vizcnn.adapter.layers import split_call
 from vizcnn.errors import LayerError, RuleError, TargetError
 from vizcnn.scores import Score
 

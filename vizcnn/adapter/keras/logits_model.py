@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.base import slices
+from vizcnn.adapter.arrays import slices
 
 
 def logits_model(

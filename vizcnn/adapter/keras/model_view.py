@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
-from vizcnn.adapter.base import Array, LayerInfo
+from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.heads import Head
 from vizcnn.adapter.keras.backends import current
 from vizcnn.adapter.keras.calling import errors_of_ours, fresh_state
@@ -37,6 +37,7 @@ from vizcnn.adapter.keras.structure import (
 )
 from vizcnn.adapter.keras.taps import Taps
 from vizcnn.adapter.keras.unflattening import unflattened_shape
+from vizcnn.adapter.layers import LayerInfo
 from vizcnn.errors import UnsupportedModelError, listed
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.base import Array, Outputs, looks_like_probabilities
+from vizcnn.adapter.arrays import Array, Outputs
 from vizcnn.adapter.heads import LOGARITHMS, Traits, last_axis
 from vizcnn.adapter.keras.compiled import Run
 from vizcnn.adapter.keras.forward_pass import learn
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.structure import symbolic_outputs
 from vizcnn.adapter.losses import task_of
+from vizcnn.adapter.predictions import looks_like_probabilities
 from vizcnn.adapter.probe import extremes, is_within, read_as_probability
 
 

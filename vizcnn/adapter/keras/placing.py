@@ -8,12 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.base import Array, slices, split_call
+from vizcnn.adapter.arrays import Array, slices
 from vizcnn.adapter.keras.compiled import Run, Traced
 from vizcnn.adapter.keras.forward_pass import ForwardPass, learn
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.positions import StandIns
 from vizcnn.adapter.keras.runner import Runner
+from vizcnn.adapter.layers import split_call
 from vizcnn.adapter.placement import Placement, bands, fit
 
 _BANDS = 9

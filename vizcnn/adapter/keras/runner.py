@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from vizcnn.adapter.base import Array, slices
+from vizcnn.adapter.arrays import Array, slices
 from vizcnn.adapter.keras.compiled import Build, CompiledFunctions, Run
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.randomness import Randomness, user_seeds_kept

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.base import LayerInfo
+from vizcnn.adapter.layers import LayerInfo
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,185 @@
+"""What is known of a model without asking it about an image: settings, notes, layers, shapes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter.arrays import Array
+from vizcnn.adapter.input_scaling import InputScaling
+from vizcnn.adapter.labels import read_labels
+from vizcnn.adapter.layers import LayerInfo, end_of_model, find_layer
+from vizcnn.adapter.predictions import OutputReader
+from vizcnn.adapter.preprocessing import resolve_preprocess
+from vizcnn.errors import OptionError
+from vizcnn.inputs.pixels import Decoding
+
+
+class ModelFacts(OutputReader):
+    """A model before it is shown anything.
+
+    Parameters
+    ----------
+    name : str
+        What to call the model in messages and titles.
+    preprocess, labels, batch_size, image_size, num_runs, decoding, token_grid
+        See `vizcnn.adapt`.
+    """
+
+    origin: str = "a model"
+    repairs: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        preprocess: str | Callable[[Array], Any] | None = None,
+        labels: Any = None,
+        batch_size: int | None = None,
+        image_size: tuple[int, int] | None = None,
+        num_runs: int | None = None,
+        decoding: Decoding | None = None,
+        token_grid: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(name, read_labels(labels))
+        size: Any = batch_size
+        if size is not None and (not isinstance(size, int | np.integer) or size < 1):
+            raise OptionError(f"`batch_size` must be a positive integer or None; got {batch_size!r}.")
+        runs: Any = num_runs
+        if runs is not None and (isinstance(runs, bool) or not isinstance(runs, int | np.integer) or runs < 1):
+            raise OptionError(f"`num_runs` must be a positive integer or None; got {num_runs!r}.")
+        if image_size is not None and (len(tuple(image_size)) != 2 or min(image_size) < 1):
+            raise OptionError(f"`image_size` must be (height, width) in pixels; got {image_size!r}.")
+        if token_grid is not None and (len(tuple(token_grid)) != 2 or min(token_grid) < 1):
+            raise OptionError(f"`token_grid` must be (rows, columns) of patches; got {token_grid!r}.")
+        self.token_grid = None if token_grid is None else (int(token_grid[0]), int(token_grid[1]))
+        self.preprocess = resolve_preprocess(preprocess)
+        if decoding is not None and not isinstance(decoding, Decoding):
+            raise OptionError(f"`decoding` must be a vizcnn.inputs.Decoding or None; got {decoding!r}.")
+        self.image_size = image_size
+        self.decoding = decoding
+        self.num_runs = num_runs or 1
+        self._batch_size = batch_size
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> frozenset[str]:
+        """Which of "outputs", "scores", "layers", "kernels", "activations", "gradients" and "ascent" this model can answer."""
+
+    @property
+    @abstractmethod
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """Every layer that computes, nested ones too, in the order in which the model holds them."""
+
+    @property
+    def connections(self) -> tuple[tuple[str, str], ...]:
+        """Which layer feeds which: pairs (from, to) of paths.
+
+        Where a layer is called again, that call is a ``path[1]`` of its own, so the graph has no circles. A layer that only
+        holds others is left out for those inside it. The model's inputs and outputs take part as ``<name>``
+        (`end_of_model`). Unless an adapter knows better, each layer feeds the next one.
+        """
+        first = [end_of_model(name) for name in self.input_shapes] or [end_of_model("input")]
+        chain = [info.path for info in self.layers if not info.is_container]
+        ends = [end_of_model(name) for name in self.output_shapes]
+        sources = [first, *([path] for path in chain)]
+        targets = [*([path] for path in chain), ends]
+        return tuple((a, b) for froms, tos in zip(sources, targets, strict=True) for a in froms for b in tos)
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Shape (H, W, C) of one input, None where open; () while nothing is known.
+
+        Of a model of signals it is (T, C), of one of volumes (D, H, W, C).
+        """
+
+    @property
+    def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
+        """Shape of each input for one sample (without the batch axis), by the input's name; empty while nothing is known."""
+        return {"input": self.input_shape} if self.input_shape else {}
+
+    @property
+    def num_params(self) -> int:
+        """How many weights the model has, shared ones counted once."""
+        return sum(info.num_params for info in self.layers if info.depth == 0)
+
+    @property
+    def input_range(self) -> tuple[float, float] | None:
+        """Lowest and highest value that the model's inputs take, as far as that is known.
+
+        Of `preprocess` what black and white become; without one what the model's own scaling is made for.
+        """
+        if self.preprocess is not None:
+            return self.preprocess.output_range
+        return self.input_scaling.range if self.input_scaling is not None else None
+
+    @property
+    def input_scaling(self) -> InputScaling | None:
+        """What the model itself does to its inputs before its first weights; None where it does nothing that can be seen."""
+        return None
+
+    def prepare(self, sample_shape: tuple[int, ...]) -> None:
+        """Get ready for inputs of a shape; for models whose layers are only made when they see an input.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0])
+        >>> model.prepare((8, 8, 2))
+        >>> dict(model.output_shapes)
+        {'output': (2,)}
+        """
+        del sample_shape  # most models are ready
+
+    def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
+        """Return how many samples go through the model at once.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+
+        Returns
+        -------
+        int
+            The `batch_size` that the adapter was given; where it was given none, 32 or what the adapter finds.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.adapt(lambda inputs: inputs[:, 0, 0]).batch_size_for((8, 8, 2))
+        32
+        """
+        return self._batch_size or 32
+
+    def layer(self, layer: Any) -> LayerInfo:
+        """Return the layer that a path, a name or a layer object means.
+
+        A name is enough where it is unique. ``name[1]`` is the second call of a layer that is called more than once; the
+        call's number stays in the returned path.
+
+        Returns
+        -------
+        LayerInfo
+
+        Raises
+        ------
+        LayerError
+            If there is none, or several of that name.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().layer("conv5").output_shape
+        (None, 14, 14, 64)
+        """
+        return find_layer(layer, self.layers, self.name)
