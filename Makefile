@@ -139,9 +139,11 @@ endif
 	@echo "== setting up .venv-peers (a few minutes the first time)"
 ifdef UV
 	@test -x $(PEERS)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv-peers
+	@uv pip install --quiet --python $(PEERS)/python -c tests/benchmarks/requirements-peers.txt torch
 	@uv pip install --quiet --python $(PEERS)/python --no-deps -r tests/benchmarks/requirements-peers.txt -e .
 else
 	@test -x $(PEERS)/pip || $(PYTHON) -m venv .venv-peers
+	@$(PEERS)/python -m pip install --quiet --disable-pip-version-check -c tests/benchmarks/requirements-peers.txt torch
 	@$(PEERS)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/benchmarks/requirements-peers.txt -e .
 endif
 	@touch $@

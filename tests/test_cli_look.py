@@ -129,7 +129,7 @@ def test_maximize_takes_channels_of_a_layer(folder: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("command", "args", "text"),
     [
-        ("diagram", ["--out", "model.bmp"], "`path` must end in .png"),
+        ("diagram", ["--out", "model.bmp"], "`out` must end in .png"),
         ("filters", ["--layer", "conv9", "--out", "out"], "`layer`"),
         ("filters", ["--page", "7", "--out", "out"], "`page` must be from 0 to 0"),
         ("filters", ["--layer", "preds", "--out", "out"], "has no kernels"),
