@@ -1,0 +1,5 @@
+"""Training that shows itself."""
+
+from vizcnn.training.callback import ExplainCallback
+
+__all__ = ["ExplainCallback"]
