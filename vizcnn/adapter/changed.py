@@ -101,6 +101,18 @@ class Copies:
         By name what belongs to the image and what to the copy, B rows each.
     gradients, values : array, shape (B, ...), or None
         The gradient of the score, and what it was taken by: the changed image, or a layer's output.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> from vizcnn.algorithms.changes import blend
+    >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
+    >>> inputs, black = np.full((1, 4, 4, 2), [2.0, 6.0]), {"baseline": np.zeros((1, 1, 1, 1))}
+    >>> change = blend(np.array([0.25, 0.5]))
+    >>> def weighed(xp, copies):
+    ...     return copies.scores * copies.numbers["alpha"]
+    >>> model.changed_scores(inputs, 1, change, companions=black, sums={"weighed": weighed}).sums
+    {'weighed': array([1.875], dtype=float32)}
     """
 
     xp: Any
@@ -120,15 +132,80 @@ class Copies:
         return self.originals_of()
 
     def output(self, name: str) -> Any:
-        """Return an output of the model, as it returns it."""
+        """Return an output of the model, as it returns it.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        array, shape (B, ...)
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> from vizcnn.algorithms.changes import blend
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
+        >>> inputs, black = np.full((1, 4, 4, 2), [2.0, 6.0]), {"baseline": np.zeros((1, 1, 1, 1))}
+        >>> change = blend(np.array([0.25, 0.5]))
+        >>> def returned(xp, copies):
+        ...     return copies.output("output")
+        >>> model.changed_scores(inputs, 1, change, companions=black, each={"output": returned}).each["output"].tolist()
+        [[[0.5, 1.5], [1.0, 3.0]]]
+        """
         return self.output_of(name)
 
     def class_values(self, output: str) -> Any:
-        """Return (B, K): what the model says of each class; probabilities where it gives them."""
+        """Return what the model says of each class; probabilities where it gives them.
+
+        Parameters
+        ----------
+        output : str
+            The name of the output that holds the classes.
+
+        Returns
+        -------
+        array, shape (B, K)
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> from vizcnn.algorithms.changes import blend
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
+        >>> inputs, black = np.full((1, 4, 4, 2), [2.0, 6.0]), {"baseline": np.zeros((1, 1, 1, 1))}
+        >>> change = blend(np.array([0.25, 0.5]))
+        >>> def values(xp, copies):
+        ...     return copies.class_values("output")
+        >>> model.changed_scores(inputs, 1, change, companions=black, sums={"values": values}).sums["values"].tolist()
+        [[1.5, 4.5]]
+        """
         return self.head_of(output).values(self.xp, self.output(output))
 
     def predicted(self, output: str) -> Any:
-        """Return the class (B,) that the model predicts of each copy."""
+        """Return the class that the model predicts of each copy.
+
+        Parameters
+        ----------
+        output : str
+            The name of the output that holds the classes.
+
+        Returns
+        -------
+        array of int, shape (B,)
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> from vizcnn.algorithms.changes import blend
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
+        >>> inputs, black = np.full((1, 4, 4, 2), [2.0, 6.0]), {"baseline": np.zeros((1, 1, 1, 1))}
+        >>> change = blend(np.array([0.25, 0.5]))
+        >>> from vizcnn.adapter.changed import PredictedClass
+        >>> model.changed_scores(inputs, 1, change, companions=black, each={"class": PredictedClass("output")}).each
+        {'class': array([[1, 1]])}
+        """
         return self.head_of(output).predicted(self.xp, self.class_values(output))
 
 
@@ -177,6 +254,17 @@ class Changed:
         The layer that was differentiated by.
     notes : tuple of str
         What the reader of a picture should know.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> from vizcnn.algorithms.changes import blend
+    >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
+    >>> inputs, black = np.full((1, 4, 4, 2), [2.0, 6.0]), {"baseline": np.zeros((1, 1, 1, 1))}
+    >>> change = blend(np.array([0.25, 0.5]))
+    >>> changed = model.changed_scores(inputs, None, change, companions=black)
+    >>> changed.scores, changed.copy_scores, changed.score.classes
+    (array([6.], dtype=float32), array([[1.5, 3. ]], dtype=float32), (1,))
     """
 
     scores: Array

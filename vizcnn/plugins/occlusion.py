@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.adapter.base import Outputs, slices
+from vizcnn.adapter.changed import PredictedClass
+from vizcnn.algorithms.changes import fill, hide_windows
 from vizcnn.errors import OptionError, listed
 from vizcnn.plugins.register import register
-from vizcnn.progress import Clock, track
 from vizcnn.resample import blur
 from vizcnn.results import Maps
 from vizcnn.scores import Score
@@ -101,33 +100,24 @@ def occlusion(
         tuple(slice(first, first + length) for first, length in zip(corner, patch, strict=True))
         for corner in itertools.product(*starts)
     ]
-    hidden = _Hidden(inputs, [_fill(image, baseline, patch, seed) for image in inputs], [(slice(0, 0),), *windows])
-    settled = score
-    if -1 in score.classes:  # the predicted class is the one predicted with nothing hidden, whatever it becomes
-        predicted, _, _ = model.class_values(model.outputs(inputs), score.output)
-        settled = score.settled(predicted.tolist())
-    scores = np.empty((len(inputs), len(windows) + 1), dtype=np.float32)
-    classes = np.empty(scores.shape, dtype=np.int32)
-    outputs: list[Outputs] = []
-    runs = hidden.runs(model.batch_size_for(inputs.shape[1:]))
-    cost = f"{scores.size:,} runs of the model"
-    clock = Clock(len(runs))
-    for i, part in track(runs, len(runs), f"occlusion, {cost}"):
-        clock.tick(f"Occlusion takes {cost}", "A larger `stride` takes fewer.")
-        with hidden.batch(i, part) as batch:
-            scores[i, part], given = model.evaluate(batch, settled[i : i + 1].repeat(len(batch)))
-        classes[i, part], _, _ = model.class_values(given, score.output)
-        if part.start == 0:
-            outputs.append(tuple(output[:1] for output in given))
-    drops = scores[:, :1] - scores[:, 1:]
+    change = hide_windows(windows, name="occlusion", remedy="A larger `stride` takes fewer.")
+    changed = model.changed_scores(
+        inputs,
+        score,
+        change,
+        companions={"fill": _fills(inputs, baseline, patch, seed)},
+        each={"class": PredictedClass(model.output_name(score.output))} if _decides(model, score) else {},
+    )
+    drops = changed.scores[:, None] - changed.copy_scores
     grid = (len(inputs), *map(len, starts))
+    classes = changed.each.get("class")
     return Maps(
         _spread(drops, windows, size),
         raw=drops.reshape(grid),
         signed=True,
-        scores=scores[:, 0],
-        outputs=tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True)),
-        class_map=classes[:, 1:].reshape(grid) if _decides(model, score) else None,
+        scores=changed.scores,
+        outputs=changed.outputs,
+        class_map=None if classes is None else classes.astype(np.int32).reshape(grid),
         options={"patch_size": patch, "stride": step},
     )
 
@@ -158,70 +148,35 @@ def _starts(size: int, patch: int, step: int) -> list[int]:
     return [index * step for index in range(count)]
 
 
-def _fill(image: np.ndarray, baseline: Any, patch: tuple[int, ...], seed: int) -> np.ndarray:
-    """Return what hides the image, everywhere: an array that broadcasts to its shape."""
+def _fills(images: np.ndarray, baseline: Any, patch: tuple[int, ...], seed: int) -> np.ndarray:
+    """Return what hides each image: (N, H, W, C), or (N, 1, 1, C) where it is one colour."""
     if isinstance(baseline, str):
         if baseline == "mean":
-            return np.broadcast_to(image.mean(axis=tuple(range(image.ndim - 1))), image.shape)
+            return fill(images, images.mean(axis=tuple(range(1, images.ndim - 1))))
         if baseline == "blur":
-            return blur(image, tuple(length / 2 for length in patch))
+            return np.stack([blur(image, tuple(length / 2 for length in patch)) for image in images])
         if baseline == "noise":
-            generator = np.random.default_rng(seed)
-            return generator.uniform(image.min(), image.max(), image.shape).astype(np.float32)
+            return np.stack([_noise(image, seed) for image in images])
         raise OptionError(
             f"`baseline` must be a number, one per channel, or one of {listed(BASELINES)}; got {baseline!r}."
         )
     colour = np.asarray(baseline, dtype=np.float32)
-    if colour.ndim > 1 or (colour.ndim == 1 and colour.size != image.shape[-1]) or not np.isfinite(colour).all():
-        raise OptionError(
-            f"`baseline` must be one number or one for each of {image.shape[-1]} channels; got {baseline!r}."
-        )
-    return np.broadcast_to(colour, image.shape)
+    channels = images.shape[-1]
+    if colour.ndim > 1 or (colour.ndim == 1 and colour.size != channels) or not np.isfinite(colour).all():
+        raise OptionError(f"`baseline` must be one number or one for each of {channels} channels; got {baseline!r}.")
+    return fill(images, colour)
 
 
-Window = tuple[slice, ...]
+def _noise(image: np.ndarray, seed: int) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return generator.uniform(image.min(), image.max(), image.shape).astype(np.float32)
 
 
-class _Hidden:
-    """Images with one window after another hidden, in one array that is written again and again."""
-
-    def __init__(self, images: np.ndarray, fills: Sequence[np.ndarray], windows: Sequence[Window]) -> None:
-        self._images = images
-        self._fills = fills
-        self._windows = windows
-        self._rows = images[:0]
-        self._shown = -1
-
-    def runs(self, largest: int) -> list[tuple[int, slice]]:
-        """Return the image and the windows of each batch: as few batches as can be, of one size."""
-        count = len(self._windows)
-        size = -(-count // -(-count // largest))
-        self._rows = np.empty((size, *self._images.shape[1:]), dtype=np.float32)
-        return [(i, part) for i in range(len(self._images)) for part in slices(count, size)]
-
-    @contextmanager
-    def batch(self, i: int, part: slice) -> Iterator[np.ndarray]:
-        """Yield an image as many times as there are windows in this part, each time with one of them hidden."""
-        if self._shown != i:
-            self._rows[...] = self._images[i]
-            self._shown = i
-        windows = self._windows[part]
-        for row, window in zip(self._rows, windows, strict=False):
-            row[window] = self._fills[i][window]
-        yield self._rows[: len(windows)]
-        for row, window in zip(self._rows, windows, strict=False):
-            row[window] = self._images[i][window]
-
-
-def _spread(drops: np.ndarray, windows: Sequence[Window], size: tuple[int, ...]) -> np.ndarray:
+def _spread(drops: np.ndarray, windows: Sequence[tuple[slice, ...]], size: tuple[int, ...]) -> np.ndarray:
     """Give each pixel the mean over the windows that cover it."""
     total = np.zeros((len(drops), *size), dtype=np.float64)
     cover = np.zeros(size, dtype=np.float64)
-    for drop, window in zip(_columns(drops), windows, strict=True):
+    for drop, window in zip(drops.T, windows, strict=True):
         total[(slice(None), *window)] += drop.reshape(-1, *(1,) * len(size))
         cover[window] += 1
     return (total / cover).astype(np.float32)
-
-
-def _columns(drops: np.ndarray) -> Iterator[np.ndarray]:
-    yield from drops.T

@@ -127,7 +127,7 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
             companions=companions,
             numbers=numbers,
             originals_of=originals,
-            output_of=run.output,
+            output_of=lambda name: backend.float32(run.flat[list(view.state.outputs).index(name)]),
             head_of=run.head,
             gradients=gradients,
             values=values,
