@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -28,3 +30,25 @@ def attributions(count: int = 1, size: tuple[int, int] = (4, 6), **fields: Any) 
         "names": tuple(f"{i}.png" for i in range(count)),
     }
     return Attributions(**{**defaults, **fields})
+
+
+def same(one: Attributions, other: Attributions) -> None:
+    """Assert that two results are equal, to the last bit and in every field, and their notes in all that they know."""
+    for name in (field.name for field in fields(Attributions)):
+        _same(name, getattr(one, name), getattr(other, name))
+
+
+def _same(name: str, one: Any, other: Any) -> None:
+    if name == "images":
+        one, other = dict(enumerate(one)), dict(enumerate(other))
+    if name == "notes":
+        assert [note.to_dict() for note in one] == [note.to_dict() for note in other]
+    elif isinstance(one, Mapping):
+        assert list(one) == list(other), name
+        for key in one:
+            _same(f"{name} {key}", one[key], other[key])
+    elif isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    else:
+        assert one == other, name

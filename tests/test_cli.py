@@ -30,7 +30,7 @@ from vizcnn.errors import ModelFileError, ResultError
 from vizcnn.inputs import read_image
 from vizcnn.plugins import registry
 from vizcnn.plugins.register import register
-from vizcnn.results import Maps
+from vizcnn.results import AttributionBatch
 
 SIZE = 8
 
@@ -88,12 +88,12 @@ class Probe:
         self.layers: list[str | None] = []
         self.fails: Exception | None = None
 
-    def __call__(self, inputs: np.ndarray, layer: str | None) -> Maps:
+    def __call__(self, inputs: np.ndarray, layer: str | None) -> AttributionBatch:
         self.batches.append(inputs.copy())
         self.layers.append(layer)
         if self.fails is not None:
             raise self.fails
-        return Maps(inputs.sum(axis=-1))  # zero where the image is black
+        return AttributionBatch(inputs.sum(axis=-1))  # zero where the image is black
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def probe() -> Iterator[Probe]:
     noted = Probe()
 
     @register("probe", needs={"outputs"})
-    def method(model: Any, inputs: Any, score: Any, *, layer: str | None = None) -> Maps:
+    def method(model: Any, inputs: Any, score: Any, *, layer: str | None = None) -> AttributionBatch:
         """Note what comes in."""
         return noted(inputs, layer)
 
@@ -315,8 +315,8 @@ def test_json_is_one_object_a_line_and_nothing_else(folder: Path, tmp_path: Path
     found = lines(result)
     assert len(found) == 3
     assert list(found[0]) == [
-        "image", "class", "label", "probability", "target", "target_probability", "files", "grid", "layers", "notes",
-        "failed", "error",
+        "image", "class", "label", "probability", "target", "target_probability", "files", "grid", "layers", "measures",
+        "notes", "failed", "error",
     ]  # fmt: skip
     assert found[1]["image"] == str(folder / "images" / "b.png")
     assert found[1]["files"] == {name: str(tmp_path / f"b.{name}.png") for name in ("saliency", "gradcam")}

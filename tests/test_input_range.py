@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 import vizcnn as vz
 from vizcnn.adapter.input_scaling import InputScaling
 from vizcnn.cli import app
-from vizcnn.notes import Watch
 from vizcnn.plugins.door import load_images
+from vizcnn.results.sanity_checks import SanityChecks
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.float32)
 SCALED = PIXELS / 255
@@ -127,9 +127,8 @@ def notes(model: Any, images: np.ndarray, **settings: Any) -> tuple[str, ...]:
     adapter = vz.adapt(model, **settings)
     loaded = load_images(adapter, images)
     inputs = loaded.inputs(slice(None))
-    watch = Watch(adapter, loaded)
-    watch.see(loaded.names, inputs, inputs[..., 0], inputs[..., 0], [None] * len(inputs))
-    return watch.notes()
+    maps = inputs[..., 0]
+    return SanityChecks(adapter, loaded).notes(slice(None), inputs, maps, maps, [None] * len(inputs))
 
 
 @pytest.mark.parametrize("first", TAKE_PIXELS.values(), ids=TAKE_PIXELS)

@@ -57,7 +57,7 @@ def named(name: str) -> Attributions:
         model=name,
         method="saliency",
         layer=name,
-        class_map=np.array([[[0, 1]]], np.int32),
+        extras={"class_map": np.array([[[0, 1]]], np.int32)},
         class_labels=(name, "cat"),
         top_classes=(((name, 0.75),),),
         notes=(name,),

@@ -97,7 +97,7 @@ def test_signed_map_that_is_negative_is_not_blank():
 
 def test_constant_map_is_noted():
     note = noted(vz.gradcam, network(), np.ones((1, 6, 6, 1)), target=0)
-    assert note.startswith("The map of image has one value everywhere: it tells no part of the image from another.")
+    assert note.startswith("The map of image has one value everywhere: it does not distinguish parts of the image.")
 
 
 def test_layer_one_pixel_wide_is_noted():

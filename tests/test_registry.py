@@ -22,7 +22,7 @@ from tests.rounding import assert_same_sums
 from vizcnn.adapter import LayerInfo, ModelAdapter
 from vizcnn.errors import CapabilityError, LayerError, MethodError, OptionError, PluginWarning
 from vizcnn.plugins import registry
-from vizcnn.results import Maps
+from vizcnn.results import AttributionBatch
 from vizcnn.scores import Score
 from vizcnn.targets import resolve
 
@@ -75,13 +75,13 @@ def brightness(own_plugins: dict[str, Any]) -> Any:
         flip: bool = False,
         layer: str | None = None,
         size: Any = None,
-    ) -> Maps:
+    ) -> AttributionBatch:
         """Show where the image is bright [1]_.
 
         Not a method to lean on.
         """
         values = inputs.mean(axis=-1) ** power
-        return Maps(
+        return AttributionBatch(
             -values if flip else values, raw=inputs, layer=layer, signed=flip, notes=("seen",) * (size is not None)
         )
 
@@ -204,8 +204,8 @@ def test_layer_is_looked_up_before_anything_runs(brightness, scorer):
 
 def test_small_maps_are_enlarged_and_kept(own_plugins, scorer):
     @vz.register("corner")
-    def corner(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Maps:
-        return Maps(np.tile(np.array([[[0.0, 4.0]]]), (len(inputs), 1, 1)))
+    def corner(model: ModelAdapter, inputs: np.ndarray, score: Score) -> AttributionBatch:
+        return AttributionBatch(np.tile(np.array([[[0.0, 4.0]]]), (len(inputs), 1, 1)))
 
     result = corner(scorer, IMAGES)
     np.testing.assert_array_equal(result.values[1], [[0, 1, 3, 4]] * 4)
@@ -236,14 +236,14 @@ def test_name_that_is_taken_is_refused(brightness):
     ):
 
         @vz.register("saliency")
-        def mine(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Maps:
+        def mine(model: ModelAdapter, inputs: np.ndarray, score: Score) -> AttributionBatch:
             raise NotImplementedError
 
 
 def test_registering_again_from_the_same_module_replaces(brightness, own_plugins, scorer):
     @vz.register("brightness")
-    def darkness(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Maps:
-        return Maps(1 - inputs[..., 0])
+    def darkness(model: ModelAdapter, inputs: np.ndarray, score: Score) -> AttributionBatch:
+        return AttributionBatch(1 - inputs[..., 0])
 
     np.testing.assert_array_equal(vz.brightness(scorer, IMAGES).values, 1 - IMAGES[..., 0])
 
@@ -254,13 +254,13 @@ def test_argument_that_the_door_does_not_know_is_named(own_plugins):
     ):
 
         @vz.register("odd")
-        def odd(model: ModelAdapter, batch: np.ndarray) -> Maps:
+        def odd(model: ModelAdapter, batch: np.ndarray) -> AttributionBatch:
             raise NotImplementedError
 
 
 def test_types_that_only_a_checker_knows_do_not_matter(own_plugins, scorer):
-    def strange(model: ModelAdapter, inputs: np.ndarray, score: Score, *, power: Literal[1, 2] = 1) -> Maps:
-        return Maps(inputs[..., 0])
+    def strange(model: ModelAdapter, inputs: np.ndarray, score: Score, *, power: Literal[1, 2] = 1) -> AttributionBatch:
+        return AttributionBatch(inputs[..., 0])
 
     strange.__annotations__ |= {"model": "NotImported", "score": "NotImported", "power": "Literal[1, 2]"}
     method = vz.register("strange")(strange)

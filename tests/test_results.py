@@ -15,29 +15,12 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import vizcnn as vz
-from tests.made import attributions
+from tests.made import attributions, same
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import InputError, OptionError, ResultError
 from vizcnn.explanation import Explanation
-from vizcnn.gather import Gather
-from vizcnn.results import PICTURES, Attributions, FeatureMaps, Images, Kernels, load_result, write_file
-
-
-def same(one: Attributions, other: Attributions) -> None:
-    """Assert that two results are equal, to the last bit and in every field."""
-    for name in (field.name for field in fields(Attributions)):
-        left, right = getattr(one, name), getattr(other, name)
-        if name == "images":
-            assert len(left) == len(right)
-            pairs = list(zip(left, right, strict=True))
-        else:
-            pairs = [(left, right)]
-        for a, b in pairs:
-            if isinstance(a, np.ndarray):
-                assert a.dtype == b.dtype
-                np.testing.assert_array_equal(a, b)
-            else:
-                assert a == b, name
+from vizcnn.results import PICTURES, FeatureMaps, Images, Kernels, load_result, write_file
+from vizcnn.results.row_buffer import RowBuffer
 
 
 def picture(path: Path) -> Image.Image:
@@ -58,7 +41,8 @@ def test_saved_result_is_read_back_exactly(tmp_path):
         probabilities=(0.1, None),
         predictions=(Prediction(1, "Katze ä", 0.1), Prediction(2, "dog", None)),
         images=[np.zeros((9, 8, 3), dtype=np.uint8), np.ones((4, 6, 1), dtype=np.float64)],
-        class_map=np.array([[[1, 2]], [[3, 4]]], dtype=np.int32),
+        extras={"class_map": np.array([[[1, 2]], [[3, 4]]], dtype=np.int32)},
+        measures={"gap": np.array([0.5, 1], np.float32)},
         class_labels=("a", "b", "c", "d", "e"),
         notes=("a note",),
     )
@@ -266,28 +250,28 @@ def test_repr_says_what_it_is():
     assert text == "<Attributions 'saliency' of 'tiny', values (2, 4, 6), layer='conv', 2 notes>"
 
 
-def test_one_batch_is_gathered_without_a_copy():
+def test_one_batch_is_kept_without_a_copy():
     rows = np.arange(3.0)
-    gather = Gather(3)
-    gather.add(rows)
-    assert gather.result() is rows
+    buffer = RowBuffer(3)
+    buffer.add(rows)
+    assert buffer.result() is rows
 
 
 @pytest.mark.parametrize("limit", [0, 2**20])
-def test_batches_are_gathered_in_order(monkeypatch, limit):
-    monkeypatch.setattr("vizcnn.gather.IN_MEMORY", limit)
-    gather = Gather(5)
+def test_batches_are_joined_in_order(monkeypatch, limit):
+    monkeypatch.setattr("vizcnn.results.row_buffer.IN_MEMORY", limit)
+    buffer = RowBuffer(5)
     for part in np.split(np.arange(10, dtype=np.float32).reshape(5, 2), [2, 4]):
-        gather.add(part)
-    np.testing.assert_array_equal(gather.result(), np.arange(10).reshape(5, 2))
-    assert isinstance(gather.result().base, np.memmap) == (limit == 0)
+        buffer.add(part)
+    np.testing.assert_array_equal(buffer.result(), np.arange(10).reshape(5, 2))
+    assert isinstance(buffer.result().base, np.memmap) == (limit == 0)
 
 
 def test_missing_rows_are_noticed():
-    gather = Gather(3)
-    gather.add(np.zeros(2))
-    with pytest.raises(RuntimeError, match="gathered 2 of 3 rows"):
-        gather.result()
+    buffer = RowBuffer(3)
+    buffer.add(np.zeros(2))
+    with pytest.raises(RuntimeError, match="got 2 of 3 rows"):
+        buffer.result()
 
 
 def test_result_of_a_number_that_is_no_class_comes_back(tmp_path: Path) -> None:

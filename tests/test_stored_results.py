@@ -29,7 +29,7 @@ def results() -> dict[str, Any]:
     return {
         "attributions": attributions(
             2,
-            class_map=np.zeros((2, 3, 3), np.int32),
+            extras={"class_map": np.zeros((2, 3, 3), np.int32)},
             class_labels=("cat", "dog"),
             options={"patch_size": (2, 2), "stride": (1, 1)},
             top_classes=((("cat", 0.75),), (("cat", 0.75),)),
@@ -104,8 +104,12 @@ def test_what_a_method_returns_is_read_back(tmp_path: Path, method: str) -> None
         ("attributions", lambda a, x: x.update({"images 7": np.zeros((4, 6, 3))}), "`images 7` is no part of it"),
         ("attributions", lambda a, x: x.update({"images 0": np.zeros((4, 6, 0))}), "image 0 has shape"),
         ("attributions", lambda a, x: x.update({"images 0": np.zeros(6)}), "image 0 has shape"),
-        ("attributions", lambda a, x: x.update(class_map=np.full((2, 3, 3), 7)), "`class_map` names 7 of 2"),
-        ("attributions", lambda a, x: x.update(class_map=np.zeros((2, 3, 3))), "`class_map` holds float64"),
+        (
+            "attributions",
+            lambda a, x: x.update({"extras class_map": np.full((2, 3, 3), 7)}),
+            "`class_map` names 7 of 2",
+        ),
+        ("attributions", lambda a, x: x.update({"extras class_map": np.zeros((2, 3, 3))}), "`class_map` holds float64"),
         ("attributions", lambda a, x: x.update(model=np.zeros(3)), "`model` is no array"),
         ("attributions", lambda a, x: a.update(images=3), "`images 2` is missing"),
         ("attributions", lambda a, x: a.update(images=10**12), "`images` holds something else"),

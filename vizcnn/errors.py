@@ -29,6 +29,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from vizcnn.notes import Note as Note
+
 
 class VizcnnError(Exception):
     """Base of every error that vizcnn raises on purpose.
@@ -223,69 +225,11 @@ class PluginWarning(VizcnnWarning):
     """
 
 
-class Note(str):
-    """Something that the reader of a result should know: a text that also says what it is about.
-
-    Parameters
-    ----------
-    text : str
-        What is said.
-    kind : str, default ""
-        What sort of note it is, one word for all notes with the same reason: "saturated", "log-probability", "resized" ...
-    images : sequence of int, default ()
-        Which images of the result it concerns, by their places; (): all of them.
-
-    Examples
-    --------
-    >>> from vizcnn.errors import Note
-    >>> note = Note("The map of b.png is zero everywhere.", "zero", [1])
-    >>> note == "The map of b.png is zero everywhere.", note.kind, note.images
-    (True, 'zero', (1,))
-    """
-
-    __slots__ = ("_images", "_kind")
-    _kind: str
-    _images: tuple[int, ...]
-
-    def __new__(cls, text: str, kind: str = "", images: Iterable[int] = ()) -> Note:
-        """See `Note`: a text is made once, and so is what it is about."""
-        note = super().__new__(cls, text)
-        note._kind, note._images = kind, tuple(images)
-        return note
-
-    @property
-    def kind(self) -> str:
-        """What sort of note it is."""
-        return self._kind
-
-    @property
-    def images(self) -> tuple[int, ...]:
-        """Places of the images that it concerns; () for all of them."""
-        return self._images
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return text, kind and images, for JSON.
-
-        Returns
-        -------
-        dict
-
-        Examples
-        --------
-        >>> from vizcnn.errors import Note
-        >>> Note("Enlarged.", "resized", [0]).to_dict()
-        {'text': 'Enlarged.', 'kind': 'resized', 'images': [0]}
-        """
-        return {"text": str(self), "kind": self.kind, "images": list(self.images)}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.kind, self.images)
-
-
 def warn(notes: Iterable[str], category: type[Warning] = VizcnnWarning) -> None:
-    """Give each note as a warning, at the line outside vizcnn that made the call."""
+    """Give each note that isn't quiet as a warning, at the line outside vizcnn that made the call."""
     for note in notes:
-        warnings.warn(str(note), category, stacklevel=_depth())
+        if not getattr(note, "quiet", False):
+            warnings.warn(str(note), category, stacklevel=_depth())
 
 
 def _depth() -> int:

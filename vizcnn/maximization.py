@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.errors import OptionError
+from vizcnn.errors import Note, OptionError
 from vizcnn.progress import track
 from vizcnn.scores import Score
 from vizcnn.transforms import Transforms
@@ -33,7 +33,7 @@ class Maximized:
         The scores before each step, under its transforms.
     frames : ndarray of float32, shape (frames, N, H, W, C)
         Images on the way.
-    notes : tuple of str
+    notes : tuple of Note
         What the reader should know.
     """
 
@@ -41,7 +41,7 @@ class Maximized:
     inputs: np.ndarray
     history: np.ndarray
     frames: np.ndarray
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def maximize(
@@ -82,18 +82,20 @@ def maximize(
         raise OptionError(f"`input_range` must be (lowest, highest); got {ends!r}.")
     if ends is None and model.preprocess is not None and not model.preprocess.is_affine:
         ends = (0.0, 1.0)
-        notes.append(
+        text = (
             f"`preprocess` {model.preprocess.name!r} doesn't treat each pixel for itself, so it can't be turned back: the image "
             f"was made for inputs of 0 to 1. Give `input_range`."
         )
+        notes.append(Note(text, "range"))
     elif ends is None and model.preprocess is None:
         ends = model.input_range
         if ends is None:
             ends = (0.0, 1.0)
-            notes.append(
+            text = (
                 f"Model {model.name!r} doesn't say what range its inputs have: the image was made for 0 to 1. Give "
                 f"vizcnn.adapt the `preprocess` of training, or `input_range`."
             )
+            notes.append(Note(text, "range"))
     climb = model.ascend(
         score,
         shape,

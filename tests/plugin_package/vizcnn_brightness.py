@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from vizcnn import register
-from vizcnn.results import Maps
+from vizcnn.results import AttributionBatch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @register("brightness", needs={"outputs"})
-def brightness(model: ModelAdapter, inputs: np.ndarray, score: Score, *, power: Literal[1, 2] = 1) -> Maps:
+def brightness(model: ModelAdapter, inputs: np.ndarray, score: Score, *, power: Literal[1, 2] = 1) -> AttributionBatch:
     """Show where the image is bright.
 
     Parameters
@@ -23,4 +23,4 @@ def brightness(model: ModelAdapter, inputs: np.ndarray, score: Score, *, power: 
     power : {1, 2}, default 1
         Power of the brightness.
     """
-    return Maps(inputs.mean(axis=-1) ** power, raw=inputs)
+    return AttributionBatch(inputs.mean(axis=-1) ** power, raw=inputs)

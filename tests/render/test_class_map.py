@@ -22,7 +22,7 @@ def result(classes: Any, predicted: int = 1, **fields: Any) -> Any:
     classes = np.asarray(classes, dtype=np.int32)
     return attributions(
         len(classes),
-        class_map=classes,
+        extras={"class_map": classes},
         class_labels=LABELS,
         predictions=(Prediction(predicted, LABELS[predicted], 0.9),) * len(classes),
         **fields,

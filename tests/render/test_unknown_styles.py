@@ -82,7 +82,7 @@ def test_every_style_that_is_listed_is_taken(kind):
 
 
 def test_styles_of_a_map_of_classes_are_checked_too(tmp_path: Path) -> None:
-    result = attributions(class_map=np.ones((1, 2, 2), np.int32), class_labels=("a", "b"))
+    result = attributions(extras={"class_map": np.ones((1, 2, 2), np.int32)}, class_labels=("a", "b"))
     for call in (result.plot_classes, lambda **style: result.save_classes(tmp_path / "a.png", **style)):
         with pytest.raises(OptionError, match=r"`lagend` is no style .* mean 'legend'\? It takes 'index', 'alpha'"):
             call(lagend=False)

@@ -16,7 +16,7 @@ from vizcnn.adapter.changed import Arrays, Change, Changed, Formula, PlainSteps,
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, end_of_model, split_call
 from vizcnn.adapter.model_facts import ModelFacts
 from vizcnn.adapter.predictions import Prediction, looks_like_probabilities
-from vizcnn.errors import CapabilityError, InputError, OptionError, did_you_mean, listed
+from vizcnn.errors import CapabilityError, InputError, Note, OptionError, did_you_mean, listed
 from vizcnn.targets import resolve
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Gradients:
         What the model returned on the same run.
     layer : str or None
         The layer's path; None for the input.
-    notes : tuple of str
+    notes : tuple of Note
         What the reader of a picture made of it should know.
 
     Examples
@@ -77,7 +77,7 @@ class Gradients:
     scores: Array
     outputs: Outputs
     layer: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class ModelAdapter(ModelFacts):

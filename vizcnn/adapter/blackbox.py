@@ -237,7 +237,8 @@ class BlackBoxAdapter(ModelAdapter):
             if self._kinds.get(name) == "sigmoid" and name in self._tried:
                 self.add_note(
                     f"Model {self.name!r}: output {name!r} was read as a probability, and now is {values.min():.4g} to "
-                    f"{values.max():.4g}: from here on it is read as a plain number. Run it again on all images."
+                    f"{values.max():.4g}: from here on it is read as a plain number. Run it again on all images.",
+                    "reading",
                 )
             self._bare.add(name)
             return False
@@ -246,7 +247,7 @@ class BlackBoxAdapter(ModelAdapter):
             if not is_within(self._on_extremes(name, self._sample)):
                 self._bare.add(name)
                 return False
-            self.add_note(read_as_probability(self.name, name), quiet=True)
+            self.add_note(read_as_probability(self.name, name), "reading", quiet=True)
         return True
 
     def _on_extremes(self, name: str, sample_shape: tuple[int, ...]) -> Array:

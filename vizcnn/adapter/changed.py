@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from vizcnn.errors import OptionError
+from vizcnn.errors import Note, OptionError
 from vizcnn.progress import Clock, track
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class Changed:
         The sums over the copies.
     layer : str or None
         The layer that was differentiated by.
-    notes : tuple of str
+    notes : tuple of Note
         What the reader of a picture should know.
 
     Examples
@@ -274,7 +274,7 @@ class Changed:
     each: Arrays
     sums: Arrays
     layer: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -337,7 +337,7 @@ class Steps(Protocol):
     """How the batches of one question are run."""
 
     layer: str | None
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def begin(self, question: Question) -> None:
         """Begin with a group of images, those of the question."""
@@ -472,7 +472,7 @@ class PlainSteps:
     """The batches of one question, in NumPy, by what any `ModelAdapter` answers."""
 
     layer: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __init__(self, model: ModelAdapter) -> None:
         self._model = model

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from vizcnn.errors import warn
+from vizcnn.errors import Note, warn
 
 
 class NoteKeeper:
     """What keeps a model's notes, each once."""
 
     def __init__(self) -> None:
-        self._notes: dict[str, None] = {}
+        self._notes: dict[str, Note] = {}
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """What the reader of any picture of this model should know; running it may add to them."""
-        return tuple(self._notes)
+        return tuple(self._notes.values())
 
-    def add_note(self, text: str, *, quiet: bool = False) -> None:
+    def add_note(self, text: str, kind: str = "", *, quiet: bool = False) -> None:
         """Keep a note for all results of this model, and warn of it the first time.
 
         Parameters
         ----------
         text : str
             The note, whole sentences.
+        kind : str, default ""
+            What sort of note it is, as `vizcnn.errors.Note` has it.
         quiet : bool, default False
             Give no warning: it says how something was understood, and nothing needs to be done.
 
@@ -38,6 +40,5 @@ class NoteKeeper:
         (('Its weights are random.',), 1)
         """
         if text not in self._notes:
-            self._notes[text] = None
-            if not quiet:
-                warn([text])
+            note = self._notes[text] = Note(text, kind, quiet=quiet)
+            warn([note])

@@ -190,9 +190,9 @@ class OutputReader(NoteKeeper, ABC):
             traits = {name: own if name == output else self.output_traits(name) for name in self.output_shapes}
             head, said = read_head(output, traits, self.labels)
             for text in (*said, *warnings(own, head)):
-                self.add_note(f"Model {self.name!r}: {text}")
+                self.add_note(f"Model {self.name!r}: {text}", "reading")
             for text in remarks(own, head):
-                self.add_note(f"Model {self.name!r}: {text}", quiet=True)
+                self.add_note(f"Model {self.name!r}: {text}", "reading", quiet=True)
             self._heads[key] = head
         return self._heads[key]
 

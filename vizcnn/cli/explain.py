@@ -93,14 +93,15 @@ class _Text:
     def image(self, image: Explained, failed: Sequence[tuple[str, str]]) -> None:
         if image.prediction is None:
             return  # listed at the end
-        from vizcnn.results.attributions import with_probability
+        from vizcnn.results.attributions import in_words, with_probability
 
         said = with_probability(image.prediction.label, image.prediction.probability)
         if image.target != image.prediction.label:
             said += f", explained {with_probability(str(image.target), image.target_probability)}"
         say(f"{image.image}: {said}", bold=True)
-        for file in (*image.files.values(), *([image.grid] if image.grid else [])):
-            say(f"  {file}")
+        for method, file in (*image.files.items(), *([("", image.grid)] if image.grid else [])):
+            measures = in_words(image.measures.get(method, {}))
+            say(f"  {file}" + (f"  {measures}" if measures else ""))
         fresh = [note for note in dict.fromkeys(image.notes) if note not in self._said]
         self._said |= set(fresh)
         notes(fresh)
@@ -121,6 +122,10 @@ class _Json:
             "files": {method: str(file) for method, file in image.files.items()},
             "grid": None if image.grid is None else str(image.grid),
             "layers": image.layers,
+            "measures": {
+                method: {name: _finite(value) for name, value in values.items()}
+                for method, values in image.measures.items()
+            },
             "notes": [f"{origin}: {note}" for origin, note in image.notes],
             "failed": dict(failed),
             "error": image.error,

@@ -25,8 +25,6 @@ from vizcnn.plugins.plugin import Plugin
 from vizcnn.render.panels import ImageAt
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from vizcnn.adapter import ModelAdapter, Prediction
     from vizcnn.results import Attributions
 
@@ -52,8 +50,8 @@ class Explained:
         What the model says of it.
     target, target_probability
         What is explained, and its probability where the model gives one.
-    files, layers : dict
-        The picture of each method, and the layer that it looked at.
+    files, layers, measures : dict
+        The picture of each method, the layer that it looked at, and the numbers that belong to its map.
     grid : Path or None
         The picture of all methods.
     notes : list of (str, str)
@@ -68,6 +66,7 @@ class Explained:
     target_probability: float | None = None
     files: dict[str, Path] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
+    measures: dict[str, dict[str, float]] = field(default_factory=dict)
     grid: Path | None = None
     notes: list[tuple[str, str]] = field(default_factory=list)
     error: str | None = None
@@ -176,12 +175,7 @@ def _run(job: Job, model: ModelAdapter, batch: ImageSet, target: Any, said: dict
         result = job.plugin.function(model, batch, target, **job.options)
     # What is heard and not noted is said once for each model, whatever the method and the image.
     said |= dict.fromkeys(text for text in heard if text not in result.notes)
-    some = [note for note in result.notes if len(batch) > 1 and f" of {len(batch)} images" in note]
-    notes = [[note for note in result.notes if note not in some] for _ in range(len(batch))]
-    for i, name in enumerate(batch.names) if some else ():
-        alone = _run(job, model, replace(batch, sources=batch.sources[i : i + 1], names=(name,)), target, said)
-        notes[i] += [note for note in alone.notes[0] if note not in notes[i]]
-    return _Run(result, notes)
+    return _Run(result, [list(one.notes) for one in result])
 
 
 def _write(
@@ -189,7 +183,7 @@ def _write(
 ) -> Explained:
     """Write the pictures of one image."""
     picture = ImageAt(next(iter(runs.values())).result.images, i).pixels()  # read once for all methods
-    results = {method: _one(run.result, i, picture) for method, run in runs.items()}
+    results = {method: replace(run.result[i], images=[picture]) for method, run in runs.items()}
     first = next(iter(results.values()))
     explained = Explained(file, first.predictions[0], first.target[0], first.probabilities[0])
     explained.notes = [("image", note) for note in notes] + [("model", note) for note in said]
@@ -202,27 +196,12 @@ def _write(
         explained.notes += [(method, note) for note in runs[method].notes[i]]
         if result.layer is not None:
             explained.layers[method] = result.layer
+        if result.measures:
+            explained.measures[method] = {name: float(values[0]) for name, values in result.measures.items()}
     if len(results) > 1:
         with listening():
             explained.grid = Explanation(results).save(paths[GRID])
     return explained
-
-
-def _one(result: Attributions, i: int, picture: np.ndarray) -> Attributions:
-    one = slice(i, i + 1)
-    return replace(
-        result,
-        values=result.values[one],
-        raw=result.raw[one],
-        scores=result.scores[one],
-        images=[picture],
-        target=result.target[one],
-        classes=result.classes[one],
-        probabilities=result.probabilities[one],
-        predictions=result.predictions[one],
-        names=result.names[one],
-        class_map=None if result.class_map is None else result.class_map[one],
-    )
 
 
 def _reason(error: Exception) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vizcnn.errors import Note
 from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, measure, opened, pixels_of
 from vizcnn.inputs.preprocessing import Preprocess
+from vizcnn.notes import join_notes, notes_of_part
 from vizcnn.resample import resize, shrink
 
 MAX_PIXELS = 32_000_000
@@ -37,7 +40,7 @@ class ImageSet(Sequence[np.ndarray]):
         Channels that the model is given.
     names : tuple of str
         File names, or ``image 0``.
-    notes : tuple of str
+    notes : tuple of Note
         What had to be done to the images.
     preprocess : callable or None
         Turns one image's pixels (H, W, C) into the model's input.
@@ -60,7 +63,7 @@ class ImageSet(Sequence[np.ndarray]):
     size: tuple[int, ...]
     channels: int
     names: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     preprocess: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
     decoding: Decoding = AS_KERAS
     file_ranges: Mapping[Path | Encoded, tuple[float, float]] = field(default_factory=dict, repr=False)
@@ -72,6 +75,82 @@ class ImageSet(Sequence[np.ndarray]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         return self._read(self.sources[index])
+
+    def part(self, part: slice) -> ImageSet:
+        """Return some of the images as a set of their own, without reading them.
+
+        Parameters
+        ----------
+        part : slice
+            Which images.
+
+        Returns
+        -------
+        ImageSet
+            With the notes that concern them.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.inputs.load(vz.assets.digits(), (28, 28, 1)).part(slice(3, 5)).names
+        ('digit_3.png', 'digit_4.png')
+        """
+        places, names = range(len(self))[part], self.names[part]
+        return replace(self, sources=self.sources[part], names=names, notes=notes_of_part(self.notes, places, names))
+
+    def is_like(self, other: ImageSet) -> bool:
+        """Tell whether other images are read and prepared in the same way, so that both can be one set.
+
+        Parameters
+        ----------
+        other : ImageSet
+            The others.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> digits, small = (vz.inputs.load(vz.assets.digits(), (size, size, 1)) for size in (28, 14))
+        >>> digits.is_like(digits.part(slice(0, 3))), digits.is_like(small)
+        (True, False)
+        """
+        return all(
+            getattr(self, name) == getattr(other, name) for name in ("size", "channels", "preprocess", "decoding")
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[ImageSet]) -> ImageSet:
+        """Return the images of several sets that are alike as one set, without reading them.
+
+        Parameters
+        ----------
+        parts : sequence of ImageSet
+            The sets, at least one.
+
+        Returns
+        -------
+        ImageSet
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> digits = vz.inputs.load(vz.assets.digits(), (28, 28, 1))
+        >>> len(vz.inputs.ImageSet.join([digits.part(slice(0, 3)), digits.part(slice(3, 10))]))
+        10
+        """
+        names = tuple(name for part in parts for name in part.names)
+        starts = accumulate((len(part) for part in parts), initial=0)
+        ranges = {id(part.file_ranges): part.file_ranges for part in parts}.values()
+        return replace(
+            parts[0],
+            sources=[source for part in parts for source in part.sources],
+            names=names,
+            notes=join_notes(((start, part.notes) for start, part in zip(starts, parts, strict=False)), names),
+            file_ranges={source: ends for known in ranges for source, ends in known.items()},
+        )
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -184,6 +263,27 @@ class ImageSet(Sequence[np.ndarray]):
         if len(known) < len(ranges):
             return None
         return min(low for low, _ in known), max(high for _, high in known)
+
+    def float_range_of(self, index: int) -> tuple[float, float] | None:
+        """Return the lowest and the highest value of an image that holds floats.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Returns
+        -------
+        (float, float) or None
+            None where it holds whole numbers.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> vz.inputs.load(np.linspace(-1, 1, 64).reshape(8, 8)).float_range_of(0)
+        (-1.0, 1.0)
+        """
+        return self._float_range(self.sources[index])
 
     def _float_range(self, source: Path | Encoded | np.ndarray) -> tuple[float, float] | None:
         if not isinstance(source, np.ndarray):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vizcnn.errors import InputError
+from vizcnn.errors import InputError, Note
 from vizcnn.inputs.files import read_npy
 from vizcnn.inputs.image_set import ImageSet, is_read_smaller
 from vizcnn.inputs.pixels import AS_KERAS, MODES, Decoding, Encoded, Header, measure, opened, pixels_of
@@ -207,44 +207,67 @@ def _channel_remedy(have: int, want: int) -> str:
     return "Axes are (H, W, C) or (N, H, W, C), channels last."
 
 
-def _decoding_notes(found: Sequence[_Source], channels: int, decoding: Decoding) -> Iterator[str]:
+def _decoding_notes(found: Sequence[_Source], channels: int, decoding: Decoding) -> Iterator[Note]:
     """Say what was done to make pixels of files, and what wasn't."""
+    names = [source.name for source in found]
 
-    def of(test: Callable[[Header], bool]) -> str:
-        count = sum(source.header is not None and test(source.header) for source in found)
-        return f"{count} of {len(found)} images" if count else ""
+    def of(
+        kind: str, test: Callable[[Header], bool], template: str, **facts: Callable[[_Source], Any]
+    ) -> Iterator[Note]:
+        which = [at for at, source in enumerate(found) if source.header is not None and test(source.header)]
+        told = {name: [fact(found[at]) for at in which] for name, fact in facts.items()}
+        if which:
+            yield Note.about(which, names, kind, template, told, quiet=True)
 
-    if of(lambda header: header.channels != channels):
-        yield f"{of(lambda header: header.channels != channels)} converted to {channels} channel{'s' * (channels > 1)}."
-    modes = sorted({source.header.mode for source in found if source.header is not None} & _OTHER_COLOURS)
-    if modes:
-        yield f"{of(lambda header: header.mode in modes)} converted from {', '.join(modes)} to {MODES[channels]}."
-    if which := of(lambda header: header.orientation > 1 and not decoding.upright):
-        yield (
-            f"{which} not turned upright as the EXIF orientation says, which Keras's loaders don't either. If the model was "
-            f"trained on upright photos, read them so: Decoding(upright=True)."
-        )
-    if which := of(lambda header: header.was_turned or (header.orientation > 1 and decoding.upright)):
-        yield f"{which} turned upright, as the orientation in the file says."
-    if which := of(lambda header: header.has_alpha and channels < 4):
-        yield (
-            f"{which} laid on {decoding.background} where transparent."
-            if decoding.background is not None
-            else f"{which} read without the transparency, as Keras's loaders do: a transparent pixel has the colour that is "
-            f"stored beneath it. To lay it on a colour: Decoding(background='white')."
-        )
-    if which := of(lambda header: header.num_pages > 1):
-        yield f"{which} with several pages or frames: page {decoding.page} is read. Another one: Decoding(page=1)."
-    if which := of(lambda header: header.is_cut_to_8_bits):
-        yield f"{which} with colours of 16 bits, of which the upper 8 are read: 0 to 255."
-    ranges = [source.range for source in found if source.header is not None and source.header.is_deep]
-    if ranges:
-        low, high = min(ends[0] for ends in ranges), max(ends[1] for ends in ranges)
-        kinds = ", ".join(sorted({_kind(source.header) for source in found if source.header and source.header.is_deep}))
-        yield (
-            f"{len(ranges)} of {len(found)} images hold {kinds}, {low:.6g} to {high:.6g}, which are kept as they are: "
-            f"`preprocess`, or the model, has to scale them."
-        )
+    yield from of(
+        "converted",
+        lambda header: header.channels != channels,
+        f"{{count}} converted to {channels} channel{'s' * (channels > 1)}.",
+    )
+    yield from of(
+        "converted",
+        lambda header: header.mode in _OTHER_COLOURS,
+        f"{{count}} converted from {{modes.listed}} to {MODES.get(channels)}.",
+        modes=lambda source: source.header.mode if source.header is not None else "",
+    )
+    yield from of(
+        "turned",
+        lambda header: header.orientation > 1 and not decoding.upright,
+        "{count} not turned upright as the EXIF orientation says, which Keras's loaders don't either. If the model was "
+        "trained on upright photos, read them so: Decoding(upright=True).",
+    )
+    yield from of(
+        "turned",
+        lambda header: header.was_turned or (header.orientation > 1 and decoding.upright),
+        "{count} turned upright, as the orientation in the file says.",
+    )
+    yield from of(
+        "transparent",
+        lambda header: header.has_alpha and channels < 4,
+        f"{{count}} laid on {decoding.background} where transparent."
+        if decoding.background is not None
+        else "{count} read without the transparency, as Keras's loaders do: a transparent pixel has the colour that is "
+        "stored beneath it. To lay it on a colour: Decoding(background='white').",
+    )
+    yield from of(
+        "pages",
+        lambda header: header.num_pages > 1,
+        f"{{count}} with several pages or frames: page {decoding.page} is read. Another one: Decoding(page=1).",
+    )
+    yield from of(
+        "deep",
+        lambda header: header.is_cut_to_8_bits,
+        "{count} with colours of 16 bits, of which the upper 8 are read: 0 to 255.",
+    )
+    yield from of(
+        "deep",
+        lambda header: header.is_deep,
+        "{count} hold {kinds.listed}, {low.min:.6g} to {high.max:.6g}, which are kept as they are: `preprocess`, or the "
+        "model, has to scale them.",
+        kinds=lambda source: _kind(source.header),
+        low=lambda source: source.range[0],
+        high=lambda source: source.range[1],
+    )
 
 
 _OTHER_COLOURS = {"CMYK", "YCbCr", "LAB", "HSV"}
@@ -255,21 +278,24 @@ def _kind(header: Header | None) -> str:
     return "floats" if mode == "F" else "32-bit numbers" if mode == "I" else "16-bit numbers"
 
 
-def _size_notes(found: Sequence[_Source], size: tuple[int, int], *, is_fixed: bool) -> Iterator[str]:
-    others = sorted({source.size for source in found if source.size != size})
+def _size_notes(found: Sequence[_Source], size: tuple[int, int], *, is_fixed: bool) -> Iterator[Note]:
+    names = [source.name for source in found]
+    others = [at for at, source in enumerate(found) if source.size != size]
     if others:
-        shown = ", ".join(f"{h}x{w}" for h, w in others[:3]) + (", ..." if len(others) > 3 else "")
         why = "the model takes" if is_fixed else "images of one call share"
-        yield f"Images of {shown} (height x width) were resized to the {size[0]}x{size[1]} that {why}."
-    smaller = sum(
-        source.header is not None and not isinstance(source.held, Image.Image) and is_read_smaller(source.size, size)
-        for source in found
-    )
+        text = f"Images of {{sizes.listed}} (height x width) were resized to the {size[0]}x{size[1]} that {why}."
+        yield Note.about(others, names, "resized", text, {"sizes": [found[at].size for at in others]}, quiet=True)
+    smaller = [
+        at
+        for at, source in enumerate(found)
+        if source.header is not None and not isinstance(source.held, Image.Image) and is_read_smaller(source.size, size)
+    ]
     if smaller:
-        yield (
-            f"{smaller} of {len(found)} images are so large that they are read at a fraction of their size, at least four times "
-            f"the {size[0]}x{size[1]} that they were resized to."
+        text = (
+            f"{{count}} are so large that they are read at a fraction of their size, at least four times the "
+            f"{size[0]}x{size[1]} that they were resized to."
         )
+        yield Note.about(smaller, names, "large", text, quiet=True)
 
 
 def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:

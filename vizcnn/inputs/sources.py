@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vizcnn.errors import InputError, VizcnnError, listed
+from vizcnn.errors import InputError, Note, VizcnnError, listed
 from vizcnn.inputs.files import MAX_BYTES
 from vizcnn.inputs.pixels import Encoded
 
@@ -26,7 +26,9 @@ MAX_IMAGES = 10_000
 MAX_ARRAY_BYTES = 2**30
 """Bytes of arrays that are taken from what makes them one after another."""
 
-LABELS_LEFT_OUT = "`images` came with labels, which were left out. Say as `target` which class is explained."
+LABELS_LEFT_OUT = Note(
+    "`images` came with labels, which were left out. Say as `target` which class is explained.", "labels", quiet=True
+)
 """The note on images that were given as ``(x, y)``."""
 
 _FORMS = "`images` must be paths, Pillow images, numeric arrays, or a list of these"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.errors import OptionError, TargetError, warn
+from vizcnn.errors import OptionError, TargetError
 from vizcnn.maximization import image_shape, maximize
 from vizcnn.plugins.register import register
 from vizcnn.results import Images
@@ -117,7 +117,6 @@ def activation_maximization(
         modifiers=modifiers,
         penalties=penalties,
     )
-    warn(made.notes)
     scores, outputs = model.evaluate(made.inputs, score)
     return Images(
         values=made.images,
@@ -128,7 +127,6 @@ def activation_maximization(
         frames=made.frames,
         model=model.name,
         method="activation_maximization",
-        options={"layer": layer, "steps": steps, "seed": seed, "parametrization": parametrization},
         notes=made.notes,
     )
 

@@ -7,17 +7,19 @@ batches, and writes method, layer, options and notes onto the result.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.adapter.base import slices
+from vizcnn.errors import warn
 from vizcnn.inputs import ImageSet, load
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.progress import track
-from vizcnn.results import Context
+from vizcnn.results import Context, Picture
 from vizcnn.targets import resolve
 
 
@@ -48,12 +50,24 @@ def call(plugin: Plugin, model: Any, given: Mapping[str, Any], options: Mapping[
         checked["layer"] = layer_paths(adapter, checked["layer"])
     target = given.get("target")
     if images is None:
-        return plugin.run(adapter, *([target] if "target" in plugin.takes else []), **checked)
+        result = plugin.run(adapter, *([target] if "target" in plugin.takes else []), **checked)
+        return _completed(result, adapter, checked)
     score = resolve(target, adapter, len(images)) if "target" in plugin.takes else None
     context = Context(adapter, plugin.name, images, score, checked)
     parts = _parts(plugin, context)
     first = next(parts)
-    return type(first[2]).collect(_chain(first, parts), context)
+    return _completed(type(first[2]).collect(_chain(first, parts), context), adapter, checked)
+
+
+def _completed(result: Any, adapter: ModelAdapter, options: Mapping[str, Any]) -> Any:
+    """Write the options onto a result, and what the model's adapter notes; and warn of its notes, once."""
+    if not isinstance(result, Picture):  # a stranger's plugin may return what it likes
+        return result
+    made: Any = result
+    known = adapter.notes
+    warn(note for note in made.notes if note not in known)  # of its own the adapter warns, once
+    notes = (*made.notes, *(note for note in known if note not in made.notes))
+    return replace(made, options={**options, **made.options}, notes=notes)
 
 
 def layer_paths(adapter: ModelAdapter, layer: Any) -> Any:

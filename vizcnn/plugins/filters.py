@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.errors import LayerError, OptionError, warn
+from vizcnn.errors import LayerError, Note, OptionError
 from vizcnn.maximization import image_shape, maximize
 from vizcnn.plugins.register import register
 from vizcnn.results import Kernels
@@ -61,23 +61,27 @@ def filters(
     order = tuple(np.argsort(-norms, kind="stable").tolist())
     if not 0 <= exciting <= len(order):
         raise OptionError(f"`exciting` must be from 0 to the {len(order)} kernels of layer {path!r}; got {exciting!r}.")
-    found = None
+    found: np.ndarray | None = None
+    notes: tuple[Note, ...] = ()
     if exciting:
-        found = _exciting(model, info.path, order[:exciting], steps, seed)
-    return Kernels(values=values, layer=info.path, model=model.name, order=order, exciting=found)
+        found, notes = _exciting(model, info.path, order[:exciting], steps, seed)
+    return Kernels(
+        values, info.path, model.name, order=order, exciting=found, options={"layer": info.path}, notes=notes
+    )
 
 
-def _exciting(model: ModelAdapter, path: str, channels: tuple[int, ...], steps: int, seed: int) -> np.ndarray:
-    """Return the images that excite the middle unit of each channel most, cut to what that unit sees."""
+def _exciting(
+    model: ModelAdapter, path: str, channels: tuple[int, ...], steps: int, seed: int
+) -> tuple[np.ndarray, tuple[Note, ...]]:
+    """Return the images that excite the middle unit of each channel most, cut to what that unit sees, and the notes on them."""
     shape = image_shape(model)
     score = Channel(path, 0, "centre").score(model, len(channels)).with_params(np.array(channels, dtype=np.int32))
     made = maximize(model, score, shape, steps=steps, seed=seed, transforms=NONE, penalties=[TotalVariation()])
-    warn(made.notes)
     seen = np.abs(model.gradients(made.inputs, score).gradients).max(axis=(0, 3)) > 0
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if not len(rows):
-        return made.images
-    return made.images[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return made.images, made.notes
+    return made.images[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], made.notes
 
 
 def _first(model: ModelAdapter) -> str:

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from vizcnn.adapter import LAST_SPATIAL, ModelAdapter
-from vizcnn.errors import LayerError
+from vizcnn.errors import LayerError, Note
 from vizcnn.plugins.register import register
-from vizcnn.results import Maps
+from vizcnn.results import AttributionBatch
 from vizcnn.scores import Score
 
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
@@ -24,7 +24,7 @@ def gradcam(
     layer: str | None = None,
     rule: Rule = "vanilla",
     relu: bool = True,
-) -> Maps:
+) -> AttributionBatch:
     """Weigh a layer's feature maps by their mean gradient, and add them up [1]_.
 
     The map is bright where the layer's feature maps speak for the class.
@@ -88,13 +88,14 @@ def gradcam(
     weights = taken.gradients.mean(axis=tuple(range(1, taken.values.ndim - 1)), keepdims=True)
     cam = (weights * taken.values).sum(axis=-1)
     values = np.maximum(cam, 0) if relu else cam
-    return Maps.of(taken, values, raw=cam, signed=not relu, notes=_notes(cam, taken.layer))
+    return AttributionBatch.of(taken, values, raw=cam, signed=not relu, notes=_notes(cam, taken.layer))
 
 
-def _notes(cam: np.ndarray, layer: str | None) -> tuple[str, ...]:
+def _notes(cam: np.ndarray, layer: str | None) -> tuple[Note, ...]:
     if 1 not in cam.shape[1:]:
         return ()
-    return (
+    text = (
         f"The map of layer {layer!r} is {'x'.join(map(str, cam.shape[1:]))} pixels, so it says little of where: name a layer "
-        f"that comes earlier.",
+        f"that comes earlier."
     )
+    return (Note(text, "coarse"),)

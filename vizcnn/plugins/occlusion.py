@@ -14,7 +14,7 @@ from vizcnn.algorithms.changes import fill, hide_windows
 from vizcnn.errors import OptionError, listed
 from vizcnn.plugins.register import register
 from vizcnn.resample import blur
-from vizcnn.results import Maps
+from vizcnn.results import AttributionBatch
 from vizcnn.scores import Score
 
 BASELINES = ("mean", "blur", "noise")
@@ -31,7 +31,7 @@ def occlusion(
     stride: int | tuple[int, ...] | None = None,
     baseline: float | Sequence[float] | str = "mean",
     seed: int = 0,
-) -> Maps:
+) -> AttributionBatch:
     """Measure how far the score falls when each patch is hidden [1]_.
 
     Positive where the score falls when the place is hidden, negative where it rises.
@@ -111,13 +111,13 @@ def occlusion(
     drops = changed.scores[:, None] - changed.copy_scores
     grid = (len(inputs), *map(len, starts))
     classes = changed.each.get("class")
-    return Maps(
+    return AttributionBatch(
         _spread(drops, windows, size),
         raw=drops.reshape(grid),
         signed=True,
         scores=changed.scores,
         outputs=changed.outputs,
-        class_map=None if classes is None else classes.astype(np.int32).reshape(grid),
+        extras={} if classes is None else {"class_map": classes.astype(np.int32).reshape(grid)},
         options={"patch_size": patch, "stride": step},
     )
 

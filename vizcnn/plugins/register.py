@@ -53,8 +53,8 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
     -------
     callable
         A decorator. The function that it takes has the arguments ``(model, inputs, score, *, options...)``: a
-        `ModelAdapter`, a batch (N, H, W, C) and the `Score` of that batch; it returns `vizcnn.results.Maps`. A plugin that
-        looks at the model alone leaves out ``inputs``, one without a target ``score``; without ``inputs`` it is called once
+        `ModelAdapter`, a batch (N, H, W, C) and the `Score` of that batch; it returns `vizcnn.results.AttributionBatch`. A plugin
+        that looks at the model alone leaves out ``inputs``, one without a target ``score``; without ``inputs`` it is called once
         and returns the result itself. An argument ``layer`` may stand before the star. Options with
         `typing.Literal` types are checked before the model runs, and an option named ``layer`` is looked up. Its docstring
         says what is its own, the options above all: an entry on ``model, inputs, score`` makes place for what public functions
@@ -68,10 +68,10 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
     Examples
     --------
     >>> import vizcnn as vz
-    >>> from vizcnn.results import Maps
+    >>> from vizcnn.results import AttributionBatch
     >>> @vz.register("ink", needs={"outputs", "scores"})
     ... def ink(model, inputs, score):
-    ...     return Maps(inputs.mean(axis=-1))
+    ...     return AttributionBatch(inputs.mean(axis=-1))
     >>> vz.ink(vz.assets.digits_cnn(), vz.assets.digits())
     <Attributions 'ink' of 'digits_cnn.keras', values (10, 28, 28)>
     """

@@ -9,7 +9,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.reduction import Reduction, reduce_channels
 from vizcnn.plugins.register import register
-from vizcnn.results import Maps
+from vizcnn.results import AttributionBatch
 from vizcnn.scores import Score
 
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
@@ -23,7 +23,7 @@ def saliency(
     *,
     rule: Rule = "vanilla",
     reduce: Reduction = "max_abs",
-) -> Maps:
+) -> AttributionBatch:
     """Take the gradient of the score by every input value [1]_.
 
     The brighter a pixel, the more the score would move if that pixel changed a little.
@@ -81,4 +81,4 @@ def saliency(
     """
     taken = model.gradients(inputs, score, rule=rule)
     values = reduce_channels(taken.gradients, reduce)
-    return Maps.of(taken, values, raw=taken.gradients, signed=reduce != "max_abs")
+    return AttributionBatch.of(taken, values, raw=taken.gradients, signed=reduce != "max_abs")

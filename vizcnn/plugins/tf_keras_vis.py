@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.errors import LayerError, OptionError, TargetError
+from vizcnn.errors import LayerError, Note, OptionError, TargetError
 from vizcnn.plugins.register import register
-from vizcnn.results import Maps
+from vizcnn.results import AttributionBatch
 from vizcnn.scores import Score
 
 _random = threading.Lock()
 
 
 @register("tf-keras-vis/saliency", needs={"tensorflow"})
-def saliency(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Maps:
+def saliency(model: ModelAdapter, inputs: np.ndarray, score: Score) -> AttributionBatch:
     """Take the gradient of the score by every input value, as tf-keras-vis does [1]_.
 
     Parameters
@@ -52,7 +52,7 @@ def saliency(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Maps:
     """
     task = _Task.of(model, inputs, score)
     gradient = _saliency(task, inputs, task.classes, gradient_modifier=None)
-    return Maps(np.abs(gradient).max(axis=-1), raw=gradient, **task.reached)
+    return AttributionBatch(np.abs(gradient).max(axis=-1), raw=gradient, **task.reached)
 
 
 @register("tf-keras-vis/smoothgrad", needs={"tensorflow"})
@@ -64,7 +64,7 @@ def smoothgrad(
     num_samples: int = 20,
     noise: float = 0.2,
     seed: int = 0,
-) -> Maps:
+) -> AttributionBatch:
     """Average the magnitude of the gradient over noisy copies of the image, as tf-keras-vis does [1]_.
 
     Parameters
@@ -107,11 +107,11 @@ def smoothgrad(
         with _seeded(seed):
             maps.append(_saliency(task, image[None], [index], smooth_samples=num_samples, smooth_noise=noise))
     raw = np.concatenate(maps)
-    return Maps(raw.max(axis=-1), raw=raw, **task.reached)
+    return AttributionBatch(raw.max(axis=-1), raw=raw, **task.reached)
 
 
 @register("tf-keras-vis/gradcam", needs={"tensorflow", "images"})
-def gradcam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> Maps:
+def gradcam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> AttributionBatch:
     """Weigh a layer's feature maps by their mean gradient, as tf-keras-vis does [1]_.
 
     Parameters
@@ -142,7 +142,9 @@ def gradcam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str
 
 
 @register("tf-keras-vis/gradcam++", needs={"tensorflow", "images"})
-def gradcam_plus_plus(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> Maps:
+def gradcam_plus_plus(
+    model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None
+) -> AttributionBatch:
     """Weigh a layer's feature maps by weighted positive gradients, as tf-keras-vis does [1]_.
 
     Parameters
@@ -176,12 +178,13 @@ def gradcam_plus_plus(model: ModelAdapter, inputs: np.ndarray, score: Score, *, 
     if np.isfinite(maps.values).all():
         return maps
     highest = float(np.max(maps.scores)) if maps.scores is not None else np.inf
-    note = f"tf-keras-vis's Grad-CAM++ multiplies by the exponential of the score, which overflows (highest score {highest:.4g})."
-    return Maps(**{**vars(maps), "notes": (note,)})
+    text = f"tf-keras-vis's Grad-CAM++ multiplies by the exponential of the score, which overflows (highest score {highest:.4g})."
+    note = Note(text, "broken")
+    return AttributionBatch(**{**vars(maps), "notes": (note,)})
 
 
 @register("tf-keras-vis/layercam", needs={"tensorflow", "images"})
-def layercam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> Maps:
+def layercam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> AttributionBatch:
     """Weigh each place of a layer's feature maps by its own positive gradient, as tf-keras-vis does [1]_.
 
     Parameters
@@ -219,7 +222,7 @@ def scorecam(
     *,
     layer: str | None = None,
     max_channels: int | None = None,
-) -> Maps:
+) -> AttributionBatch:
     """Weigh a layer's feature maps by the probability of the image seen through them, as tf-keras-vis does [1]_.
 
     Parameters
@@ -271,17 +274,19 @@ def scorecam(
     return _where_it_lies(model, task, inputs, values, small)
 
 
-def _cam(kind: str, model: ModelAdapter, inputs: np.ndarray, score: Score, layer: str | None) -> Maps:
+def _cam(kind: str, model: ModelAdapter, inputs: np.ndarray, score: Score, layer: str | None) -> AttributionBatch:
     task = _Task.of(model, inputs, score, layer or _penultimate(model))
     values, small = _cam_of(task, kind, inputs, task.classes, unconnected_gradients="zero")
     return _where_it_lies(model, task, inputs, values, small)
 
 
-def _where_it_lies(model: ModelAdapter, task: _Task, inputs: np.ndarray, values: np.ndarray, small: np.ndarray) -> Maps:
+def _where_it_lies(
+    model: ModelAdapter, task: _Task, inputs: np.ndarray, values: np.ndarray, small: np.ndarray
+) -> AttributionBatch:
     """Leave the map at the layer's size where stretching it over the whole image, as tf-keras-vis does, puts it wrong."""
     placement = None if task.layer is None else model.placement(task.layer, small.shape[1:], inputs.shape[1:])
     moved = placement is not None and placement.is_known
-    return Maps(np.maximum(small, 0) if moved else values, raw=small, layer=task.layer, **task.reached)
+    return AttributionBatch(np.maximum(small, 0) if moved else values, raw=small, layer=task.layer, **task.reached)
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,7 @@ def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int)
     return {
         "values": _steps(scaled, _CHARACTERS // versions),
         "explained": _in_words(result.target[index], result.probabilities[index]),
+        "measured": result.measured(index),
         "low": low,
         "high": high,
         "vmin": vmin,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO, ClassVar
 
 from vizcnn.adapter.base import LayerInfo
+from vizcnn.errors import Note
 from vizcnn.render.style import takes_style
 from vizcnn.results.base import Picture
 from vizcnn.summary import summarize
@@ -38,7 +39,7 @@ class Architecture(Picture):
         "architecture".
     options : mapping
         The method's options.
-    notes : tuple of str
+    notes : tuple of Note
         What the reader should know.
 
     Examples
@@ -61,7 +62,7 @@ class Architecture(Picture):
     depth: int | None = None
     method: str = "architecture"
     options: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     kind: ClassVar[str] = "architecture"
 

@@ -2,194 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from vizcnn.adapter.base import Outputs, Prediction
-from vizcnn.errors import ResultError, warn
-from vizcnn.files import PICTURES, write_file
-from vizcnn.gather import Gather
-from vizcnn.notes import Watch
+from vizcnn.adapter.base import Prediction
+from vizcnn.algorithms.reduction import one_per_place
+from vizcnn.errors import Note
+from vizcnn.notes import join_notes, noted, notes_of_part
 from vizcnn.render.style import MAP_STYLES, NOTEBOOK, takes_style
-from vizcnn.results.base import Context, Result
-from vizcnn.results.checks import Shapes, check_images, check_indices, check_kind
-from vizcnn.results.placing import placed, stretched
+from vizcnn.results.base import Result
+from vizcnn.results.checks import Shapes, check_images
+from vizcnn.results.class_map import WithClassMap
+from vizcnn.results.rows import joined_rows, part_of_rows
+from vizcnn.results.table import to_frame
 
 if TYPE_CHECKING:
-    from vizcnn.adapter.base import Gradients, ModelAdapter
-    from vizcnn.scores import Score
-
-
-TOP = 5
-"""Classes that a result knows the probabilities of, the most probable ones."""
-
-
-@dataclass(frozen=True)
-class Maps:
-    """What an attribution plugin returns for one batch.
-
-    Attributes
-    ----------
-    values : ndarray, shape (N, h, w) or (N, h, w, C)
-        The attributions; of another size than the input's, they are resized to it, and those of a layer that doesn't look at
-        the whole input are put where it looks.
-    raw : ndarray, default None
-        What came before channels were reduced, or before the resizing; None: the values as they are here.
-    signed : bool, default False
-        Whether negative values mean something.
-    layer : str, default None
-        The layer that was explained.
-    scores, outputs : default None
-        From the run on the images themselves; None: the door runs the model once more for them.
-    notes : tuple of str, default ()
-        What the plugin noticed.
-    class_map : ndarray of int, shape (N, rows, columns), default None
-        The class predicted at each position of a method that changes the image there.
-    options : mapping, default {}
-        Options that the plugin had to decide, as it decided them.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcnn.results import Maps
-    >>> Maps(np.zeros((2, 7, 7)), signed=True).values.shape  # two images, seen through a layer of 7 x 7 places
-    (2, 7, 7)
-    """
-
-    values: np.ndarray
-    raw: np.ndarray | None = None
-    signed: bool = False
-    layer: str | None = None
-    scores: np.ndarray | None = None
-    outputs: Outputs | None = None
-    notes: tuple[str, ...] = ()
-    class_map: np.ndarray | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, taken: Gradients, values: np.ndarray, **fields: Any) -> Self:
-        """Make maps out of gradients: scores, outputs, layer and notes come from them.
-
-        Parameters
-        ----------
-        taken : Gradients
-            What `ModelAdapter.gradients` answered.
-        values : ndarray, shape (N, h, w) or (N, h, w, C)
-            The attributions.
-        **fields
-            The other fields.
-
-        Returns
-        -------
-        Maps
-
-        Examples
-        --------
-        >>> import numpy as np, vizcnn as vz
-        >>> from vizcnn.results import Maps
-        >>> cnn = vz.assets.digits_cnn()
-        >>> taken = cnn.gradients(np.zeros((1, 28, 28, 1), np.float32), 3, of="conv5")
-        >>> Maps.of(taken, taken.gradients.sum(axis=-1)).layer
-        'conv5'
-        """
-        notes = (*taken.notes, *fields.pop("notes", ()))
-        return cls(values, layer=taken.layer, scores=taken.scores, outputs=taken.outputs, notes=notes, **fields)
-
-    @classmethod
-    def collect(cls, parts: Iterable[tuple[slice, np.ndarray, Maps]], context: Context) -> Attributions:
-        """Join the maps of all batches into one result, as the public function of a plugin does.
-
-        Parameters
-        ----------
-        parts : iterable of (slice, ndarray, Maps)
-            For each batch its place among the images, its inputs, and its maps.
-        context : Context
-            The model, the images and what was asked for.
-
-        Returns
-        -------
-        Attributions
-
-        Raises
-        ------
-        TypeError
-            If the plugin's function takes no score.
-
-        Examples
-        --------
-        >>> import vizcnn as vz
-        >>> from vizcnn.results import Maps
-        >>> @vz.register("bright", needs={"outputs"})
-        ... def bright(model, inputs, score):
-        ...     return Maps(inputs.mean(axis=-1))
-        >>> bright(vz.assets.digits_cnn(), vz.assets.digits()).values.shape
-        (10, 28, 28)
-        """
-        if context.score is None:
-            raise TypeError(f"Plugin {context.method!r} returns Maps, so its function must take a `score`.")
-        count = len(context.images)
-        values, raw, scores, classes = Gather(count), Gather(count), Gather(count), Gather(count)
-        predictions: list[Prediction] = []
-        explained: list[tuple[str, int | None, float | None]] = []
-        top: list[tuple[tuple[str, float], ...]] = []
-        notes = dict.fromkeys(context.notes)
-        watch = Watch(context.model, context.images)
-        last: Maps | None = None
-        alone = False
-        for part, inputs, maps in parts:
-            score = context.score[part]
-            outputs = maps.outputs if maps.outputs is not None else context.model.outputs(inputs)
-            reached = maps.scores if maps.scores is not None else context.model.scores(inputs, score)
-            batch = _explained(context.model, score, outputs)
-            predictions += batch[0]
-            explained += batch[1]
-            top += batch[2]
-            small = np.asarray(maps.raw if maps.raw is not None else maps.values, dtype=np.float32)
-            lying, alone, where = _where_it_lies(maps, context)
-            values.add(lying)
-            raw.add(small)
-            scores.add(np.asarray(reached, dtype=np.float32))
-            if maps.class_map is not None:
-                classes.add(maps.class_map)
-            notes |= dict.fromkeys((*maps.notes, *where))
-            watch.see(context.images.names[part], inputs, maps.values, small, [p.probability for p in batch[0]])
-            last = maps
-        if last is None:
-            raise RuntimeError("no batch was explained")
-        suspicious = watch.notes()
-        warn((*notes, *suspicious))
-        said = tuple(dict.fromkeys((*context.images.notes, *context.model.notes, *notes, *suspicious)))
-        return Attributions(
-            values=values.result(),
-            raw=raw.result(),
-            scores=scores.result(),
-            images=context.images,
-            target=tuple(name for name, _, _ in explained),
-            classes=tuple(index for _, index, _ in explained),
-            probabilities=tuple(p for _, _, p in explained),
-            predictions=tuple(predictions),
-            model=context.model.name,
-            method=context.method,
-            layer=last.layer,
-            signed=last.signed,
-            options={**context.options, **last.options},
-            names=context.images.names,
-            notes=said,
-            class_map=classes.result() if last.class_map is not None else None,
-            class_labels=_labels(context) if last.class_map is not None else (),
-            top_classes=tuple(top),
-            alone=alone,
-        )
+    import pandas
 
 
 @dataclass(frozen=True, eq=False)
-class Attributions(Result):
+class Attributions(WithClassMap, Result):
     """How much each pixel of each image spoke for the target.
 
     Attributes
@@ -220,17 +55,20 @@ class Attributions(Result):
         The method's options.
     names : tuple of str
         File names of the images, or ``image 0``.
-    notes : tuple of str
+    notes : tuple of Note
         What the reader should know before trusting the maps.
-    class_map : ndarray of int32, shape (N, rows, columns), or None
-        Occlusion: the class that the model predicts while each position is hidden.
     class_labels : tuple of str
-        Names of the classes in `class_map`.
+        Names of the model's classes, where an array of `extras` holds their indices.
     top_classes : tuple
         Per image the five most probable classes, pairs of name and probability; empty where there are no probabilities.
     alone : bool
         Whether the maps can't be laid over the images, since the layer's axes don't follow theirs: `values` are then at the
         layer's own size, and drawn without the images.
+    measures : dict of str to ndarray of float32, shape (N,)
+        Numbers that belong to each map, by name.
+    extras : dict of str to ndarray, shape (N, ...)
+        Arrays that belong to each map, by name. Occlusion: "class_map" (N, rows, columns), the class that the model predicts
+        while each position is hidden; also `class_map`, which is None for other methods.
 
     Examples
     --------
@@ -256,22 +94,88 @@ class Attributions(Result):
     signed: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    class_map: np.ndarray | None = None
+    notes: tuple[Note, ...] = ()
     class_labels: tuple[str, ...] = ()
     top_classes: tuple[tuple[tuple[str, float], ...], ...] = ()
     alone: bool = False
+    measures: dict[str, np.ndarray] = field(default_factory=dict)
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
 
     kind: ClassVar[str] = "attributions"
-    collections: ClassVar[tuple[str, ...]] = ("images",)
+    added: ClassVar[tuple[str, ...]] = ("measures", "extras")
+    collections: ClassVar[tuple[str, ...]] = ("images", "measures", "extras")
+    rows: ClassVar[tuple[str, ...]] = (
+        "values", "raw", "scores", "images", "target", "classes", "probabilities", "predictions", "names", "top_classes",
+        "measures", "extras",
+    )  # fmt: skip
+    """Fields with an entry for each image."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", tuple(map(noted, self.notes)))
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __getitem__(self, which: int | slice) -> Attributions:
+        """Return the result of some of the images, or of one, with the notes that concern them; arrays are not copied."""
+        count = range(len(self))
+        part = which if isinstance(which, slice) else slice(count[which], count[which] + 1)
+        places, names = count[part], self.image_names[part]
+        rows = {name: part_of_rows(getattr(self, name), part) for name in self.rows}
+        return replace(self, **rows, notes=notes_of_part(self.notes, places, names))
+
+    def __iter__(self) -> Iterator[Attributions]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Names of the images: `names`, or ``image 0``."""
+        return self.names or tuple(f"image {index}" for index in range(len(self)))
+
+    @classmethod
+    def join(cls, parts: Iterable[Attributions], count: int | None = None) -> Attributions:
+        """Return one result of several on different images: of one method and model, with the same options.
+
+        Parameters
+        ----------
+        parts : iterable of Attributions
+            The results.
+        count : int, default None
+            How many images they have together. None: they are counted, and all held in memory for that.
+
+        Returns
+        -------
+        Attributions
+            What the method answers to all images at once, notes included. Arrays above 64 MiB lie in a temporary file.
+
+        Raises
+        ------
+        ResultError
+            If there is none, or they differ in what belongs to all their images.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> result = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits())
+        >>> vz.Attributions.join([result[:3], result[3:]]).names == result.names
+        True
+        """
+        fields, first = joined_rows(parts, count, cls.rows)
+        notes = fields.pop("notes")
+        joined = replace(first, **fields)
+        return replace(joined, notes=join_notes(notes, joined.image_names))
 
     def __repr__(self) -> str:
         layer = f", layer={self.layer!r}" if self.layer else ""
         notes = f", {len(self.notes)} note{'s' * (len(self.notes) > 1)}" if self.notes else ""
         return f"<Attributions {self.method!r} of {self.model!r}, values {self.values.shape}{layer}{notes}>"
+
+    @classmethod
+    def _upgrade(cls, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        # Before there were `extras`, the class map was a field of its own.
+        if about.pop("class_map", None) is None and "class_map" in arrays:
+            about["extras"] = ["class_map"]
+            arrays["extras class_map"] = arrays.pop("class_map")
 
     def _check(self) -> None:
         shapes = Shapes()
@@ -284,18 +188,43 @@ class Attributions(Result):
             shapes.count(name, getattr(self, name), "N")
         for name in ("names", "top_classes"):
             shapes.count(name, getattr(self, name), "N", empty=True)
+        for name, array in (*self.measures.items(), *self.extras.items()):
+            shapes.check(name, array, "N", *[None] * (array.ndim - 1), kinds="fiub")
+        if any(array.ndim != 1 for array in self.measures.values()):
+            raise ValueError("`measures` hold more than a number for each image")
+        if any(note.images and note.images[-1] >= len(self.values) for note in self.notes):
+            raise ValueError("`notes` are about more images than there are")
         check_images(self.images)
         if any(
             not values.ndim <= image.ndim <= values.ndim + 1
             for image, values in zip(self.images, self.values, strict=True)
         ):
             raise ValueError("`images` have other axes than the maps")
-        if self.class_map is not None:
-            shapes.check("class_map", self.class_map, "N", *[None] * (self.values.ndim - 1), kinds="iu")
-            if self.class_labels:
-                check_indices("class_map", np.unique(self.class_map).tolist(), len(self.class_labels))
-            for name in ("patch_size", "stride"):
-                check_kind(name, self.options.get(name), int | tuple[int, ...] | None)
+        self._check_class_map(shapes)
+
+    def map(self, index: int) -> np.ndarray:
+        """Return the map of an image as it is drawn: its channels summed.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Returns
+        -------
+        ndarray of float32, shape (H, W)
+            Of a signal (T,), of a volume (D, H, W).
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> result = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3], reduce="none")
+        >>> result.values.shape, result.map(0).shape
+        ((1, 28, 28, 1), (28, 28))
+        """
+        values: np.ndarray = self.values[index]
+        sample_shape = getattr(self.images, "sample_shape", None) or self.images[index].shape
+        return values if self.alone else one_per_place(values, len(sample_shape) - 1)
 
     def title(self, index: int) -> str:
         """Return what an image was taken for, and what is explained where that is something else.
@@ -322,6 +251,76 @@ class Attributions(Result):
         if self.classes[index] == predicted.index and name == predicted.label:
             return first
         return f"predicted {first}\nexplained {with_probability(name, self.probabilities[index])}"
+
+    def caption(self, index: int) -> str:
+        """Return what stands at the map of an image: its title, and its measures.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Returns
+        -------
+        str
+            The lines of `title`, and one of `measures` where there are some.
+
+        Examples
+        --------
+        >>> import dataclasses, numpy as np, vizcnn as vz
+        >>> result = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3])
+        >>> print(dataclasses.replace(result, measures={"gap": np.array([0.5])}).caption(0))
+        3 1.00
+        gap 0.5
+        """
+        return "\n".join(filter(None, (self.title(index), self.measured(index))))
+
+    def measured(self, index: int) -> str:
+        """Return the measures of an image in words; "" where there are none.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Returns
+        -------
+        str
+            Names and numbers.
+
+        Examples
+        --------
+        >>> import dataclasses, numpy as np, vizcnn as vz
+        >>> result = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3])
+        >>> dataclasses.replace(result, measures={"gap": np.array([0.5]), "standard_error": np.array([2.0])}).measured(
+        ...     0
+        ... )
+        'gap 0.5, standard error 2'
+        """
+        return in_words({name: float(values[index]) for name, values in self.measures.items()})
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a table with a row for each image; needs pandas.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns: the image's name; target, its class, probability and score; prediction, its class and probability; each
+            of the measures; notes.
+
+        Raises
+        ------
+        ResultError
+            If pandas isn't installed.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> table = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[:2], target="1").to_frame()
+        >>> table[["name", "target", "prediction"]].values.tolist()
+        [['digit_0.png', '1', '0'], ['digit_1.png', '1', '1']]
+        """
+        return to_frame(self)
 
     @takes_style("index", *MAP_STYLES, "title")
     def plot(self, ax: Any = None, **style: Any) -> Any:
@@ -376,158 +375,10 @@ class Attributions(Result):
     def _notebook_style(self) -> dict[str, Any]:
         return {"limit": NOTEBOOK}
 
-    def tally(self, index: int = 0) -> dict[str, int]:
-        """Count for how many positions of the hidden patch each class was predicted; the most frequent first.
 
-        Parameters
-        ----------
-        index : int, default 0
-            Which image.
-
-        Returns
-        -------
-        dict of str to int
-
-        Raises
-        ------
-        ResultError
-            If the method has no map of classes.
-
-        Examples
-        --------
-        >>> import vizcnn as vz
-        >>> hidden = vz.occlusion(vz.assets.digits_cnn(), vz.assets.digits()[3], patch_size=14, stride=7)
-        >>> hidden.class_map.shape, hidden.tally()
-        ((1, 3, 3), {'3': 8, '5': 1})
-        """
-        if self.class_map is None:
-            raise ResultError(f"Method {self.method!r} has no map of predicted classes; occlusion has one.")
-        counts = Counter(self.class_map[index].ravel().tolist())
-        return {self.class_labels[cls]: count for cls, count in counts.most_common()}
-
-    @takes_style("index", "alpha", "legend", "title")
-    def plot_classes(self, ax: Any = None, **style: Any) -> Any:
-        """Draw which class the model predicts while each position is hidden, over the images, with the tally as a legend.
-
-        Parameters
-        ----------
-        ax : Axes or sequence of Axes, default None
-            Where to draw: one Axes for one image, a sequence for several. None: a new figure.
-        **style
-            `index` (draw this image alone), `alpha` (opacity; default 0.6), `legend`, `title` (both default True).
-
-        Returns
-        -------
-        Axes or ndarray of Axes
-            What was drawn on.
-
-        Raises
-        ------
-        ResultError
-            If the method has no map of classes.
-
-        Examples
-        --------
-        >>> import vizcnn as vz
-        >>> hidden = vz.occlusion(vz.assets.digits_cnn(), vz.assets.digits()[3], patch_size=14, stride=7)
-        >>> [text.get_text() for text in hidden.plot_classes().get_legend().get_texts()]
-        ['3 (nothing hidden): 8 of 9', '5: 1 of 9']
-        """
-        from vizcnn.render.class_map import plot_class_maps
-        from vizcnn.results.panels import class_panels
-
-        self._check_class_map_is_drawn()
-        return plot_class_maps(class_panels(self, style.pop("index", None)), ax, **style)
-
-    @takes_style("index", "alpha", "legend", "title")
-    def save_classes(self, path: str | os.PathLike[str], **style: Any) -> Path:
-        """Write the picture that `plot_classes` draws.
-
-        Parameters
-        ----------
-        path : path
-            Where to; folders on the way are made.
-        **style
-            As `plot_classes` takes them.
-
-        Returns
-        -------
-        Path
-            The file.
-
-        Raises
-        ------
-        ResultError
-            If the method has no map of classes, the suffix is unknown, or the file can't be written.
-
-        Examples
-        --------
-        >>> import tempfile, vizcnn as vz
-        >>> hidden = vz.occlusion(vz.assets.digits_cnn(), vz.assets.digits()[3], patch_size=14, stride=7)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     hidden.save_classes(f"{folder}/hidden.png").name
-        'hidden.png'
-        """
-        from vizcnn.render.class_map import save_class_maps
-        from vizcnn.results.panels import class_panels
-
-        self._check_class_map_is_drawn()
-        panels = class_panels(self, style.pop("index", None))
-        return write_file(
-            path, lambda file: save_class_maps(panels, file, Path(path).suffix.lower(), **style), PICTURES
-        )
-
-    def _check_class_map_is_drawn(self) -> None:
-        if self.class_map is None:
-            raise ResultError(f"Method {self.method!r} has no map of predicted classes; occlusion has one.")
-        if self.class_map.ndim != 3:
-            raise ResultError(
-                "Maps of classes are drawn over images; of signals and volumes `tally` counts the classes."
-            )
-
-
-def _labels(context: Context) -> tuple[str, ...]:
-    output = context.model.output_name(context.score.output if context.score is not None else None)
-    return context.model.head(output).names
-
-
-def _where_it_lies(maps: Maps, context: Context) -> tuple[np.ndarray, bool, tuple[str, ...]]:
-    """Return the maps at the input's size, whether they can't be brought there, and what is said of it."""
-    size, sample_shape = context.images.size, context.images.sample_shape
-    placement = maps.layer and context.model.placement(maps.layer, maps.values.shape[1:], sample_shape)
-    if not placement:
-        return stretched(maps.values, size), False, ()
-    said = (placement.note(str(maps.layer)),)
-    if not placement.is_known:
-        return stretched(maps.values, size), False, said
-    if not placement.is_possible:
-        return np.asarray(maps.values, dtype=np.float32), True, said
-    return placed(maps.values, placement), False, said
-
-
-def _explained(
-    model: ModelAdapter, score: Score, outputs: Outputs
-) -> tuple[list[Prediction], list[tuple[str, int | None, float | None]], list[tuple[tuple[str, float], ...]]]:
-    """Return what the model predicts, per sample the name, class and probability of what is explained, and the top classes."""
-    indices, values, probable = model.class_values(outputs, score.output)
-    head = model.head(model.output_name(score.output))
-    predictions = model.named_predictions(indices, values, probable, output=head.output)
-    explained: list[tuple[str, int | None, float | None]] = []
-    for row, best, name, index in zip(values, indices, score.names, score.classes, strict=True):
-        chosen = int(best) if index == -1 else index
-        known = probable and chosen is not None
-        of_class = chosen if head.is_classes else None
-        explained.append((name or head.names[int(best)], of_class, float(row[chosen]) if known else None))
-    if not probable:
-        return predictions, explained, []
-    # The five largest first, and only those sorted: of a thousand classes, half a millisecond per batch.
-    rows, ranks = np.arange(len(values)), -values
-    ranks[rows, indices] = np.nextafter(ranks[rows, indices], -np.inf)  # of equals the predicted class comes first
-    some = np.sort(np.argpartition(ranks, min(TOP, values.shape[1]) - 1, axis=1)[:, :TOP], axis=1)
-    order = np.argsort(np.take_along_axis(ranks, some, axis=1), axis=1, kind="stable")
-    best = np.take_along_axis(some, order, axis=1)
-    top = [tuple((head.names[int(i)], float(row[i])) for i in order) for row, order in zip(values, best, strict=True)]
-    return predictions, explained, top
+def in_words(measures: Mapping[str, float]) -> str:
+    """Return measures as a line: their names and numbers."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in measures.items())
 
 
 def with_probability(name: str, probability: float | None) -> str:

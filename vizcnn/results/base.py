@@ -16,8 +16,9 @@ import numpy as np
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import ResultError
 from vizcnn.files import PICTURES, write_file
+from vizcnn.notes import noted, restored_note
 from vizcnn.render.style import check_style
-from vizcnn.results.checks import check_kind
+from vizcnn.results.checks import check_kind, check_notes
 from vizcnn.results.files import read_npz, write_npz
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ class Context:
     images: ImageSet
     score: Score | None
     options: Mapping[str, Any]
-    notes: tuple[str, ...] = ()
 
 
 class Picture(ABC):
@@ -152,6 +152,9 @@ class Result(Picture):
     collections: ClassVar[tuple[str, ...]] = ()
     """Fields that are a sequence of arrays, or a mapping of names to arrays."""
 
+    added: ClassVar[tuple[str, ...]] = ()
+    """Fields with a default that earlier versions didn't write."""
+
     kinds: ClassVar[dict[str, type[Result]]] = {}
     """All kinds, by name."""
 
@@ -206,10 +209,15 @@ class Result(Picture):
 
     def _write(self, file: BinaryIO, suffix: str, style: Mapping[str, Any]) -> None:
         if suffix == ".npz":
-            about = np.array(json.dumps(self._about(), default=_plain))
+            about = np.array(json.dumps(self._stored_about(), default=_plain))
             write_npz(file, ((name, array) for part in ([("about", about)], self._arrays()) for name, array in part))
         else:
             super()._write(file, suffix, style)
+
+    def _stored_about(self) -> dict[str, Any]:
+        """Return `_about` with all that its notes know."""
+        about = self._about()
+        return about | {"notes": [noted(note).to_dict() for note in about["notes"]]} if "notes" in about else about
 
     @classmethod
     def from_arrays(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
@@ -235,11 +243,13 @@ class Result(Picture):
         """
         given: dict[str, Any] = {name: _tuples(value) for name, value in about.items() if name != "kind"}
         for name in cls.collections:
-            keys = about[name]
+            keys = about.get(name, {})
             if isinstance(keys, int):
                 given[name] = [arrays[f"{name} {key}"] for key in range(keys)]
             else:
                 given[name] = {key: arrays[f"{name} {key}"] for key in keys}
+        if "notes" in given:
+            given["notes"] = tuple(map(restored_note, given["notes"]))
         if "predictions" in given:
             given["predictions"] = tuple(Prediction(*row) for row in given["predictions"])
         held = {field.name for field in fields(cls)}  # type: ignore[arg-type]
@@ -256,17 +266,24 @@ class Result(Picture):
                     raise ValueError(f"`{one.name}` is no array")
                 expected.add(one.name)
             elif one.name not in about:
-                raise ValueError(f"`{one.name}` is missing")
+                if one.name not in cls.added:
+                    raise ValueError(f"`{one.name}` is missing")
             elif one.name in cls.collections:
                 expected |= _names_in(one.name, about[one.name], len(arrays))
             elif one.name == "predictions":
                 check_kind(one.name, _tuples(about[one.name]), tuple[tuple[int | None, str, float | None], ...])
+            elif one.name == "notes":
+                check_notes(_tuples(about["notes"]))
             else:
                 check_kind(one.name, _tuples(about[one.name]), hints[one.name])
         known = {"kind", *(one.name for one in fields(cls))}  # type: ignore[arg-type]
         strange = sorted({*about} - known) or sorted({*arrays} ^ expected)
         if strange:
             raise ValueError(f"`{strange[0]}` is {'missing' if strange[0] in expected else 'no part of it'}")
+
+    @classmethod
+    def _upgrade(cls, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Make of what an earlier version wrote what this one writes."""
 
     def _check(self) -> None:
         """Raise ValueError where the fields don't fit each other."""
@@ -312,6 +329,7 @@ def load_result(path: str | os.PathLike[str]) -> Any:
         arrays = read_npz(path)
         about = _about_of(arrays)
         kind = Result.kinds[about["kind"]]
+        kind._upgrade(about, arrays)
         kind._check_stored(about, arrays)
         result = kind.from_arrays(about, arrays)
         result._check()

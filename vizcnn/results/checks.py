@@ -33,6 +33,47 @@ def check_kind(name: str, value: Any, hint: Any) -> None:
         raise ValueError(f"`{name}` holds something else than it should: {str(value)[:80]!r}")
 
 
+def check_notes(notes: Any) -> None:
+    """Raise ValueError unless these are notes as a file holds them: texts, or what `Note.to_dict` returned.
+
+    Parameters
+    ----------
+    notes : optional
+        What was read.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    check_kind("notes", notes, tuple[str | dict[str, Any], ...])
+    for note in notes:
+        if isinstance(note, dict):
+            _check_note(note)
+
+
+_NOTE = {
+    "text": str,
+    "kind": str,
+    "images": tuple[int, ...],
+    "quiet": bool,
+    "template": str,
+    "facts": dict[str, tuple[Any, ...]],
+}
+
+
+def _check_note(note: dict[str, Any]) -> None:
+    for name, value in note.items():
+        check_kind("notes", value, _NOTE.get(name, ()))
+    images = note.get("images", ())
+    if "text" not in note or list(images) != sorted({*images}) or (images and images[0] < 0):
+        raise ValueError("`notes` hold one about no images")
+    for values in note.get("facts", {}).values():
+        alike = any(all(_is(value, kind) for value in values) for kind in (float, str, tuple[int, ...]))
+        if len(values) != len(images) or not alike:
+            raise ValueError("`notes` hold one whose facts aren't those of its images")
+
+
 def _is(value: Any, hint: Any) -> bool:
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:

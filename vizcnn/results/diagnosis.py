@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 
+from vizcnn.errors import Note
 from vizcnn.health import SATURATED, Finding, LayerHealth, findings
 from vizcnn.render.style import takes_style
 from vizcnn.results.base import Context, Result
@@ -185,8 +186,12 @@ class Diagnosis(Result):
         Its name.
     images_seen : int
         How many images it was shown.
-    notes : tuple of str
-        What was done to the images.
+    notes : tuple of Note
+        What was done to the images, and what else the reader should know.
+    method : str
+        "diagnose".
+    options : dict
+        The method's options.
 
     Examples
     --------
@@ -210,9 +215,12 @@ class Diagnosis(Result):
     findings: tuple[Finding, ...]
     model: str
     images_seen: int
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=())
+    method: str = "diagnose"
+    options: dict[str, Any] = field(default_factory=dict)
 
     kind: ClassVar[str] = "diagnosis"
+    added: ClassVar[tuple[str, ...]] = ("method", "options")
 
     def __repr__(self) -> str:
         count = len(self.findings)

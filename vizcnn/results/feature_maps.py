@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from vizcnn.errors import OptionError, listed
-from vizcnn.gather import Gather
+from vizcnn.errors import Note, OptionError, listed
 from vizcnn.render.style import takes_style
 from vizcnn.results.base import Context
 from vizcnn.results.checks import Shapes, check_images
+from vizcnn.results.row_buffer import RowBuffer
 from vizcnn.results.sheet import Sheet
 
 
@@ -25,16 +25,17 @@ class LayerMaps:
     @classmethod
     def collect(cls, parts: Iterable[tuple[slice, np.ndarray, LayerMaps]], context: Context) -> FeatureMaps:
         """Join the maps of all batches into one result."""
-        gathered: dict[str, Gather] = {}
+        buffers: dict[str, RowBuffer] = {}
         for _, _, layer_maps in parts:
             for path, values in layer_maps.maps.items():
-                gathered.setdefault(path, Gather(len(context.images))).add(values)
+                buffers.setdefault(path, RowBuffer(len(context.images))).add(values)
         return FeatureMaps(
-            maps={path: gather.result() for path, gather in gathered.items()},
+            maps={path: buffer.result() for path, buffer in buffers.items()},
             images=context.images,
             model=context.model.name,
             names=context.images.names,
             notes=context.images.notes,
+            options={**context.options, "layer": tuple(buffers)},
         )
 
 
@@ -52,8 +53,12 @@ class FeatureMaps(Sheet):
         Where they come from.
     names : tuple of str
         File names of the images, or ``image 0``.
-    notes : tuple of str
-        What was done to the images.
+    notes : tuple of Note
+        What was done to the images, and what else the reader should know.
+    method : str
+        "activations".
+    options : dict
+        The method's options.
 
     Examples
     --------
@@ -67,9 +72,12 @@ class FeatureMaps(Sheet):
     images: Sequence[np.ndarray]
     model: str
     names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    method: str = "activations"
+    options: dict[str, Any] = field(default_factory=dict)
 
     kind: ClassVar[str] = "feature maps"
+    added: ClassVar[tuple[str, ...]] = ("method", "options")
     collections: ClassVar[tuple[str, ...]] = ("maps", "images")
 
     def __len__(self) -> int:

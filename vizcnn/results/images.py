@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vizcnn.adapter.base import Prediction
-from vizcnn.errors import OptionError
+from vizcnn.errors import Note, OptionError
 from vizcnn.files import write_file
 from vizcnn.render.style import takes_style
 from vizcnn.results.checks import Shapes
@@ -40,7 +40,7 @@ class Images(Sheet):
         Where they come from.
     options : dict
         The method's options.
-    notes : tuple of str
+    notes : tuple of Note
         What the reader should know.
 
     Examples
@@ -60,7 +60,7 @@ class Images(Sheet):
     model: str
     method: str
     options: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     kind: ClassVar[str] = "images"
 

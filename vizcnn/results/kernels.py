@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from vizcnn.errors import OptionError, check_choice
+from vizcnn.errors import Note, OptionError, check_choice
 from vizcnn.render.style import takes_style
 from vizcnn.results.checks import Shapes, check_indices
 from vizcnn.results.sheet import Sheet
@@ -27,6 +27,12 @@ class Kernels(Sheet):
         For the kernels of `order`, the input that excites each most, 0..1.
     order : tuple of int
         The kernels from the largest norm to the smallest.
+    method : str
+        "filters".
+    options : dict
+        The method's options.
+    notes : tuple of Note
+        What the reader should know.
 
     Examples
     --------
@@ -41,8 +47,12 @@ class Kernels(Sheet):
     model: str
     order: tuple[int, ...] = ()
     exciting: np.ndarray | None = None
+    method: str = "filters"
+    options: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
     kind: ClassVar[str] = "kernels"
+    added: ClassVar[tuple[str, ...]] = ("method", "options", "notes")
 
     def __len__(self) -> int:
         return len(self.order)

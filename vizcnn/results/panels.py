@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.algorithms.reduction import one_per_place
 from vizcnn.errors import OptionError
 from vizcnn.render.class_map import ClassPanel
 from vizcnn.render.panels import ImageAt, Panel
@@ -43,12 +42,12 @@ def chosen(index: int | None, count: int) -> Sequence[int]:
 def map_panel(result: Attributions, index: int, title: str | None = None) -> Panel:
     """Return the map of one image over it; `title` in place of the classes."""
     image = ImageAt(result.images, index)
-    values = result.values[index]
     return Panel(
         image=None if result.alone else image,
-        values=values if result.alone else one_per_place(values, len(image.shape) - 1),
+        values=result.map(index),
         signed=result.signed,
         title=result.title(index) if title is None else title,
+        caption=result.measured(index),
     )
 
 

@@ -92,7 +92,7 @@ class KerasAdapter(ModelAdapter):
         )
         self._first_weights = FirstWeights(lambda: view.operations, view.forward)
         for note in filter(None, [*stale_state_notes(model), stateful_note(model)]):
-            self.add_note(note)
+            self.add_note(note, "state")
 
     @property
     def num_traces(self) -> int:
@@ -432,7 +432,8 @@ class KerasAdapter(ModelAdapter):
         if not ascent.reached:
             self.add_note(
                 f"In activation maximization of model {self.name!r} the gradient of the score was zero in every step: such an "
-                f"image shows its start and the penalties, and nothing of the model."
+                f"image shows its start and the penalties, and nothing of the model.",
+                "ascent",
             )
 
 

@@ -14,6 +14,7 @@ from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.gradient import differentiate
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.runner import Runner
+from vizcnn.errors import Note
 
 _SUM = "sum "
 """What the names of sums begin with among the answers of a compiled function."""
@@ -34,7 +35,7 @@ class CompiledSteps:
     """
 
     layer: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __init__(self, view: ModelView, runner: Runner) -> None:
         self._view = view

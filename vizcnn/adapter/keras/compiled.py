@@ -13,6 +13,7 @@ import numpy as np
 from vizcnn.adapter.arrays import Array, Outputs
 from vizcnn.adapter.keras.backends.base import Backend
 from vizcnn.adapter.keras.block import repair
+from vizcnn.errors import Note
 
 CAPACITY = 64
 """Functions that are kept; only targets that are functions ever come near it."""
@@ -26,7 +27,7 @@ class Traced:
     ----------
     layer : str or None
         The layer that was differentiated by.
-    notes : tuple of str
+    notes : tuple of Note
         What the reader of a picture should know.
     undecided : frozenset of str
         Outputs that it took for logits, which its first run has to confirm.
@@ -37,7 +38,7 @@ class Traced:
     """
 
     layer: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     undecided: frozenset[str] = frozenset()
     generators: list[Any] = field(default_factory=list)
     draws: bool = False

@@ -20,7 +20,7 @@ from vizcnn.adapter.keras.rules import RELU_FAMILY
 from vizcnn.adapter.keras.structure import names_of, symbolic_outputs, tensors_of
 from vizcnn.adapter.keras.taps import Taps
 from vizcnn.adapter.layers import split_call
-from vizcnn.errors import LayerError, RuleError, TargetError
+from vizcnn.errors import LayerError, Note, RuleError, TargetError
 from vizcnn.scores import Score
 
 
@@ -175,7 +175,7 @@ class ForwardPass:
         return {f"output {i}": self._backend.float32(tensor) for i, tensor in enumerate(self.flat)}
 
 
-def rule_notes(rule: str, run: ForwardPass) -> tuple[str, ...]:
+def rule_notes(rule: str, run: ForwardPass) -> tuple[Note, ...]:
     """Say which activations a rule left as they are; raise `RuleError` where it found none to replace."""
     if rule == "vanilla":
         return ()
@@ -189,7 +189,10 @@ def rule_notes(rule: str, run: ForwardPass) -> tuple[str, ...]:
         )
     if left:
         return (
-            f"Rule {rule!r} replaced {done.total()} activations (ReLU) and left {left.total()} as they are: {others}.",
+            Note(
+                f"Rule {rule!r} replaced {done.total()} activations (ReLU) and left {left.total()} as they are: {others}.",
+                "rule",
+            ),
         )
     return ()
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from vizcnn.adapter.keras.taps import Call
+from vizcnn.errors import Note
 
 Shape = Sequence[int | None]
 
@@ -96,17 +97,18 @@ class Layout:
         """Tell whether a map has more than one row and column, as far as the input has."""
         return bool(size) and sum(length == 1 for length in size or ()) <= sum(length == 1 for length in self._size)
 
-    def notes(self, layer: str, shape: Shape) -> tuple[str, ...]:
+    def notes(self, layer: str, shape: Shape) -> tuple[Note, ...]:
         """Say which tokens are left out, where that is more than the class token."""
         grid = self.size(shape) if len(shape) == 3 and self._rank != 1 else None
         extra = self.extra(shape, grid) if grid else 0
         if grid is None or extra < 2:
             return ()
-        return (
+        text = (
             f"Layer {layer!r} has {shape[1]} tokens: the first {extra} (class, distillation or register tokens) are left out, "
             f"and the others are taken to lie on a grid of {grid[0]}x{grid[1]} patches. If that is wrong, give vizcnn.adapt the "
-            f"`token_grid`.",
+            f"`token_grid`."
         )
+        return (Note(text, "tokens"),)
 
     def of(self, tensor: Any) -> Any:
         """Return an output as a map (N, h, w, K), or as it is where it is none."""

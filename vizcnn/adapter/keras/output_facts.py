@@ -101,7 +101,7 @@ class OutputFacts:
                 place = list(self.shapes).index(output)
                 if all(is_within(self._run(shown)[place]) for shown in (noise, -noise)):
                     self._kinds_of_units[output] = "sigmoid"
-                    self._add_note(read_as_probability(self._view.name, output), quiet=True)
+                    self._add_note(read_as_probability(self._view.name, output), "reading", quiet=True)
             return self._kinds_of_units[output]
 
     def _unit_axis(self, shape: tuple[int | None, ...]) -> int | None:
@@ -136,7 +136,8 @@ class OutputFacts:
         if first and hidden:
             self._add_note(
                 f"The output {output!r} of model {view.name!r} holds probabilities, and the logits behind them can't be "
-                f"reached: scores are log-probabilities. A softmax that is the model's last layer can be looked through."
+                f"reached: scores are log-probabilities. A softmax that is the model's last layer can be looked through.",
+                "log-probability",
             )
         return hidden
 

@@ -49,7 +49,7 @@ class Runner:
         *,
         settings: Callable[[], Hashable],
         decide: Callable[[Run], bool],
-        add_note: Callable[[str], None],
+        add_note: Callable[..., None],
         batch_size: int | None = None,
         num_runs: int = 1,
     ) -> None:
@@ -139,7 +139,7 @@ class Runner:
                 return run
             run, spread = self._randomness.settle(run, once)
         if spread:
-            self._add_note(self._randomness.note(self._view.name, spread))
+            self._add_note(self._randomness.note(self._view.name, spread), "random")
         return run
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:

@@ -11,7 +11,7 @@ IN_MEMORY = 64 * 2**20
 """Bytes from which on an array lives in a temporary file, which goes when the array does."""
 
 
-class Gather:
+class RowBuffer:
     """Collects batches of rows.
 
     Parameters
@@ -40,7 +40,7 @@ class Gather:
     def result(self) -> np.ndarray:
         """Return all rows."""
         if self._array is None or self._filled != self._count:
-            raise RuntimeError(f"gathered {self._filled} of {self._count} rows")
+            raise RuntimeError(f"got {self._filled} of {self._count} rows")
         return np.asarray(self._array)  # a plain array, whatever holds its memory
 
 

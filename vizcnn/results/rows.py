@@ -1,0 +1,138 @@
+"""Cutting and joining what has an entry for each image: arrays, tuples, images and arrays by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vizcnn.errors import ResultError
+from vizcnn.inputs import ImageSet
+from vizcnn.results.row_buffer import RowBuffer
+
+if TYPE_CHECKING:
+    from vizcnn.errors import Note
+    from vizcnn.results.attributions import Attributions
+
+
+def part_of_rows(values: Any, part: slice) -> Any:
+    """Return some of the entries; images stay where they are, and are not read."""
+    if isinstance(values, Mapping):
+        return {name: array[part] for name, array in values.items()}
+    return values.part(part) if isinstance(values, ImageSet) else values[part]
+
+
+def joined_rows(
+    parts: Iterable[Attributions], count: int | None, rows: Sequence[str]
+) -> tuple[dict[str, Any], Attributions]:
+    """Return the fields of all parts together, and the first part.
+
+    Parameters
+    ----------
+    parts : iterable of Attributions
+        The results; each is let go before the next one is asked for where `count` is known.
+    count : int or None
+        How many images they have together.
+    rows : sequence of str
+        The fields with an entry for each image.
+
+    Returns
+    -------
+    (dict, Attributions)
+        Those fields by name, and as "notes" pairs of where each part begins and its notes.
+    """
+    if count is None:
+        parts = list(parts)
+        count = sum(map(len, parts))
+    joins: dict[str, Any] = {}
+    notes: list[tuple[int, tuple[Note, ...]]] = []
+    first, start = None, 0
+    for part in parts:
+        if first is None:
+            first = part[:0]
+            joins = {name: _join_of(getattr(part, name), count) for name in rows}
+        _check_same(first, part, rows)
+        notes.append((start, part.notes))
+        start += len(part)
+        if start <= count:
+            for name, join in joins.items():
+                join.add(getattr(part, name))
+    if first is None:
+        raise ResultError("`parts` must hold at least one result; got none.")
+    if start != count:
+        raise ResultError(f"`count` must be the number of images of all parts, {start}; got {count}.")
+    return {**{name: join.result() for name, join in joins.items()}, "notes": notes}, first
+
+
+class _Tuples:
+    def __init__(self) -> None:
+        self._entries: list[Any] = []
+
+    def add(self, entries: Sequence[Any]) -> None:
+        self._entries += entries
+
+    def result(self) -> tuple[Any, ...]:
+        return tuple(self._entries)
+
+
+class _Arrays:
+    """Arrays by name."""
+
+    def __init__(self, names: Iterable[str], count: int) -> None:
+        self._buffers = {name: RowBuffer(count) for name in names}
+
+    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
+        if arrays.keys() != self._buffers.keys():
+            raise ResultError(f"`parts` must hold the same arrays; got {list(self._buffers)} and {list(arrays)}.")
+        for name, buffer in self._buffers.items():
+            buffer.add(arrays[name])
+
+    def result(self) -> dict[str, np.ndarray]:
+        return {name: buffer.result() for name, buffer in self._buffers.items()}
+
+
+class _Images:
+    """Images, which are not read where all parts are sets of the same kind."""
+
+    def __init__(self) -> None:
+        self._parts: list[Sequence[np.ndarray]] = []
+
+    def add(self, images: Sequence[np.ndarray]) -> None:
+        self._parts.append(images)
+
+    def result(self) -> Sequence[np.ndarray]:
+        if len(self._parts) == 1:
+            return self._parts[0]
+        sets = [part for part in self._parts if isinstance(part, ImageSet)]
+        if len(sets) == len(self._parts) and all(images.is_like(sets[0]) for images in sets):
+            return ImageSet.join(sets)
+        return [image for part in self._parts for image in part]
+
+
+def _join_of(values: Any, count: int) -> Any:
+    if isinstance(values, np.ndarray):
+        return RowBuffer(count)
+    if isinstance(values, Mapping):
+        return _Arrays(values, count)
+    return _Tuples() if isinstance(values, tuple) else _Images()
+
+
+def _check_same(first: Attributions, part: Attributions, rows: Sequence[str]) -> None:
+    """Raise `ResultError` unless two parts agree in all that belongs to the whole result."""
+    for name in (field.name for field in fields(first)):
+        one, other = getattr(first, name), getattr(part, name)
+        if isinstance(one, np.ndarray):
+            one, other = one.shape[1:], other.shape[1:]
+        elif name in (*rows, "notes"):
+            continue
+        if one is not other and _plain(one) != _plain(other):
+            raise ResultError(f"`parts` must agree in `{name}`; got {one!r} and {other!r}.")
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(
+        value, default=lambda held: held.tolist() if isinstance(held, np.generic | np.ndarray) else repr(held)
+    )

@@ -1,0 +1,50 @@
+"""Results as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vizcnn.errors import ResultError
+
+if TYPE_CHECKING:
+    import pandas
+
+    from vizcnn.results.attributions import Attributions
+
+COLUMNS = (
+    "name",
+    "target",
+    "class",
+    "probability",
+    "score",
+    "prediction",
+    "predicted_class",
+    "predicted_probability",
+    "notes",
+)
+"""What the table says of each image, beside its measures."""
+
+
+def to_frame(result: Attributions) -> pandas.DataFrame:
+    """Return a table with a row for each image; see `Attributions.to_frame`."""
+    try:
+        import pandas
+    except ImportError:
+        raise ResultError("`to_frame` needs pandas, which isn't installed: pip install 'vizcnn[table]'.") from None
+    columns: dict[str, Any] = {
+        "name": result.image_names,
+        "target": result.target,
+        "class": pandas.array(result.classes, dtype="Int64"),
+        "probability": _numbers(result.probabilities),
+        "score": result.scores,
+        "prediction": [predicted.label for predicted in result.predictions],
+        "predicted_class": pandas.array([predicted.index for predicted in result.predictions], dtype="Int64"),
+        "predicted_probability": _numbers(predicted.probability for predicted in result.predictions),
+        **result.measures,
+        "notes": [" ".join(one.notes) for one in result],
+    }
+    return pandas.DataFrame(columns)
+
+
+def _numbers(values: Any) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
