@@ -12,7 +12,8 @@ from vizcnn.adapter import as_adapter
 from vizcnn.errors import MethodError, OptionError, listed
 from vizcnn.plugins import door, registry
 from vizcnn.plugins.plugin import Plugin
-from vizcnn.render.style import MAP_STYLES, NOTEBOOK, takes_style
+from vizcnn.render.keywords import takes_style
+from vizcnn.render.style import MAP_STYLES, NOTEBOOK
 from vizcnn.results import Attributions, Picture
 
 Method = str | tuple[str, Mapping[str, Any]]

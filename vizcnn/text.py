@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
@@ -61,3 +62,10 @@ def short(text: str, letters: int) -> str:
         return text
     end = (letters - 1) // 2
     return f"{text[: letters - 1 - end]}…{text[len(text) - end :]}"
+
+
+def shape_text(shape: Sequence[int | None] | None, times: str = " x ") -> str:
+    """Return ``112 x 112 x 8``, with ``?`` where a size is open or nothing is known."""
+    if shape is None:
+        return "?"
+    return times.join("?" if size is None else str(size) for size in shape) or "one number"

@@ -104,7 +104,7 @@ def test_ascent_that_an_interrupt_ended_can_be_run_again(monkeypatch: pytest.Mon
 
     options: dict[str, Any] = {"steps": 3, "input_range": (0, 1)}
     with monkeypatch.context() as patch:
-        patch.setattr("vizcnn.maximization.track", interrupted)
+        patch.setattr("vizcnn.algorithms.maximization.track", interrupted)
         with pytest.raises(KeyboardInterrupt) as caught:
             vz.activation_maximization(adapter, 3, **options)
     made = vz.activation_maximization(adapter, 3, **options)

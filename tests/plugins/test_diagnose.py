@@ -15,9 +15,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import vizcnn as vz
+from vizcnn.algorithms.diagnosis import near_duplicates
 from vizcnn.cli import app
 from vizcnn.errors import LayerError
-from vizcnn.health import near_duplicates
 from vizcnn.plugins import registry
 
 SHAPE = (12, 12, 1)

@@ -21,9 +21,11 @@ import vizcnn as vz
 from tests import models
 from vizcnn.adapter.base import LayerInfo
 from vizcnn.errors import OptionError
-from vizcnn.graph import INPUT, Box, build, fold, fold_blocks, fold_chains, fold_names, fold_repeats
-from vizcnn.render import layout
+from vizcnn.render.diagram import places
+from vizcnn.render.diagram.boxes import INPUT, Box
+from vizcnn.render.diagram.folding import fold, fold_blocks, fold_chains, fold_names, fold_repeats
 from vizcnn.results import Architecture
+from vizcnn.results.layer_graph import build
 
 
 @pytest.fixture(autouse=True)
@@ -541,8 +543,8 @@ def test_graphviz_is_not_asked_for_a_chain_or_where_it_is_not_wanted(dot, tmp_pa
 def test_graphviz_that_fails_is_done_without(dot, script):
     graph = build(branches().layers, branches().connections, branches().inputs)
     dot(script)
-    sizes = dict.fromkeys(graph.boxes, layout.Size(1, 1, 0, 1, 0.2))
-    assert layout.dot_places(graph, sizes) is None
+    sizes = dict.fromkeys(graph.boxes, places.Size(1, 1, 0, 1, 0.2))
+    assert places.dot_places(graph, sizes) is None
     assert len(boxes(branches().plot())) == 9
 
 

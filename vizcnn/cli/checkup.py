@@ -12,12 +12,12 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.base import LAST_SPATIAL
+from vizcnn.algorithms.maximization import image_shape
 from vizcnn.cli.console import listening
 from vizcnn.cli.demonstration import every_method
 from vizcnn.errors import VizcnnError
-from vizcnn.maximization import image_shape
 from vizcnn.plugins import door, registry
-from vizcnn.summary import shape_text
+from vizcnn.text import shape_text
 
 
 @dataclass(frozen=True)

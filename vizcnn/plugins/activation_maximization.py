@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.maximization import image_shape, maximize
 from vizcnn.errors import OptionError, TargetError
-from vizcnn.maximization import image_shape, maximize
 from vizcnn.plugins.register import register
 from vizcnn.results import Images
 from vizcnn.targets import Channel, Class, resolve

@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 
 from vizcnn.adapter import LAST_SPATIAL, LayerInfo, ModelAdapter
+from vizcnn.algorithms.diagnosis import near_duplicates
 from vizcnn.errors import CapabilityError, LayerError, VizcnnError
-from vizcnn.health import near_duplicates
 from vizcnn.plugins.register import register
 from vizcnn.results.diagnosis import Measures, OfModel, UnitStatistics
 from vizcnn.targets import Channel

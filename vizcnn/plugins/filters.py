@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.maximization import image_shape, maximize
 from vizcnn.errors import LayerError, Note, OptionError
-from vizcnn.maximization import image_shape, maximize
 from vizcnn.plugins.register import register
 from vizcnn.results import Kernels
 from vizcnn.targets import Channel

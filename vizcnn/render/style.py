@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from functools import wraps
-from inspect import Parameter, signature
-from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from vizcnn.errors import OptionError, did_you_mean, listed
-
-F = TypeVar("F", bound=Callable[..., Any])
+from vizcnn.errors import OptionError
 
 SEQUENTIAL = "inferno"
 """Colour map of maps without a sign: perceptually uniform, dark where nothing is."""
@@ -128,56 +122,3 @@ def check_alpha(alpha: float) -> None:
     """Raise OptionError unless this is an opacity."""
     if not 0 <= alpha <= 1:
         raise OptionError(f"`alpha` must be from 0 to 1; got {alpha!r}.")
-
-
-def takes_style(*names: str) -> Callable[[F], F]:
-    """Decorate a method that draws: of styles that it doesn't take it says which ones it does.
-
-    Parameters
-    ----------
-    *names : str
-        The styles that it hands on, beside its own keyword-only arguments.
-
-    Returns
-    -------
-    callable
-        A decorator. What the method takes is its attribute `styles` then.
-
-    Examples
-    --------
-    >>> from vizcnn.render.style import takes_style
-    >>> @takes_style("cmap", "alpha")
-    ... def draw(result, ax=None, *, index=None, **style):
-    ...     return style
-    >>> draw("a result", cmap="gray")
-    {'cmap': 'gray'}
-    >>> draw("a result", cmpa="gray")
-    Traceback (most recent call last):
-    ...
-    vizcnn.errors.OptionError: `cmpa` is no style of this plot. Did you mean 'cmap'? It takes 'index', 'cmap', 'alpha'.
-    """
-
-    def decorate(method: F) -> F:
-        parameters = signature(method).parameters
-        own = [p.name for p in parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
-        known = tuple(dict.fromkeys((*own, *names)))
-
-        @wraps(method)
-        def checked(*args: Any, **style: Any) -> Any:
-            check_style((name for name in style if name not in parameters), known)
-            return method(*args, **style)
-
-        checked.styles = known  # type: ignore[attr-defined]
-        return cast("F", checked)
-
-    return decorate
-
-
-def check_style(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise OptionError where a style is none that a plot takes."""
-    known = tuple(known)
-    for name in given:
-        if name not in known:
-            raise OptionError(
-                f"`{name}` is no style of this plot.{did_you_mean(name, known)} It takes {listed(known, limit=30)}."
-            )

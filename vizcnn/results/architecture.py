@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from vizcnn.adapter.base import LayerInfo
 from vizcnn.errors import Note
-from vizcnn.render.style import takes_style
+from vizcnn.render.keywords import takes_style
 from vizcnn.results.base import Picture
-from vizcnn.summary import summarize
+from vizcnn.results.summary import summarize
+from vizcnn.text import shape_text
+
+if TYPE_CHECKING:
+    from vizcnn.render.diagram.boxes import Graph
 
 Shape = tuple[int | None, ...]
 
@@ -100,9 +104,9 @@ class Architecture(Picture):
         >>> [text.get_text() for text in axes.texts][:2]
         ['digits_cnn.keras', '28 × 28 × 1 in, 10 out; 56,282 parameters in 10 layers']
         """
-        from vizcnn.render import diagram
+        from vizcnn.render.diagram import plot_diagram
 
-        return diagram.plot_architecture(self, ax, **style)
+        return plot_diagram(self._graph(), ax, heading=self._heading(), **style)
 
     @takes_style("fold", "width", "engine", "title", "legend")
     def draw(self, file: BinaryIO, suffix: str, **style: Any) -> None:
@@ -115,9 +119,20 @@ class Architecture(Picture):
         >>> b"conv5" in file.getvalue()
         True
         """
-        from vizcnn.render import diagram
+        from vizcnn.render.diagram import save_diagram
 
-        diagram.save_architecture(self, file, suffix, **style)
+        save_diagram(self._graph(), file, suffix, heading=self._heading(), **style)
+
+    def _graph(self) -> Graph:
+        from vizcnn.results.layer_graph import build
+
+        return build(self.layers, self.connections, self.inputs, self.depth)
+
+    def _heading(self) -> tuple[str, str]:
+        inputs = " and ".join(shape_text(shape, " × ") for shape in self.inputs.values()) or "?"
+        outputs = " and ".join(shape_text(shape, " × ") for shape in self.outputs.values())
+        about = f"{inputs} in, {outputs} out; {self.num_params:,} parameters in {len(self.layers)} layers"
+        return self.model, about
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, fit for JSON.

@@ -12,7 +12,8 @@ from vizcnn.adapter.base import Prediction
 from vizcnn.algorithms.reduction import one_per_place
 from vizcnn.errors import Note
 from vizcnn.notes import join_notes, noted, notes_of_part
-from vizcnn.render.style import MAP_STYLES, NOTEBOOK, takes_style
+from vizcnn.render.keywords import takes_style
+from vizcnn.render.style import MAP_STYLES, NOTEBOOK
 from vizcnn.results.base import Result
 from vizcnn.results.checks import Shapes, check_images
 from vizcnn.results.class_map import WithClassMap

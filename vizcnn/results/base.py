@@ -17,7 +17,7 @@ from vizcnn.adapter.base import Prediction
 from vizcnn.errors import ResultError
 from vizcnn.files import PICTURES, write_file
 from vizcnn.notes import noted, restored_note
-from vizcnn.render.style import check_style
+from vizcnn.render.keywords import check_style
 from vizcnn.results.checks import check_kind, check_notes
 from vizcnn.results.files import read_npz, write_npz
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vizcnn.errors import ResultError
 from vizcnn.files import PICTURES, write_file
-from vizcnn.render.style import takes_style
+from vizcnn.render.keywords import takes_style
 from vizcnn.results.checks import Shapes, check_indices, check_kind
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 
+from vizcnn.algorithms.diagnosis import SATURATED, Finding, LayerHealth, findings
 from vizcnn.errors import Note
-from vizcnn.health import SATURATED, Finding, LayerHealth, findings
-from vizcnn.render.style import takes_style
+from vizcnn.render.keywords import takes_style
 from vizcnn.results.base import Context, Result
 from vizcnn.results.checks import Shapes
 

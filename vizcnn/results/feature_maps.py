@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vizcnn.errors import Note, OptionError, listed
-from vizcnn.render.style import takes_style
+from vizcnn.render.keywords import takes_style
 from vizcnn.results.base import Context
 from vizcnn.results.checks import Shapes, check_images
 from vizcnn.results.row_buffer import RowBuffer

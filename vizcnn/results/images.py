@@ -13,7 +13,7 @@ import numpy as np
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import Note, OptionError
 from vizcnn.files import write_file
-from vizcnn.render.style import takes_style
+from vizcnn.render.keywords import takes_style
 from vizcnn.results.checks import Shapes
 from vizcnn.results.sheet import Sheet
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from vizcnn.errors import Note, OptionError, check_choice
-from vizcnn.render.style import takes_style
+from vizcnn.render.keywords import takes_style
 from vizcnn.results.checks import Shapes, check_indices
 from vizcnn.results.sheet import Sheet
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vizcnn.adapter.base import split_call
-from vizcnn.graph import lifted
+from vizcnn.results.layer_graph import lifted
+from vizcnn.text import shape_text
 
 if TYPE_CHECKING:
     from vizcnn.adapter import LayerInfo
-    from vizcnn.results import Architecture
-
-Shape = Sequence[int | None] | None
+    from vizcnn.results.architecture import Architecture
 
 
 def summarize(architecture: Architecture) -> str:
@@ -42,13 +41,6 @@ def summarize(architecture: Architecture) -> str:
     more = [f"{hidden} nested layer{'s' * (hidden > 1)} not shown (depth {depth})"] if hidden else []
     total = f"{architecture.num_params:,} parameters in {len(architecture.layers)} layers"
     return "\n".join([f"model {architecture.model}", *_aligned(ends), "", *_aligned(rows, right={3}), "", *more, total])
-
-
-def shape_text(shape: Shape, times: str = " x ") -> str:
-    """Return ``112 x 112 x 8``, with ``?`` where a size is open or nothing is known."""
-    if shape is None:
-        return "?"
-    return times.join("?" if size is None else str(size) for size in shape) or "one number"
 
 
 def _sources(architecture: Architecture) -> dict[str, list[str]]:

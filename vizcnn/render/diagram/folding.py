@@ -1,223 +1,20 @@
-"""A model as boxes and arrows, folded until a reader can take it in."""
+"""Folding: boxes are put together until a reader can take the whole in."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise, takewhile
 
-from vizcnn.adapter.base import LayerInfo, split_call
-
-Shape = tuple[int | None, ...]
-Edge = tuple[str, str]
-
-INPUT = "Input"
-"""The kind of the boxes that stand for the model's inputs."""
+from vizcnn.render.diagram.boxes import INPUT, Box, Graph, in_order
 
 # What follows a layer and goes into its box, and what goes into the box of the layer after it.
 _FOLLOWERS = ("Normalization", "Activation", "ReLU", "Relu", "ELU", "Silu", "Gelu", "Softmax", "Dropout", "Noise",
               "Regularization", "Sigmoid", "Tanh", "Identity")  # fmt: skip
 _LEADERS = ("ZeroPadding",)
 _LONGEST_PERIOD = 6
-
-
-@dataclass(frozen=True)
-class Box:
-    """One layer, or several that are drawn as one.
-
-    Attributes
-    ----------
-    name : str
-        What it is called in the diagram.
-    kind : str
-        The class of its main layer, the one with the most weights.
-    parts : tuple of str
-        The kinds, or inner activations, of the layers in it, in order; of repeated ones, those of the first.
-    shape : tuple or None
-        Of its output, without the batch axis.
-    num_params : int
-        Weights in it.
-    paths : tuple of str
-        The layers in it.
-    parent : str
-        The container that it lies in; "" for the model itself.
-    contents : mapping
-        Kinds to the number of layers in it.
-    repeats : int
-        How many times the same came in a row.
-    is_block : bool
-        Whether it is more than a layer and what belongs to it.
-    is_closed : bool
-        Whether it is a container whose layers aren't shown.
-    has_paths : bool
-        Whether there is more than one way through it, as in a residual block.
-    ends : tuple of str
-        The names of the first and the last of what it repeats.
-    """
-
-    name: str
-    kind: str
-    parts: tuple[str, ...]
-    shape: Shape | None
-    num_params: int
-    paths: tuple[str, ...]
-    parent: str = ""
-    contents: Mapping[str, int] = field(default_factory=dict)
-    repeats: int = 1
-    is_block: bool = False
-    is_closed: bool = False
-    has_paths: bool = False
-    ends: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Boxes by their keys, each after those that feed it, and the arrows between them."""
-
-    boxes: Mapping[str, Box]
-    edges: tuple[Edge, ...]
-
-    @property
-    def before(self) -> dict[str, list[str]]:
-        """What feeds each box."""
-        return _grouped(self.boxes, ((b, a) for a, b in self.edges))
-
-    @property
-    def after(self) -> dict[str, list[str]]:
-        """What each box feeds."""
-        return _grouped(self.boxes, self.edges)
-
-
-def _grouped(keys: Iterable[str], pairs: Iterable[Edge]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {key: [] for key in keys}
-    for a, b in pairs:
-        grouped[a].append(b)
-    return grouped
-
-
-class Lifting:
-    """Where a layer's call is seen when containers below some depth are closed.
-
-    Parameters
-    ----------
-    layers : sequence of LayerInfo
-        The model's layers.
-    connections : sequence of (str, str)
-        As `ModelAdapter.connections` gives them.
-    depth : int or None
-        Layers deeper than this are seen as the container that holds them; None: all are seen.
-    """
-
-    def __init__(self, layers: Sequence[LayerInfo], connections: Iterable[Edge], depth: int | None) -> None:
-        self.infos = {info.path: info for info in layers}
-        self._depth = depth
-        self._calls: Counter[str] = Counter()
-        self._outer: dict[str, int] = {}
-        for address in dict.fromkeys(end for edge in connections for end in edge):
-            path, index = split_call(address)
-            self._calls[path] = max(self._calls[path], (index or 0) + 1)
-
-    def __call__(self, address: str) -> str:
-        """Return the address that stands for a call."""
-        path, index = split_call(address)
-        info = self.infos.get(path)
-        if info is None or self._depth is None or info.depth <= self._depth:
-            return address
-        container = "/".join(path.split("/")[: self._depth + 1])
-        inner = self._calls[path]
-        if container not in self._outer:
-            self._outer[container] = min(self._calls[p] for p in self._calls if p.startswith(container + "/"))
-        outer = self._outer[container]
-        call = (index or 0) // (inner // outer) if inner % outer == 0 else min(index or 0, outer - 1)
-        return f"{container}[{call}]" if call else container
-
-
-def lifted(layers: Sequence[LayerInfo], connections: Sequence[Edge], depth: int | None) -> tuple[Edge, ...]:
-    """Return the connections between the layers that are seen down to a depth, each once."""
-    lift = Lifting(layers, connections, depth)
-    seen = ((lift(a), lift(b)) for a, b in connections)
-    return tuple(dict.fromkeys((a, b) for a, b in seen if a != b))
-
-
-def build(
-    layers: Sequence[LayerInfo], connections: Sequence[Edge], inputs: Mapping[str, Shape], depth: int | None = None
-) -> Graph:
-    """Return a box for every layer that takes part, down to a depth, and for every input.
-
-    Parameters
-    ----------
-    layers, connections
-        As `ModelAdapter` gives them.
-    inputs : mapping
-        Names of the model's inputs to their shapes, without the batch axis.
-    depth : int or None, default None
-        Deeper layers are closed into the container that holds them.
-
-    Returns
-    -------
-    Graph
-    """
-    infos = {info.path: info for info in layers}
-    edges = [(a, b) for a, b in lifted(layers, connections, depth) if not _is_end(b)]
-    starts = {f"<{name}>": shape for name, shape in inputs.items()}
-    boxes: dict[str, Box] = {}
-    for key in dict.fromkeys(end for edge in edges for end in edge):
-        info = infos.get(split_call(key)[0])
-        if info is None:
-            boxes[key] = Box(key.strip("<>"), INPUT, (INPUT,), starts.get(key), 0, ())
-            continue
-        inside = [other for other in layers if other.path.startswith(info.path + "/") and not other.is_container]
-        closed = info.is_container and depth is not None and info.depth >= depth
-        shape = None if info.output_shape is None else info.output_shape[1:]
-        boxes[key] = Box(
-            name=key.rsplit("/", 1)[-1],
-            kind=info.kind,
-            parts=(_part(info),),
-            shape=shape,
-            num_params=info.num_params if closed or not info.is_container else 0,
-            paths=(info.path,),
-            parent=info.path if info.is_container and not closed else info.path.rpartition("/")[0],
-            contents=Counter(map(_called, inside)) if closed else {_called(info): 1},
-            is_block=closed,
-            is_closed=closed,
-        )
-    return _sorted(boxes, edges)
-
-
-def _is_end(address: str) -> bool:
-    return address.startswith("<") and address.endswith(">")
-
-
-def _called(info: LayerInfo) -> str:
-    return info.activation if info.activation and info.kind == "Activation" else info.kind
-
-
-def _part(info: LayerInfo) -> str:
-    inner = info.activation and info.kind != "Activation"
-    return f"{info.kind}, {info.activation}" if inner else _called(info)
-
-
-def _sorted(boxes: Mapping[str, Box], edges: Iterable[Edge]) -> Graph:
-    """Order the boxes so that each comes after what feeds it, as long as there is no circle."""
-    unique = tuple(dict.fromkeys(edges))
-    after = _grouped(boxes, unique)
-    waiting = Counter(b for _, b in unique)
-    order: dict[str, None] = {}
-    left = dict.fromkeys(boxes)
-    while left:
-        ready: str | None = next((key for key in left if not waiting[key]), None) or next(iter(left))
-        # Follow one way as far as it goes, so that what belongs together stays together.
-        while ready is not None:
-            del left[ready]
-            order[ready] = None
-            waiting.subtract(after[ready])
-            ready = next((key for key in after[ready] if key in left and not waiting[key]), None)
-    return Graph({key: boxes[key] for key in order}, unique)
-
-
-# Folding ----------------------------------------------------------------------------------------------------------------
 
 
 def fold(graph: Graph, limit: int | None) -> Graph:
@@ -419,7 +216,7 @@ def _joined(
             ends=((found[0].ends or (found[0].name,))[0], last[-1]) if repeat else (),
         )
     edges = [(groups[a], groups[b]) for a, b in graph.edges if groups[a] != groups[b]]
-    return _sorted(boxes, edges)
+    return in_order(boxes, edges)
 
 
 def _main(boxes: Sequence[Box]) -> Box:
