@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +15,11 @@ from vizcnn.adapter.arrays import AXES, Array, Outputs, slices
 from vizcnn.adapter.changed import Arrays, Change, Changed, Formula, PlainSteps, Question, Steps, run
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, end_of_model, split_call
 from vizcnn.adapter.model_facts import ModelFacts
+from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.predictions import Prediction, looks_like_probabilities
 from vizcnn.errors import CapabilityError, InputError, Note, OptionError, did_you_mean, listed
+from vizcnn.scores import Score
 from vizcnn.targets import resolve
-
-if TYPE_CHECKING:
-    from vizcnn.adapter.placement import Placement
-    from vizcnn.scores import Score
 
 __all__ = [
     "AXES",
@@ -272,6 +270,82 @@ class ModelAdapter(ModelFacts):
         score = resolve(target, self, len(inputs))
         return self._gradients(inputs, score, self._differentiated(of), rule)
 
+    def default_layer(self, target: Any = None) -> str:
+        """Return the layer that `gradients` takes for `LAST_SPATIAL`: the last map that the score depends on.
+
+        No gradient is taken for it, unless the adapter knows no better way.
+
+        Parameters
+        ----------
+        target : optional
+            As `scores` takes it.
+
+        Returns
+        -------
+        str
+            Its path.
+
+        Raises
+        ------
+        LayerError
+            If the score depends on no map.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().default_layer()
+        'conv5'
+        """
+        return self._default_layer(target if isinstance(target, Score) else resolve(target, self, 1))
+
+    def scores_from(self, layer: Any, activations: Array, target: Any = None, *, inputs: Array | None = None) -> Array:
+        """Return the scores of a model that is run from a layer on: what the layer returns is replaced.
+
+        Parameters
+        ----------
+        layer : str, LayerInfo or Layer
+            As `layer` takes it; of a layer that is called more than once, ``name[1]`` is its second call.
+        activations : ndarray, shape (N, h, w, K)
+            What takes the place of the layer's own output, as `activations` returns it.
+        target : optional
+            As `scores` takes it; a predicted class is that of the replaced run.
+        inputs : ndarray, shape (N, H, W, C), default None
+            An input for each, where the score depends on it by other ways than this layer too (a skip connection, class tokens).
+
+        Returns
+        -------
+        ndarray of float32, shape (N,)
+
+        Raises
+        ------
+        InputError
+            If the activations have another shape than the layer's, or `inputs` are needed and not given.
+        CapabilityError
+            If the model can't be run from a layer on, as a black box can't.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> cnn = vz.assets.digits_cnn()
+        >>> inputs = vz.inputs.load(vz.assets.digits()[3], cnn.input_shape).inputs(slice(None))
+        >>> maps = cnn.activations(inputs, "conv5")["conv5"].copy()
+        >>> whole = cnn.scores_from("conv5", maps, "3")
+        >>> maps[..., 40] = 0  # without that channel
+        >>> bool(cnn.scores_from("conv5", maps, "3") < whole), bool(abs(whole - cnn.scores(inputs, "3")) < 1e-3)
+        (True, True)
+        """
+        if not self.layers:
+            raise self._unanswered("scores_from")
+        path = self.layer(layer).path
+        values = np.asarray(activations, dtype=np.float32)
+        if values.ndim < 2 or not len(values):
+            raise InputError(f"`activations` must have a row for each sample; got shape {values.shape}.")
+        if inputs is not None:
+            inputs = self._checked(inputs)
+            if len(inputs) != len(values):
+                raise InputError(f"`inputs` must be one for each of the {len(values)} activations; got {len(inputs)}.")
+        return self._scores_from(path, values, resolve(target, self, len(values)), inputs)
+
     def changed_scores(
         self,
         inputs: Array,
@@ -502,6 +576,16 @@ class ModelAdapter(ModelFacts):
 
     def _gradients(self, inputs: Array, score: Score, path: str | None, rule: str) -> Gradients:
         raise self._unanswered("gradients")
+
+    def _default_layer(self, score: Score) -> str:
+        shape = self.input_shape
+        if "gradients" not in self.capabilities or not shape or None in shape:
+            raise self._unanswered("default_layer")
+        zeros = np.zeros((1, *(int(size or 1) for size in shape)), dtype=np.float32)
+        return str(self.gradients(zeros, score[:1], of=LAST_SPATIAL).layer)
+
+    def _scores_from(self, path: str, activations: Array, score: Score, inputs: Array | None) -> Array:
+        raise self._unanswered("scores_from")
 
     def _steps(self) -> Steps:
         """Return what runs batches of changed copies; an adapter that can compile them has its own."""

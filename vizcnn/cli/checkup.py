@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.adapter.base import LAST_SPATIAL
 from vizcnn.algorithms.maximization import image_shape
 from vizcnn.cli.console import listening
 from vizcnn.cli.demonstration import every_method
@@ -134,8 +133,8 @@ def _describe(found: Checkup, model: ModelAdapter) -> None:
     found.maps = tuple(info.path for info in model.layers if _is_map(info))
     if "gradients" in model.capabilities:
         try:
-            inputs = door.load_images(model, _noise_image(model)).inputs(slice(None))
-            found.default_layer = model.gradients(inputs, of=LAST_SPATIAL).layer
+            model.prepare(door.load_images(model, _noise_image(model)).sample_shape)
+            found.default_layer = model.default_layer()
         except VizcnnError:
             found.default_layer = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,10 +17,12 @@ from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.keras.ascent import Ascent, Plan, affine
 from vizcnn.adapter.keras.calling import stateful_note
 from vizcnn.adapter.keras.changed import CompiledSteps
-from vizcnn.adapter.keras.compiled import Run, Traced
+from vizcnn.adapter.keras.compiled import Traced
+from vizcnn.adapter.keras.default_layer import default_layer
 from vizcnn.adapter.keras.first_weights import FirstWeights
 from vizcnn.adapter.keras.fixed import FixedInputs
 from vizcnn.adapter.keras.forward_pass import ForwardPass, outputs_of
+from vizcnn.adapter.keras.from_layer import scores_from
 from vizcnn.adapter.keras.gradient import differentiate
 from vizcnn.adapter.keras.logits_model import logits_model
 from vizcnn.adapter.keras.model_view import ModelView
@@ -304,7 +306,9 @@ class KerasAdapter(ModelAdapter):
         key = ("gradients", score.key, path, rule)
         unfit = self._view.state.unfit
         run = self._runner.run((*key, tuple(unfit)), build, inputs, score)
-        while path == LAST_SPATIAL and self._is_unfit(run, inputs):
+        while path == LAST_SPATIAL and self._is_unfit(
+            str(run.traced.layer), run.arrays["values"].shape, len(inputs), inputs.shape[1:]
+        ):
             run = self._runner.run((*key, tuple(unfit)), build, inputs, score)
         arrays = run.arrays
         self._check_rows(str(run.traced.layer), arrays.get("values", inputs), inputs)
@@ -317,15 +321,23 @@ class KerasAdapter(ModelAdapter):
             run.traced.notes,
         )
 
+    def _default_layer(self, score: Score) -> str:
+        while True:
+            layer, shape = default_layer(self._view, score)
+            if not self._is_unfit(layer, shape, 2, self._view.known_sample_shape()):
+                return layer
+
+    def _scores_from(self, path: str, activations: Array, score: Score, inputs: Array | None) -> Array:
+        return scores_from(self._view, self._runner, path, activations, score, inputs)
+
     def _steps(self) -> Steps:
         return CompiledSteps(self._view, self._runner)
 
-    def _is_unfit(self, run: Run, inputs: Array) -> bool:
-        """Tell whether the layer that was taken is no picture of the input, and pass over it from then on."""
-        layer, values = str(run.traced.layer), run.arrays["values"]
-        unfit = len(values) != len(inputs)  # windows, say, folded into the batch
-        if not unfit and self._view.state.attends:
-            found = self.placement(layer, values.shape[1:], inputs.shape[1:])
+    def _is_unfit(self, layer: str, shape: Sequence[int | None], count: int, sample_shape: tuple[int, ...]) -> bool:
+        """Tell whether a layer's map (N, h, w, K) of `count` inputs is no picture of them, and pass over it from then on."""
+        unfit = shape[0] not in (None, count)  # windows, say, folded into the batch
+        if not unfit and self._view.state.attends and None not in shape[1:]:
+            found = self.placement(layer, tuple(int(size or 0) for size in shape[1:]), sample_shape)
             unfit = found is not None and not found.is_possible
         if unfit:
             self._view.state.unfit[layer] = None

@@ -11,9 +11,12 @@ import keras
 from vizcnn.adapter.keras.attention import attention_layers, last_pairs
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.maps import Layout
+from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.taps import Call, Taps
 from vizcnn.adapter.layers import LAST_SPATIAL
 from vizcnn.errors import LayerError
+from vizcnn.scores import Score
 
 # Layers that move, drop or scale values, so that their maps say nothing that the layer before doesn't say.
 _NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "Reshape", "Permute", "UpSampling", "Resizing",
@@ -57,6 +60,46 @@ def differentiated(run: ForwardPass, path: str, total: Any) -> tuple[str, Any, A
         if gradient is not None:
             return call.address, layout.of(call.output), layout.of(gradient)
     raise LayerError(_no_map(run, layout, total))
+
+
+def default_layer(view: ModelView, score: Score) -> tuple[str, tuple[int | None, ...]]:
+    """Return the layer of which `differentiated` takes the map, and that map's shape; only traced, nothing is compiled or run.
+
+    Parameters
+    ----------
+    view : ModelView
+        The model.
+    score : Score
+        What is explained.
+
+    Returns
+    -------
+    (str, tuple)
+        The layer's address; the shape (2, h, w, K) of its map for two inputs.
+
+    Raises
+    ------
+    LayerError
+        If there is no map that the score depends on.
+    """
+    sample, state = view.known_sample_shape(), view.state
+    key = score.key, tuple(state.unfit)
+    if key not in state.default_layers:
+        found: list[tuple[str, tuple[int | None, ...]]] = []
+
+        def look(tensor: Any, *params: Any) -> Any:
+            run = ForwardPass.run(view, tensor).record()
+            scores = run.scores(score, params)
+            address, values, _ = differentiated(run, LAST_SPATIAL, keras.ops.sum(scores))
+            found[:] = [(address, tuple(values.shape))]
+            return scores
+
+        params = [keras.KerasTensor((2, *param.shape[1:]), str(param.dtype)) for param in score.params]
+        with user_seeds_kept(view.backend):
+            view.backend.trace(look, [keras.KerasTensor((2, *sample)), *params])
+        state.default_layers[key] = found[0]
+    answer: tuple[str, tuple[int | None, ...]] = state.default_layers[key]
+    return answer
 
 
 def _no_map(run: ForwardPass, layout: Layout, total: Any) -> str:

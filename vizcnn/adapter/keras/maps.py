@@ -119,3 +119,14 @@ class Layout:
             return tensor
         tokens = tensor[:, tensor.shape[1] - math.prod(grid) :]  # type: ignore[arg-type]
         return keras.ops.reshape(tokens, (-1, *grid, tensor.shape[2]))
+
+    def back(self, values: Any, tensor: Any) -> Any:
+        """Return a map as the output that it would be `of`; tokens that have no place in a map are those of `tensor`."""
+        if len(tensor.shape) == self._rank + 2:
+            return keras.ops.moveaxis(values, -1, 1) if self._channels_first else values
+        grid = self.size(tensor.shape)
+        if grid is None:
+            return values
+        extra = self.extra(tensor.shape, grid)
+        tokens = keras.ops.reshape(values, (-1, tensor.shape[1] - extra, tensor.shape[2]))
+        return keras.ops.concatenate([tensor[:, :extra], tokens], axis=1) if extra else tokens

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from vizcnn.adapter.placement import Placement
+
+_LONG = 64
+
+
+class Recent(dict[Any, Any]):
+    """A mapping of what is found for scores, which may be made anew on each call: it begins anew where it grows long."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if len(self) >= _LONG:
+            self.clear()
+        super().__setitem__(key, value)
 
 
 @dataclass
@@ -29,6 +41,10 @@ class ModelState:
         Addresses of calls to whether positions may have been moved on the way there.
     attends : bool
         Whether the model goes through attention.
+    default_layers : dict
+        Keys of scores, and what was unfit then, to the layer that is explained where none is named.
+    joints : dict
+        Layers and keys of scores to how the model is cut there.
     unfit : dict
         Addresses of calls that look like maps and are none of the input.
     placements : dict
@@ -43,5 +59,7 @@ class ModelState:
     batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
     moved: dict[str, bool] = field(default_factory=dict)
     attends: bool = False
+    default_layers: Recent = field(default_factory=Recent)
+    joints: Recent = field(default_factory=Recent)
     unfit: dict[str, None] = field(default_factory=dict)
     placements: dict[tuple[str, tuple[int, ...], tuple[int, ...]], Placement | None] = field(default_factory=dict)

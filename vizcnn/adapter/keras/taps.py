@@ -80,7 +80,8 @@ class Taps:
     stop_after : collection of str, default ()
         The run ends by `Stop` as soon as all of these paths have been called.
     instead : mapping, default {}
-        Paths, or ``path[1]`` for a second call, to tensors that take the place of what the layer returns.
+        Paths, or ``path[1]`` for a second call, to tensors that take the place of what the layer returns; or to functions of
+        the taps and of that, which return one.
     stop_before : callable, default None
         Takes a layer and the tensors that it is called on, and tells whether the run ends there by `Stop`.
     apart : bool, default False
@@ -194,7 +195,7 @@ class Taps:
             index = self._counts[path]
             given = self.instead.get(f"{path}[{index}]" if index else path)
             if given is not None:
-                output = keras.ops.cast(given, output.dtype)
+                output = keras.ops.cast(given(self, output) if callable(given) else given, output.dtype)
             if opaque:
                 self._add(type(operation).__name__, False, output)
             self._end_of_layer(operation, args, output)

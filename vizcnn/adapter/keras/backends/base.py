@@ -114,6 +114,20 @@ class Backend(ABC):
         return tensor
 
     @abstractmethod
+    def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
+        """Run `function`, which returns a tensor, on symbols, with gradients in it as when it is compiled; nothing is computed.
+
+        PyTorch has no symbols that could be differentiated by: there it runs on zeros.
+
+        Parameters
+        ----------
+        function : callable
+            Takes one tensor per symbol; it is called again where one of its gradients turns out not to exist.
+        symbols : sequence of keras.KerasTensor
+            Shapes, all of them known, and types of its arguments.
+        """
+
+    @abstractmethod
     def gradient(self, total: Any, tensor: Any) -> Any | None:
         """Return d total / d tensor, inside a function that is compiled; None where `total` doesn't depend on it.
 

@@ -92,15 +92,8 @@ class Backend(base.Backend):
         return 1 << (count - 1).bit_length()
 
     def _program(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
-        """Trace a function, again where one of its gradients turns out not to exist, and return what XLA makes of it."""
-        absent: set[int] = set()  # by their number among those asked for
-        while True:
-            self._tracing.absent, self._tracing.asked, self._tracing.holes = absent, 0, []
-            traced, shapes = jax.make_jaxpr(self._marked(function), return_shape=True)(*arguments)
-            found = {self._tracing.holes[n] for n in _independent(traced.jaxpr)}
-            if not found:
-                break
-            absent |= found
+        """Trace a function and return what XLA makes of it."""
+        traced, shapes = self._traced(function, arguments)
         structure = jax.tree.structure(shapes)
 
         def program(*given: Any) -> Any:
@@ -108,6 +101,22 @@ class Backend(base.Backend):
 
         compiled: Callable[..., Any] = jax.jit(program)
         return compiled
+
+    def _traced(self, function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, Any]:
+        """Trace a function, again where one of its gradients turns out not to exist, and return that and its answer's shapes."""
+        absent: set[int] = set()  # by their number among those asked for
+        while True:
+            self._tracing.absent, self._tracing.asked, self._tracing.holes = absent, 0, []
+            traced, shapes = jax.make_jaxpr(self._marked(function), return_shape=True)(*arguments)
+            found = {self._tracing.holes[n] for n in _independent(traced.jaxpr)}
+            if not found:
+                return traced, shapes
+            absent |= found
+
+    def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
+        """See `base.Backend`."""
+        with keras.StatelessScope(), SymbolicScope():
+            self._traced(function, [jax.ShapeDtypeStruct(symbol.shape, symbol.dtype) for symbol in symbols])
 
     def _marked(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function, which says which trace it runs in."""

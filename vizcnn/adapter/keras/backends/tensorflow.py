@@ -91,6 +91,10 @@ class Backend(base.Backend):
         concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
         return concrete, tuple(concrete.output_shapes)
 
+    def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
+        """See `base.Backend`."""
+        compute_output_spec(function, *symbols)
+
     def gradient(self, total: Any, tensor: Any) -> Any | None:
         """See `base.Backend`; `tf.gradients` takes any tensor of the graph that is being traced."""
         (gradient,) = tf.gradients(total, tensor)

@@ -66,6 +66,12 @@ class Backend(base.Backend):
         """See `base.Backend`."""
         return tensor.detach().requires_grad_(torch.is_grad_enabled())
 
+    def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
+        """See `base.Backend`."""
+        with torch.set_grad_enabled(True):
+            tensors = [keras.ops.zeros(symbol.shape, symbol.dtype) for symbol in symbols]
+            function(tensors[0].requires_grad_(), *tensors[1:])
+
     def gradient(self, total: Any, tensor: Any) -> Any | None:
         """See `base.Backend`."""
         self._run.differentiates = True
