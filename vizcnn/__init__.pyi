@@ -82,3 +82,15 @@ def saliency(
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     reduce: typing.Literal["max_abs", "signed", "none"] = "max_abs",
 ) -> Attributions: ...
+def smoothgrad(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    statistic: typing.Literal["mean", "variance", "square"] = "mean",
+    num_samples: int = 25,
+    noise: float = 0.15,
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    reduce: typing.Literal["max_abs", "signed", "none"] = "max_abs",
+    seed: int = 0,
+) -> Attributions: ...
