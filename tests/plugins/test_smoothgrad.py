@@ -106,6 +106,27 @@ def test_a_batch_is_its_loop(cnn: Any) -> None:
         np.testing.assert_allclose(together.values[index], alone.values[0], **CLOSE)
 
 
+@pytest.mark.parametrize("statistic", ["mean", "square"])
+def test_standard_error_is_how_far_maps_of_other_seeds_are_apart(statistic: str) -> None:
+    keras.utils.set_random_seed(0)
+    hidden = layers.Dense(64, activation="tanh", kernel_initializer=keras.initializers.RandomNormal(stddev=1.0, seed=0))
+    cnn = vz.adapt(keras.Sequential([keras.Input(SHAPE), layers.Flatten(), hidden, layers.Dense(2)]))
+    image, options = images(1, SHAPE), {"num_samples": 16, "noise": 0.3, "reduce": "none", "statistic": statistic}
+    results = [vz.smoothgrad(cnn, image, 1, seed=seed, **options) for seed in range(30)]
+    maps = np.array([result.values[0] for result in results])
+    spread = np.sqrt(maps.var(axis=0, ddof=1).sum() / np.square(maps).sum(axis=(1, 2, 3)).mean())
+    told = np.mean([result.measures["standard error"][0] for result in results])
+    assert spread <= told * 1.1  # copies in pairs are rather closer together than what is said
+    assert told < 2 * spread
+
+
+def test_measure_is_zero_without_noise_and_missing_where_nothing_is_known(cnn: Any) -> None:
+    image = images(1, SHAPE)
+    assert vz.smoothgrad(cnn, image, 1, noise=0).measures["standard error"] == 0
+    assert not vz.smoothgrad(cnn, image, 1, statistic="variance").measures
+    assert not vz.smoothgrad(cnn, image, 1, num_samples=1).measures
+
+
 def test_seed_repeats_the_map_and_another_changes_it(cnn: Any) -> None:
     image = images(1, SHAPE)
     first, again, other = (vz.smoothgrad(cnn, image, 1, num_samples=SAMPLES, seed=seed).values for seed in (1, 1, 2))

@@ -12,7 +12,7 @@ from vizcnn.algorithms.changes import add_noise
 from vizcnn.algorithms.reduction import Reduction, reduce_channels
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
-from vizcnn.results import Maps
+from vizcnn.results import AttributionBatch
 from vizcnn.scores import Score
 
 _ROUNDING = 1e-6
@@ -33,7 +33,7 @@ def smoothgrad(
     rule: Rule = "vanilla",
     reduce: Reduction = "max_abs",
     seed: int = 0,
-) -> Maps:
+) -> AttributionBatch:
     """Take the mean of the gradients by noisy copies of the image [1]_.
 
     The gradient without most of its grain: bright where the score would move with a pixel in all of an image's neighbourhood.
@@ -60,7 +60,9 @@ def smoothgrad(
     -------
     Attributions
         `values` (N, H, W), or (N, H, W, C) with reduce="none": change of the score per unit of input, or its square. `raw`
-        (N, H, W, C): the same of each channel.
+        (N, H, W, C): the same of each channel. `measures` "standard error" (N,), of several copies and not of their variance:
+        how far the map would differ with other noise, as a share of the map (the root mean square of the standard errors of all
+        its values, by that of the values). It takes the copies for independent; as they come in pairs, it is rather too large.
 
     Raises
     ------
@@ -94,8 +96,8 @@ def smoothgrad(
     >>> import vizcnn as vz
     >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
     >>> result = vz.smoothgrad(cnn, digits[3], num_samples=10)
-    >>> result.values.shape, result.raw.shape
-    ((1, 28, 28), (1, 28, 28, 1))
+    >>> result.values.shape, result.raw.shape, result.measures["standard error"].round(1)
+    ((1, 28, 28), (1, 28, 28, 1), array([0.3], dtype=float32))
     """
     _check(num_samples, noise)
     axes = tuple(range(1, inputs.ndim))
@@ -112,8 +114,22 @@ def smoothgrad(
     variance = square - mean**2
     variance[variance < _ROUNDING * square] = 0
     values = variance if statistic == "variance" else mean
-    signed = statistic == "mean" and reduce != "max_abs"
-    return Maps.of(changed, reduce_channels(values, reduce), raw=values, signed=signed)
+    return AttributionBatch.of(
+        changed,
+        reduce_channels(values, reduce),
+        raw=values,
+        signed=statistic == "mean" and reduce != "max_abs",
+        measures={}
+        if values is variance or num_samples == 1
+        else {"standard error": _error(mean, variance, num_samples)},
+    )
+
+
+def _error(mean: np.ndarray, variance: np.ndarray, count: int) -> np.ndarray:
+    """Return the standard error of means (N, ...) as a share of them, (N,)."""
+    axes = tuple(range(1, mean.ndim))
+    error, size = variance.sum(axis=axes) / (count - 1), np.square(mean).sum(axis=axes)
+    return np.sqrt(error / np.where(size > 0, size, 1))
 
 
 def _check(num_samples: Any, noise: Any) -> None:

@@ -15,6 +15,7 @@ from vizcnn.results.collect import results_of
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import Gradients
+    from vizcnn.adapter.changed import Changed
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ class AttributionBatch:
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, taken: Gradients, values: np.ndarray, **fields: Any) -> Self:
+    def of(cls, taken: Gradients | Changed, values: np.ndarray, **fields: Any) -> Self:
         """Make maps out of gradients: scores, outputs, layer and notes come from them.
 
         Parameters
         ----------
-        taken : Gradients
-            What `ModelAdapter.gradients` answered.
+        taken : Gradients or Changed
+            What `ModelAdapter.gradients`, `changed_gradients` or `changed_scores` answered.
         values : ndarray, shape (N, h, w) or (N, h, w, C)
             The attributions.
         **fields
