@@ -129,7 +129,7 @@ def _error(mean: np.ndarray, variance: np.ndarray, count: int) -> np.ndarray:
     """Return the standard error of means (N, ...) as a share of them, (N,)."""
     axes = tuple(range(1, mean.ndim))
     error, size = variance.sum(axis=axes) / (count - 1), np.square(mean).sum(axis=axes)
-    return np.sqrt(error / np.where(size > 0, size, 1))
+    return np.asarray(np.sqrt(error / np.where(size > 0, size, 1)))
 
 
 def _check(num_samples: Any, noise: Any) -> None:
