@@ -15,11 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 from matplotlib.figure import Figure
+from PIL import Image
+from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests.made import attributions, same
 from tests.rounding import assert_same_sums
+from vizcnn.cli import app
 from vizcnn.errors import Note, ResultError
+from vizcnn.explanation import Explanation
 from vizcnn.plugins import registry
 from vizcnn.results import Attributions, load_result
 
@@ -295,6 +299,23 @@ def test_measures_stand_at_the_picture(gap):
     result = gap(network(), images())
     assert result.caption(1).endswith("\ncompleteness gap 0")
     assert result.plot(Figure().add_subplot(), index=1).get_title() == result.caption(1)
+
+
+def test_measures_stand_in_the_page(gap, tmp_path):
+    path = Explanation({"gap_of_the_tests": gap(network(), images().part(slice(1, 2)))}).to_html(tmp_path / "page.html")
+    assert '<span class="measured">completeness gap 0</span>' in path.read_text(encoding="utf-8")
+
+
+def test_measures_are_printed_by_the_command_and_stand_in_its_json(gap, tmp_path):
+    model().save(tmp_path / "tiny.keras")
+    Image.fromarray(np.full((6, 6), 51, np.uint8)).save(tmp_path / "gray.png")
+    command = ["explain", str(tmp_path / "tiny.keras"), str(tmp_path / "gray.png"), "-m", "gap_of_the_tests"]
+    text, lines = (CliRunner().invoke(app, [*command, "--out", str(tmp_path), *more]) for more in ([], ["--json"]))
+    assert text.stdout.splitlines()[1] == f"  {tmp_path / 'gray.gap_of_the_tests.png'}  completeness gap 51"
+    line = json.loads(lines.stdout)
+    assert line["measures"] == {"gap_of_the_tests": {"completeness_gap": 51.0}}
+    assert "log-probability" in line["note_kinds"]
+    assert len(line["note_kinds"]) == len(line["notes"])
 
 
 def test_table_has_a_row_for_each_image(gap):

@@ -116,7 +116,7 @@ def test_saved_result_draws_the_same_picture(tmp_path):
     [
         (b"", "isn't a result that vizcnn saved"),
         (b"PK\x03\x04 half", "isn't a result that vizcnn saved"),
-        (b"\x89PNG\r\n\x1a\n", "isn't a result that vizcnn saved: it is no .npz file\\.$"),
+        (b"\x89PNG\r\n\x1a\n", "isn't a result that vizcnn saved: it is not an .npz file\\.$"),
         (None, "doesn't exist"),
     ],
 )

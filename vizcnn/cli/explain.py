@@ -127,6 +127,7 @@ class _Json:
                 for method, values in image.measures.items()
             },
             "notes": [f"{origin}: {note}" for origin, note in image.notes],
+            "note_kinds": [getattr(note, "kind", "") for _, note in image.notes],
             "failed": dict(failed),
             "error": image.error,
         }

@@ -47,7 +47,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise ValueError(f"it is {kind}")
     with Path(path).open("rb") as stream:
         if not zipfile.is_zipfile(stream):
-            raise ValueError("it is no .npz file")
+            raise ValueError("it is not an .npz file")
         with zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             _check_sizes(members, os.fstat(stream.fileno()).st_size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from typing import Any
 
 from vizcnn.adapter import ModelAdapter, adapt
 from vizcnn.adapter.keras.training import Callback
-from vizcnn.errors import OptionError, PluginWarning, VizcnnWarning, warn
+from vizcnn.errors import Note, OptionError, PluginWarning, VizcnnWarning, warn
 from vizcnn.explanation import explaining
 from vizcnn.files import file_stems, write_file
 from vizcnn.inputs import ImageSet
@@ -118,7 +117,7 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
         self._frames: dict[Path, list[Path]] = {}
         self._kept: Path | None = None
         self._working = self._methods
-        self._said: set[tuple[str, str]] = set()
+        self._said: set[tuple[str, str, str]] = set()
         self._explained = self._epoch = -1
         self._started = 0.0
         self.seconds = 0.0
@@ -247,11 +246,12 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
             weakref.finalize(self, shutil.rmtree, self._kept, ignore_errors=True)
         return write_file(self._kept / f"{secrets.token_hex(8)}.png", partial(write_png, pixels), (".png",))
 
-    def _say(self, name: str, notes: Sequence[str]) -> None:
+    def _say(self, name: str, notes: Sequence[Note]) -> None:
         """Warn of what a method notices, once in a training, whatever its numbers are after other epochs."""
-        new = {(name, re.sub(r"[-+.\d]+", "#", note)): note for note in notes}
-        warn([f"{name}: {note}" for key, note in new.items() if key not in self._said])
-        self._said |= new.keys()
+        reasons = [(name, note.kind or str(note), note.template) for note in notes]
+        fresh = [note for note, reason in zip(notes, reasons, strict=True) if reason not in self._said]
+        warn(f"{name}: {note}" for note in fresh if not note.quiet)
+        self._said |= set(reasons)
 
     @contextmanager
     def _going_on(self, what: str) -> Iterator[None]:
