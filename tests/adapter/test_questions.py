@@ -95,3 +95,38 @@ def test_keras_models_are_asked_the_same_way() -> None:
     np.testing.assert_array_equal(adapter.evaluate(x, 1)[0], adapter.scores(x, 1))
     with pytest.raises(vz.errors.InputError, match=r"must have shape \(N, H, W, C\)"):
         adapter.activations(x[:, :, :1], ["conv"])
+
+
+@pytest.mark.parametrize(
+    ("model", "option", "text"),
+    [
+        (
+            "function",
+            {"fixed": {"a": 1}},
+            r"`fixed` must be left out for a function; got .* a Keras model of several inputs",
+        ),
+        ("function", {"custom_objects": {"A": 1}}, "`custom_objects` must be left out for a function"),
+        ("function", {"trusted": True}, "`trusted` must be left out for a function; got True. It is for a file"),
+        ("function", {"architecture": "m.json"}, r"`architecture` .* a file that holds the weights"),
+        (
+            "keras",
+            {"input_shape": (4, 4, 1)},
+            r"`input_shape` .* for a Keras model; got \(4, 4, 1\). It is for a function",
+        ),
+        ("keras", {"trusted": True}, "`trusted` must be left out for a Keras model"),
+        ("adapter", {"fixed": {"a": 1}}, "`fixed` must be left out for an adapter"),
+        ("file", {"input_shape": (4, 4, 1)}, "`input_shape` must be left out for the file of a Keras model"),
+    ],
+)
+def test_argument_that_would_be_ignored_is_refused(model: str, option: Any, text: str, tmp_path: Any) -> None:
+    keras_model = functional().model
+    if model == "file":
+        keras_model.save(tmp_path / "m.keras")
+    models = {
+        "function": lambda batch: batch[:, 0, 0],
+        "keras": keras_model,
+        "adapter": Answers(),
+        "file": tmp_path / "m.keras",
+    }
+    with pytest.raises(vz.errors.OptionError, match=text):
+        vz.adapt(models[model], **option)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from vizcnn.adapter.base import Gradients, ModelAdapter
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo
 from vizcnn.adapter.predictions import Prediction
-from vizcnn.errors import UnsupportedModelError
+from vizcnn.adapter.recent import RecentAdapters
+from vizcnn.errors import OptionError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from vizcnn.adapter.keras import KerasAdapter
@@ -98,6 +99,8 @@ def adapt(
         If the file can't be read as a model.
     UnsupportedModelError
         If `model` is none of these.
+    OptionError
+        If an argument has another type, or no meaning for a model of that sort.
 
     Examples
     --------
@@ -115,7 +118,15 @@ def adapt(
         "decoding": decoding,
         "token_grid": token_grid,
     }
+    given = {
+        "custom_objects": custom_objects,
+        "trusted": trusted or None,
+        "architecture": architecture,
+        "input_shape": input_shape,
+        "fixed": fixed or None,
+    }
     if isinstance(model, ModelAdapter):
+        _refuse(given, "an adapter")
         if any(value is not None for value in settings.values()):
             raise UnsupportedModelError(
                 "`model` is adapted already, and keeps the settings it was adapted with; give `preprocess`, `labels`, "
@@ -124,37 +135,66 @@ def adapt(
             )
         return model
     if isinstance(model, str | os.PathLike):
-        from vizcnn.adapter.loading import kind_of, load_model, open_runtime
+        from vizcnn.adapter.loading import kind_of, load_model
 
         path = os.fspath(model)
         name = os.path.basename(os.path.normpath(path))
         kind = kind_of(Path(path))
         if kind not in ("keras", "hdf5"):
             from vizcnn.adapter.blackbox import BlackBoxAdapter
+            from vizcnn.adapter.runtimes import open_runtime
 
+            _refuse(given, f"the file of {kind} that `model` is", "trusted")
             return BlackBoxAdapter(open_runtime(Path(path), kind, trusted=trusted), name, **settings)
+        _refuse(given, "the file of a Keras model", "custom_objects", "trusted", "architecture", "fixed")
         _of_keras()
         loaded = load_model(path, custom_objects=custom_objects, trusted=trusted, architecture=architecture)
         model, settings["origin"], settings["repairs"] = loaded.model, loaded.origin, loaded.repairs
         settings["name"], settings["loss"] = name, loaded.loss
+        given = {"fixed": fixed}
     if _is_function(model):
+        _refuse(given, "a function", "input_shape")
         from vizcnn.adapter.blackbox import adapt_function
 
         return adapt_function(model, input_shape, **settings)
     _check_keras(model)
+    _refuse(given, "a Keras model", "fixed")
     adapter: ModelAdapter = _of_keras().KerasAdapter(model, fixed=fixed, **settings)
     return adapter
 
 
 def as_adapter(model: Any) -> ModelAdapter:
-    """Return the adapter that a method's `model` means: a bare Keras model has the same one for as long as it lives."""
+    """Return the adapter that a method's `model` means: the same one each time.
+
+    That of a bare Keras model lives as long as the model. Of files the last few are kept, for as long as a file isn't changed.
+    """
     if isinstance(model, ModelAdapter):
         return model
-    if isinstance(model, str | os.PathLike) or _is_function(model):
+    if isinstance(model, str | os.PathLike):
+        return _of_files.of(model, adapt)
+    if _is_function(model):
         return adapt(model)
     _check_keras(model)
     adapter: ModelAdapter = _of_keras().implicit_adapter(model)
     return adapter
+
+
+_of_files = RecentAdapters()
+
+_MEANT_FOR = {
+    "custom_objects": "the file of a Keras model that refers to classes of its own",
+    "trusted": "a file",
+    "architecture": "a file that holds the weights of a Keras model alone",
+    "input_shape": "a function",
+    "fixed": "a Keras model of several inputs",
+}
+
+
+def _refuse(given: Mapping[str, Any], what: str, *meant: str) -> None:
+    """Refuse arguments of `adapt` that would be ignored."""
+    for name, value in given.items():
+        if value is not None and name not in meant:
+            raise OptionError(f"`{name}` must be left out for {what}; got {value!r}. It is for {_MEANT_FOR[name]}.")
 
 
 def _is_function(model: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import os
 import re
 import tempfile
@@ -12,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vizcnn.adapter.blackbox import Source
 from vizcnn.adapter.loading import functions
 from vizcnn.adapter.loading.applications import download, load_application
 from vizcnn.adapter.loading.building import limited_weights
-from vizcnn.adapter.loading.contents import Kind, kind_of
+from vizcnn.adapter.loading.contents import kind_of
 from vizcnn.adapter.loading.description import check, nodes, strip_compile_config
 from vizcnn.adapter.loading.fit import check_fit, check_vocabularies
 from vizcnn.adapter.loading.locating import locate
@@ -26,7 +24,7 @@ from vizcnn.adapter.loading.stored import Stored, read_stored
 from vizcnn.adapter.loading.weight_order import weights_by_name
 from vizcnn.errors import ModelFileError
 
-__all__ = ["Loaded", "download", "kind_of", "load_application", "load_model", "open_runtime"]
+__all__ = ["Loaded", "download", "kind_of", "load_application", "load_model"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def load_model(
 
 def _load(
     file: Path,
-    kind: Kind,
+    kind: str,
     custom_objects: Mapping[str, Any] | None,
     *,
     trusted: bool,
@@ -158,37 +156,6 @@ def _load(
             ) from error
     check_fit(model, stored, repairs)
     return Loaded(model, kind, stored.version, repairs, stored.loss)
-
-
-def open_runtime(file: Path, kind: Kind, *, trusted: bool = False) -> Source:
-    """Open a file that isn't Keras's, but that a runtime runs: as a black box.
-
-    Returns
-    -------
-    Source
-
-    Raises
-    ------
-    ModelFileError
-        If it can't be run, or what runs it isn't installed.
-    """
-    module, function, what, needs = _RUNTIMES[kind]
-    try:
-        runtime = importlib.import_module(f"vizcnn.adapter.runtimes.{module}")
-    except ImportError as error:
-        raise ModelFileError(
-            f"`model` file {str(file)!r} is {what}, which takes {needs} to run: pip install 'vizcnn[{needs.lower()}]'."
-        ) from error
-    source: Source = getattr(runtime, function)(file, trusted=trusted)
-    return source
-
-
-_RUNTIMES = {
-    "savedmodel": ("saved_model", "open_saved_model", "a TensorFlow SavedModel", "TensorFlow"),
-    "tflite": ("tflite", "open_tflite", "a TensorFlow Lite model", "TensorFlow"),
-    "onnx": ("onnx", "open_onnx", "an ONNX model", "ONNX"),
-}
-"""Kinds of files to what opens them, what they are, and the extra with the library that runs them."""
 
 
 def _named(stored: Stored, folder: Path) -> Path:

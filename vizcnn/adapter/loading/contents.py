@@ -6,13 +6,11 @@ import json
 import re
 import stat
 from pathlib import Path
-from typing import Literal
 
 from vizcnn.adapter.loading.archive import read_entries
 from vizcnn.adapter.loading.others import folder_of, is_core_ml, part_of_saved_model, what_else
+from vizcnn.adapter.runtimes import kind_by_runtime
 from vizcnn.errors import ModelFileError
-
-Kind = Literal["keras", "hdf5", "onnx", "tflite", "savedmodel"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ZIP = b"PK\x03\x04"
@@ -20,7 +18,7 @@ ZIP = b"PK\x03\x04"
 _HEAD = 4096
 
 
-def kind_of(file: Path) -> Kind:
+def kind_of(file: Path) -> str:
     """Return what a file holds.
 
     Parameters
@@ -30,8 +28,8 @@ def kind_of(file: Path) -> Kind:
 
     Returns
     -------
-    {"keras", "hdf5", "onnx", "tflite", "savedmodel"}
-        "hdf5" is a whole model or weights alone.
+    str
+        "keras", "hdf5" (a whole model or weights alone), or the kind of one of `vizcnn.adapter.runtimes`.
 
     Raises
     ------
@@ -54,17 +52,17 @@ def kind_of(file: Path) -> Kind:
     if head.startswith(ZIP):
         _check_zip(file)
         return "keras"
-    if head[4:8] == b"TFL3":
-        return "tflite"
     part = part_of_saved_model(file, head)
-    if part is None and _is_onnx(head) and not is_core_ml(head):
-        return "onnx"
+    kind = None if part is not None or is_core_ml(head) else kind_by_runtime(file, head)
+    if kind is not None:
+        return kind
     raise ModelFileError(f"`model` file {str(file)!r} isn't a Keras model: {part or _what(file, head)}")
 
 
-def _folder(file: Path) -> Kind:
-    if (file / "saved_model.pb").exists():
-        return "savedmodel"
+def _folder(file: Path) -> str:
+    kind = kind_by_runtime(file, b"")
+    if kind is not None:
+        return kind
     raise ModelFileError(f"`model` {str(file)!r} is a folder that isn't a TensorFlow SavedModel: {folder_of(file)}")
 
 
@@ -82,11 +80,6 @@ def _check_zip(file: Path) -> None:
         raise ModelFileError(
             f"`model` file {str(file)!r} isn't a Keras model: it is a zip archive without a config.json.{remedy}"
         )
-
-
-def _is_onnx(head: bytes) -> bool:
-    """Tell whether this begins like ONNX's protocol buffer: the format's version, then who wrote it or the graph."""
-    return bool(re.match(rb"\x08[\x01-\x20][\x12\x1a:B]", head))
 
 
 _PYTORCH = "it is a PyTorch file. vizcnn explains Keras models; convert it to ONNX or to Keras first."
