@@ -115,7 +115,7 @@ def test_zero_is_white_in_the_diverging_map(end):
 
 
 def test_positive_is_red_and_negative_is_blue():
-    red, blue = colorize(np.array([[1.0, -1.0]]), cmap=DIVERGING, vmin=-1, vmax=1)[0].astype(int)
+    red, blue = colorize(np.array([[1.0, -1.0]]), cmap="RdBu_r", vmin=-1, vmax=1)[0].astype(int)
     assert red[0] > red[2] + 50
     assert blue[2] > blue[0] + 50
 

@@ -10,7 +10,7 @@ from vizcnn.adapter.base import LayerInfo
 from vizcnn.errors import Note
 from vizcnn.render.keywords import takes_style
 from vizcnn.results.base import Picture
-from vizcnn.results.summary import summarize
+from vizcnn.results.summary import table_of_ends, table_of_layers
 from vizcnn.text import shape_text
 
 if TYPE_CHECKING:
@@ -76,7 +76,15 @@ class Architecture(Picture):
     @property
     def summary(self) -> str:
         """The model as a table of text: path, kind, output shape and parameters of each layer, and what feeds it."""
-        return summarize(self)
+        return "\n".join(
+            [
+                f"model {self.model}",
+                *table_of_ends(self.inputs, self.outputs, self.activations),
+                "",
+                *table_of_layers(self.layers, self.connections, self.depth),
+                f"{self.num_params:,} parameters in {len(self.layers)} layers",
+            ]
+        )
 
     @takes_style("fold", "width", "engine", "title", "legend")
     def plot(self, ax: Any = None, **style: Any) -> Any:

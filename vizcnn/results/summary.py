@@ -1,58 +1,60 @@
-"""A model's layers, inputs and outputs as a table of text."""
+"""A model's layers, inputs and outputs as tables of text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
-from vizcnn.adapter.base import split_call
+from vizcnn.adapter.base import LayerInfo, split_call
 from vizcnn.results.layer_graph import lifted
 from vizcnn.text import shape_text
 
-if TYPE_CHECKING:
-    from vizcnn.adapter import LayerInfo
-    from vizcnn.results.architecture import Architecture
+Edges = Sequence[tuple[str, str]]
+Shapes = Mapping[str, tuple[int | None, ...]]
 
 
-def summarize(architecture: Architecture) -> str:
-    """Describe a model: its inputs and outputs, and its layers by path.
+def table_of_ends(inputs: Shapes, outputs: Shapes, activations: Mapping[str, str | None]) -> list[str]:
+    """Return a line for each input and output: its name, its shape, and the activation that it ends in."""
+    ends = [("input", name, shape_text(shape), "") for name, shape in inputs.items()]
+    ends += [("output", name, shape_text(shape), activations.get(name) or "") for name, shape in outputs.items()]
+    return _aligned(ends)
+
+
+def table_of_layers(layers: Sequence[LayerInfo], connections: Edges, depth: int | None) -> list[str]:
+    """Return a line for each layer down to a depth: path, kind, output shape, parameters, and what feeds it.
 
     Parameters
     ----------
-    architecture : Architecture
-        The model. Its `depth` says how deep nested layers are shown.
+    layers : sequence of LayerInfo
+        The model's layers.
+    connections : sequence of (str, str)
+        As `ModelAdapter.connections` gives them.
+    depth : int or None
+        How deep nested layers are shown; None: all of them.
 
     Returns
     -------
-    str
-        Lines of text; nested layers are indented, and their parameters are part of their container's.
+    list of str
+        Nested layers are indented, and their parameters are part of their container's; a last line says how many aren't shown.
     """
-    depth = architecture.depth
-    shown = [info for info in architecture.layers if depth is None or info.depth <= depth]
-    ends = [("input", name, shape_text(shape), "") for name, shape in architecture.inputs.items()]
-    ends += [
-        ("output", name, shape_text(shape), architecture.activations.get(name) or "")
-        for name, shape in architecture.outputs.items()
-    ]
-    sources = _sources(architecture)
+    shown = [info for info in layers if depth is None or info.depth <= depth]
+    sources = _sources(layers, connections, depth)
     head = ("layer", "kind", "output shape", "parameters", "fed by")
     rows = [head, *((*_row(info), ", ".join(sources[info.path]) or "nothing") for info in shown)]
-    hidden = len(architecture.layers) - len(shown)
+    hidden = len(layers) - len(shown)
     more = [f"{hidden} nested layer{'s' * (hidden > 1)} not shown (depth {depth})"] if hidden else []
-    total = f"{architecture.num_params:,} parameters in {len(architecture.layers)} layers"
-    return "\n".join([f"model {architecture.model}", *_aligned(ends), "", *_aligned(rows, right={3}), "", *more, total])
+    return [*_aligned(rows, right={3}), "", *more]
 
 
-def _sources(architecture: Architecture) -> dict[str, list[str]]:
+def _sources(layers: Sequence[LayerInfo], connections: Edges, depth: int | None) -> dict[str, list[str]]:
     """Return what feeds each layer, by paths where it lies elsewhere; a container is fed what goes into it from outside."""
-    infos = {info.path: info for info in architecture.layers}
+    infos = {info.path: info for info in layers}
     found: dict[str, dict[str, None]] = {path: {} for path in infos}
-    for depth in range(max((info.depth for info in architecture.layers), default=0)):
-        for a, b in lifted(architecture.layers, architecture.connections, depth):
+    for level in range(max((info.depth for info in layers), default=0)):
+        for a, b in lifted(layers, connections, level):
             target = infos.get(split_call(b)[0])
-            if target is not None and target.is_container and target.depth == depth:
+            if target is not None and target.is_container and target.depth == level:
                 found[target.path][_beside(a, target.path)] = None
-    for a, b in lifted(architecture.layers, architecture.connections, architecture.depth):
+    for a, b in lifted(layers, connections, depth):
         target = infos.get(split_call(b)[0])
         if target is not None:
             found[target.path][_beside(a, target.path)] = None
