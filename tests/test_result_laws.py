@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import weakref
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,19 @@ def test_what_does_not_belong_together_is_not_joined(parts, text):
     first = [attributions()] if parts else []
     with pytest.raises(ResultError, match=text):
         Attributions.join([*first, *(attributions(**fields) for fields in parts)])
+
+
+def test_join_lets_go_of_each_part_before_the_next():
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    def parts() -> Iterator[Attributions]:
+        for _ in range(3):
+            assert [held() for held in alive[:-1]] == [None] * (len(alive) - 1 if alive else 0)
+            part = attributions(2)
+            alive.append(weakref.ref(part.values))
+            yield part
+
+    assert len(Attributions.join(parts(), 6)) == 6
 
 
 def test_wrong_count_of_a_join_is_rejected():

@@ -54,9 +54,9 @@ class Note(str):
     ) -> Note:
         """See `Note`: a text is made once, and so is what it is about."""
         note = super().__new__(cls, text)
-        given = tuple(images)
-        order = sorted(range(len(given)), key=given.__getitem__)
-        note._kind, note._images, note._quiet, note._template = kind, tuple(given[at] for at in order), quiet, template
+        places = tuple(images)
+        order = sorted(range(len(places)), key=places.__getitem__)
+        note._kind, note._images, note._quiet, note._template = kind, tuple(places[at] for at in order), quiet, template
         note._facts = {name: tuple(values[at] for at in order) for name, values in (facts or {}).items()}
         return note
 
@@ -177,13 +177,13 @@ class Note(str):
         >>> first.joined([(1, second)], ["a", "b"])
         'The map of 2 of 2 images (a, b) is zero.'
         """
-        known: dict[int, tuple[Any, ...]] = {}
+        facts_of: dict[int, tuple[Any, ...]] = {}
         quiet = True
         for begin, note in [(start, self), *others]:
-            known |= dict(zip((begin + image for image in note.images), note._by_image(), strict=True))
+            facts_of |= dict(zip((begin + image for image in note.images), note._by_image(), strict=True))
             quiet = quiet and note.quiet
-        images = sorted(known)
-        facts = {name: [known[image][column] for image in images] for column, name in enumerate(self.facts)}
+        images = sorted(facts_of)
+        facts = {name: [facts_of[image][column] for image in images] for column, name in enumerate(self.facts)}
         return self._again(images, facts, names, quiet=quiet)
 
     def _by_image(self) -> Iterable[tuple[Any, ...]]:

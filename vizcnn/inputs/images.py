@@ -215,9 +215,9 @@ def _decoding_notes(found: Sequence[_Source], channels: int, decoding: Decoding)
         kind: str, test: Callable[[Header], bool], template: str, **facts: Callable[[_Source], Any]
     ) -> Iterator[Note]:
         which = [at for at, source in enumerate(found) if source.header is not None and test(source.header)]
-        told = {name: [fact(found[at]) for at in which] for name, fact in facts.items()}
+        values = {name: [fact(found[at]) for at in which] for name, fact in facts.items()}
         if which:
-            yield Note.about(which, names, kind, template, told, quiet=True)
+            yield Note.about(which, names, kind, template, values, quiet=True)
 
     yield from of(
         "converted",

@@ -63,11 +63,11 @@ def _completed(result: Any, adapter: ModelAdapter, options: Mapping[str, Any]) -
     """Write the options onto a result, and what the model's adapter notes; and warn of its notes, once."""
     if not isinstance(result, Picture):  # a stranger's plugin may return what it likes
         return result
-    made: Any = result
+    complete: Any = result
     known = adapter.notes
-    warn(note for note in made.notes if note not in known)  # of its own the adapter warns, once
-    notes = (*made.notes, *(note for note in known if note not in made.notes))
-    return replace(made, options={**options, **made.options}, notes=notes)
+    warn(note for note in complete.notes if note not in known)  # of its own the adapter warns, once
+    notes = (*complete.notes, *(note for note in known if note not in complete.notes))
+    return replace(complete, options={**options, **complete.options}, notes=notes)
 
 
 def layer_paths(adapter: ModelAdapter, layer: Any) -> Any:

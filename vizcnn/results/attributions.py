@@ -174,7 +174,9 @@ class Attributions(WithClassMap, Result):
     @classmethod
     def _upgrade(cls, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         # Before there were `extras`, the class map was a field of its own.
-        if about.pop("class_map", None) is None and "class_map" in arrays:
+        if about.get("class_map", "") is None:
+            del about["class_map"]
+        elif "class_map" in arrays:
             about["extras"] = ["class_map"]
             arrays["extras class_map"] = arrays.pop("class_map")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def joined_rows(
     first, start = None, 0
     for part in parts:
         if first is None:
-            first = part[:0]
+            first = _without_rows(part, rows)
             joins = {name: _join_of(getattr(part, name), count) for name in rows}
         _check_same(first, part, rows)
         notes.append((start, part.notes))
@@ -65,6 +66,12 @@ def joined_rows(
     if start != count:
         raise ResultError(f"`count` must be the number of images of all parts, {start}; got {count}.")
     return {**{name: join.result() for name, join in joins.items()}, "notes": notes}, first
+
+
+def _without_rows(result: Attributions, rows: Sequence[str]) -> Attributions:
+    """Return a result of no images, which keeps no array of that result in memory."""
+    empty = {name: getattr(result[:0], name) for name in rows}
+    return replace(result, **{name: copy.deepcopy(rows) for name, rows in empty.items() if name != "images"}, images=[])
 
 
 class _Tuples:

@@ -131,8 +131,8 @@ class SanityChecks:
             return
         low, high = scaling.range
         accepted, own = scaling.accepted, f"Before its first weights it computes {scaling.formula}."
-        given = preprocess.output_range if preprocess is not None else self._float_range if self._look_scaled else None
-        if given is not None and max(map(abs, given)) <= _SCALED * (high - low):
+        limits = preprocess.output_range if preprocess is not None else self._float_range if self._look_scaled else None
+        if limits is not None and max(map(abs, limits)) <= _SCALED * (high - low):
             takes, are_pixels = (
                 ("pixels, 0 to 255", True) if (low, high) == (0, 255) else (f"{low:.4g} to {high:.4g}", False)
             )
@@ -171,12 +171,12 @@ def _fault(values: np.ndarray, raw: np.ndarray, probability: float | None) -> tu
 
 
 def _notes_of_kinds(
-    found: Sequence[tuple[str, dict[str, float]]], templates: dict[str, str], names: Sequence[str]
+    faults: Sequence[tuple[str, dict[str, float]]], templates: dict[str, str], names: Sequence[str]
 ) -> Iterator[Note]:
     for kind, template in templates.items():
-        images = [at for at, (of, _) in enumerate(found) if of == kind]
+        images = [at for at, (of, _) in enumerate(faults) if of == kind]
         if images:
-            facts = {name: [found[at][1][name] for at in images] for name in found[images[0]][1]}
+            facts = {name: [faults[at][1][name] for at in images] for name in faults[images[0]][1]}
             yield Note.about(images, names, kind, template, facts)
 
 
@@ -184,9 +184,9 @@ def _note_on_range(
     ends: Sequence[Ends], is_wrong: Any, text: str, names: Sequence[str], what: str = "inputs"
 ) -> Iterator[Note]:
     """Yield a note on the images whose range is wrong."""
-    found = [("range", {"low": of[0], "high": of[1]}) if is_wrong(of) else ("", {}) for of in ends]
+    faults = [("range", {"low": of[0], "high": of[1]}) if is_wrong(of) else ("", {}) for of in ends]
     template = f"The {what}{{of_images}} lie in {{low.min:.4g}} to {{high.max:.4g}}, {text}"
-    yield from _notes_of_kinds(found, {"range": template}, names)
+    yield from _notes_of_kinds(faults, {"range": template}, names)
 
 
 def _within(of: Ends, ends: Ends) -> bool:
