@@ -53,6 +53,11 @@ def test_saved_result_is_drawn_without_a_framework(tmp_path):
     assert (tmp_path / "one.png").stat().st_size > 2000
 
 
+def test_what_draws_is_loaded_when_something_is_drawn():
+    _, packages = after("import vizcnn; vizcnn.methods(); vizcnn.explain")
+    assert "matplotlib" not in packages
+
+
 def test_public_names_are_there():
     import vizcnn
 

@@ -111,7 +111,25 @@ class Panel:
         return aspect_of(drawn)
 
     def pixels(self, longest: int = SHARPEST) -> np.ndarray | None:
-        """Return the image with no more than `longest` pixels, down and across."""
+        """Return the image with no more than `longest` pixels, down and across.
+
+        Parameters
+        ----------
+        longest : int, default `SHARPEST`
+            Pixels of its height and of its width, at the most.
+
+        Returns
+        -------
+        ndarray or None
+            None where the panel has no image.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vizcnn.render.panels import Panel
+        >>> Panel(np.zeros((3000, 2000, 3))).pixels(600).shape
+        (600, 400, 3)
+        """
         if isinstance(self.image, ImageAt):
             return self.image.pixels(longest)
         return None if self.image is None else shrink(self.image, longest)

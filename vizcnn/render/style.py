@@ -96,6 +96,21 @@ class MapStyle:
         Highest opacity of the map, 0 to 1.
     colorbar : bool, default True
         Draw a colour bar.
+
+    Raises
+    ------
+    OptionError
+        If `percentile` or `alpha` lies outside its range, or `vmin` isn't below `vmax`.
+
+    Examples
+    --------
+    >>> from vizcnn.render.style import MapStyle
+    >>> MapStyle(alpha=0.5).colorbar
+    True
+    >>> MapStyle(alpha=2)
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.OptionError: `alpha` must be from 0 to 1; got 2.
     """
 
     overlay: bool = True

@@ -112,7 +112,7 @@ class Architecture(Picture):
         >>> [text.get_text() for text in axes.texts][:2]
         ['digits_cnn.keras', '28 × 28 × 1 in, 10 out; 56,282 parameters in 10 layers']
         """
-        from vizcnn.render.diagram import plot_diagram
+        from vizcnn.render.diagram.drawing import plot_diagram
 
         return plot_diagram(self._graph(), ax, heading=self._heading(), **style)
 
@@ -127,7 +127,7 @@ class Architecture(Picture):
         >>> b"conv5" in file.getvalue()
         True
         """
-        from vizcnn.render.diagram import save_diagram
+        from vizcnn.render.diagram.drawing import save_diagram
 
         save_diagram(self._graph(), file, suffix, heading=self._heading(), **style)
 
