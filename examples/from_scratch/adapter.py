@@ -184,7 +184,7 @@ class NumpyAdapter(ModelAdapter):
             return {"input"}
         if path != LAST_SPATIAL:
             return {_called_once(path)}
-        maps = {info.path for info in self.layers if info.is_spatial and "Pooling" not in info.kind}
+        maps = {info.path for info in self.layers if info.is_spatial and info.role != "pooling"}
         if not maps:
             kinds = ", ".join(dict.fromkeys(info.kind for info in self.layers))
             raise LayerError(

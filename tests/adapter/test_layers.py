@@ -202,3 +202,48 @@ def test_kernels_of_another_layer_are_refused_with_those_that_have_some() -> Non
         match=r"'base/out' is a Activation, which has no kernels\. Layers that do: 'base/conv1', 'base/conv2'\.",
     ):
         vz.adapt(nested().model).kernels("out")
+
+
+class Stem(layers.Conv2D):
+    """A layer of the user's whose name says nothing."""
+
+
+class AddNoise(layers.Layer):
+    """A layer of the user's that derives from nothing but a layer."""
+
+    def call(self, x: Any) -> Any:
+        return x
+
+
+def test_role_is_told_by_keras_s_class_and_by_the_name_where_there_is_none() -> None:
+    inputs = keras.Input((8, 8, 3))
+    x = Stem(4, 3, name="stem")(layers.Rescaling(1 / 255, name="scale")(inputs))
+    x = layers.ReLU(name="relu")(layers.BatchNormalization(name="norm")(x))
+    x = layers.Add(name="add")([x, layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)])
+    x = layers.Conv2DTranspose(2, 3, name="transposed")(layers.MaxPooling2D(name="pool")(x))
+    x = layers.Dense(2, name="dense")(
+        layers.Flatten(name="flat")(AddNoise(name="noise")(keras.Sequential([layers.Dense(2)], name="inner")(x)))
+    )
+    adapter = vz.adapt(keras.Model(inputs, layers.Softmax(name="softmax")(x)))
+    roles = {info.path: info.role for info in adapter.layers if info.depth == 0}
+    assert roles == {
+        "scale": "preprocessing",
+        "stem": "convolution",
+        "norm": "normalization",
+        "relu": "activation",
+        "depthwise": "depthwise convolution",
+        "add": "addition",
+        "pool": "pooling",
+        "transposed": "transposed convolution",
+        "inner": "container",
+        "noise": "dropout",
+        "flat": "reshape",
+        "dense": "dense",
+        "softmax": "softmax",
+    }  # fmt: skip
+
+
+def test_layer_that_an_older_adapter_or_file_describes_has_the_role_of_its_kind() -> None:
+    assert LayerInfo("a", "MultiHeadAttention", None, 0).role == "attention"
+    assert LayerInfo("b", "Mine", None, 0).role == "other"
+    assert LayerInfo("c", "Convolution", None, 0, role="pooling").role == "pooling"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vizcnn.adapter.roles import role_of
 from vizcnn.errors import LayerError, did_you_mean, listed
 
 LAST_SPATIAL = "<last spatial>"
@@ -34,6 +35,10 @@ class LayerInfo:
         The activation inside it, if it has one that is not linear.
     rank : int
         How many axes a map has in its model: 2 of images, 1 of signals, 3 of volumes.
+    role : str
+        What it is for, decided by the adapter: "convolution", "depthwise convolution", "transposed convolution", "pooling",
+        "activation", "softmax", "normalization", "attention", "recurrent", "dense", "addition", "merge", "dropout", "upsampling",
+        "preprocessing", "padding", "reshape", "identity", "input", "container" or "other". Left out: told by `kind`.
 
     Examples
     --------
@@ -51,6 +56,12 @@ class LayerInfo:
     is_container: bool = False
     activation: str | None = None
     rank: int = 2
+    role: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.role:
+            told = role_of(self.kind)
+            object.__setattr__(self, "role", "container" if told == "other" and self.is_container else told)
 
     @property
     def name(self) -> str:

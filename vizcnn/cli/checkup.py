@@ -140,7 +140,7 @@ def _describe(found: Checkup, model: ModelAdapter) -> None:
 
 
 def _is_map(info: Any) -> bool:
-    return bool(info.output_shape and info.is_spatial and not info.is_container and info.kind != "InputLayer")
+    return bool(info.output_shape and info.is_spatial and not info.is_container and info.role != "input")
 
 
 def _meaning(model: ModelAdapter, name: str) -> str:

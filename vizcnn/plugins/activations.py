@@ -7,9 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.roles import CONVOLUTIONS
 from vizcnn.errors import LayerError, OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import LayerMaps
+
+_TELLING = frozenset({"activation", "addition", "pooling"})
+"""Roles of layers after which a map says more than after a bare convolution."""
 
 JOURNEY = 6
 """How many layers are shown where none is named."""
@@ -58,11 +62,10 @@ def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[s
 
 
 def _journey(model: ModelAdapter) -> list[str]:
-    kinds = ("Activation", "ReLU", "LeakyReLU", "Pooling2D", "Add", "Concatenate", "Conv2D", "Convolution")
     spatial = [i for i in model.layers if i.output_shape and i.is_spatial and not i.is_container]
     # Where activations are layers of their own, a convolution's bare sum says less than what follows it.
-    activated = [info.path for info in spatial if info.activation or info.kind.endswith(("ReLU", "Add", "Pooling2D"))]
-    paths = activated or [info.path for info in spatial if info.kind.endswith(kinds)]
+    activated = [info.path for info in spatial if info.activation or info.role in _TELLING]
+    paths = activated or [info.path for info in spatial if info.role in {*_TELLING, *CONVOLUTIONS, "merge"}]
     if not paths:
         raise LayerError(f"Model {model.name!r} has no layer with feature maps.")
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(JOURNEY, len(paths))).round().astype(int))

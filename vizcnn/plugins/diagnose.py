@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from functools import partial
 
 import numpy as np
 
 from vizcnn.adapter import LAST_SPATIAL, LayerInfo, ModelAdapter
+from vizcnn.adapter.roles import CONVOLUTIONS
 from vizcnn.algorithms.diagnosis import near_duplicates
 from vizcnn.errors import CapabilityError, LayerError, VizcnnError
 from vizcnn.plugins.register import register
@@ -17,7 +17,6 @@ from vizcnn.targets import Channel
 
 _RECTIFIED = frozenset({"relu", "relu6"})
 _ENDS = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu6": (6.0,)}
-_LOOPS = re.compile("LSTM|GRU|RNN|Bidirectional|TimeDistributed")
 _REACH = 0.01
 _CHANNELS = 16
 _IMAGES = 4
@@ -69,7 +68,7 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
     >>> finding.kind, finding.layer, finding.figure
     ('dead', 'conv', '4 of 4 units are zero everywhere on these 2 images')
     """
-    looped = tuple(f"{info.path}/" for info in model.layers if _LOOPS.search(info.kind))
+    looped = tuple(f"{info.path}/" for info in model.layers if info.role == "recurrent")
     activated = {
         info.path: info
         for info in model.layers
@@ -92,7 +91,7 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
 
 def _of_model(model: ModelAdapter, inputs: np.ndarray, activated: Collection[str]) -> OfModel:
     """Measure what doesn't take all images: kernels, and the receptive field on a few."""
-    kernels = {info.path: _duplicates(model, info) for info in model.layers if "Conv" in info.kind}
+    kernels = {info.path: _duplicates(model, info) for info in model.layers if info.role in CONVOLUTIONS}
     # A convolution without an activation of its own still has kernels, told at the activation that follows it.
     duplicates = _at_activations(kernels, model.layers, activated)
     field_layer, field, pooled = _receptive_field(model, inputs)
@@ -101,21 +100,18 @@ def _of_model(model: ModelAdapter, inputs: np.ndarray, activated: Collection[str
 
 def _activation(info: LayerInfo) -> str:
     """Return the activation that a layer ends in; "" for none, and for the softmax of an output or an attention."""
-    known = {"ReLU": "relu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh"}
-    name = info.activation or known.get(info.kind, "")
-    if not name and info.kind.endswith(("ReLU", "ELU", "Gelu", "Silu")):
-        name = info.kind.lower()
+    name = info.activation or (info.kind.lower() if info.role == "activation" else "")
     return "" if name == "softmax" else name
 
 
 def _duplicates(model: ModelAdapter, info: LayerInfo) -> tuple[int, ...]:
-    if "Depthwise" in info.kind or "Separable" in info.kind or "kernels" not in model.capabilities:
+    if info.role == "depthwise convolution" or "kernels" not in model.capabilities:
         return ()  # each kernel has a channel of its own to look at
     try:
         kernels = model.kernels(info.path)
     except LayerError:
         return ()
-    return near_duplicates(kernels.swapaxes(2, 3) if "Transpose" in info.kind else kernels)
+    return near_duplicates(kernels.swapaxes(2, 3) if info.role == "transposed convolution" else kernels)
 
 
 def _at_activations(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.roles import CONVOLUTIONS
 from vizcnn.algorithms.maximization import image_shape, maximize
 from vizcnn.errors import LayerError, Note, OptionError
 from vizcnn.plugins.register import register
@@ -55,7 +56,7 @@ def filters(
     path = layer if layer is not None else _first(model)
     values = model.kernels(path)
     info = model.layer(path)
-    depthwise = "Depthwise" in info.kind or "Separable" in info.kind
+    depthwise = info.role == "depthwise convolution"
     kernels = values.reshape(*values.shape[:2], 1, -1) if depthwise else values
     norms = np.sqrt((kernels.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
     order = tuple(np.argsort(-norms, kind="stable").tolist())
@@ -85,8 +86,9 @@ def _exciting(
 
 
 def _first(model: ModelAdapter) -> str:
-    kinds = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Convolution")
-    paths = [info.path for info in model.layers if info.kind in kinds]
+    paths = [
+        info.path for info in model.layers if info.role in CONVOLUTIONS and info.rank == 2 and not info.is_container
+    ]
     for path in paths:
         if model.kernels(path).shape[:2] != (1, 1):
             return path

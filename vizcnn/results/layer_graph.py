@@ -86,6 +86,7 @@ def build(
         boxes[key] = Box(
             name=key.rsplit("/", 1)[-1],
             kind=info.kind,
+            role=info.role,
             parts=(_part(info),),
             shape=shape,
             num_params=info.num_params if closed or not info.is_container else 0,

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from vizcnn.adapter.layers import LayerInfo
+from vizcnn.adapter.roles import role_of
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,21 @@ def _info(operation: Any, path: str, depth: int, is_container: bool) -> LayerInf
         num_params=sum(int(np.prod(w.shape)) for w in getattr(operation, "weights", ())),
         depth=depth,
         is_container=is_container,
+        role=_role(operation, is_container),
         activation=None if name == "linear" else name,
     )
+
+
+def _role(operation: Any, is_container: bool) -> str:
+    """Return what a layer is for: as Keras's class that it derives from says, whatever its own is called."""
+    if isinstance(operation, keras.Model):
+        return "container"
+    for kind in type(operation).__mro__:
+        base = str(kind.__module__).startswith("keras.") and kind not in (keras.Layer, keras.Operation)
+        if base and role_of(kind.__name__) != "other":
+            return role_of(kind.__name__)
+    told = role_of(type(operation).__name__)
+    return "container" if told == "other" and is_container else told
 
 
 def is_complete(model: Any) -> bool:

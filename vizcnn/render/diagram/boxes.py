@@ -23,6 +23,8 @@ class Box:
         What it is called in the diagram.
     kind : str
         The class of its main layer, the one with the most weights.
+    role : str
+        What that layer is for.
     parts : tuple of str
         The kinds, or inner activations, of the layers in it, in order; of repeated ones, those of the first.
     shape : tuple or None
@@ -53,6 +55,7 @@ class Box:
     shape: Shape | None
     num_params: int
     paths: tuple[str, ...]
+    role: str = "other"
     parent: str = ""
     contents: Mapping[str, int] = field(default_factory=dict)
     repeats: int = 1

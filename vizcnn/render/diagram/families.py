@@ -10,23 +10,23 @@ from vizcnn.render.style import brightness
 
 TEXT_COLOR = "#1c2330"
 
-# What a layer does, by words in the name of its class; the first that fits.
-FAMILIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("input", "#ffffff", ("Input",)),
-    ("upsampling", "#1f9e89", ("DTranspose", "UpSampling", "Resizing", "PixelShuffle")),
-    ("depthwise convolution", "#86bce8", ("Depthwise", "Separable")),
-    ("convolution", "#3f7fc4", ("Conv",)),
-    ("pooling", "#56b356", ("Pool", "Mean", "Max2D")),
-    ("preprocessing", "#d9b98a", ("Rescaling", "Random", "CenterCrop", "MixUp", "CutMix")),
-    ("normalization", "#b9a3d6", ("Normalization", "Norm")),
-    ("dropout or noise", "#c9ced6", ("Dropout", "Noise", "Regularization")),
-    ("merge", "#e4674f", ("Add", "Concat", "Multiply", "Average", "Maximum", "Minimum", "Subtract", "Dot", "Stack")),
-    ("activation", "#f2d14e", ("Activation", "ReLU", "Relu", "ELU", "Softmax", "Sigmoid", "Silu", "Gelu", "Tanh", "Swish")),
-    ("attention or recurrent", "#c774b2", ("Attention", "LSTM", "GRU", "RNN", "Bidirectional")),
-    ("dense", "#f09a3e", ("Dense", "Embedding", "Matmul")),
-    ("reshape or pad", "#a3adb8", ("Flatten", "Reshape", "Permute", "Padding", "Cropping", "GetItem", "Squeeze", "ExpandDims",
-                                   "Transpose", "Repeat", "Split")),
-)  # fmt: skip
+FAMILIES: tuple[tuple[str, str, frozenset[str]], ...] = (
+    ("input", "#ffffff", frozenset({"input"})),
+    ("upsampling", "#1f9e89", frozenset({"transposed convolution", "upsampling"})),
+    ("depthwise convolution", "#86bce8", frozenset({"depthwise convolution"})),
+    ("convolution", "#3f7fc4", frozenset({"convolution"})),
+    ("pooling", "#56b356", frozenset({"pooling"})),
+    ("preprocessing", "#d9b98a", frozenset({"preprocessing"})),
+    ("normalization", "#b9a3d6", frozenset({"normalization"})),
+    ("dropout or noise", "#c9ced6", frozenset({"dropout"})),
+    ("merge", "#e4674f", frozenset({"addition", "merge"})),
+    ("activation", "#f2d14e", frozenset({"activation", "softmax"})),
+    ("attention or recurrent", "#c774b2", frozenset({"attention", "recurrent"})),
+    ("dense", "#f09a3e", frozenset({"dense"})),
+    ("reshape or pad", "#a3adb8", frozenset({"reshape", "padding"})),
+)
+"""What a layer does, its color, and the roles that mean it."""
+
 NESTED, OTHER = ("nested model", "#7388a8"), ("other", "#8f8f8f")
 
 
@@ -36,9 +36,8 @@ def family(box: Box) -> tuple[str, str]:
         return FAMILIES[0][:2]
     if box.is_closed:
         return NESTED
-    kind = "Rescaling" if box.kind == "Normalization" else box.kind
-    for name, color, words in FAMILIES[1:]:
-        if any(word in kind for word in words):
+    for name, color, roles in FAMILIES[1:]:
+        if box.role in roles:
             return name, color
     return OTHER
 

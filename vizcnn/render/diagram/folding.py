@@ -11,9 +11,8 @@ from itertools import pairwise, takewhile
 from vizcnn.render.diagram.boxes import INPUT, Box, Graph, in_order
 
 # What follows a layer and goes into its box, and what goes into the box of the layer after it.
-_FOLLOWERS = ("Normalization", "Activation", "ReLU", "Relu", "ELU", "Silu", "Gelu", "Softmax", "Dropout", "Noise",
-              "Regularization", "Sigmoid", "Tanh", "Identity")  # fmt: skip
-_LEADERS = ("ZeroPadding",)
+_FOLLOWERS = frozenset({"normalization", "activation", "softmax", "dropout", "identity"})
+_LEADERS = frozenset({"padding"})
 _LONGEST_PERIOD = 6
 
 
@@ -52,8 +51,8 @@ def fold_chains(graph: Graph) -> Graph:
             alone = len(before[key]) == 1 and len(after[a]) == 1
             single = not (graph.boxes[a].kind == INPUT or graph.boxes[a].is_block or graph.boxes[key].is_block)
             same = graph.boxes[a].parent == graph.boxes[key].parent
-            leads = _matches(graph.boxes[a].kind, _LEADERS)
-            follows = _matches(graph.boxes[key].kind, _FOLLOWERS) and graph.boxes[key].kind != "Normalization"
+            leads = graph.boxes[a].role in _LEADERS
+            follows = graph.boxes[key].role in _FOLLOWERS
             if alone and single and same and (leads or follows) and not (leads and follows):
                 group = [a]
         groups[key] = groups.get(group[0], group[0])
@@ -203,6 +202,7 @@ def _joined(
             found[0],
             name=name(found),
             kind=_main(found).kind,
+            role=_main(found).role,
             parts=tuple(part for box in (found[:period] if repeat else found) for part in box.parts),
             shape=found[-1].shape,
             num_params=sum(box.num_params for box in found),
@@ -221,7 +221,7 @@ def _joined(
 
 def _main(boxes: Sequence[Box]) -> Box:
     """Return the box that the others belong to: the first one that neither follows nor leads."""
-    own = [box for box in boxes if not _matches(box.kind, (*_FOLLOWERS, *_LEADERS))]
+    own = [box for box in boxes if box.role not in _FOLLOWERS | _LEADERS]
     return max(own or boxes, key=lambda box: box.num_params)
 
 
@@ -255,7 +255,3 @@ def _common_parent(graph: Graph, boxes: Sequence[Box]) -> str:
             break
         common.pop()
     return "/".join(common)
-
-
-def _matches(kind: str, words: Iterable[str]) -> bool:
-    return any(word in kind for word in words)
