@@ -23,8 +23,8 @@ from vizcnn.adapter import LayerInfo, ModelAdapter
 from vizcnn.errors import CapabilityError, LayerError, MethodError, OptionError, PluginWarning
 from vizcnn.plugins import registry
 from vizcnn.results import AttributionBatch
-from vizcnn.scores import Score
 from vizcnn.targets import resolve
+from vizcnn.targets.score import Score
 
 IMAGES = np.arange(2 * 4 * 4, dtype=np.float32).reshape(2, 4, 4, 1) / 32
 

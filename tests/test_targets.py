@@ -14,7 +14,7 @@ import vizcnn as vz
 from tests.models import CLOSE, FORWARD, conv, convolve, differences, images, linear_model, nested, reference
 from tests.rounding import assert_same_sums
 from vizcnn.errors import TargetError
-from vizcnn.targets import Channel, Class, Contrast, Function, Mix, Neuron, Region, Similarity, resolve
+from vizcnn.targets import Channel, Class, Contrast, Function, Mix, Neuron, Region, Score, Similarity, Target, resolve
 
 LABELS = ["tabby, tabby cat", "Egyptian_cat", "tiger cat"]
 
@@ -435,3 +435,27 @@ def test_arrays_and_tensors_are_the_classes_that_they_hold(given: Any, classes: 
     adapter = vz.adapt(model, labels=["a", "b"])
     given = {next(iter(adapter.output_shapes)): given["output"]} if isinstance(given, dict) else given
     assert resolve(given, adapter, 2).classes == classes
+
+
+class Brightest(Target):
+    """A kind of target that nobody but this test knows: the largest number that the model returns."""
+
+    def score(self, model: Any, count: int) -> Score:
+        def formula(reading: Any, params: Any) -> Any:
+            values = reading.output(model.output_name(None))
+            return reading.xp.max(values, axis=tuple(range(1, len(values.shape))))
+
+        return Score(("brightest",), formula, (), ("brightest",) * count, (None,) * count)
+
+
+def test_another_kind_of_target_is_a_class_of_its_own_and_nothing_else() -> None:
+    box = vz.adapt(lambda batch: batch[:, 0], input_shape=(2, 3, 1))
+    x = np.arange(12, dtype=np.float32).reshape(2, 2, 3, 1)
+    assert box.scores(x, Brightest()).tolist() == [2, 8]
+
+
+def test_scores_are_found_where_they_were() -> None:
+    from vizcnn import scores
+
+    assert scores.Score is Score
+    assert scores.class_score.__module__ == "vizcnn.targets.classes"

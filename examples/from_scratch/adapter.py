@@ -17,7 +17,7 @@ from vizcnn.adapter import LAST_SPATIAL, Gradients, LayerInfo, ModelAdapter
 from vizcnn.adapter.base import slices, split_call
 from vizcnn.adapter.heads import Head
 from vizcnn.errors import LayerError, RuleError, listed
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 Array = np.ndarray
 Outputs = tuple[Array, ...]
@@ -31,7 +31,7 @@ _KINDS = {"Convolution": "Conv2D", "MaxPooling": "MaxPooling2D"}  # Keras's word
 
 
 class Reading:
-    """A run of a network, as the formulas of `vizcnn.scores` read it; it notes which layers they looked at."""
+    """A run of a network, as the formulas of `vizcnn.targets` read it; it notes which layers they looked at."""
 
     xp = np
 

@@ -18,8 +18,8 @@ from vizcnn.adapter.model_facts import ModelFacts
 from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.predictions import Prediction, looks_like_probabilities
 from vizcnn.errors import CapabilityError, InputError, Note, OptionError, did_you_mean, listed
-from vizcnn.scores import Score
 from vizcnn.targets import resolve
+from vizcnn.targets.score import Score
 
 __all__ = [
     "AXES",

@@ -18,7 +18,7 @@ from vizcnn.adapter.losses import task_by_name
 from vizcnn.adapter.predictions import looks_like_probabilities
 from vizcnn.adapter.probe import extremes, is_within, read_as_probability
 from vizcnn.errors import CapabilityError, OptionError, UnsupportedModelError
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 _LEAST = 1e-12
 """Probability that a score, its logarithm, ends at."""
@@ -56,7 +56,7 @@ class Source:
 
 
 class _Reading:
-    """What a black box returned, as the formulas of `vizcnn.scores` read it."""
+    """What a black box returned, as the formulas of `vizcnn.targets` read it."""
 
     xp: Any = np
 

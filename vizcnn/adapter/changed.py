@@ -22,7 +22,7 @@ from vizcnn.progress import Clock, track
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter, Outputs
     from vizcnn.adapter.heads import Head
-    from vizcnn.scores import Score
+    from vizcnn.targets.score import Score
 
 Array: TypeAlias = np.ndarray
 Arrays: TypeAlias = Mapping[str, Array]

@@ -12,7 +12,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import Note, OptionError
 from vizcnn.progress import track
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 from vizcnn.transforms import Transforms
 
 OPEN_SIZE = 224

@@ -15,7 +15,7 @@ from vizcnn.errors import OptionError, listed
 from vizcnn.plugins.register import register
 from vizcnn.resample import blur
 from vizcnn.results import AttributionBatch
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 BASELINES = ("mean", "blur", "noise")
 """Baselines by name."""

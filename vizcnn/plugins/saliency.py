@@ -10,7 +10,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.reduction import Reduction, reduce_channels
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 

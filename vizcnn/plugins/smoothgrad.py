@@ -13,7 +13,7 @@ from vizcnn.algorithms.reduction import Reduction, reduce_channels
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 _ROUNDING = 1e-6
 """Share of a mean square that the difference to a square of the mean may come to by rounding alone."""

@@ -22,7 +22,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import LayerError, Note, OptionError, TargetError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 _random = threading.Lock()
 

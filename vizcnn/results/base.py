@@ -24,7 +24,7 @@ from vizcnn.results.files import read_npz, write_npz
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
     from vizcnn.inputs import ImageSet
-    from vizcnn.scores import Score
+    from vizcnn.targets.score import Score
 
 
 @dataclass(frozen=True)

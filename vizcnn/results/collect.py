@@ -19,7 +19,7 @@ from vizcnn.results.table import COLUMNS
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
     from vizcnn.results.batch import AttributionBatch
-    from vizcnn.scores import Score
+    from vizcnn.targets.score import Score
 
 TOP = 5
 """Classes that a result knows the probabilities of, the most probable ones."""

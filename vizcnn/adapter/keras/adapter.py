@@ -33,7 +33,7 @@ from vizcnn.adapter.keras.state import stale_state_notes
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, split_call
 from vizcnn.adapter.placement import Placement
 from vizcnn.errors import CapabilityError, LayerError, UnsupportedModelError, listed
-from vizcnn.scores import Score, class_logits
+from vizcnn.targets.score import Score, class_logits
 
 
 class KerasAdapter(ModelAdapter):

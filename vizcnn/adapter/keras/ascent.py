@@ -13,7 +13,7 @@ import numpy as np
 from vizcnn.adapter.keras.backends import current
 from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.errors import CapabilityError
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 from vizcnn.transforms import Transforms
 
 # Square root of the covariance of colours in ImageNet, as the feature-visualization literature uses it (Olah et al. 2017).

@@ -16,7 +16,7 @@ from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.taps import Call, Taps
 from vizcnn.adapter.layers import LAST_SPATIAL
 from vizcnn.errors import LayerError
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 # Layers that move, drop or scale values, so that their maps say nothing that the layer before doesn't say.
 _NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "Reshape", "Permute", "UpSampling", "Resizing",

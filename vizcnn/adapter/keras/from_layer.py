@@ -16,7 +16,7 @@ from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.layers import split_call
 from vizcnn.errors import InputError, LayerError
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from vizcnn.adapter.keras.compiled import Traced
 from vizcnn.adapter.keras.default_layer import differentiated
 from vizcnn.adapter.keras.forward_pass import ForwardPass, rule_notes
 from vizcnn.errors import CapabilityError
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 
 def differentiate(

@@ -13,7 +13,7 @@ from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.randomness import Randomness, user_seeds_kept
 from vizcnn.adapter.keras.state import DerivedState
 from vizcnn.errors import CapabilityError
-from vizcnn.scores import Score
+from vizcnn.targets.score import Score
 
 _MEMORY = 4 * 2**30
 """Bytes that one batch may take, as the sum of the layers' outputs and their gradients, where no batch size is given."""

@@ -1,0 +1,215 @@
+"""The score that a target comes down to: a formula, written once for every array namespace, and the numbers it is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.heads import Head
+
+Names = tuple[str | None, ...]
+
+
+class Reading(Protocol):
+    """What a score's formula may read of a running model, as tensors of the namespace `xp`."""
+
+    xp: Any
+
+    def returned(self) -> Any:
+        """Return what the model returned, in its own structure."""
+
+    def logits(self, output: str) -> Any:
+        """Return an output before its final softmax or sigmoid, (N, ..., K)."""
+
+    def output(self, output: str) -> Any:
+        """Return an output as the model returns it, in float32."""
+
+    def head(self, output: str) -> Head:
+        """Return how the output is read."""
+
+    def layer(self, path: str) -> Any:
+        """Return a layer's output, (N, ..., K)."""
+
+
+Formula = Callable[[Reading, Sequence[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A target resolved for N samples of one model.
+
+    Attributes
+    ----------
+    key : hashable
+        Two scores with equal keys are computed by the same formula; only their `params` differ.
+    formula : callable
+        Takes a `Reading` and the params as tensors, and returns the scores, shape (N,).
+    params : tuple of ndarray
+        The numbers that the formula is fed, each with one row per sample.
+    names : tuple of str or None
+        What is explained, per sample; None where it is the predicted class.
+    classes : tuple of int or None
+        Per sample, the class that is explained: -1 the predicted one, None where it isn't a class.
+    output : str or None
+        The output that a class belongs to.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> score = vz.targets.Class(["3", "8"]).score(vz.assets.digits_cnn(), 2)
+    >>> len(score), score.names, score[1:].classes  # a slice is the score of a batch
+    (2, ('3', '8'), (8,))
+    """
+
+    key: Hashable
+    formula: Formula = field(compare=False)
+    params: tuple[np.ndarray, ...]
+    names: Names
+    classes: tuple[int | None, ...]
+    output: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, part: slice) -> Score:
+        return replace(
+            self,
+            params=tuple(param[part] for param in self.params),
+            names=self.names[part],
+            classes=self.classes[part],
+        )
+
+    def take(self, indices: np.ndarray) -> Score:
+        """Return the score of some of the samples, in any order and any number of times.
+
+        Parameters
+        ----------
+        indices : ndarray of int, shape (M,)
+            Which samples.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> score = vz.targets.Class(["3", "8"]).score(vz.assets.digits_cnn(), 2)
+        >>> score.take(np.array([1, 0, 1])).classes
+        (8, 3, 8)
+        """
+        return replace(
+            self,
+            params=tuple(param[indices] for param in self.params),
+            names=tuple(self.names[index] for index in indices),
+            classes=tuple(self.classes[index] for index in indices),
+        )
+
+    def settled(self, predicted: Sequence[int]) -> Score:
+        """Return the score in which "the predicted class" is the class predicted for each sample, whatever it becomes.
+
+        Parameters
+        ----------
+        predicted : sequence of int
+            The class predicted for each sample.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Class().score(vz.assets.digits_cnn(), 2).settled([7, 1]).classes
+        (7, 1)
+        """
+        classes = tuple(p if index == -1 else index for p, index in zip(predicted, self.classes, strict=True))
+        if classes == self.classes:
+            return self
+        index = np.array([-1 if c is None else c for c in classes], dtype=np.int32)
+        return replace(self, params=(index, *self.params[1:]), classes=classes)
+
+    def with_params(self, *params: np.ndarray) -> Score:
+        """Return the score of other numbers: channels of the same layer, say.
+
+        Parameters
+        ----------
+        *params : ndarray
+            As `params`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import vizcnn as vz
+        >>> score = vz.targets.Class("3").score(vz.assets.digits_cnn(), 2)
+        >>> score.with_params(np.array([5, 6], np.int32)).params[0].tolist()
+        [5, 6]
+        """
+        return replace(self, params=params)
+
+    def named(self, names: Sequence[str]) -> Score:
+        """Return the score under other names.
+
+        Parameters
+        ----------
+        names : sequence of str
+            One per sample.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> score = vz.targets.Class("3").score(vz.assets.digits_cnn(), 2)
+        >>> score.named(["three", "three"]).names
+        ('three', 'three')
+        """
+        return replace(self, names=tuple(names))
+
+    def repeat(self, times: int) -> Score:
+        """Return the score of each sample repeated `times` times in a row, as a perturbation method needs it.
+
+        Parameters
+        ----------
+        times : int
+            How often.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> score = vz.targets.Class("3").score(vz.assets.digits_cnn(), 2)
+        >>> len(score.repeat(3))
+        6
+        """
+        return replace(
+            self,
+            params=tuple(np.repeat(param, times, axis=0) for param in self.params),
+            names=tuple(name for name in self.names for _ in range(times)),
+            classes=tuple(index for index in self.classes for _ in range(times)),
+        )
+
+
+def class_logits(reading: Reading, output: str) -> Any:
+    """Return (N, ..., K), with a single unit that tells two classes apart opened into its two sides."""
+    return reading.head(output).logits(reading.xp, reading.logits(output))
+
+
+def pick(xp: Any, values: Any, index: Any, predicted: Any) -> Any:
+    """Return the entry `index` of each row of (N, K); -1 picks that of the predicted class."""
+    index = xp.where(index < 0, xp.cast(predicted, "int32") if hasattr(xp, "cast") else predicted, index)
+    chosen = xp.equal(xp.expand_dims(index, -1), xp.arange(values.shape[-1], dtype="int32"))
+    return xp.sum(xp.where(chosen, values, xp.zeros_like(values)), axis=-1)

@@ -1,0 +1,54 @@
+"""What every target is: something in a model, which a score is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vizcnn.targets.score import Score
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.base import ModelAdapter
+
+
+class Target(ABC):
+    """Something in a model that a picture can explain."""
+
+    @abstractmethod
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """Resolve against a model.
+
+        Parameters
+        ----------
+        model : ModelAdapter
+            The model.
+        count : int
+            How many samples.
+
+        Returns
+        -------
+        Score
+            With a name for each sample.
+
+        Raises
+        ------
+        TargetError
+            If the model has no such thing.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> score = vz.targets.Class("3").score(vz.assets.digits_cnn(), 2)
+        >>> score.names, score.classes, score.output
+        (('3', '3'), (3, 3), 'output')
+        """
+
+
+def plain(value: Any) -> Any:
+    """Return what an array or a tensor of any framework holds, as a number, a text or a list; anything else as it is."""
+    if not hasattr(value, "__array__") or isinstance(value, np.generic):
+        return value
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    return array.tolist() if array.ndim < 2 else list(array)

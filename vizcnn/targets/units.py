@@ -1,0 +1,149 @@
+"""A channel or a unit of any layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vizcnn.errors import TargetError
+from vizcnn.targets.score import Reading, Score, pick
+from vizcnn.targets.target import Target
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.base import ModelAdapter
+
+
+@dataclass(frozen=True)
+class Channel(Target):
+    """The activation of a channel of a layer.
+
+    Parameters
+    ----------
+    layer : str
+        The layer's path or name.
+    channel : int
+        Index on the last axis of its output.
+    where : {"everywhere", "centre"}, default "everywhere"
+        Its mean over all positions, or its value in the middle of the map.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> channel = vz.targets.Channel("conv5", 40)
+    >>> vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3], channel).target
+    ('conv5, channel 40',)
+    """
+
+    layer: str
+    channel: int
+    where: str = "everywhere"
+
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Channel("conv1", 16).score(vz.assets.digits_cnn(), 1)
+        Traceback (most recent call last):
+        ...
+        vizcnn.errors.TargetError: `channel` must be a whole number from 0 to 15 in the output of layer 'conv1'; got 16.
+        """
+        info = model.layer(self.layer)
+        channels = info.output_shape[-1] if info.output_shape else None
+        _check_index("channel", self.channel, channels, info.path)
+        if self.where not in ("everywhere", "centre"):
+            raise TargetError(f"`where` must be 'everywhere' or 'centre'; got {self.where!r}.")
+        return Score(
+            key=("channel", info.path, self.where),
+            formula=partial(channel_score, path=info.path, where=self.where),
+            params=(np.full(count, self.channel, dtype=np.int32),),
+            names=(f"{info.path}, channel {self.channel}",) * count,
+            classes=(None,) * count,
+        )
+
+
+def channel_score(reading: Reading, params: Sequence[Any], path: str, where: str = "everywhere") -> Any:
+    """Return the mean of a channel of a layer, or its value in the middle: params are the channels (N,)."""
+    values = reading.layer(path)
+    if where == "centre":
+        for size in values.shape[1:-1]:
+            values = values[:, size // 2]
+    axes = tuple(range(1, len(values.shape) - 1))
+    return pick(reading.xp, reading.xp.mean(values, axis=axes) if axes else values, params[0], params[0])
+
+
+@dataclass(frozen=True)
+class Neuron(Target):
+    """The activation of one unit of a layer.
+
+    Parameters
+    ----------
+    layer : str
+        The layer's path or name.
+    index : int or tuple of int
+        Its position in the layer's output, without the batch axis: ``(row, column, channel)`` or a unit's number.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> unit = vz.targets.Neuron("conv5", (9, 8, 40))
+    >>> result = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3], unit)
+    >>> result.target, result.scores.round()
+    (('conv5, unit 9, 8, 40',), array([61.], dtype=float32))
+    """
+
+    layer: str
+    index: int | tuple[int, ...]
+
+    def score(self, model: ModelAdapter, count: int) -> Score:
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Neuron("preds", 3).score(vz.assets.digits_cnn(), 1).names
+        ('preds, unit 3',)
+        """
+        info = model.layer(self.layer)
+        index = (self.index,) if isinstance(self.index, int | np.integer) else tuple(self.index)
+        if info.output_shape is not None:
+            if len(index) != len(info.output_shape) - 1:
+                raise TargetError(
+                    f"`index` must have {len(info.output_shape) - 1} numbers, one per axis of the output "
+                    f"{info.output_shape} of layer {info.path!r} after the batch; got {self.index!r}."
+                )
+            for number, size in zip(index, info.output_shape[1:], strict=True):
+                _check_index("index", number, size, info.path)
+        return Score(
+            key=("neuron", info.path, index),
+            formula=partial(neuron_score, path=info.path, index=index),
+            params=(),
+            names=(f"{info.path}, unit {', '.join(map(str, index))}",) * count,
+            classes=(None,) * count,
+        )
+
+
+def neuron_score(reading: Reading, params: Sequence[Any], path: str, index: tuple[int, ...]) -> Any:  # noqa: ARG001
+    """Return one unit of a layer."""
+    return reading.layer(path)[(slice(None), *index)]
+
+
+def _check_index(argument: str, number: Any, size: int | None, path: str) -> None:
+    if not isinstance(number, int | np.integer) or number < 0 or (size is not None and number >= size):
+        limit = f"from 0 to {size - 1}" if size is not None else "from 0 on"
+        raise TargetError(
+            f"`{argument}` must be a whole number {limit} in the output of layer {path!r}; got {number!r}."
+        )
