@@ -74,6 +74,7 @@ docs: .venv/.ready  ## Build the docs with their gallery into docs/_build; warni
 bench: .venv/.ready  ## Time our methods (BENCH_ARGS="--markdown docs/benchmarks.md" keeps the tables)
 	@$(BIN)/python -m tests.benchmarks.bench $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_methods $(BENCH_ARGS)
+	@$(BIN)/python -m tests.benchmarks.bench_changed $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_from_scratch $(BENCH_ARGS)
 
 bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an environment of their own

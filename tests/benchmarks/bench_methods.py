@@ -48,7 +48,7 @@ def main() -> None:
         f"Occlusion of one image, windows of {PATCH}x{PATCH} every {STRIDE} pixels",
         ("model", "windows"),
         ("vizcnn", bare),
-        [Limit("vizcnn / bare", "vizcnn", bare, most=1.1)],
+        [Limit("vizcnn / bare", "vizcnn", bare, most=1.05)],
     )
     early = Table(
         f"Feature maps of ResNet-50's {EARLY}",

@@ -134,13 +134,18 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
             values=values,
         )
 
+        def values_of() -> list[Any]:
+            return [backend.float32(formula(ops, copies)) for formula in question.sums.values()]
+
         def sums() -> list[Any]:
             count = ops.shape(images)[0] + 1
-            every = [backend.float32(formula(ops, copies)) for formula in question.sums.values()]
-            return [ops.segment_sum(values, slots, num_segments=count)[:-1] for values in every]
+            return [ops.segment_sum(rows, slots, num_segments=count)[:-1] for rows in each_value]
 
         answer = {"scores": scores, **{name: formula(ops, copies) for name, formula in question.each.items()}}
         if question.sums:
+            each_value = backend.fused(
+                values_of
+            )  # apart from the sums: XLA is slow where it has to do both in one loop
             answer |= dict(zip((_SUM + name for name in question.sums), backend.fused(sums), strict=True))
         return answer
 

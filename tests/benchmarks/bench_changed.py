@@ -1,0 +1,119 @@
+"""Time methods that sample beside as many bare runs of the model, on changed images that lie ready.
+
+Both sides run in one process, in turn, and must agree on the numbers before they are timed. Usage:
+
+    python -m tests.benchmarks.bench_changed [--quick] [--markdown FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import vizcnn as vz
+from tests.benchmarks import floors
+from tests.benchmarks.floors import MODELS, SIZE, TARGET, images
+from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report
+from vizcnn.adapter.changed import Copies
+from vizcnn.algorithms.changes import add_noise, fill, grid_masks, mask_by_grids
+
+MASKS, SAMPLES, NOISE = 512, 20, 0.15
+BATCHES = (5, 10, 16, 20, 32)
+"""Sizes of which the bare runs get the one that suits them best."""
+
+MOST = {"MobileNet 0.25": 1.15, "ResNet-50": 1.05}
+"""How often as long as the bare runs it may take: of the small network what is done to the images is a larger share."""
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.bench_changed", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
+    parser.add_argument("--model", choices=list(MODELS), help="this one alone")
+    parser.add_argument("--markdown", type=Path, help="write the tables here too")
+    given = parser.parse_args()
+    tables = []
+    for name in [given.model] if given.model else MODELS:
+        model = floors.lively_model(name)
+        masks = Table(
+            f"{MASKS} coarse masks of one image, and the sum of masks times scores, {name}",
+            ("masks",),
+            ("vizcnn", "bare forwards"),
+            [Limit("vizcnn / bare", "vizcnn", "bare forwards", most=MOST[name])],
+        )
+        masks.add((MASKS,), time_masks(model, quick=given.quick))
+        smooth = Table(
+            f"SmoothGrad of {SAMPLES} noisy copies, {name}",
+            ("images",),
+            ("vizcnn", "bare gradients"),
+            [Limit("vizcnn / bare", "vizcnn", "bare gradients", most=MOST[name])],
+        )
+        for count in (1, 8):
+            smooth.add((count,), time_smoothgrad(model, count, quick=given.quick))
+        tables += [masks, smooth]
+    report(machine("tensorflow", "keras", "vizcnn"), tables, given.markdown, "bench changed")
+
+
+def times_score(xp: Any, copies: Copies) -> Any:
+    """Return each mask times the score of what it lets through."""
+    return grid_masks(xp, copies.numbers, (SIZE, SIZE)) * copies.scores[:, None, None]
+
+
+def time_masks(model: Any, *, quick: bool) -> dict[str, float]:
+    """Time masks made, applied and summed up by the engine, and bare forwards of images that are masked already."""
+    inputs, adapter, logits = images(1), vz.adapt(model), floors.logits_model(model)
+    change = mask_by_grids(MASKS, (SIZE, SIZE))
+    masks = grid_masks(np, change.numbers(slice(0, MASKS)), (SIZE, SIZE)).astype(np.float32)
+    masked = inputs * masks[..., None]
+    run = tf.function(lambda batch: logits(batch, training=False)[:, TARGET])
+
+    def ours() -> Any:
+        black, sums = {"fill": fill(inputs, 0.0)}, {"map": times_score}
+        return adapter.changed_scores(inputs, TARGET, change, companions=black, sums=sums)
+
+    def forward(batch: np.ndarray) -> np.ndarray:
+        return run(tf.constant(batch)).numpy()
+
+    scores = _in_batches(forward, masked, 16)
+    changed = ours()
+    assert_close(changed.copy_scores[0], scores, "scores of masked images")
+    assert_close(changed.sums["map"][0], np.tensordot(scores, masks, 1), "masks times scores")
+    return in_turn({"vizcnn": ours, "bare forwards": _best(forward, masked)}, quick=quick)
+
+
+def time_smoothgrad(model: Any, count: int, *, quick: bool) -> dict[str, float]:
+    """Time SmoothGrad from its public function, and bare gradients of images that are noisy already."""
+    inputs, adapter, gradient = images(count), vz.adapt(model), floors.saliency(model)
+    fields = add_noise(SAMPLES, inputs.shape[1:]).numbers(slice(0, SAMPLES))["noise"]
+    scale = NOISE * np.ptp(inputs, axis=(1, 2, 3)).reshape(-1, 1, 1, 1)
+    # Rounded once, as the engine's fused multiply and add does: a ReLU that a last digit flips moves a gradient by a percent.
+    noisy = np.concatenate([(inputs + scale.astype(np.float64) * field).astype(np.float32) for field in fields])
+
+    def ours() -> Any:
+        return vz.smoothgrad(adapter, inputs, TARGET, num_samples=SAMPLES, noise=NOISE)
+
+    mean = _in_batches(gradient, noisy, 10).reshape(SAMPLES, *inputs.shape).mean(axis=0)
+    assert_close(ours().raw, mean, "mean gradients")
+    return in_turn({"vizcnn": ours, "bare gradients": _best(gradient, noisy)}, quick=quick)
+
+
+def _in_batches(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, size: int) -> np.ndarray:
+    return np.concatenate([run(inputs[start : start + size]) for start in range(0, len(inputs), size)])
+
+
+def _best(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> Callable[[], np.ndarray]:
+    """Return the bare runs in batches of the size that is fastest."""
+    sizes = {str(size): lambda size=size: _in_batches(run, inputs, size) for size in BATCHES}
+    trial = in_turn(sizes, quick=True)
+    return sizes[min(trial, key=lambda size: trial[size])]
+
+
+if __name__ == "__main__":
+    main()
