@@ -20,7 +20,8 @@ from vizcnn.errors import Note, OptionError
 from vizcnn.progress import Clock, track
 
 if TYPE_CHECKING:
-    from vizcnn.adapter.base import ModelAdapter, Outputs
+    from vizcnn.adapter.arrays import Outputs
+    from vizcnn.adapter.base import ModelAdapter
     from vizcnn.adapter.heads import Head
     from vizcnn.targets.score import Score
 

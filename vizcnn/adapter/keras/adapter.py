@@ -1,4 +1,7 @@
-"""Any Keras 3 model, whatever it was built with."""
+"""Any Keras 3 model, whatever it was built with.
+
+Long by the docstrings of its public methods; what they do stands in the modules beside it.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ for `keras.ops` nodes alike. Only the thread that opened the block is tapped: ot
 
 A function of the model's own that the framework would trace and keep (`tf.function`), or run again for its gradient (`remat`),
 is run by its Python function instead: what is traced in a block must not outlive it.
+
+Long, for all that is replaced in a run is put in place and taken off by one class.
 """
 
 from __future__ import annotations

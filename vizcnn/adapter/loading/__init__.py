@@ -15,9 +15,10 @@ from vizcnn.adapter.loading import functions
 from vizcnn.adapter.loading.applications import download, load_application
 from vizcnn.adapter.loading.building import limited_weights
 from vizcnn.adapter.loading.contents import kind_of
-from vizcnn.adapter.loading.description import check, nodes, strip_compile_config
+from vizcnn.adapter.loading.description import check, strip_compile_config
 from vizcnn.adapter.loading.fit import check_fit, check_vocabularies
 from vizcnn.adapter.loading.locating import locate
+from vizcnn.adapter.loading.nodes import nodes
 from vizcnn.adapter.loading.operators import makers
 from vizcnn.adapter.loading.repairs import repaired
 from vizcnn.adapter.loading.stored import Stored, read_stored

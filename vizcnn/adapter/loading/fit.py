@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.adapter.loading.description import nodes
+from vizcnn.adapter.loading.nodes import nodes
 from vizcnn.adapter.loading.stored import Stored
 from vizcnn.errors import ModelFileError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from vizcnn.adapter.loading.description import Node, nodes
+from vizcnn.adapter.loading.nodes import Node, nodes
 from vizcnn.adapter.loading.operators import operation_of
 
 

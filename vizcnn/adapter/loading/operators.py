@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vizcnn.adapter.loading.description import Node
+    from vizcnn.adapter.loading.nodes import Node
 
 _HOMES = ("core", "einops", "image", "linalg", "math", "nn", "numpy")
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from vizcnn.adapter.loading import functions, wiring
-from vizcnn.adapter.loading.description import Node, nodes
+from vizcnn.adapter.loading.nodes import Node, nodes
 from vizcnn.adapter.loading.operators import operation_of
 
 Repair = Callable[[Node], str | None]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from vizcnn.adapter.loading.description import Node
+from vizcnn.adapter.loading.nodes import Node
 
 
 def functional(node: Node) -> bool:
