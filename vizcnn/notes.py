@@ -83,7 +83,7 @@ class Note(str):
             What sort of note it is.
         template : str
             The text. In it stand for the images ``{images}`` ("2 of 5 images (a.png, b.png)", or the name of a single one),
-            ``{count}`` ("2 of 5 images"), and ``{of_images}`` (" of " and the same, or nothing where it is all of them); for
+            ``{count}`` ("2 of 5 images"), and ``{in_images}`` (" in " and the same, or nothing where it is all of them); for
             their facts ``{name.min}``, ``{name.max}`` and ``{name.listed}``, with a number's format: ``{name.max:.3g}``.
         facts : mapping, default None
             Names to one value for each of `images`.
@@ -277,7 +277,7 @@ def _composed(template: str, images: Sequence[int], names: Sequence[str], facts:
     shown = ", ".join(names[image] for image in images[:3]) + (", ..." if len(images) > 3 else "")
     count = f"{len(images)} of {len(names)} images"
     which = names[0] if len(names) == 1 else f"{count} ({shown})"
-    words = {"images": which, "count": count, "of_images": "" if len(images) == len(names) else f" of {which}"}
+    words = {"images": which, "count": count, "in_images": "" if len(images) == len(names) else f" in {which}"}
 
     def word(match: re.Match[str]) -> str:
         name, choice, form = match.groups()

@@ -185,7 +185,7 @@ def _note_on_range(
 ) -> Iterator[Note]:
     """Yield a note on the images whose range is wrong."""
     faults = [("range", {"low": of[0], "high": of[1]}) if is_wrong(of) else ("", {}) for of in ends]
-    template = f"The {what}{{of_images}} lie in {{low.min:.4g}} to {{high.max:.4g}}, {text}"
+    template = f"The {what} lie in {{low.min:.4g}} to {{high.max:.4g}}{{in_images}}, {text}"
     yield from _notes_of_kinds(faults, {"range": template}, names)
 
 
