@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from vizcnn.adapter import as_adapter
-from vizcnn.errors import MethodError, OptionError, listed
 from vizcnn.plugins import door, registry
-from vizcnn.plugins.plugin import Plugin
+from vizcnn.progress import track
 from vizcnn.render.keywords import takes_style
 from vizcnn.render.style import MAP_STYLES, NOTEBOOK
 from vizcnn.results import Attributions, Picture
-
-Method = str | tuple[str, Mapping[str, Any]]
+from vizcnn.results.rows import RowJoin
+from vizcnn.stream import ExplainedBatch, Method, read_methods, stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,34 +149,51 @@ class Explanation(Picture):
         return {"limit": NOTEBOOK}
 
 
-def explaining(methods: Sequence[Method] | Method) -> dict[str, tuple[Plugin, dict[str, Any]]]:
-    """Read methods that explain images: what each is called, to its plugin and options.
+def collect(batches: Iterable[ExplainedBatch], count: int) -> tuple[Explanation, dict[int, Explanation]]:
+    """Return one explanation of all batches, by the methods that worked on each of them; and by rank those of other classes.
 
     Parameters
     ----------
-    methods : str, (str, dict), or a sequence of these
-        As `explain` takes them.
+    batches : iterable of ExplainedBatch
+        What `stream` yields; each is let go before the next one is asked for.
+    count : int
+        How many images there are, at most.
 
     Returns
     -------
-    dict of str to (Plugin, dict)
+    (Explanation, dict of int to Explanation)
+        The others are of the same methods and images.
 
-    Raises
-    ------
-    MethodError, OptionError
-        If there is no such method or option, or it explains no images.
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.explanation import collect
+    >>> from vizcnn.stream import read_methods, stream
+    >>> cnn = vz.assets.digits_cnn()
+    >>> digits = vz.inputs.load(vz.assets.digits(), cnn.input_shape)
+    >>> first, others = collect(stream(cnn, digits, None, read_methods("saliency"), ranks=2), len(digits))
+    >>> first["saliency"].target[3], others[1]["saliency"].target[3]  # the second most probable class
+    ('3', '9')
     """
-    asked: list[Any] = [methods] if _is_method(methods) else list(methods)
-    if not asked:
-        raise OptionError("`methods` must name at least one method; got none.")
-    found = [registry.parse(method) for method in asked]
-    parsed = {_name(method): plugin_and_options for method, plugin_and_options in zip(asked, found, strict=True)}
-    for name, (plugin, _) in parsed.items():
-        if not plugin.explains:
-            raise MethodError(
-                f"`methods` must explain images; {name!r} doesn't, call vizcnn.{plugin.name}(...) instead."
-            )
-    return parsed
+    total = 0
+    joins: dict[int, dict[str, RowJoin]] = {}
+    for batch in batches:
+        total += len(next(iter(batch.results.values())))
+        for rank, results in {0: batch.results, **batch.others}.items():
+            of_rank = joins.setdefault(rank, {})
+            for name, result in results.items():
+                if name not in of_rank:
+                    of_rank[name] = Attributions.joining(count)
+                of_rank[name].add(result)
+                del result
+        del batch, results  # before the next one is asked for
+    whole = {
+        rank: {name: join.result() for name, join in of_rank.items() if join.length == total}
+        for rank, of_rank in joins.items()
+    }
+    first = whole.pop(0, {})
+    others = {rank: Explanation(results) for rank, results in whole.items() if results.keys() == first.keys()}
+    return Explanation(_with_the_same_images(first)), others
 
 
 def explain(
@@ -221,31 +237,20 @@ def explain(
     >>> {name: result.values.shape for name, result in results.results.items()}
     {'saliency:rule=guided': (2, 28, 28), 'gradcam': (2, 28, 28)}
     """
-    parsed = explaining(methods)
-    for plugin, options in parsed.values():
-        if layer is not None and "layer" in plugin.options:
-            options.setdefault("layer", layer)
-    if layer is not None and not any("layer" in plugin.options for plugin, _ in parsed.values()):
-        raise OptionError(f"`layer` {layer!r} is for methods that look at a layer; none of {listed(parsed)} does.")
+    calls = read_methods(methods, layer)
     adapter = as_adapter(model)
-    for plugin, _ in parsed.values():
-        registry.check_needs(plugin, adapter)
+    for call in calls:
+        registry.check_needs(call.plugin, adapter)
     loaded = door.load_images(adapter, images)
-    for _, options in parsed.values():
-        if options.get("layer") is not None:
-            options["layer"] = door.layer_paths(adapter, options["layer"])
-    results = {name: plugin.function(adapter, loaded, target, **given) for name, (plugin, given) in parsed.items()}
-    return Explanation(results)
+    batches = -(-len(loaded) // adapter.batch_size_for(loaded.sample_shape))
+    steps = track(stream(adapter, loaded, target, calls), batches, f"{len(calls)} methods, {len(loaded)} images")
+    explanation, _ = collect(steps, len(loaded))
+    for result in explanation.results.values():
+        door.warn_of(result, adapter)
+    return explanation
 
 
-def _is_method(methods: Any) -> bool:
-    return isinstance(methods, str) or (
-        isinstance(methods, tuple) and len(methods) == 2 and isinstance(methods[1], Mapping)
-    )
-
-
-def _name(method: Method) -> str:
-    if isinstance(method, str):
-        return method
-    options = ",".join(f"{option}={value}" for option, value in method[1].items())
-    return f"{method[0]}:{options}" if options else method[0]
+def _with_the_same_images(results: Mapping[str, Attributions]) -> dict[str, Attributions]:
+    """Let all results hold the same images, not each a set of its own."""
+    first = next(iter(results.values()), None)
+    return {name: result if first is None else replace(result, images=first.images) for name, result in results.items()}

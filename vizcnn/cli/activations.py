@@ -26,14 +26,14 @@ def activations(
     ] = 32,
 ) -> None:
     """Draw the feature maps that layers make of images; without --layer the journey through the network."""
-    from vizcnn.cli.images import Unreadable, check_images, find_images
+    from vizcnn.cli.images import Unreadable, find_images, open_images
     from vizcnn.progress import track
 
     check_folder(out, images)
     files, bad = find_images(images)
     adapter = model.load()
     planned = Plan(files, {"activations": "activations"}, out)
-    checked = check_images(files, adapter)
+    checked = open_images(files, adapter, to_the_end=True)
     done = 0
     for paths, image in zip(planned, track(checked, len(files), "drawing feature maps"), strict=True):
         if isinstance(image, Unreadable):

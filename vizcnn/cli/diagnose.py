@@ -35,7 +35,7 @@ def diagnose(
     if out is not None:
         check_folder(out, images)
     adapter = model.load()
-    together, bad = read_images(images, adapter)
+    together, bad = read_images(images, adapter, to_the_end=True)
     result, heard = run_method("diagnose", adapter, together)
     notes(("images", text) for text in dict.fromkeys((*result.notes, *(text for _, text in heard))))
     if as_json:

@@ -16,7 +16,7 @@ from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 
 if TYPE_CHECKING:
-    from vizcnn.cli.explained import Explained
+    from vizcnn.cli.explained import ImageReport
 
 DEFAULT_METHODS = ("saliency", "gradcam")
 """What `vizcnn explain` does where no method is named."""
@@ -34,37 +34,40 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each image.")] = False,
 ) -> None:
     """Explain why a model decides as it does on images: a picture for each image and method."""
-    from vizcnn.cli.explained import Explained, explain_images, read_jobs
-    from vizcnn.cli.images import Unreadable, check_images, find_images, singles
+    from vizcnn.cli.explained import ImageReport, explain_images, read_calls
+    from vizcnn.cli.images import Unreadable, find_images, open_images
     from vizcnn.cli.targets import read_target, target_note
+    from vizcnn.inputs import ImageSet
     from vizcnn.progress import track
+    from vizcnn.stream import Failure
 
     check_folder(out, images)
     with listening() as heard:
-        jobs = read_jobs(method or DEFAULT_METHODS, layer)
+        calls = read_calls(method or DEFAULT_METHODS, layer)
     notes(("plugins", text) for text in heard)
     files, unread = find_images(images)
     adapter, said = model.open()
-    good = []
-    for image in track(check_images(files, adapter), len(files), "reading images"):
-        if isinstance(image, Unreadable):
-            unread.append(image)
+    found = []
+    for one in track(open_images(files, adapter), len(files), "opening images"):
+        if isinstance(one, Unreadable):
+            unread.append(one)
         else:
-            good += singles(image)
-    bad = [Explained(image.path, error=image.error) for image in unread]
+            found.append(one)
+    bad = [ImageReport(one.path, error=one.error) for one in unread]
     show = _Json() if as_json else _Text()
     failed: list[tuple[str, str]] = []
     done = 0
-    if good:
-        adapter.prepare(good[0].sample_shape)
+    good = ImageSet.join(found) if found else ()
+    if isinstance(good, ImageSet):
+        adapter.prepare(good.sample_shape)
         if layer is not None:
             adapter.layer(layer)
         wanted = read_target(target, adapter)
         understood = target_note(target, adapter)
-        steps = explain_images(adapter, good, jobs, wanted, out)
+        steps = explain_images(adapter, good, calls, wanted, out)
         for step in track(steps, len(good), f"explaining {len(good)} images"):
-            if isinstance(step, tuple):
-                failed.append(step)
+            if isinstance(step, Failure):
+                failed.append((str(step.method), step.reason))
             elif step.error is not None:
                 bad.append(step)
             else:
@@ -78,8 +81,8 @@ def explain(
     for left_out in bad:
         fail(str(left_out.error))
     if done and (bad or failed):
-        total = len(good) + len(bad)
-        fail(f"{done} of {total} images explained, by {len(jobs) - len(failed)} of {len(jobs)} methods.")
+        total = len(good) + len(unread)
+        fail(f"{done} of {total} images explained, by {len(calls) - len(failed)} of {len(calls)} methods.")
     if bad or failed:
         raise typer.Exit(1 if done else 2)
 
@@ -90,7 +93,7 @@ class _Text:
     def __init__(self) -> None:
         self._said: set[tuple[str, str]] = set()
 
-    def image(self, image: Explained, failed: Sequence[tuple[str, str]]) -> None:
+    def image(self, image: ImageReport, failed: Sequence[tuple[str, str]]) -> None:
         if image.prediction is None:
             return  # listed at the end
         from vizcnn.results.attributions import in_words, with_probability
@@ -110,7 +113,7 @@ class _Text:
 class _Json:
     """One object a line for programs."""
 
-    def image(self, image: Explained, failed: Sequence[tuple[str, str]]) -> None:
+    def image(self, image: ImageReport, failed: Sequence[tuple[str, str]]) -> None:
         seen = image.prediction
         line = {
             "image": str(image.image),

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.adapter.base import slices
 from vizcnn.cli.console import listening
 from vizcnn.cli.picture_names import GRID, Plan, classes_file, method_slugs
-from vizcnn.errors import (
-    LayerError,
-    MethodError,
-    OptionError,
-    ResultError,
-    VizcnnError,
-    listed,
-)
+from vizcnn.errors import LayerError, MethodError, OptionError, ResultError, listed
 from vizcnn.explanation import Explanation
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
-from vizcnn.plugins.plugin import Plugin
-from vizcnn.render.panels import ImageAt
+from vizcnn.render.panels import SHARPEST
+from vizcnn.stream import ExplainedBatch, Failure, MethodCall, stream
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter, Prediction
     from vizcnn.results import Attributions
 
 
-@dataclass(frozen=True)
-class Job:
-    """One method as it was asked for: its name with options, and what that means."""
-
-    name: str
-    plugin: Plugin
-    options: Mapping[str, Any]
-
-
 @dataclass
-class Explained:
+class ImageReport:
     """What became of one image.
 
     Attributes
@@ -72,7 +55,7 @@ class Explained:
     error: str | None = None
 
 
-def read_jobs(methods: Sequence[str], layer: str | None = None) -> list[Job]:
+def read_calls(methods: Sequence[str], layer: str | None = None) -> list[MethodCall]:
     """Read methods in the registry's text form, each once, and give them the layer where they look at one.
 
     Parameters
@@ -84,14 +67,14 @@ def read_jobs(methods: Sequence[str], layer: str | None = None) -> list[Job]:
 
     Returns
     -------
-    list of Job
+    list of MethodCall
 
     Raises
     ------
     MethodError, OptionError
         If a method or an option doesn't exist, or none of the methods looks at a layer.
     """
-    jobs = []
+    calls = []
     for name in dict.fromkeys(methods):
         plugin, options = registry.parse(name)
         if not plugin.explains:
@@ -101,26 +84,26 @@ def read_jobs(methods: Sequence[str], layer: str | None = None) -> list[Job]:
             )
         if layer is not None and "layer" in plugin.options:
             options.setdefault("layer", layer)
-        jobs.append(Job(name, plugin, options))
-    if layer is not None and not any("layer" in job.plugin.options for job in jobs):
+        calls.append(MethodCall(name, plugin, options))
+    if layer is not None and not any("layer" in call.plugin.options for call in calls):
         raise OptionError(
-            f"`layer` {layer!r} is used by none of the methods {listed(job.name for job in jobs)}; leave it out."
+            f"`layer` {layer!r} is used by none of the methods {listed(call.name for call in calls)}; leave it out."
         )
-    return jobs
+    return calls
 
 
 def explain_images(
-    model: ModelAdapter, images: Sequence[ImageSet], jobs: Sequence[Job], target: Any, out: Path
-) -> Iterator[Explained | tuple[str, str]]:
+    model: ModelAdapter, images: ImageSet, calls: Sequence[MethodCall], target: Any, out: Path
+) -> Iterator[ImageReport | Failure]:
     """Explain images a batch at a time, and write the pictures of each batch before the next one is begun.
 
     Parameters
     ----------
     model : ModelAdapter
         The model.
-    images : sequence of ImageSet
-        One image each, all of the size that the model takes.
-    jobs : sequence of Job
+    images : ImageSet
+        The images, at the size that the model takes.
+    calls : sequence of MethodCall
         The methods.
     target : optional
         What is explained.
@@ -129,82 +112,84 @@ def explain_images(
 
     Yields
     ------
-    Explained or (str, str)
-        What became of each image; or a method that doesn't work on this model, and why. It isn't tried again.
+    ImageReport or Failure
+        What became of each image; or a method that doesn't work on this model, and why.
 
     Raises
     ------
     LayerError
         If the layer that was asked for doesn't exist, or a method can't use it.
     """
-    files = [image.sources[0] for image in images]
-    paths = [s if isinstance(s, Path) else Path(image.names[0]) for image, s in zip(images, files, strict=True)]
-    planned = Plan(paths, method_slugs([job.name for job in jobs]), out)
-    working = list(jobs)
+    named = zip(images.sources, images.names, strict=True)
+    paths = [source if isinstance(source, Path) else Path(name) for source, name in named]
+    planned = Plan(paths, method_slugs([call.name for call in calls]), out)
+    with_layer = {call.name for call in calls if call.options.get("layer") is not None}
+    failures: list[Failure] = []
+
+    def on_failure(failure: Failure) -> None:
+        if isinstance(failure.error, LayerError) and failure.method in with_layer:
+            raise failure.error  # the call is wrong, rather than the model unfit
+        failures.append(failure)
+
+    batches = stream(model, images, target, calls, on_failure=on_failure, longest=SHARPEST)
     said: dict[str, None] = {}
-    for part in slices(len(images), model.batch_size_for(images[0].sample_shape)):
-        batch = replace(images[0], sources=files[part], names=tuple(path.name for path in paths[part]), notes=())
-        runs: dict[str, _Run] = {}
-        for job in list(working):
+    for batch, heard in _heard(batches):
+        yield from _told(failures, paths)
+        noted = {note for result in batch.results.values() for note in result.notes}
+        said |= dict.fromkeys(text for text in heard if text not in noted)
+        for i, index in enumerate(range(len(images))[batch.part]):
+            results = {method: result[i] for method, result in batch.results.items()}
             try:
-                runs[job.name] = _run(job, model, batch, target, said)
-            except Exception as error:  # a stranger's plugin may raise anything; the others still run
-                if isinstance(error, LayerError) and job.options.get("layer") is not None:
-                    raise  # the call is wrong, rather than the model unfit
-                working.remove(job)
-                yield job.name, _reason(error)
-        for i in range(len(batch)) if runs else ():
-            position = part.start + i
-            try:
-                yield _write(paths[position], planned[position], runs, i, images[position].notes, said)
+                yield _write(paths[index], planned[index], results, model.notes, said)
             except ResultError as error:  # its file may be a folder, say: the others go on
-                yield Explained(paths[position], error=str(error))
-        if not working:
+                yield ImageReport(paths[index], error=str(error))
+    yield from _told(failures, paths)
+
+
+def _heard(batches: Iterator[ExplainedBatch]) -> Iterator[tuple[ExplainedBatch, list[str]]]:
+    """Yield each batch with what was warned of while it was explained."""
+    while True:
+        with listening() as heard:
+            batch = next(batches, None)
+        if batch is None:
             return
+        yield batch, heard
 
 
-@dataclass(frozen=True)
-class _Run:
-    result: Attributions
-    notes: list[list[str]]
-
-
-def _run(job: Job, model: ModelAdapter, batch: ImageSet, target: Any, said: dict[str, None]) -> _Run:
-    """Run a method on a batch, and find out which image each of its notes is about."""
-    with listening() as heard:
-        result = job.plugin.function(model, batch, target, **job.options)
-    # What is heard and not noted is said once for each model, whatever the method and the image.
-    said |= dict.fromkeys(text for text in heard if text not in result.notes)
-    return _Run(result, [list(one.notes) for one in result])
+def _told(failures: list[Failure], paths: Sequence[Path]) -> Iterator[ImageReport | Failure]:
+    """Yield what failed since the last time."""
+    for failure in failures:
+        if failure.method is None:
+            yield from (ImageReport(paths[index], error=failure.reason) for index in failure.images)
+        else:
+            yield failure
+    failures.clear()
 
 
 def _write(
-    file: Path, paths: Mapping[str, Path], runs: Mapping[str, _Run], i: int, notes: Iterable[str], said: Iterable[str]
-) -> Explained:
+    file: Path,
+    paths: Mapping[str, Path],
+    results: Mapping[str, Attributions],
+    of_model: Sequence[str],
+    said: Iterable[str],
+) -> ImageReport:
     """Write the pictures of one image."""
-    picture = ImageAt(next(iter(runs.values())).result.images, i).pixels()  # read once for all methods
-    results = {method: replace(run.result[i], images=[picture]) for method, run in runs.items()}
     first = next(iter(results.values()))
-    explained = Explained(file, first.predictions[0], first.target[0], first.probabilities[0])
-    explained.notes = [("image", note) for note in notes] + [("model", note) for note in said]
+    report = ImageReport(file, first.predictions[0], first.target[0], first.probabilities[0])
+    of_image = getattr(first.images, "notes", ())
+    report.notes = [*(("image", note) for note in of_image), *(("model", note) for note in (*of_model, *said))]
     for method, result in results.items():
         with listening() as heard:
-            explained.files[method] = result.save(paths[method])
+            report.files[method] = result.save(paths[method])
             if result.class_map is not None and result.class_map.ndim == 3:  # of signals and volumes it isn't drawn
-                explained.files[f"{method} classes"] = result.save_classes(classes_file(paths[method]))
-        explained.notes += [("picture", text) for text in heard]
-        explained.notes += [(method, note) for note in runs[method].notes[i]]
+                report.files[f"{method} classes"] = result.save_classes(classes_file(paths[method]))
+        report.notes += [("picture", text) for text in heard]
+        report.notes += [(method, note) for note in result.notes if note not in of_image and note not in of_model]
         if result.layer is not None:
-            explained.layers[method] = result.layer
+            report.layers[method] = result.layer
         if result.measures:
-            explained.measures[method] = {name: float(values[0]) for name, values in result.measures.items()}
+            report.measures[method] = {name: float(values[0]) for name, values in result.measures.items()}
     if len(results) > 1:
         with listening():
-            explained.grid = Explanation(results).save(paths[GRID])
-    return explained
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, VizcnnError):
-        return str(error)
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            report.grid = Explanation(dict(results)).save(paths[GRID])
+    return report

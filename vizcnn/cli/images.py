@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,10 +38,25 @@ def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[Unreadable]]:
     return list(found.values()), bad
 
 
-def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSet | Unreadable]:
-    """Read each image to its end, and yield it as the model takes it; or why it can't be.
+def open_images(
+    files: Iterable[Path], model: ModelAdapter, *, to_the_end: bool = False
+) -> Iterator[ImageSet | Unreadable]:
+    """Yield each file's images as the model takes them; or why they can't be.
 
     Where the model leaves the size open, the first good image decides.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        The files.
+    model : ModelAdapter
+        The model.
+    to_the_end : bool, default False
+        Read all their pixels, to know whether they are whole; by default only those of an image that decides on the size.
+
+    Yields
+    ------
+    ImageSet or Unreadable
     """
     shape = model.input_shape
     for file in files:
@@ -49,7 +64,8 @@ def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSe
             images = load(
                 file, shape, preprocess=model.preprocess, image_size=model.image_size, decoding=model.decoding
             )
-            images.preview(0, 1)
+            if to_the_end or None in shape:
+                images.preview(0, 1)
         except InputError as error:
             yield Unreadable(file, str(error))
         else:
@@ -57,16 +73,8 @@ def check_images(files: Iterable[Path], model: ModelAdapter) -> Iterator[ImageSe
             yield images
 
 
-def singles(images: ImageSet) -> list[ImageSet]:
-    """Return each image of a set by itself: a file of arrays may hold several."""
-    return [
-        replace(images, sources=[source], names=(name,))
-        for source, name in zip(images.sources, images.names, strict=True)
-    ]
-
-
-def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet, bool]:
-    """Read all images that paths and folders mean as one set, and print which can't be read; exit with 2 where none can.
+def read_images(paths: Iterable[Path], model: ModelAdapter, *, to_the_end: bool = False) -> tuple[ImageSet, bool]:
+    """Open all images that paths and folders mean as one set, and print which can't be; exit with 2 where none can.
 
     Parameters
     ----------
@@ -74,6 +82,8 @@ def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet, b
         Files and folders.
     model : ModelAdapter
         The model, whose size they get.
+    to_the_end : bool, default False
+        See `open_images`.
 
     Returns
     -------
@@ -82,19 +92,13 @@ def read_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[ImageSet, b
     """
     files, bad = find_images(paths)
     good: list[ImageSet] = []
-    for image in check_images(files, model):
-        if isinstance(image, Unreadable):
-            bad.append(image)
+    for images in open_images(files, model, to_the_end=to_the_end):
+        if isinstance(images, Unreadable):
+            bad.append(images)
         else:
-            good += singles(image)
+            good.append(images)
     for unread in bad:
         fail(unread.error)
     if not good:
         raise typer.Exit(2)
-    together = load(
-        [image.sources[0] for image in good],
-        good[0].sample_shape,
-        preprocess=model.preprocess,
-        decoding=model.decoding,
-    )
-    return replace(together, names=tuple(image.names[0] for image in good)), bool(bad)
+    return ImageSet.join(good), bool(bad)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,9 +18,8 @@ from vizcnn.cli.model import ModelFile
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
-    from vizcnn.cli.explained import Job
     from vizcnn.inputs import ImageSet
-    from vizcnn.results import Attributions
+    from vizcnn.stream import Failure
 
 DEFAULT_METHODS = ["saliency", "gradcam", "occlusion"]
 
@@ -30,6 +28,8 @@ WALKS = 1
 
 ENOUGH = 10
 """Images from which on the health of the filters is told."""
+
+RANKS = ("first", "second", "third", "fourth", "fifth")
 
 
 @app.command()
@@ -51,67 +51,49 @@ def report(
     ] = 2,
 ) -> None:
     """Write one HTML file to hand over: what MODEL predicts and looks at, recoloured and read in the browser."""
-    from vizcnn.cli.explained import read_jobs
+    from vizcnn.cli.explained import read_calls
     from vizcnn.cli.images import read_images
     from vizcnn.cli.targets import read_target, target_note
-    from vizcnn.explanation import Explanation
+    from vizcnn.explanation import collect
+    from vizcnn.report import LONGEST
+    from vizcnn.stream import stream
 
     check_file(out, (".html",))
-    jobs = read_jobs(method or DEFAULT_METHODS, layer)
+    calls = read_calls(method or DEFAULT_METHODS, layer)
     adapter = model.load()
     together, bad = read_images(images, adapter)
     adapter.prepare(together.sample_shape)
     wanted = read_target(target, adapter)
     notes(target_note(target, adapter))
-    results, failed = _explained(adapter, together, jobs, wanted)
-    if not results:
+    failures = _Failures()
+    with listening():  # the page says what the results note
+        batches = stream(adapter, together, wanted, calls, on_failure=failures.tell, longest=LONGEST, ranks=classes)
+        explanation, of_rank = collect(batches, len(together))
+    if not explanation.results:
         raise typer.Exit(2)
-    others = {}
-    if target is None and classes > 1:
-        jobs = [job for job in jobs if job.name in results]
-        for rank, ranked in _ranked(adapter, together, classes):
-            more, missed = _explained(adapter, together, jobs, ranked)
-            if not missed:
-                others[f"the {rank} class"] = Explanation(more)
-    figures = _figures(adapter, together)
+    others = {f"the {RANKS[rank]} class": other for rank, other in of_rank.items()}
+    figures = _figures(adapter, failures.without(together))
     about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model.path))}
-    say(str(Explanation(results).to_html(out, about=about, figures=figures, others=others)))
-    if failed or bad:
+    say(str(explanation.to_html(out, about=about, figures=figures, others=others)))
+    if failures.told or bad:
         raise typer.Exit(1)
 
 
-def _explained(
-    model: ModelAdapter, images: ImageSet, jobs: Sequence[Job], target: Any
-) -> tuple[dict[str, Attributions], int]:
-    """Return the results of all methods that work, and how many don't."""
-    from vizcnn.errors import VizcnnError
+class _Failures:
+    """Says what the page goes on without."""
 
-    results, failed = {}, 0
-    for job in jobs:
-        try:
-            with listening():  # the page says what the results note
-                results[job.name] = job.plugin.function(model, images, target, **job.options)
-        except VizcnnError as error:
-            failed += 1
-            fail(f"{job.name}: {error}")
-    return results, failed
+    def __init__(self) -> None:
+        self.told: list[Failure] = []
 
+    def tell(self, failure: Failure) -> None:
+        self.told.append(failure)
+        fail(failure.reason if failure.method is None else f"{failure.method}: {failure.reason}")
 
-def _ranked(model: ModelAdapter, images: ImageSet, count: int) -> Iterator[tuple[str, list[int]]]:
-    """Yield "second", "third", ..., and the class of that rank of each image."""
-    import numpy as np
-
-    from vizcnn.adapter.base import slices
-
-    if not model.head(model.output_name(None)).is_classes:
-        return
-    parts = slices(len(images), model.batch_size_for(images.sample_shape))
-    read = [model.class_values(model.outputs(images.inputs(part))) for part in parts]
-    predicted, values = (np.concatenate([batch[i] for batch in read]) for i in (0, 1))
-    values[np.arange(len(values)), predicted] = np.inf  # what is shown first comes first
-    order = np.argsort(-values, axis=1, kind="stable")
-    for place, rank in enumerate(("second", "third", "fourth", "fifth")[: min(count, order.shape[1]) - 1], start=1):
-        yield rank, order[:, place].tolist()
+    def without(self, images: ImageSet) -> ImageSet:
+        """Return the images that could be read."""
+        unread = {index for failure in self.told if failure.method is None for index in failure.images}
+        kept = [images.part(slice(index, index + 1)) for index in range(len(images)) if index not in unread]
+        return type(images).join(kept) if unread else images
 
 
 def _figures(model: ModelAdapter, images: ImageSet) -> dict[str, Any]:

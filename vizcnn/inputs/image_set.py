@@ -178,16 +178,72 @@ class ImageSet(Sequence[np.ndarray]):
         >>> inputs.shape, float(inputs.max())
         ((4, 28, 28, 1), 1.0)
         """
-        chosen = self.sources[part]
-        batch = np.empty((len(chosen), *self.sample_shape), dtype=np.float32)
-        enough = (self.size[0] * _MARGIN, self.size[-1] * _MARGIN)
-        for row, source in zip(batch, chosen, strict=True):
-            image = self._read(source, enough)
-            row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
+        indices = range(len(self))[part]
+        rows = np.empty((len(indices), *self.sample_shape), dtype=np.float32)
+        for row, index in zip(rows, indices, strict=True):
+            self.read(index, row)
+        return self.preprocessed(rows)
+
+    def read(self, index: int, row: np.ndarray, longest: int | None = None) -> np.ndarray | None:
+        """Read an image once, at the model's size and to be shown.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+        row : ndarray of float32, shape (H, W, C)
+            Is filled with the image at the model's size, before preprocessing.
+        longest : int, default None
+            Most pixels, height and width, of the image that is returned; None: none is.
+
+        Returns
+        -------
+        ndarray or None
+            As `preview` does.
+
+        Raises
+        ------
+        InputError
+            If the file can't be read.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> images = vz.inputs.load(vz.assets.digits(), (28, 28, 1))
+        >>> row = np.empty((28, 28, 1), np.float32)
+        >>> small = images.read(3, row, 14)
+        >>> small.shape, float(row.max())
+        ((14, 14, 1), 255.0)
+        """
+        # Of a huge file no more pixels than the model and the picture take.
+        enough = (max(self.size[0] * _MARGIN, longest or 0), max(self.size[-1] * _MARGIN, longest or 0))
+        image = self._read(self.sources[index], enough)
+        row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
+        return None if longest is None else shrink(image, longest)
+
+    def preprocessed(self, rows: np.ndarray) -> np.ndarray:
+        """Return the model's inputs for images at its size.
+
+        Parameters
+        ----------
+        rows : ndarray of float32, shape (n, H, W, C)
+            The images, as `read` gives them.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, H, W, C)
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> images = vz.inputs.load(vz.assets.digits(), (28, 28, 1), preprocess=lambda pixels: pixels / 255)
+        >>> images.preprocessed(np.full((1, 28, 28, 1), 255, np.float32)).max()
+        np.float32(1.0)
+        """
         if self.preprocess is None:
-            return batch
+            return rows
         preprocess = self.preprocess if isinstance(self.preprocess, Preprocess) else Preprocess(self.preprocess)
-        return preprocess(batch)
+        return preprocess(rows)
 
     def preview(self, index: int, longest: int) -> np.ndarray:
         """Return an image, made smaller where its height or width is above `longest`, without reading it larger than that takes.

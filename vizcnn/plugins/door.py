@@ -6,6 +6,7 @@ batches, and writes method, layer, options and notes onto the result.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from vizcnn.inputs import ImageSet, load
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.progress import track
-from vizcnn.results import Context, Picture
+from vizcnn.results import Attributions, Context, Picture
 from vizcnn.targets import resolve
 
 
@@ -45,18 +46,128 @@ def call(plugin: Plugin, model: Any, given: Mapping[str, Any], options: Mapping[
     checked = plugin.checked_options(options)
     adapter = as_adapter(model)
     registry.check_needs(plugin, adapter)
-    images = load_images(adapter, given["images"]) if "images" in plugin.takes else None
-    if checked.get("layer") is not None:
-        checked["layer"] = layer_paths(adapter, checked["layer"])
-    target = given.get("target")
-    if images is None:
-        result = plugin.run(adapter, *([target] if "target" in plugin.takes else []), **checked)
-        return _completed(result, adapter, checked)
-    score = resolve(target, adapter, len(images)) if "target" in plugin.takes else None
-    context = Context(adapter, plugin.name, images, score, checked)
-    parts = _parts(plugin, context)
-    first = next(parts)
-    return _completed(type(first[2]).collect(_chain(first, parts), context), adapter, checked)
+    if "images" in plugin.takes:
+        run = MethodRun.of(plugin, adapter, load_images(adapter, given["images"]), given.get("target"), checked)
+        parts = _tracked(run)
+        first = next(parts)
+        return _completed(type(first[2]).collect(_chain(first, parts), run.context), adapter, run.context.options)
+    checked = _with_layer_paths(checked, adapter)
+    result = plugin.run(adapter, *([given.get("target")] if "target" in plugin.takes else []), **checked)
+    return _completed(result, adapter, checked)
+
+
+def stream(
+    plugin: Plugin, model: Any, images: Any, target: Any = None, options: Mapping[str, Any] | None = None
+) -> Iterator[Attributions]:
+    """Explain images a batch at a time.
+
+    Parameters
+    ----------
+    plugin : Plugin
+        The plugin, one that explains images.
+    model : keras.Model, path or ModelAdapter
+        The model.
+    images : path, image, array of shape (N, H, W, C), or a list
+        The images.
+    target : optional
+        What is explained, default None: the class that the model predicts for each image.
+    options : mapping, default None
+        The options that are given.
+
+    Yields
+    ------
+    Attributions
+        Of the images of one batch; `Attributions.join` of all is what the plugin's public function returns.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.plugins import door, registry
+    >>> cnn = vz.adapt(vz.assets.DIGITS_CNN, batch_size=4)
+    >>> [result.values.shape for result in door.stream(registry.get("saliency"), cnn, vz.assets.digits())]
+    [(4, 28, 28), (4, 28, 28), (2, 28, 28)]
+    """
+    checked = plugin.checked_options(options or {})
+    adapter = as_adapter(model)
+    registry.check_needs(plugin, adapter)
+    run = MethodRun.of(plugin, adapter, load_images(adapter, images), target, checked)
+    for part in run.batches():
+        yield run.answer(part, run.context.images.inputs(part))
+
+
+class MethodRun:
+    """A method at work on images: it is handed one batch after another, by whoever reads the images.
+
+    Parameters
+    ----------
+    plugin : Plugin
+        The method.
+    context : Context
+        The model, all images, their score, and the options.
+    """
+
+    def __init__(self, plugin: Plugin, context: Context) -> None:
+        self.plugin, self.context = plugin, context
+        self._waiting: deque[tuple[slice, np.ndarray]] = deque()
+        self._results: Iterator[Attributions] | None = None
+
+    @classmethod
+    def of(
+        cls, plugin: Plugin, model: ModelAdapter, images: ImageSet, target: Any, options: Mapping[str, Any]
+    ) -> MethodRun:
+        """Resolve the target and the layer, and begin."""
+        checked = _with_layer_paths(options, model)
+        score = resolve(target, model, len(images)) if "target" in plugin.takes else None
+        return cls(plugin, Context(model, plugin.name, images, score, checked))
+
+    def on(self, images: ImageSet, target: Any) -> MethodRun:
+        """Return the same method with the same options, on other images and another target."""
+        score = resolve(target, self.context.model, len(images))
+        return MethodRun(self.plugin, replace(self.context, images=images, score=score))
+
+    def batches(self) -> list[slice]:
+        """Return which images make up each batch."""
+        images = self.context.images
+        return list(slices(len(images), self.context.model.batch_size_for(images.sample_shape)))
+
+    def raw(self, part: slice, inputs: np.ndarray) -> Any:
+        """Return what the plugin returns of a batch."""
+        score = [] if self.context.score is None else [self.context.score[part]]
+        return self.plugin.run(self.context.model, inputs, *score, **self.context.options)
+
+    def answer(self, part: slice, inputs: np.ndarray) -> Attributions:
+        """Return the result of a batch.
+
+        Parameters
+        ----------
+        part : slice
+            Where its images are among all of them.
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs.
+
+        Returns
+        -------
+        Attributions
+        """
+        self._waiting.append((part, inputs))
+        if self._results is None:
+            parts = self._parts()
+            first = next(parts)
+            self._results = type(first[2]).stream(_chain(first, parts), self.context)
+        return next(self._results)
+
+    def _parts(self) -> Iterator[tuple[slice, np.ndarray, Any]]:
+        while self._waiting:
+            part, inputs = self._waiting.popleft()
+            yield part, inputs, self.raw(part, inputs)
+
+
+def _with_layer_paths(options: Mapping[str, Any], model: ModelAdapter) -> dict[str, Any]:
+    layer = options.get("layer")
+    if layer is None:
+        return dict(options)
+    paths = [model.layer(one).path for one in layer] if isinstance(layer, list | tuple) else model.layer(layer).path
+    return {**options, "layer": paths}
 
 
 def _completed(result: Any, adapter: ModelAdapter, options: Mapping[str, Any]) -> Any:
@@ -64,15 +175,14 @@ def _completed(result: Any, adapter: ModelAdapter, options: Mapping[str, Any]) -
     if not isinstance(result, Picture):  # a stranger's plugin may return what it likes
         return result
     complete: Any = result
-    known = adapter.notes
-    warn(note for note in complete.notes if note not in known)  # of its own the adapter warns, once
-    notes = (*complete.notes, *(note for note in known if note not in complete.notes))
+    warn_of(complete, adapter)
+    notes = (*complete.notes, *(note for note in adapter.notes if note not in complete.notes))
     return replace(complete, options={**options, **complete.options}, notes=notes)
 
 
-def layer_paths(adapter: ModelAdapter, layer: Any) -> Any:
-    """Return the path of a layer, or the list of several."""
-    return [adapter.layer(one).path for one in layer] if isinstance(layer, list | tuple) else adapter.layer(layer).path
+def warn_of(result: Any, adapter: ModelAdapter) -> None:
+    """Warn of what a result notes; of its own notes the adapter warns, once."""
+    warn(note for note in result.notes if note not in adapter.notes)
 
 
 def load_images(adapter: ModelAdapter, images: Any) -> ImageSet:
@@ -88,14 +198,11 @@ def load_images(adapter: ModelAdapter, images: Any) -> ImageSet:
     return loaded
 
 
-def _parts(plugin: Plugin, context: Context) -> Iterator[tuple[slice, np.ndarray, Any]]:
-    count = len(context.images)
-    size = context.model.batch_size_for(context.images.sample_shape)
-    batches = list(slices(count, size))
-    for part in track(batches, len(batches), f"{plugin.name}, {count} images"):
-        inputs = context.images.inputs(part)
-        scores = [] if context.score is None else [context.score[part]]
-        yield part, inputs, plugin.run(context.model, inputs, *scores, **context.options)
+def _tracked(run: MethodRun) -> Iterator[tuple[slice, np.ndarray, Any]]:
+    images, batches = run.context.images, run.batches()
+    for part in track(batches, len(batches), f"{run.plugin.name}, {len(images)} images"):
+        inputs = images.inputs(part)
+        yield part, inputs, run.raw(part, inputs)
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

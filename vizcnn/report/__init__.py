@@ -1,5 +1,5 @@
 """One HTML file to hand over: what a model predicted, and what the pictures say, recoloured in the browser from the values."""
 
-from vizcnn.report.page import render_page, write_page
+from vizcnn.report.page import LONGEST, render_page, write_page
 
-__all__ = ["render_page", "write_page"]
+__all__ = ["LONGEST", "render_page", "write_page"]

@@ -36,7 +36,7 @@ _CHARACTERS = 48_000
 _WIDEST, _HIGHEST = 1200, 2400
 """Pixels that a figure of another result is made to fit."""
 
-_LARGEST = 448
+LONGEST = 448
 """Pixels, height or width, above which images and maps are made smaller for the page."""
 
 
@@ -154,7 +154,7 @@ def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
 
 def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[str, Any]:
     first = next(iter(versions[0].values()))
-    pixels = to_display(ImageAt(first.images, index).pixels(_LARGEST))
+    pixels = to_display(ImageAt(first.images, index).pixels(LONGEST))
     return {
         "name": first.names[index],
         "title": _said(first, index),

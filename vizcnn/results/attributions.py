@@ -10,14 +10,14 @@ import numpy as np
 
 from vizcnn.adapter.base import Prediction
 from vizcnn.algorithms.reduction import one_per_place
-from vizcnn.errors import Note
-from vizcnn.notes import join_notes, noted, notes_of_part
+from vizcnn.errors import Note, ResultError
+from vizcnn.notes import noted, notes_of_part
 from vizcnn.render.keywords import takes_style
 from vizcnn.render.style import MAP_STYLES, NOTEBOOK
 from vizcnn.results.base import Result
 from vizcnn.results.checks import Shapes, check_images
 from vizcnn.results.class_map import WithClassMap
-from vizcnn.results.rows import joined_rows, part_of_rows
+from vizcnn.results.rows import RowJoin, part_of_rows
 from vizcnn.results.table import to_frame
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Attributions(WithClassMap, Result):
         Names of the model's classes, where an array of `extras` holds their indices.
     top_classes : tuple
         Per image the five most probable classes, pairs of name and probability; empty where there are no probabilities.
+    top_indices : tuple
+        Per image the classes of the five highest outputs, by index, the highest first; empty where none are predicted.
     alone : bool
         Whether the maps can't be laid over the images, since the layer's axes don't follow theirs: `values` are then at the
         layer's own size, and drawn without the images.
@@ -101,13 +103,14 @@ class Attributions(WithClassMap, Result):
     alone: bool = False
     measures: dict[str, np.ndarray] = field(default_factory=dict)
     extras: dict[str, np.ndarray] = field(default_factory=dict)
+    top_indices: tuple[tuple[int, ...], ...] = ()
 
     kind: ClassVar[str] = "attributions"
-    added: ClassVar[tuple[str, ...]] = ("measures", "extras")
+    added: ClassVar[tuple[str, ...]] = ("top_indices", "measures", "extras")
     collections: ClassVar[tuple[str, ...]] = ("images", "measures", "extras")
     rows: ClassVar[tuple[str, ...]] = (
         "values", "raw", "scores", "images", "target", "classes", "probabilities", "predictions", "names", "top_classes",
-        "measures", "extras",
+        "top_indices", "measures", "extras",
     )  # fmt: skip
     """Fields with an entry for each image."""
 
@@ -161,10 +164,40 @@ class Attributions(WithClassMap, Result):
         >>> vz.Attributions.join([result[:3], result[3:]]).names == result.names
         True
         """
-        fields, first = joined_rows(parts, count, cls.rows)
-        notes = fields.pop("notes")
-        joined = replace(first, **fields)
-        return replace(joined, notes=join_notes(notes, joined.image_names))
+        if count is None:
+            parts = list(parts)
+            count = sum(map(len, parts))
+        join = cls.joining(count)
+        for part in parts:
+            join.add(part)
+            del part  # before the next one is asked for
+        if join.length != count:
+            raise ResultError(f"`count` must be the number of images of all parts, {join.length}; got {count}.")
+        return join.result()
+
+    @classmethod
+    def joining(cls, most: int) -> RowJoin:
+        """Return a join that is fed one result after another, by `add`, and gives the whole by `result`.
+
+        Parameters
+        ----------
+        most : int
+            How many images there will be, at most.
+
+        Returns
+        -------
+        RowJoin
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> join = vz.Attributions.joining(10)
+        >>> for digit in vz.assets.digits()[:2]:
+        ...     join.add(vz.saliency(vz.assets.digits_cnn(), digit))
+        >>> join.result()
+        <Attributions 'saliency' of 'digits_cnn.keras', values (2, 28, 28)>
+        """
+        return RowJoin(most, cls.rows)
 
     def __repr__(self) -> str:
         layer = f", layer={self.layer!r}" if self.layer else ""
@@ -189,7 +222,7 @@ class Attributions(WithClassMap, Result):
         shapes.check("scores", self.scores, "N")
         for name in ("images", "target", "classes", "probabilities", "predictions"):
             shapes.count(name, getattr(self, name), "N")
-        for name in ("names", "top_classes"):
+        for name in ("names", "top_classes", "top_indices"):
             shapes.count(name, getattr(self, name), "N", empty=True)
         for name, array in (*self.measures.items(), *self.extras.items()):
             shapes.check(name, array, "N", *[None] * (array.ndim - 1), kinds="fiub")

@@ -40,7 +40,7 @@ def _result(
     model, images, names = context.model, context.images, context.images.names[part]
     outputs = batch.outputs if batch.outputs is not None else model.outputs(inputs)
     scores = batch.scores if batch.scores is not None else model.scores(inputs, score)
-    predictions, explained, top = _explained(model, score, outputs)
+    predictions, explained, top, indices = _explained(model, score, outputs)
     raw = np.asarray(batch.raw if batch.raw is not None else batch.values, dtype=np.float32)
     values, alone, placement = _where_it_lies(batch, context)
     measures = _rows("measures", batch.measures, len(inputs), context.method)
@@ -70,6 +70,7 @@ def _result(
         notes=join_notes([(0, notes)], names),
         class_labels=_labels(model, score) if any(array.dtype.kind in "iu" for array in extras.values()) else (),
         top_classes=tuple(top),
+        top_indices=tuple(indices),
         alone=alone,
         measures={name: array.astype(np.float32) for name, array in measures.items()},
         extras=extras,
@@ -113,8 +114,13 @@ def _where_it_lies(batch: AttributionBatch, context: Context) -> tuple[np.ndarra
 
 def _explained(
     model: ModelAdapter, score: Score, outputs: Outputs
-) -> tuple[list[Prediction], list[tuple[str, int | None, float | None]], list[tuple[tuple[str, float], ...]]]:
-    """Return what the model predicts, per sample the name, class and probability of what is explained, and the top classes."""
+) -> tuple[
+    list[Prediction],
+    list[tuple[str, int | None, float | None]],
+    list[tuple[tuple[str, float], ...]],
+    list[tuple[int, ...]],
+]:
+    """Return what the model predicts, the name, class and probability of what is explained, the top classes and their indices."""
     indices, values, probable = model.class_values(outputs, score.output)
     head = model.head(model.output_name(score.output))
     predictions = model.named_predictions(indices, values, probable, output=head.output)
@@ -124,8 +130,8 @@ def _explained(
         known = probable and chosen is not None
         of_class = chosen if head.is_classes else None
         explained.append((name or head.names[int(best)], of_class, float(row[chosen]) if known else None))
-    if not probable:
-        return predictions, explained, []
+    if not probable and not head.is_classes:
+        return predictions, explained, [], []
     # The five largest first, and only those sorted: of a thousand classes, half a millisecond per batch.
     rows, ranks = np.arange(len(values)), -values
     ranks[rows, indices] = np.nextafter(ranks[rows, indices], -np.inf)  # of equals the predicted class comes first
@@ -133,4 +139,5 @@ def _explained(
     order = np.argsort(np.take_along_axis(ranks, some, axis=1), axis=1, kind="stable")
     best = np.take_along_axis(some, order, axis=1)
     top = [tuple((head.names[int(i)], float(row[i])) for i in order) for row, order in zip(values, best, strict=True)]
-    return predictions, explained, top
+    ranked = [tuple(map(int, order)) for order in best]
+    return predictions, explained, top if probable else [], ranked if head.is_classes else []

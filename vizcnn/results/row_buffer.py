@@ -17,7 +17,7 @@ class RowBuffer:
     Parameters
     ----------
     count : int
-        How many rows there will be.
+        How many rows there will be, at most.
     """
 
     def __init__(self, count: int) -> None:
@@ -38,10 +38,11 @@ class RowBuffer:
             _release(self._array)
 
     def result(self) -> np.ndarray:
-        """Return all rows."""
-        if self._array is None or self._filled != self._count:
-            raise RuntimeError(f"got {self._filled} of {self._count} rows")
-        return np.asarray(self._array)  # a plain array, whatever holds its memory
+        """Return the rows that were added."""
+        if self._array is None:
+            raise RuntimeError("got no rows")
+        rows = np.asarray(self._array)  # a plain array, whatever holds its memory
+        return rows if self._filled == self._count else rows[: self._filled]
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

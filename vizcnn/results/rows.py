@@ -12,6 +12,7 @@ import numpy as np
 
 from vizcnn.errors import ResultError
 from vizcnn.inputs import ImageSet
+from vizcnn.notes import join_notes
 from vizcnn.results.row_buffer import RowBuffer
 
 if TYPE_CHECKING:
@@ -26,46 +27,53 @@ def part_of_rows(values: Any, part: slice) -> Any:
     return values.part(part) if isinstance(values, ImageSet) else values[part]
 
 
-def joined_rows(
-    parts: Iterable[Attributions], count: int | None, rows: Sequence[str]
-) -> tuple[dict[str, Any], Attributions]:
-    """Return the fields of all parts together, and the first part.
+class RowJoin:
+    """Puts results on different images together: each is let go when it was added.
 
     Parameters
     ----------
-    parts : iterable of Attributions
-        The results; each is let go before the next one is asked for where `count` is known.
-    count : int or None
-        How many images they have together.
+    count : int
+        How many images there will be, at most.
     rows : sequence of str
         The fields with an entry for each image.
-
-    Returns
-    -------
-    (dict, Attributions)
-        Those fields by name, and as "notes" pairs of where each part begins and its notes.
     """
-    if count is None:
-        parts = list(parts)
-        count = sum(map(len, parts))
-    joins: dict[str, Any] = {}
-    notes: list[tuple[int, tuple[Note, ...]]] = []
-    first, start = None, 0
-    for part in parts:
-        if first is None:
-            first = _without_rows(part, rows)
-            joins = {name: _join_of(getattr(part, name), count) for name in rows}
-        _check_same(first, part, rows)
-        notes.append((start, part.notes))
-        start += len(part)
-        if start <= count:
-            for name, join in joins.items():
+
+    def __init__(self, count: int, rows: Sequence[str]) -> None:
+        self._count, self._rows = count, rows
+        self._first: Attributions | None = None
+        self._joins: dict[str, Any] = {}
+        self._notes: list[tuple[int, tuple[Note, ...]]] = []
+        self.length = 0
+
+    def add(self, part: Attributions) -> None:
+        """Append the result on some more images.
+
+        Parameters
+        ----------
+        part : Attributions
+            The result.
+
+        Raises
+        ------
+        ResultError
+            If it differs from those before in what belongs to all their images.
+        """
+        if self._first is None:
+            self._first = _without_rows(part, self._rows)
+            self._joins = {name: _join_of(getattr(part, name), self._count) for name in self._rows}
+        _check_same(self._first, part, self._rows)
+        self._notes.append((self.length, part.notes))
+        self.length += len(part)
+        if self.length <= self._count:
+            for name, join in self._joins.items():
                 join.add(getattr(part, name))
-    if first is None:
-        raise ResultError("`parts` must hold at least one result; got none.")
-    if start != count:
-        raise ResultError(f"`count` must be the number of images of all parts, {start}; got {count}.")
-    return {**{name: join.result() for name, join in joins.items()}, "notes": notes}, first
+
+    def result(self) -> Attributions:
+        """Return one result of all that were added."""
+        if self._first is None:
+            raise ResultError("`parts` must hold at least one result; got none.")
+        joined = replace(self._first, **{name: join.result() for name, join in self._joins.items()})
+        return replace(joined, notes=join_notes(self._notes, joined.image_names))
 
 
 def _without_rows(result: Attributions, rows: Sequence[str]) -> Attributions:

@@ -18,13 +18,14 @@ from typing import Any
 from vizcnn.adapter import ModelAdapter, adapt
 from vizcnn.adapter.keras.training import Callback
 from vizcnn.errors import Note, OptionError, PluginWarning, VizcnnWarning, warn
-from vizcnn.explanation import explaining
+from vizcnn.explanation import collect
 from vizcnn.files import file_stems, write_file
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import door
 from vizcnn.render.raster import rasterize, read, write_gif, write_png
 from vizcnn.results import Attributions
 from vizcnn.results.panels import map_panel
+from vizcnn.stream import Failure, read_methods, stream
 from vizcnn.training.tensorboard import EventWriter
 
 _MILLISECONDS = 400
@@ -107,7 +108,7 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
             raise OptionError("`log_dir` or `folder` must be given, or the maps go nowhere.")
         if not isinstance(every, int) or every < 1:
             raise OptionError(f"`every` must be a positive whole number; got {every!r}.")
-        self._methods = explaining(methods)
+        self._methods = {call.name: call for call in read_methods(methods)}
         self._images, self._target, self._every = images, target, every
         self._settings: Mapping[str, Any] = {"preprocess": preprocess, "labels": labels}
         self._folder = Path(folder) if folder is not None else None
@@ -117,7 +118,7 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
         self._frames: dict[Path, list[Path]] = {}
         self._kept: Path | None = None
         self._working = self._methods
-        self._said: set[tuple[str, str, str]] = set()
+        self._said: set[tuple[str, ...]] = set()
         self._explained = self._epoch = -1
         self._started = 0.0
         self.seconds = 0.0
@@ -209,11 +210,8 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
             with self._going_on("images"):
                 self._adapter = adapt(model, **self._settings)
                 self._loaded = door.load_images(self._adapter, self._images)
-        for name, (plugin, options) in list(self._working.items()):
+        for name, result in self._results().items():
             with self._going_on(name):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", VizcnnWarning)  # after each epoch the same
-                    result = plugin.function(self._adapter, self._loaded, self._target, **options)
                 self._show(name, result, epoch)
                 self._say(name, result.notes)
         self._explained = epoch
@@ -223,6 +221,22 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
             with self._going_on("log_dir"):
                 self._events.number("vizcnn/share of the time", self.share, epoch)
                 self._events.flush()
+
+    def _results(self) -> Mapping[str, Attributions]:
+        """Return what the methods that still work say now."""
+        model, images, calls = self._adapter, self._loaded, list(self._working.values())
+        if model is None or images is None or not calls:
+            return {}
+
+        results: Mapping[str, Attributions] = {}
+        failures: list[Failure] = []
+        with self._going_on("target"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", VizcnnWarning)  # after each epoch the same
+            batches = stream(model, images, self._target, calls, on_failure=failures.append)
+            results = collect(batches, len(images))[0].results
+        for failure in failures:
+            self._leave_out(failure.method or images.names[failure.images[0]], failure.error)
+        return results
 
     def _show(self, name: str, result: Attributions, epoch: int) -> None:
         for index, stem in enumerate(self._stems(name, result.names)):
@@ -255,15 +269,21 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
 
     @contextmanager
     def _going_on(self, what: str) -> Iterator[None]:
-        """Warn of what fails, once, and let the training go on without it."""
+        """Let the training go on without what fails."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is
-            if what in self._working:
-                del self._working[what]
-            elif what == "images":
-                self._working = {}
-            elif what == "log_dir":
-                self._events = None
-            reason = " ".join(str(error).split())
-            warn([f"ExplainCallback goes on without {what!r}: {type(error).__name__}: {reason}"], PluginWarning)
+            self._leave_out(what, error)
+
+    def _leave_out(self, what: str, error: Exception) -> None:
+        """Warn of what fails, once."""
+        if what in self._working:
+            del self._working[what]
+        elif what in ("images", "target"):
+            self._working = {}
+        elif what == "log_dir":
+            self._events = None
+        reason = " ".join(str(error).split())
+        text = f"ExplainCallback goes on without {what!r}: {type(error).__name__}: {reason}"
+        warn([text] if (what, text) not in self._said else [], PluginWarning)
+        self._said.add((what, text))

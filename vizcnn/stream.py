@@ -1,0 +1,279 @@
+"""Several methods on the same images, a batch at a time: each image is read once, and there is one way with what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import InputError, MethodError, OptionError, VizcnnError, listed
+from vizcnn.inputs import ImageSet
+from vizcnn.plugins import door, registry
+from vizcnn.plugins.plugin import Plugin
+from vizcnn.results import Attributions
+from vizcnn.targets import resolve
+
+Method = str | tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class MethodCall:
+    """A method as it was asked for.
+
+    Attributes
+    ----------
+    name : str
+        With its options, as in "saliency:rule=guided".
+    plugin : Plugin
+        The method.
+    options : dict
+        Its options, as far as they were given.
+    """
+
+    name: str
+    plugin: Plugin
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What an explanation goes on without: a method, which isn't tried again, or an image.
+
+    Attributes
+    ----------
+    method : str or None
+        The method's name; None: the image itself can't be read.
+    images : range
+        On which images it failed; of a method that doesn't work on the model at all, all of them.
+    error : Exception
+        What was raised.
+    """
+
+    method: str | None
+    images: range
+    error: Exception
+
+    @property
+    def reason(self) -> str:
+        """Why, in a line."""
+        if isinstance(self.error, VizcnnError):
+            return str(self.error)
+        return f"{type(self.error).__name__}: {' '.join(str(self.error).split())[:300]}"
+
+
+OnFailure = Callable[[Failure], None]
+
+
+@dataclass(frozen=True)
+class ExplainedBatch:
+    """What all methods answer to some of the images.
+
+    Attributes
+    ----------
+    part : slice
+        Which images.
+    results : dict of str to Attributions
+        The methods that work, to their results.
+    others : dict of int to dict
+        The same by rank, 1 for the second most probable class of each image, where that is explained too.
+    """
+
+    part: slice
+    results: dict[str, Attributions]
+    others: dict[int, dict[str, Attributions]]
+
+
+def read_methods(methods: Sequence[Method] | Method, layer: str | None = None) -> list[MethodCall]:
+    """Read methods that explain images, each once.
+
+    Parameters
+    ----------
+    methods : str, (str, dict), or a sequence of these
+        As `explain` takes them.
+    layer : str, default None
+        The layer of those that look at one and name none; None: each decides.
+
+    Returns
+    -------
+    list of MethodCall
+
+    Raises
+    ------
+    MethodError, OptionError
+        If there is no such method or option, one explains no images, or none looks at a layer.
+    """
+    asked: list[Any] = [methods] if _is_method(methods) else list(methods)
+    if not asked:
+        raise OptionError("`methods` must name at least one method; got none.")
+    parsed = [registry.parse(method) for method in asked]
+    calls = {name: MethodCall(name, *found) for name, found in zip(map(_name, asked), parsed, strict=True)}
+    for call in calls.values():
+        if not call.plugin.explains:
+            raise MethodError(
+                f"`methods` must explain images; {call.name!r} doesn't, call vizcnn.{call.plugin.name}(...) instead."
+            )
+        if layer is not None and "layer" in call.plugin.options:
+            call.options.setdefault("layer", layer)
+    if layer is not None and not any("layer" in call.plugin.options for call in calls.values()):
+        raise OptionError(f"`layer` {layer!r} is for methods that look at a layer; none of {listed(calls)} does.")
+    return list(calls.values())
+
+
+def stream(
+    model: ModelAdapter,
+    images: ImageSet,
+    target: Any,
+    calls: Sequence[MethodCall],
+    *,
+    on_failure: OnFailure | None = None,
+    longest: int | None = None,
+    ranks: int = 1,
+) -> Iterator[ExplainedBatch]:
+    """Explain images by several methods, a batch at a time; each image is read once, however many methods there are.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model, made ready for the images.
+    images : ImageSet
+        The images.
+    target : optional
+        What is explained; None: the class that the model predicts for each image.
+    calls : sequence of MethodCall
+        The methods.
+    on_failure : callable, default None
+        Is told what failed, and the others go on. None: what is raised goes to the caller.
+    longest : int, default None
+        Most pixels, height and width, that results keep of their images; None: these stay where they are, to be read again when
+        they are drawn.
+    ranks : int, default 1
+        How many of the most probable classes are explained, where `target` is None.
+
+    Yields
+    ------
+    ExplainedBatch
+        Of the images that could be read, by the methods that work.
+
+    Raises
+    ------
+    TargetError
+        If the model has no such target.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.stream import read_methods, stream
+    >>> cnn = vz.adapt(vz.assets.DIGITS_CNN, batch_size=4)
+    >>> digits = vz.inputs.load(vz.assets.digits(), cnn.input_shape)
+    >>> for batch in stream(cnn, digits, None, read_methods(["saliency", "gradcam"])):
+    ...     print(batch.part, {name: len(result) for name, result in batch.results.items()})
+    slice(0, 4, None) {'saliency': 4, 'gradcam': 4}
+    slice(4, 8, None) {'saliency': 4, 'gradcam': 4}
+    slice(8, 10, None) {'saliency': 2, 'gradcam': 2}
+    """
+    score = resolve(target, model, len(images))
+    working: dict[str, door.MethodRun] = {}
+    for call in calls:
+        with _telling(on_failure, call.name, range(len(images))):
+            registry.check_needs(call.plugin, model)
+            options = call.plugin.checked_options(call.options)
+            working[call.name] = door.MethodRun.of(call.plugin, model, images, score, options)
+    wanted = range(1, ranks if target is None else 1)
+    for part, kept, inputs in _read(model, images, longest, on_failure) if working else ():
+        indices = range(len(images))[part]
+        results = _answers(working, part, inputs, kept, on_failure, indices)
+        working = {name: run for name, run in working.items() if name in results}
+        if not results:
+            return
+        others = {}
+        for rank in wanted:
+            classes = _classes_of_rank(next(iter(results.values())), rank)
+            if classes is not None:
+                runs = {name: run.on(kept, classes) for name, run in working.items()}
+                others[rank] = _answers(runs, slice(0, len(kept)), inputs, kept, on_failure, indices)
+        yield ExplainedBatch(part, results, others)
+        del results, others, kept, inputs  # before the next batch is read
+
+
+def _answers(
+    runs: Mapping[str, door.MethodRun],
+    part: slice,
+    inputs: np.ndarray,
+    kept: ImageSet,
+    on_failure: OnFailure | None,
+    indices: range,
+) -> dict[str, Attributions]:
+    results = {}
+    for name, run in runs.items():
+        with _telling(on_failure, name, indices):
+            results[name] = replace(run.answer(part, inputs), images=kept)
+    return results
+
+
+def _read(
+    model: ModelAdapter, images: ImageSet, longest: int | None, on_failure: OnFailure | None
+) -> Iterator[tuple[slice, ImageSet, np.ndarray]]:
+    """Yield which images make up each batch, as results keep them, and as the model takes them; each is read once."""
+    count, size, start = len(images), model.batch_size_for(images.sample_shape), 0
+    while start < count:
+        rows = np.empty((min(size, count - start), *images.sample_shape), dtype=np.float32)
+        shown: list[Any] = []
+        failure = None
+        for row, index in zip(rows, range(start, count), strict=False):
+            try:
+                shown.append(images.read(index, row, longest))
+            except InputError as error:
+                if on_failure is None:
+                    raise
+                failure = Failure(None, range(index, index + 1), error)
+                break  # the batch ends before it
+        part = slice(start, start + len(shown))
+        if shown:
+            kept = images if len(shown) == count else images.part(part)
+            inputs = images.preprocessed(rows[: len(shown)])
+            yield part, kept if longest is None else replace(kept, sources=shown), inputs
+            del kept, inputs
+        del rows
+        start = part.stop
+        if failure is not None and on_failure is not None:
+            on_failure(failure)
+            start += 1
+
+
+def _classes_of_rank(result: Attributions, rank: int) -> list[int] | None:
+    """Return the class of a rank of each image, the predicted one being first; None where there are none, or not as many."""
+    others = [
+        [index for index in indices if index != predicted.index]
+        for indices, predicted in zip(result.top_indices, result.predictions, strict=False)
+    ]
+    if not others or min(map(len, others)) < rank:
+        return None
+    return [of_image[rank - 1] for of_image in others]
+
+
+@contextmanager
+def _telling(on_failure: OnFailure | None, method: str, images: range) -> Iterator[None]:
+    """Tell of what fails, where somebody is to be told; a stranger's plugin may raise anything."""
+    try:
+        yield
+    except Exception as error:
+        if on_failure is None:
+            raise
+        on_failure(Failure(method, images, error))
+
+
+def _is_method(methods: Any) -> bool:
+    return isinstance(methods, str) or (
+        isinstance(methods, tuple) and len(methods) == 2 and isinstance(methods[1], Mapping)
+    )
+
+
+def _name(method: Method) -> str:
+    if isinstance(method, str):
+        return method
+    options = ",".join(f"{option}={value}" for option, value in method[1].items())
+    return f"{method[0]}:{options}" if options else method[0]
