@@ -74,6 +74,8 @@ def explain(
                 done += 1
                 step.notes = [*(("model", text) for text in said), *understood, *step.notes]
                 show.image(step, failed)
+    order = {file: position for position, file in enumerate(files)}
+    bad.sort(key=lambda image: order.get(image.image, -1))  # as they were typed
     for left_out in bad:
         show.image(left_out, failed)
     for name, reason in failed:
