@@ -230,6 +230,11 @@ def test_methods_that_need_gradients_do_not_work_on_a_scorer(brightness, scorer)
     assert not {"saliency", "gradcam", "tf-keras-vis/saliency"} & set(working)
 
 
+def test_register_is_still_found_where_packages_found_it_before():
+    with pytest.warns(DeprecationWarning, match=r"registry.register is vizcnn.plugins.register.register now"):
+        assert registry.register is vz.register
+
+
 def test_name_that_is_taken_is_refused(brightness):
     with pytest.raises(
         MethodError, match=r"`name` 'saliency' is taken by the plugin of vizcnn.plugins.saliency; choose another"

@@ -176,7 +176,7 @@ def collect(batches: Iterable[ExplainedBatch], count: int) -> tuple[Explanation,
     ('3', '9')
     """
     total = 0
-    joins: dict[int, dict[str, RowJoin]] = {}
+    joins: dict[int, dict[str, RowJoin[Attributions]]] = {}
     for batch in batches:
         total += len(next(iter(batch.results.values())))
         for rank, results in {0: batch.results, **batch.others}.items():

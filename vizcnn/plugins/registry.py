@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.aliases import moved
 from vizcnn.errors import CapabilityError, MethodError, OptionError, PluginWarning, did_you_mean, listed, warn
 from vizcnn.plugins.plugin import Plugin
 
@@ -198,7 +199,4 @@ def _load() -> None:
                 )
 
 
-def __getattr__(name: str) -> Any:
-    if name == "register":  # where packages found it before
-        return importlib.import_module("vizcnn.plugins.register").register
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = moved(__name__, {"register": "vizcnn.plugins.register.register"})

@@ -176,7 +176,7 @@ class Attributions(WithClassMap, Result):
         return join.result()
 
     @classmethod
-    def joining(cls, most: int) -> RowJoin:
+    def joining(cls, most: int) -> RowJoin[Attributions]:
         """Return a join that is fed one result after another, by `add`, and gives the whole by `result`.
 
         Parameters

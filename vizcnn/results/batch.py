@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from vizcnn.adapter.base import Outputs
+from vizcnn.notes import join_notes, noted, notes_of_part
 from vizcnn.results.attributions import Attributions
 from vizcnn.results.base import Context
-from vizcnn.results.collect import results_of
+from vizcnn.results.collect import checked_rows, explained, over_images
+from vizcnn.results.sanity_checks import SanityChecks
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import Gradients
     from vizcnn.adapter.changed import Changed
+    from vizcnn.targets.score import Score
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,11 @@ class AttributionBatch:
         >>> bright(vz.assets.digits_cnn(), vz.assets.digits()).values.shape
         (10, 28, 28)
         """
-        yield from results_of(parts, context)
+        if context.score is None:
+            raise TypeError(f"Plugin {context.method!r} returns attributions, so its function must take a `score`.")
+        checks = SanityChecks(context.model, context.images)
+        for part, inputs, batch in parts:
+            yield batch._result(part, inputs, context.score[part], context, checks)
 
     @classmethod
     def collect(cls, parts: Iterable[tuple[slice, np.ndarray, AttributionBatch]], context: Context) -> Attributions:
@@ -154,3 +161,46 @@ class AttributionBatch:
         10
         """
         return Attributions.join(cls.stream(parts, context), len(context.images))
+
+    def _result(
+        self, part: slice, inputs: np.ndarray, score: Score, context: Context, checks: SanityChecks
+    ) -> Attributions:
+        model, images, names = context.model, context.images, context.images.names[part]
+        outputs = self.outputs if self.outputs is not None else model.outputs(inputs)
+        scores = self.scores if self.scores is not None else model.scores(inputs, score)
+        predictions, targets, top, indices = explained(model, score, outputs)
+        raw = np.asarray(self.raw if self.raw is not None else self.values, dtype=np.float32)
+        values, alone, placement = over_images(self.values, self.layer, context)
+        measures = checked_rows("measures", self.measures, len(inputs), context.method)
+        extras = checked_rows("extras", self.extras, len(inputs), context.method)
+        class_labels = model.head(model.output_name(score.output)).names
+        notes = (
+            *notes_of_part(images.notes, range(len(images))[part], names),
+            *model.notes,
+            *map(noted, self.notes),
+            *placement,
+            *checks.notes(part, inputs, self.values, raw, [p.probability for p in predictions]),
+        )
+        return Attributions(
+            values=values,
+            raw=raw,
+            scores=np.asarray(scores, dtype=np.float32),
+            images=images if len(inputs) == len(images) else images.part(part),
+            target=tuple(name for name, _, _ in targets),
+            classes=tuple(index for _, index, _ in targets),
+            probabilities=tuple(p for _, _, p in targets),
+            predictions=tuple(predictions),
+            model=model.name,
+            method=context.method,
+            layer=self.layer,
+            signed=self.signed,
+            options={**context.options, **self.options},
+            names=names,
+            notes=join_notes([(0, notes)], names),
+            class_labels=class_labels if any(array.dtype.kind in "iu" for array in extras.values()) else (),
+            top_classes=tuple(top),
+            top_indices=tuple(indices),
+            alone=alone,
+            measures={name: array.astype(np.float32) for name, array in measures.items()},
+            extras=extras,
+        )

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from vizcnn.errors import OptionError
 from vizcnn.render.class_map import ClassPanel
 from vizcnn.render.panels import ImageAt, Panel
 
-if TYPE_CHECKING:
-    from vizcnn.results.attributions import Attributions
+
+class _Mapped(Protocol):
+    """A result that has a map for each image."""
+
+    @property
+    def images(self) -> Sequence[np.ndarray]: ...
+
+    @property
+    def alone(self) -> bool: ...
+
+    @property
+    def signed(self) -> bool: ...
+
+    @property
+    def layer(self) -> str | None: ...
+
+    def __len__(self) -> int: ...
+
+    def map(self, index: int) -> np.ndarray: ...
+
+    def title(self, index: int) -> str: ...
+
+    def measured(self, index: int) -> str: ...
 
 
 def chosen(index: int | None, count: int) -> Sequence[int]:
@@ -39,7 +62,7 @@ def chosen(index: int | None, count: int) -> Sequence[int]:
     return [index % count]
 
 
-def map_panel(result: Attributions, index: int, title: str | None = None) -> Panel:
+def map_panel(result: _Mapped, index: int, title: str | None = None) -> Panel:
     """Return the map of one image over it; `title` in place of the classes."""
     image = ImageAt(result.images, index)
     return Panel(
@@ -51,13 +74,13 @@ def map_panel(result: Attributions, index: int, title: str | None = None) -> Pan
     )
 
 
-def map_panels(result: Attributions, index: int | None = None, limit: int | None = None) -> list[Panel]:
+def map_panels(result: _Mapped, index: int | None = None, limit: int | None = None) -> list[Panel]:
     """Return the maps of all images, of one, or of the first ones."""
     return [map_panel(result, i) for i in chosen(index, len(result))[:limit]]
 
 
 def grid_panels(
-    results: Mapping[str, Attributions], index: int | None = None, limit: int | None = None
+    results: Mapping[str, _Mapped], index: int | None = None, limit: int | None = None
 ) -> list[list[Panel]]:
     """Return a row for each image: the image, and the map of each method, which the first row names."""
     first = next(iter(results.values()))

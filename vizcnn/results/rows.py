@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,25 @@ from vizcnn.results.row_buffer import RowBuffer
 
 if TYPE_CHECKING:
     from vizcnn.errors import Note
-    from vizcnn.results.attributions import Attributions
+
+
+class _Joinable(Protocol):
+    """A result with an entry for each image: a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def notes(self) -> tuple[Note, ...]: ...
+
+    @property
+    def image_names(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: slice, /) -> Self: ...
+
+
+R = TypeVar("R", bound=_Joinable)
 
 
 def part_of_rows(values: Any, part: slice) -> Any:
@@ -27,7 +45,7 @@ def part_of_rows(values: Any, part: slice) -> Any:
     return values.part(part) if isinstance(values, ImageSet) else values[part]
 
 
-class RowJoin:
+class RowJoin(Generic[R]):
     """Puts results on different images together: each is let go when it was added.
 
     Parameters
@@ -40,12 +58,12 @@ class RowJoin:
 
     def __init__(self, count: int, rows: Sequence[str]) -> None:
         self._count, self._rows = count, rows
-        self._first: Attributions | None = None
+        self._first: R | None = None
         self._joins: dict[str, Any] = {}
         self._notes: list[tuple[int, tuple[Note, ...]]] = []
         self.length = 0
 
-    def add(self, part: Attributions) -> None:
+    def add(self, part: R) -> None:
         """Append the result on some more images.
 
         Parameters
@@ -68,7 +86,7 @@ class RowJoin:
             for name, join in self._joins.items():
                 join.add(getattr(part, name))
 
-    def result(self) -> Attributions:
+    def result(self) -> R:
         """Return one result of all that were added."""
         if self._first is None:
             raise ResultError("`parts` must hold at least one result; got none.")
@@ -76,7 +94,7 @@ class RowJoin:
         return replace(joined, notes=join_notes(self._notes, joined.image_names))
 
 
-def _without_rows(result: Attributions, rows: Sequence[str]) -> Attributions:
+def _without_rows(result: R, rows: Sequence[str]) -> R:
     """Return a result of no images, which keeps no array of that result in memory."""
     empty = {name: getattr(result[:0], name) for name in rows}
     return replace(result, **{name: copy.deepcopy(rows) for name, rows in empty.items() if name != "images"}, images=[])
@@ -135,7 +153,7 @@ def _join_of(values: Any, count: int) -> Any:
     return _Tuples() if isinstance(values, tuple) else _Images()
 
 
-def _check_same(first: Attributions, part: Attributions, rows: Sequence[str]) -> None:
+def _check_same(first: _Joinable, part: _Joinable, rows: Sequence[str]) -> None:
     """Raise `ResultError` unless two parts agree in all that belongs to the whole result."""
     for name in (field.name for field in fields(first)):
         one, other = getattr(first, name), getattr(part, name)

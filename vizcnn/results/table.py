@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
 
 from vizcnn.errors import ResultError
 
 if TYPE_CHECKING:
     import pandas
 
-    from vizcnn.results.attributions import Attributions
+    from vizcnn.adapter.base import Prediction
 
 COLUMNS = (
     "name",
@@ -25,7 +28,37 @@ COLUMNS = (
 """What the table says of each image, beside its measures."""
 
 
-def to_frame(result: Attributions) -> pandas.DataFrame:
+class _Tabular(Protocol):
+    """A result that has what the columns say."""
+
+    @property
+    def image_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def target(self) -> tuple[str, ...]: ...
+
+    @property
+    def classes(self) -> tuple[int | None, ...]: ...
+
+    @property
+    def probabilities(self) -> tuple[float | None, ...]: ...
+
+    @property
+    def scores(self) -> np.ndarray: ...
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]: ...
+
+    @property
+    def measures(self) -> dict[str, np.ndarray]: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def __iter__(self) -> Iterator[Self]: ...
+
+
+def to_frame(result: _Tabular) -> pandas.DataFrame:
     """Return a table with a row for each image; see `Attributions.to_frame`."""
     try:
         import pandas
