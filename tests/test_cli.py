@@ -107,7 +107,7 @@ def probe() -> Iterator[Probe]:
         return noted(inputs, layer)
 
     yield noted
-    del registry._plugins["probe"]
+    del registry.INSTALLED.entries["probe"]
 
 
 # all commands --------------------------------------------------------------------------------------------------------
@@ -531,7 +531,7 @@ def test_a_plugin_that_does_not_explain_images_is_refused(folder: Path, tmp_path
         result = explain(folder, tmp_path, "-m", "blueprint")
         listed = run("methods")
     finally:
-        del registry._plugins["blueprint"]
+        del registry.INSTALLED.entries["blueprint"]
     assert result.exit_code == 2
     assert "vizcnn: `method` 'blueprint' doesn't explain images. Methods that do: 'gradcam'" in result.stderr
     assert "  blueprint: Look at the model alone. (from Python only)\n" in listed.stdout
@@ -611,7 +611,7 @@ def test_methods_are_listed_with_options_choices_and_package(probe: Probe) -> No
 
 def test_plugins_that_failed_to_load_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     registry.names()
-    monkeypatch.setitem(registry._failed, "broken", "ImportError: no module named 'moon'")
+    monkeypatch.setitem(registry.INSTALLED.failed, "broken", "ImportError: no module named 'moon'")
     result = run("methods")
     assert result.exit_code == 0
     assert result.stderr == "vizcnn: plugin broken failed to load: ImportError: no module named 'moon'\n"

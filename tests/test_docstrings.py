@@ -69,7 +69,7 @@ def test_method_documents_each_of_its_parameters_and_what_it_returns(method: str
 
 
 def test_method_with_a_bare_docstring_gets_what_all_methods_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vz.plugins.registry, "_plugins", {})
+    monkeypatch.setattr(vz.plugins.registry.INSTALLED, "entries", {})
 
     @vz.register("ink")
     def ink(model: Any, inputs: Any, score: Any) -> Any:

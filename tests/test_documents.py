@@ -64,7 +64,7 @@ def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         Image.fromarray(generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     registry.names()  # loaded
-    monkeypatch.setattr(registry, "_plugins", dict(registry._plugins))  # a page may register a method
+    monkeypatch.setattr(registry.INSTALLED, "entries", dict(registry.INSTALLED.entries))  # a page may register a method
     x = generator.uniform(size=(16, 32, 32, 3)).astype(np.float32)
     return {"__name__": "__main__", "model": model, "images": x[:2], "x": x, "y": np.arange(16) % len(LABELS)}
 

@@ -58,8 +58,8 @@ def scorer() -> Scorer:
 def own_plugins(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A copy of the registry, so that what a test registers goes with it."""
     registry.names()
-    plugins = dict(registry._plugins)
-    monkeypatch.setattr(registry, "_plugins", plugins)
+    plugins = dict(registry.INSTALLED.entries)
+    monkeypatch.setattr(registry.INSTALLED, "entries", plugins)
     return plugins
 
 
@@ -280,12 +280,12 @@ def test_types_that_only_a_checker_knows_do_not_matter(own_plugins, scorer):
 @pytest.fixture
 def loading(monkeypatch: pytest.MonkeyPatch, own_plugins: dict[str, Any]) -> Any:
     """Load the registry anew with one more entry point."""
-    monkeypatch.setattr(registry, "_failed", {})
+    monkeypatch.setattr(registry.INSTALLED, "failed", {})
 
     def load(value: str) -> None:
         point = EntryPoint("stranger", value, registry.GROUP)
-        monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: [point])
-        monkeypatch.setattr(registry, "_loaded", False)
+        monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+        monkeypatch.setattr(registry.INSTALLED, "loaded", False)
 
     return load
 

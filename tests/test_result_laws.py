@@ -297,7 +297,7 @@ def gap() -> Any:
         )
 
     yield gap
-    del registry._plugins["gap_of_the_tests"]
+    del registry.INSTALLED.entries["gap_of_the_tests"]
 
 
 def test_measures_and_extras_are_cut_joined_and_kept(gap, tmp_path):
@@ -375,7 +375,7 @@ def test_wrong_measures_of_a_plugin_are_named(fields, text):
         with pytest.raises(ValueError, match=text):
             wrong(network(), images())
     finally:
-        registry._plugins.pop("wrong", None)
+        registry.INSTALLED.entries.pop("wrong", None)
 
 
 def test_old_name_of_what_plugins_return_warns():

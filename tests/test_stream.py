@@ -92,7 +92,7 @@ def picky() -> Iterator[None]:
         return AttributionBatch(inputs.sum(axis=-1))
 
     yield
-    del registry._plugins["picky"]
+    del registry.INSTALLED.entries["picky"]
 
 
 def test_each_file_is_decoded_once_by_the_command_however_many_methods(

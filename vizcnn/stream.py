@@ -14,6 +14,7 @@ from vizcnn.errors import InputError, MethodError, OptionError, VizcnnError, lis
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import door, registry
 from vizcnn.plugins.plugin import Plugin
+from vizcnn.registry import asked_name, is_one
 from vizcnn.results import Attributions
 from vizcnn.targets import resolve
 
@@ -106,11 +107,11 @@ def read_methods(methods: Sequence[Method] | Method, layer: str | None = None) -
     MethodError, OptionError
         If there is no such method or option, one explains no images, or none looks at a layer.
     """
-    asked: list[Any] = [methods] if _is_method(methods) else list(methods)
+    asked: list[Any] = [methods] if is_one(methods) else list(methods)
     if not asked:
         raise OptionError("`methods` must name at least one method; got none.")
     parsed = [registry.parse(method) for method in asked]
-    calls = {name: MethodCall(name, *found) for name, found in zip(map(_name, asked), parsed, strict=True)}
+    calls = {name: MethodCall(name, *found) for name, found in zip(map(asked_name, asked), parsed, strict=True)}
     for call in calls.values():
         if not call.plugin.explains:
             raise MethodError(
@@ -264,16 +265,3 @@ def _telling(on_failure: OnFailure | None, method: str, images: range) -> Iterat
         if on_failure is None:
             raise
         on_failure(Failure(method, images, error))
-
-
-def _is_method(methods: Any) -> bool:
-    return isinstance(methods, str) or (
-        isinstance(methods, tuple) and len(methods) == 2 and isinstance(methods[1], Mapping)
-    )
-
-
-def _name(method: Method) -> str:
-    if isinstance(method, str):
-        return method
-    options = ",".join(f"{option}={value}" for option, value in method[1].items())
-    return f"{method[0]}:{options}" if options else method[0]

@@ -10,15 +10,12 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import PredictedClass
-from vizcnn.algorithms.changes import fill, hide_windows
-from vizcnn.errors import OptionError, listed
+from vizcnn.algorithms.baselines import baselines
+from vizcnn.algorithms.changes import hide_windows
+from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
-from vizcnn.resample import blur
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
-
-BASELINES = ("mean", "blur", "noise")
-"""Baselines by name."""
 
 
 @register("occlusion", needs={"scores", "outputs"})
@@ -105,7 +102,7 @@ def occlusion(
         inputs,
         score,
         change,
-        companions={"fill": _fills(inputs, baseline, patch, seed)},
+        companions={"fill": baselines(inputs, baseline, [length / 2 for length in patch], seed=seed)},
         each={"class": PredictedClass(model.output_name(score.output))} if _decides(model, score) else {},
     )
     drops = changed.scores[:, None] - changed.copy_scores
@@ -146,30 +143,6 @@ def _starts(size: int, patch: int, step: int) -> list[int]:
     """Return where windows begin, so that the last one reaches the edge; it is clipped there."""
     count = 1 + -(-(size - patch) // step)
     return [index * step for index in range(count)]
-
-
-def _fills(images: np.ndarray, baseline: Any, patch: tuple[int, ...], seed: int) -> np.ndarray:
-    """Return what hides each image: (N, H, W, C), or (N, 1, 1, C) where it is one colour."""
-    if isinstance(baseline, str):
-        if baseline == "mean":
-            return fill(images, images.mean(axis=tuple(range(1, images.ndim - 1))))
-        if baseline == "blur":
-            return np.stack([blur(image, tuple(length / 2 for length in patch)) for image in images])
-        if baseline == "noise":
-            return np.stack([_noise(image, seed) for image in images])
-        raise OptionError(
-            f"`baseline` must be a number, one per channel, or one of {listed(BASELINES)}; got {baseline!r}."
-        )
-    colour = np.asarray(baseline, dtype=np.float32)
-    channels = images.shape[-1]
-    if colour.ndim > 1 or (colour.ndim == 1 and colour.size != channels) or not np.isfinite(colour).all():
-        raise OptionError(f"`baseline` must be one number or one for each of {channels} channels; got {baseline!r}.")
-    return fill(images, colour)
-
-
-def _noise(image: np.ndarray, seed: int) -> np.ndarray:
-    generator = np.random.default_rng(seed)
-    return generator.uniform(image.min(), image.max(), image.shape).astype(np.float32)
 
 
 def _spread(drops: np.ndarray, windows: Sequence[tuple[slice, ...]], size: tuple[int, ...]) -> np.ndarray:

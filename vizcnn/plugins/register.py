@@ -11,6 +11,7 @@ from typing import Any
 from vizcnn.plugins import registry
 from vizcnn.plugins.door import call
 from vizcnn.plugins.plugin import Plugin
+from vizcnn.registry import SECTION, described
 
 # What the arguments of a plugin's own function are called at the public door. With "score" the target is resolved for the
 # images; with "target" the plugin takes it as it was given.
@@ -32,9 +33,6 @@ target : optional
 _RETURNS = """
 Attributions
     `values` (N, H, W): the map of each image."""
-
-_SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", flags=re.MULTILINE)
-"""The head of a section: its name, and a line under it."""
 
 
 def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -92,7 +90,7 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
             return call(plugin, bound.pop("model"), bound, given)
 
         documentation = inspect.getdoc(run) or ""
-        summary, meaning = _described(documentation)
+        summary, meaning = described(documentation)
         function.__doc__ = _composed(documentation, list(inspect.signature(run).parameters))
         keyword_only = [p for p in options.values() if p.kind is p.KEYWORD_ONLY]
         function.__signature__ = signature.replace(parameters=[*leading, *keyword_only])  # type: ignore[attr-defined]
@@ -115,7 +113,7 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
 
 def _composed(documentation: str, arguments: Sequence[str]) -> str:
     """Return a plugin's docstring with the arguments of the public function in place of the plugin's own."""
-    head, *parts = _SECTION.split(documentation)
+    head, *parts = SECTION.split(documentation)
     sections = {title: body.strip("\n") for title, body in zip(parts[::2], parts[1::2], strict=True)}
     shared = "".join(text for name, text in _SHARED.items() if name in arguments).strip("\n")
     options = re.split(r"\n(?=\S)", sections.pop("Parameters", ""))
@@ -129,18 +127,6 @@ def _composed(documentation: str, arguments: Sequence[str]) -> str:
 def _names(entry: str) -> list[str]:
     """Return the names that an entry of the section on parameters is about."""
     return [name.strip() for name in entry.partition("\n")[0].partition(" : ")[0].split(",")]
-
-
-def _described(documentation: str) -> tuple[str, str]:
-    """Return the first line of a docstring, and its plain words on what it shows and what not."""
-    head, *sections = _SECTION.split(documentation)
-    summary, *paragraphs = re.split(r"\n\s*\n", head.strip())
-    warnings = [text for title, text in zip(sections[::2], sections[1::2], strict=True) if title == "Warnings"]
-    plain = [
-        re.sub(r"\s*\[\d+\]_", "", " ".join(text.split()))
-        for text in (summary, *(paragraphs[:1] or [summary]), *warnings)
-    ]
-    return plain[0], " ".join(plain[1:])
 
 
 def _public(argument: str, plugin: str) -> str:

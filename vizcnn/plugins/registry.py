@@ -6,27 +6,18 @@ a module, or a function in it; importing the module registers them (`vizcnn.plug
 
 from __future__ import annotations
 
-import ast
-import importlib
-import importlib.metadata
-import pkgutil
-import re
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.aliases import moved
-from vizcnn.errors import CapabilityError, MethodError, OptionError, PluginWarning, did_you_mean, listed, warn
 from vizcnn.plugins.plugin import Plugin
+from vizcnn.registry import Registry
 
 GROUP = "vizcnn.plugins"
 """The entry-point group of plugins from other packages."""
 
-_plugins: dict[str, Plugin] = {}
-_failed: dict[str, str] = {}
-_loaded = False
-_lock = threading.RLock()
+INSTALLED: Registry[Plugin] = Registry("method", "vizcnn.plugins", GROUP)
 
 
 def add(plugin: Plugin) -> None:
@@ -42,11 +33,7 @@ def add(plugin: Plugin) -> None:
     MethodError
         If the name is taken by another module's.
     """
-    with _lock:
-        other = _plugins.get(plugin.name)
-        if other is not None and other.origin != plugin.origin:
-            raise MethodError(f"`name` {plugin.name!r} is taken by the plugin of {other.origin}; choose another.")
-        _plugins[plugin.name] = plugin
+    INSTALLED.add(plugin)
 
 
 def get(name: str) -> Plugin:
@@ -72,13 +59,7 @@ def get(name: str) -> Plugin:
     >>> registry.get("saliency").summary
     'Take the gradient of the score by every input value.'
     """
-    _load()
-    if name not in _plugins:
-        reason = f" It comes from a plugin that failed to load: {_failed[name]}." if name in _failed else ""
-        raise MethodError(
-            f"`method` must be one of {listed(names(), limit=30)}; got {name!r}.{did_you_mean(name, names())}{reason}"
-        )
-    return _plugins[name]
+    return INSTALLED.get(name)
 
 
 def names() -> tuple[str, ...]:
@@ -95,10 +76,7 @@ def names() -> tuple[str, ...]:
     >>> registry.names()[:3]
     ('activation_maximization', 'activations', 'architecture')
     """
-    _load()
-    return tuple(
-        sorted(_plugins, key=lambda name: (not _plugins[name].origin.startswith("vizcnn."), "/" in name, name))
-    )
+    return INSTALLED.names()
 
 
 def methods() -> tuple[str, ...]:
@@ -120,8 +98,8 @@ def methods() -> tuple[str, ...]:
 
 def failures() -> Mapping[str, str]:
     """Return the entry points that failed to load, and why."""
-    _load()
-    return dict(_failed)
+    INSTALLED.load()
+    return dict(INSTALLED.failed)
 
 
 def parse(method: str | tuple[str, Mapping[str, Any]]) -> tuple[Plugin, dict[str, Any]]:
@@ -137,66 +115,17 @@ def parse(method: str | tuple[str, Mapping[str, Any]]) -> tuple[Plugin, dict[str
     MethodError, OptionError
         If there is no such method or option, or the text isn't of this form.
     """
-    if isinstance(method, tuple) and len(method) == 2 and isinstance(method[1], Mapping):
-        plugin = get(method[0])
-        plugin.checked_options(method[1])
-        return plugin, dict(method[1])
-    if not isinstance(method, str):
-        raise MethodError(f"`method` must be a name, or a pair of a name and its options; got {method!r}.")
-    name, _, text = method.partition(":")
-    options = {}
-    for entry in filter(None, re.split(r",(?=\s*\w+\s*=)", text)):
-        option, equals, value = entry.partition("=")
-        if not equals:
-            raise OptionError(f"`method` options have the form 'name:option=value,option=value'; got {method!r}.")
-        options[option.strip()] = _literal(value.strip())
-    plugin = get(name.strip())
-    plugin.checked_options(options)
-    return plugin, options
+    return INSTALLED.parse(method)
 
 
 def works_on(adapter: ModelAdapter) -> tuple[str, ...]:
     """Return the methods whose needs a model meets."""
-    return tuple(name for name in names() if not get(name).missing_needs(adapter))
+    return INSTALLED.works_on(adapter)
 
 
 def check_needs(plugin: Plugin, adapter: ModelAdapter) -> None:
     """Raise `CapabilityError` unless a model can answer what a plugin needs."""
-    missing = plugin.missing_needs(adapter)
-    if missing:
-        raise CapabilityError(
-            f"Method {plugin.name!r} {missing.replace('the model', f'model {adapter.name!r}')}. Methods that work on it: "
-            f"{listed(works_on(adapter))}."
-        )
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _load() -> None:
-    """Import vizcnn's own plugins and those of other packages, once."""
-    global _loaded
-    with _lock:
-        if _loaded:
-            return
-        _loaded = True
-        package = importlib.import_module("vizcnn.plugins")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"vizcnn.plugins.{module.name}")
-        for point in importlib.metadata.entry_points(group=GROUP):
-            try:
-                point.load()
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's package must not take vizcnn down
-                _failed[point.name] = f"{type(error).__name__}: {error}"
-                package_name = point.dist.name if point.dist is not None else "an unknown package"
-                warn(
-                    [f"The vizcnn plugin {point.name!r} of {package_name} failed to load: {_failed[point.name]}."],
-                    PluginWarning,
-                )
+    INSTALLED.check_needs(plugin, adapter)
 
 
 __getattr__ = moved(__name__, {"register": "vizcnn.plugins.register.register"})
