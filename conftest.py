@@ -34,8 +34,8 @@ def _examples_leave_nothing_behind(request: pytest.FixtureRequest) -> Iterator[N
         sys.modules["matplotlib.pyplot"].close("all")
     registry = sys.modules.get("vizcnn.plugins.registry")
     if registry is not None:
-        for name, plugin in list(registry._plugins.items()):
-            home = plugin.origin
+        for name, plugin in list(registry.INSTALLED.entries.items()):
+            home = plugin.module
             if home.startswith("vizcnn.") and (home in NO_PLUGINS or not home.startswith("vizcnn.plugins.")):
                 # No plugin lives there: it is an example's.
-                del registry._plugins[name]
+                del registry.INSTALLED.entries[name]

@@ -329,7 +329,7 @@ def test_json_stays_on_stdout_while_a_bar_is_shown(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_is_shown", lambda: True)
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "MIN_BAR_SECONDS", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")  # Rich takes standard error for a terminal
     result = explain(folder, tmp_path, "-m", "saliency", "--json", image="images")
     assert len(lines(result)) == 3

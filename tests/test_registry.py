@@ -157,8 +157,8 @@ def test_summary_is_the_first_line_without_its_reference(brightness):
 
 
 def test_meaning_is_what_the_documentation_says_in_plain_words(brightness):
-    assert registry.get("brightness").meaning == "Not a method to lean on."
-    meaning = registry.get("occlusion").meaning
+    assert registry.get("brightness").interpretation == "Not a method to lean on."
+    meaning = registry.get("occlusion").interpretation
     assert meaning.startswith(
         "Positive where the score falls when the place is hidden, negative where it rises. The map depends"
     )
@@ -228,11 +228,6 @@ def test_methods_that_need_gradients_do_not_work_on_a_scorer(brightness, scorer)
     working = registry.works_on(scorer)
     assert "brightness" in working
     assert not {"saliency", "gradcam", "tf-keras-vis/saliency"} & set(working)
-
-
-def test_register_is_still_found_where_packages_found_it_before():
-    with pytest.warns(DeprecationWarning, match=r"registry.register is vizcnn.plugins.register.register now"):
-        assert registry.register is vz.register
 
 
 def test_name_that_is_taken_is_refused(brightness):

@@ -376,10 +376,3 @@ def test_wrong_measures_of_a_plugin_are_named(fields, text):
             wrong(network(), images())
     finally:
         registry.INSTALLED.entries.pop("wrong", None)
-
-
-def test_old_name_of_what_plugins_return_warns():
-    import vizcnn.results
-
-    with pytest.warns(DeprecationWarning, match="AttributionBatch"):
-        assert vizcnn.results.Maps is vizcnn.results.AttributionBatch

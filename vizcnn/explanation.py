@@ -121,7 +121,7 @@ class Explanation(Picture):
         """
         from vizcnn.report import write_page
 
-        meanings = {name: registry.parse(name)[0].meaning for name in self.results}
+        meanings = {name: registry.parse(name)[0].interpretation for name in self.results}
         more = {name: other.results for name, other in (others or {}).items()}
         return write_page(self.results, path, meanings=meanings, about=about, figures=figures, others=more)
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-PATIENCE = 2.0
+MIN_BAR_SECONDS = 2.0
 """Seconds after which a bar is shown."""
 
-LONG = 60.0
+MIN_ANNOUNCED_SECONDS = 60.0
 """Seconds from which it is said beforehand how long work takes."""
 
 
@@ -40,7 +40,7 @@ def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]
     bar = None
     try:
         for done, item in enumerate(items):
-            if bar is None and done and time.monotonic() - start > PATIENCE:
+            if bar is None and done and time.monotonic() - start > MIN_BAR_SECONDS:
                 bar = _bar()
                 bar.start()
                 task = bar.add_task(description, total=total, completed=done)
@@ -76,7 +76,7 @@ class Clock:
             self._start = now
         elif self._done == 2:
             seconds = (now - self._start) * (self._total - 1)
-            if seconds > LONG:
+            if seconds > MIN_ANNOUNCED_SECONDS:
                 warn([f"{what}, about {_minutes(seconds)} on this machine. {remedy}"])
         self._done += 1
 

@@ -20,6 +20,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_typ
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.aliases import renamed
 from vizcnn.errors import (
     CapabilityError,
     MethodError,
@@ -52,11 +53,11 @@ class Registered:
         Names of the options to their defaults.
     summary : str
         First line of its documentation.
-    meaning : str
+    interpretation : str
         What it shows and what it may not be read as, in plain words: the paragraph under that line, or the line itself, and the
         section "Warnings".
-    origin : str
-        The module that it comes from.
+    module : str
+        The one that it comes from.
     """
 
     name: str
@@ -64,8 +65,11 @@ class Registered:
     needs: frozenset[str]
     options: Mapping[str, Any]
     summary: str
-    meaning: str
-    origin: str
+    interpretation: str
+    module: str
+
+    meaning = renamed("meaning", "interpretation")
+    origin = renamed("origin", "module")
 
     @cached_property
     def option_types(self) -> dict[str, Any]:
@@ -77,7 +81,7 @@ class Registered:
     @property
     def package(self) -> str:
         """The package that it comes from."""
-        return self.origin.partition(".")[0]
+        return self.module.partition(".")[0]
 
     def choices(self, option: str) -> tuple[Any, ...]:
         """Return the values that an option may take.
@@ -206,8 +210,8 @@ class Registry(Generic[Item]):
         """Add one; one of the same module and name is replaced, and a name that another module has is refused."""
         with self._lock:
             other = self.entries.get(item.name)
-            if other is not None and other.origin != item.origin:
-                raise MethodError(f"`name` {item.name!r} is taken by the plugin of {other.origin}; choose another.")
+            if other is not None and other.module != item.module:
+                raise MethodError(f"`name` {item.name!r} is taken by the plugin of {other.module}; choose another.")
             self.entries[item.name] = item
 
     def get(self, name: str) -> Item:
@@ -227,7 +231,7 @@ class Registry(Generic[Item]):
         self.load()
         return tuple(
             sorted(
-                self.entries, key=lambda name: (not self.entries[name].origin.startswith("vizcnn."), "/" in name, name)
+                self.entries, key=lambda name: (not self.entries[name].module.startswith("vizcnn."), "/" in name, name)
             )
         )
 

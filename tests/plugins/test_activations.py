@@ -118,7 +118,7 @@ def test_journey_is_one_figure_with_axes_per_layer(model: Any, tmp_path: Path) -
         (
             lambda m, x: vz.activations(m, x).plot(plt.subplots()[1]),
             OptionError,
-            "`ax` must be one Axes per sheet, 3 in all; got 1 Axes",
+            "`ax` must be one Axes per montage, 3 in all; got 1 Axes",
         ),
     ],
 )

@@ -23,7 +23,7 @@ from vizcnn.adapter.base import LayerInfo
 from vizcnn.errors import OptionError
 from vizcnn.render.diagram import places
 from vizcnn.render.diagram.boxes import INPUT, Box
-from vizcnn.render.diagram.folding import fold, fold_blocks, fold_chains, fold_names, fold_repeats
+from vizcnn.render.diagram.folding import fold, fold_blocks, fold_names, fold_repeats, merge_followers
 from vizcnn.results import Architecture
 from vizcnn.results.layer_graph import build
 
@@ -324,26 +324,26 @@ def folded(architecture: Architecture, *steps: Any) -> dict[str, Box]:
 
 def test_normalization_and_activation_go_into_the_box_of_the_layer_before():
     rows = [("conv", "Conv2D", (8, 8, 4)), ("bn", "BatchNormalization", (8, 8, 4)), ("relu", "ReLU", (8, 8, 4))]
-    boxes = folded(made(rows, chain("conv", "bn", "relu")), fold_chains)
+    boxes = folded(made(rows, chain("conv", "bn", "relu")), merge_followers)
     assert boxes["conv"].parts == ("Conv2D", "BatchNormalization", "ReLU")
     assert boxes["conv"].paths == ("conv", "bn", "relu")
 
 
 def test_padding_goes_into_the_box_of_the_layer_after():
     rows = [("pad", "ZeroPadding2D", (9, 9, 3)), ("conv", "Conv2D", (4, 4, 4))]
-    boxes = folded(made(rows, chain("pad", "conv")), fold_chains)
+    boxes = folded(made(rows, chain("pad", "conv")), merge_followers)
     assert boxes["conv"].parts == ("ZeroPadding2D", "Conv2D")
     assert boxes["conv"].shape == (4, 4, 4)
 
 
 def test_layer_whose_output_goes_two_ways_keeps_its_box():
     rows = [("conv", "Conv2D", (8, 8, 4)), ("relu", "ReLU", (8, 8, 4)), ("add", "Add", (8, 8, 4))]
-    boxes = folded(made(rows, [*chain("conv", "relu", "add"), ("conv", "add")]), fold_chains)
+    boxes = folded(made(rows, [*chain("conv", "relu", "add"), ("conv", "add")]), merge_followers)
     assert set(boxes) == {"image", "conv", "relu", "add"}
 
 
 def test_residual_blocks_become_one_box_that_says_how_many_and_what_is_in_them():
-    boxes = folded(residual(4), fold_chains, fold_blocks)
+    boxes = folded(residual(4), merge_followers, fold_blocks)
     assert list(boxes) == ["image", "stem", "block0", "pool", "head"]
     block = boxes["block0"]
     assert (block.repeats, block.ends, block.has_paths) == (4, ("block0", "block3"), True)
@@ -387,7 +387,7 @@ def test_unet_stays_open_where_small_blocks_around_it_are_folded():
     small, large = residual(2), unet(4)
     edges = [edge for edge in small.connections if edge[1] != "<out>"]
     edges += [("head" if a == "<image>" else a, b) for a, b in large.connections]
-    graph = fold_blocks(fold_chains(build((*small.layers, *large.layers), edges, small.inputs)))
+    graph = fold_blocks(merge_followers(build((*small.layers, *large.layers), edges, small.inputs)))
     assert [box.repeats for box in graph.boxes.values() if box.has_paths] == [2]
     assert {("down0", "join0"), ("down3", "join3")} <= set(graph.edges)
 

@@ -31,9 +31,9 @@ def test_colors_of_signs_are_named_as_they_look(cmap, names, monkeypatch):
 
 
 def test_default_map_is_by_sign_and_kind():
-    assert style.default_cmap(signed=True) == style.default_cmap(signed=True, sheet=True) == style.DIVERGING
+    assert style.default_cmap(signed=True) == style.default_cmap(signed=True, montage=True) == style.DIVERGING
     assert style.default_cmap(signed=False) == style.SEQUENTIAL
-    assert style.default_cmap(signed=False, sheet=True) == style.SHEETS
+    assert style.default_cmap(signed=False, montage=True) == style.MONTAGE
 
 
 def test_every_map_that_the_report_offers_exists_once():

@@ -8,17 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-DUPLICATE = 0.98
+from vizcnn.aliases import warn_of_old
+
+MIN_DUPLICATE_COSINE = 0.98
 """Cosine between two kernels of a layer from which on they count as near-duplicates."""
 
-SATURATED = 0.95
+MIN_SATURATED_SHARE = 0.95
 """Share of a unit's values at an end of its activation from which on the unit counts as saturated."""
 
-_MANY = 0.1  # of a layer's units: fewer are found in every trained network
-_FEW_IMAGES, _MOST = 50, 0.5  # on fewer images a unit may only be rare, so that half of them must be silent
-_BARELY = 0.02
-_SMALL_FIELD = 0.5
-_BIAS = 0.9
+_MIN_SHARE = 0.1  # of a layer's units: fewer are found in every trained network
+_MIN_IMAGES, _MIN_SHARE_ON_FEW = 50, 0.5  # on fewer images a unit may only be rare, so that half of them must be silent
+_MIN_VARIATION = 0.02
+_MIN_FIELD_SHARE = 0.5
+_MAX_BIAS_SHARE = 0.9
 
 
 class Finding(NamedTuple):
@@ -32,7 +34,7 @@ class Finding(NamedTuple):
         Where; None: the whole model.
     figure : str
         What was measured.
-    meaning : str
+    interpretation : str
         What it usually means.
     advice : str
         What people try.
@@ -56,17 +58,23 @@ class Finding(NamedTuple):
     kind: str
     layer: str | None
     figure: str
-    meaning: str
+    interpretation: str
     advice: str
     units: tuple[int, ...] = ()
 
+    @property
+    def meaning(self) -> str:
+        """Old name of `interpretation`."""
+        warn_of_old("`meaning` is `interpretation`")
+        return self.interpretation
+
     def __str__(self) -> str:
         where = f"{self.layer}: " if self.layer else ""
-        return f"{where}{self.figure}. {self.meaning} {self.advice}"
+        return f"{where}{self.figure}. {self.interpretation} {self.advice}"
 
 
 @dataclass(frozen=True)
-class LayerHealth:
+class LayerDiagnosis:
     """The measures of one layer.
 
     Attributes
@@ -106,12 +114,12 @@ def near_duplicates(kernels: np.ndarray) -> tuple[int, ...]:
         return ()
     known = norms > 1e-6 * norms.max()
     unit = np.where(known, flat / np.where(known, norms, 1), 0)
-    alike = np.triu(unit.T @ unit, 1) > DUPLICATE
+    alike = np.triu(unit.T @ unit, 1) > MIN_DUPLICATE_COSINE
     return tuple(np.flatnonzero(alike.any(axis=0)).tolist())
 
 
 def findings(
-    layers: Mapping[str, LayerHealth],
+    layers: Mapping[str, LayerDiagnosis],
     images: int,
     field: Sequence[int] | None,
     size: Sequence[int],
@@ -144,7 +152,7 @@ def findings(
     if (
         field is not None
         and field_layer is not None
-        and any(pixels < _SMALL_FIELD * whole for pixels, whole in zip(field, size, strict=True))
+        and any(pixels < _MIN_FIELD_SHARE * whole for pixels, whole in zip(field, size, strict=True))
     ):
         yield Finding(
             "receptive field",
@@ -153,7 +161,7 @@ def findings(
             "The model decides by local texture and counts what it sees; it can't see how far parts lie from each other.",
             "Try more layers, stride or pooling before the head, dilated convolutions, or smaller images.",
         )
-    if len(bias) and float(np.median(bias)) > _BIAS:
+    if len(bias) and float(np.median(bias)) > _MAX_BIAS_SHARE:
         yield Finding(
             "bias",
             None,
@@ -164,8 +172,8 @@ def findings(
         )
 
 
-def _of_layer(path: str, layer: LayerHealth, images: int) -> Iterator[Finding]:
-    if len(layer.dead) > (_MANY if images >= _FEW_IMAGES else _MOST) * layer.units:
+def _of_layer(path: str, layer: LayerDiagnosis, images: int) -> Iterator[Finding]:
+    if len(layer.dead) > (_MIN_SHARE if images >= _MIN_IMAGES else _MIN_SHARE_ON_FEW) * layer.units:
         yield Finding(
             "dead",
             path,
@@ -175,25 +183,26 @@ def _of_layer(path: str, layer: LayerHealth, images: int) -> Iterator[Finding]:
             "to be sure.",
             layer.dead,
         )
-    if len(layer.saturated) > _MANY * layer.units:
+    if len(layer.saturated) > _MIN_SHARE * layer.units:
         yield Finding(
             "saturated",
             path,
-            f"{len(layer.saturated)} of {layer.units} units are at an end of their activation {SATURATED:.0%} of the time",
+            f"{len(layer.saturated)} of {layer.units} units are at an end of their activation {MIN_SATURATED_SHARE:.0%} of the "
+            "time",
             "There the gradient is nearly zero, so they hardly learn, and saliency through them is blank.",
             "Try inputs and weights on a smaller scale, batch normalization before the activation, or ReLU.",
             layer.saturated,
         )
-    if len(layer.duplicate) > _MANY * layer.units:
+    if len(layer.duplicate) > _MIN_SHARE * layer.units:
         yield Finding(
             "duplicate",
             path,
-            f"{len(layer.duplicate)} of {layer.units} kernels nearly equal another one (cosine above {DUPLICATE})",
+            f"{len(layer.duplicate)} of {layer.units} kernels nearly equal another one (cosine above {MIN_DUPLICATE_COSINE})",
             "They see the same, so the layer is wider than what it has learned.",
             "Try fewer filters, weight decay, dropout or other initial values; duplicates can be pruned.",
             layer.duplicate,
         )
-    if layer.variation is not None and layer.variation < _BARELY:
+    if layer.variation is not None and layer.variation < _MIN_VARIATION:
         yield Finding(
             "constant",
             path,

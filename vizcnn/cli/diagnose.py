@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from vizcnn.cli.console import notes, run_method, say
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import safe_name
+
+if TYPE_CHECKING:
+    from vizcnn.algorithms.diagnosis import Finding
 
 
 @app.command()
@@ -39,7 +42,7 @@ def diagnose(
     result, heard = run_method("diagnose", adapter, together)
     notes(("images", text) for text in dict.fromkeys((*result.notes, *(text for _, text in heard))))
     if as_json:
-        whole = {**result.to_dict(), "findings": [finding._asdict() for finding in result.findings]}
+        whole = {**result.to_dict(), "findings": [_as_json(finding) for finding in result.findings]}
         say(
             json.dumps(
                 whole, default=lambda value: value.tolist() if hasattr(value, "tolist") else str(value), indent=2
@@ -48,10 +51,15 @@ def diagnose(
     else:
         for finding in result.findings:
             say(f"{finding.layer or 'model'}: {finding.figure}", bold=True)
-            say(f"  {finding.meaning}\n  {finding.advice}")
+            say(f"  {finding.interpretation}\n  {finding.advice}")
         if not result.findings:
             say(str(result))
     if out is not None:
         say(str(result.save(out / f"{safe_name(adapter.name)}.diagnosis.png")), err=as_json)
     if bad:
         raise typer.Exit(1)
+
+
+def _as_json(finding: Finding) -> dict[str, Any]:
+    # "meaning" is the old name of "interpretation", for one more minor version.
+    return {**finding._asdict(), "meaning": finding.interpretation}

@@ -10,17 +10,17 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.roles import CONVOLUTIONS
 from vizcnn.errors import LayerError, OptionError
 from vizcnn.plugins.register import register
-from vizcnn.results import LayerMaps
+from vizcnn.results import FeatureMapBatch
 
 _TELLING = frozenset({"activation", "addition", "pooling"})
 """Roles of layers after which a map says more than after a bare convolution."""
 
-JOURNEY = 6
+NUM_LAYERS = 6
 """How many layers are shown where none is named."""
 
 
 @register("activations", needs={"activations", "maps"})
-def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[str] | None = None) -> LayerMaps:
+def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[str] | None = None) -> FeatureMapBatch:
     """Show what layers make of an image.
 
     Nothing is computed past the last layer asked for.
@@ -51,22 +51,22 @@ def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[s
     """
     if layer is None and all(info.output_shape is None for info in model.layers):
         model.outputs(inputs[:1])  # a run tells the shapes
-    paths = _journey(model) if layer is None else [layer] if isinstance(layer, str) else list(layer)
+    paths = _default_layers(model) if layer is None else [layer] if isinstance(layer, str) else list(layer)
     if not paths:
         raise OptionError("`layer` must name at least one layer; got none.")
     maps = model.activations(inputs, paths)
     for path, values in maps.items():
         if values.ndim != 4:
             raise LayerError(f"`layer` {path!r} has no feature maps, its output has shape {values.shape[1:]}.")
-    return LayerMaps(maps)
+    return FeatureMapBatch(maps)
 
 
-def _journey(model: ModelAdapter) -> list[str]:
+def _default_layers(model: ModelAdapter) -> list[str]:
     spatial = [i for i in model.layers if i.output_shape and i.is_spatial and not i.is_container]
     # Where activations are layers of their own, a convolution's bare sum says less than what follows it.
     activated = [info.path for info in spatial if info.activation or info.role in _TELLING]
     paths = activated or [info.path for info in spatial if info.role in {*_TELLING, *CONVOLUTIONS, "merge"}]
     if not paths:
         raise LayerError(f"Model {model.name!r} has no layer with feature maps.")
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(JOURNEY, len(paths))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(NUM_LAYERS, len(paths))).round().astype(int))
     return [paths[i] for i in chosen]

@@ -12,7 +12,7 @@ from vizcnn.adapter.roles import CONVOLUTIONS
 from vizcnn.algorithms.diagnosis import near_duplicates
 from vizcnn.errors import CapabilityError, LayerError, VizcnnError
 from vizcnn.plugins.register import register
-from vizcnn.results.diagnosis import Measures, OfModel, UnitStatistics
+from vizcnn.results.diagnosis import DiagnosisBatch, ModelMeasures, UnitStatistics
 from vizcnn.targets import Channel
 
 _RECTIFIED = frozenset({"relu", "relu6"})
@@ -23,7 +23,7 @@ _IMAGES = 4
 
 
 @register("diagnose", needs={"activations", "layers"})
-def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
+def diagnose(model: ModelAdapter, inputs: np.ndarray) -> DiagnosisBatch:
     """Examine the filters of a model on some images: a hundred tell more than one.
 
     Parameters
@@ -81,21 +81,21 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> Measures:
         path: UnitStatistics.of(values, _ENDS.get(_activation(activated[path]), ()), _REACH)
         for path, values in maps.items()
     }
-    return Measures(
+    return DiagnosisBatch(
         units=units,
         rectified=frozenset(path for path, info in activated.items() if _activation(info) in _RECTIFIED),
         bias=_bias_share(model, inputs),
-        of_model=partial(_of_model, model, inputs[:_IMAGES], activated),
+        measure_model=partial(_measure_model, model, inputs[:_IMAGES], activated),
     )
 
 
-def _of_model(model: ModelAdapter, inputs: np.ndarray, activated: Collection[str]) -> OfModel:
+def _measure_model(model: ModelAdapter, inputs: np.ndarray, activated: Collection[str]) -> ModelMeasures:
     """Measure what doesn't take all images: kernels, and the receptive field on a few."""
     kernels = {info.path: _duplicates(model, info) for info in model.layers if info.role in CONVOLUTIONS}
     # A convolution without an activation of its own still has kernels, told at the activation that follows it.
     duplicates = _at_activations(kernels, model.layers, activated)
     field_layer, field, pooled = _receptive_field(model, inputs)
-    return OfModel(duplicates, field, field_layer, pooled)
+    return ModelMeasures(duplicates, field, field_layer, pooled)
 
 
 def _activation(info: LayerInfo) -> str:

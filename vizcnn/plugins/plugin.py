@@ -25,11 +25,11 @@ class Plugin(Registered):
         Names of the options to their defaults.
     summary : str
         First line of its documentation.
-    meaning : str
+    interpretation : str
         What its pictures show and what they may not be read as, in plain words: the paragraph under that line, or the line
         itself, and the section "Warnings".
-    origin : str
-        The module that it comes from.
+    module : str
+        The one that it comes from.
     function : callable
         The public function: model, images, target, as far as the plugin takes them, then keyword-only options.
     takes : tuple of str

@@ -90,7 +90,7 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
             return call(plugin, bound.pop("model"), bound, given)
 
         documentation = inspect.getdoc(run) or ""
-        summary, meaning = described(documentation)
+        summary, interpretation = described(documentation)
         function.__doc__ = _composed(documentation, list(inspect.signature(run).parameters))
         keyword_only = [p for p in options.values() if p.kind is p.KEYWORD_ONLY]
         function.__signature__ = signature.replace(parameters=[*leading, *keyword_only])  # type: ignore[attr-defined]
@@ -102,8 +102,8 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
             needs=frozenset(needs),
             options={option: parameter.default for option, parameter in options.items()},
             summary=summary,
-            meaning=meaning,
-            origin=run.__module__,
+            interpretation=interpretation,
+            module=run.__module__,
         )
         registry.add(plugin)
         return function

@@ -46,7 +46,7 @@ def save(figure: Figure, file: BinaryIO, suffix: str, *, longest: int | None = N
     lettering.save(figure, file, suffix, dpi)
 
 
-def given_axes(ax: Any, count: int, what: str, remedy: str = "") -> list[Axes]:
+def check_axes(ax: Any, count: int, what: str, remedy: str = "") -> list[Axes]:
     """Return the Axes that were given as a list of `count`.
 
     Parameters

@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from vizcnn.render.canvas import given_axes, hide_ticks, one_or_all, save
+from vizcnn.render.canvas import check_axes, hide_ticks, one_or_all, save
 from vizcnn.render.lettering import plain_legend, set_title
 from vizcnn.render.panels import LONGEST, Panel, grayscale, new_panels, sharpness
 from vizcnn.render.style import check_alpha
 
-SHOWN = 8
+MAX_CLASSES = 8
 """Classes that get a colour of their own, the most frequent ones; the others share one."""
 
 _UNCHANGED, _OTHERS = "0.92", "0.35"
@@ -77,7 +77,7 @@ def plot_class_maps(
     """
     check_alpha(alpha)
     remedy = "With `index` one image is drawn on one Axes."
-    axes = _axes(panels, pyplot=True) if ax is None else given_axes(ax, len(panels), "image", remedy)
+    axes = _axes(panels, pyplot=True) if ax is None else check_axes(ax, len(panels), "image", remedy)
     for axis, panel in zip(axes, panels, strict=True):
         _draw(axis, panel, alpha, legend=legend)
         if title:
@@ -106,7 +106,7 @@ def save_class_maps(panels: Sequence[ClassPanel], file: BinaryIO, suffix: str, *
 
 
 def _axes(panels: Sequence[ClassPanel], *, pyplot: bool) -> list[Axes]:
-    lines = max(min(len(panel.counts), SHOWN + 1) for panel in panels)
+    lines = max(min(len(panel.counts), MAX_CLASSES + 1) for panel in panels)
     return new_panels([panel.aspect for panel in panels], below=_LEGEND * lines + 0.1, pyplot=pyplot)
 
 
@@ -115,7 +115,7 @@ def _draw(axis: Axes, panel: ClassPanel, alpha: float, *, legend: bool) -> None:
     if image is None or classes is None:
         raise RuntimeError("there is no map of classes")
     palette = iter(mpl.colormaps["tab10"].colors)  # type: ignore[attr-defined]
-    colors = {cls: to_rgb(_UNCHANGED) if cls == panel.unchanged else next(palette) for cls, _ in counts[:SHOWN]}
+    colors = {cls: to_rgb(_UNCHANGED) if cls == panel.unchanged else next(palette) for cls, _ in counts[:MAX_CLASSES]}
     painted = np.array([colors.get(cls, to_rgb(_OTHERS)) for cls in classes.ravel()]).reshape(*classes.shape, 3)
 
     pixels = grayscale(image)
@@ -130,8 +130,8 @@ def _draw(axis: Axes, panel: ClassPanel, alpha: float, *, legend: bool) -> None:
     axis.set_ylim(height - 0.5, -0.5)
     hide_ticks(axis)
     if legend:
-        handles = [_entry(colors[cls], _name(panel, cls), count, classes.size) for cls, count in counts[:SHOWN]]
-        rest = counts[SHOWN:]
+        handles = [_entry(colors[cls], _name(panel, cls), count, classes.size) for cls, count in counts[:MAX_CLASSES]]
+        rest = counts[MAX_CLASSES:]
         if rest:
             handles.append(_entry(_OTHERS, f"{len(rest)} others", sum(count for _, count in rest), classes.size))
         drawn = axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.02), borderaxespad=0, frameon=False,

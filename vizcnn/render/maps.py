@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from vizcnn.render.canvas import given_axes, hide_ticks, one_or_all, save
+from vizcnn.render.canvas import check_axes, hide_ticks, one_or_all, save
 from vizcnn.render.image import limits, opacity, to_display
 from vizcnn.render.lettering import set_title
 from vizcnn.render.panels import LONGEST, Panel, grayscale, new_grid, new_panels, say_how_many, sharpness
@@ -41,7 +41,7 @@ def plot_maps(panels: Sequence[Panel], ax: Any = None, *, title: bool = True, **
         What was drawn on.
     """
     look = MapStyle(**style)
-    axes = _axes(panels, pyplot=True) if ax is None else given_axes(ax, len(panels), "image", _ONE)
+    axes = _axes(panels, pyplot=True) if ax is None else check_axes(ax, len(panels), "image", _ONE)
     for axis, panel in zip(axes, panels, strict=True):
         _draw(axis, panel, panel.pixels(sharpness(axis)), look)
         if title:
@@ -101,7 +101,7 @@ def plot_grid(rows: Sequence[Sequence[Panel]], ax: Any = None, *, title: bool = 
     if ax is None:
         grid = _grid(rows, pyplot=True)
     else:
-        grid = np.array(given_axes(ax, shape[0] * shape[1], "panel", _ONE), dtype=object).reshape(shape)
+        grid = np.array(check_axes(ax, shape[0] * shape[1], "panel", _ONE), dtype=object).reshape(shape)
     for axes, row in zip(grid, rows, strict=True):
         sample = row[0].pixels(max(sharpness(axis) for axis in axes))
         for axis, panel in zip(axes, row, strict=True):

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from vizcnn.render.canvas import given_axes, new_figure, save
+from vizcnn.render.canvas import check_axes, new_figure, save
 from vizcnn.render.image import limits
 from vizcnn.render.lettering import set_title, write_text
 from vizcnn.render.style import default_cmap
@@ -68,11 +68,11 @@ def montage(
 
 
 def columns_for(count: int, aspect: float = 1.0) -> int:
-    """Return how many pictures go in a row, so that the sheet is somewhat wider than high; `aspect` is a picture's."""
+    """Return how many pictures go in a row, so that the montage is somewhat wider than high; `aspect` is a picture's."""
     return max(1, min(count, int(np.ceil(np.sqrt(1.6 * count / aspect)))))
 
 
-def draw_sheet(
+def draw_montage(
     axis: Axes,
     pictures: np.ndarray,
     *,
@@ -96,13 +96,13 @@ def draw_sheet(
     signed : bool
         Whether the sign means something: then the scale is centred on zero.
     columns : int, default None
-        Pictures in a row; None: so that the sheet is somewhat wider than high.
+        Pictures in a row; None: so that the montage is somewhat wider than high.
     labels : sequence of str, default ()
         Written at the pictures' upper left corners.
     title : str, default ""
-        Above the sheet.
+        Above the montage.
     cmap : str, default None
-        Colour map; None: that of `vizcnn.render.style`, for signed sheets or the others.
+        Colour map; None: that of `vizcnn.render.style`, for signed montages or the others.
     vmin, vmax : float, default None
         Ends of the scale; None: found.
     colorbar : bool, default True
@@ -116,18 +116,18 @@ def draw_sheet(
     height, width = pictures.shape[1:3]
     gap = max(1, round(min(height, width) / 16))
     columns = columns or columns_for(len(pictures), width / height)
-    sheet = montage(pictures, columns=columns, gap=gap)
-    if sheet.ndim == 3:
-        drawn = axis.imshow(np.where(np.isnan(sheet), 1.0, sheet), interpolation="nearest")
+    pixels = montage(pictures, columns=columns, gap=gap)
+    if pixels.ndim == 3:
+        drawn = axis.imshow(np.where(np.isnan(pixels), 1.0, pixels), interpolation="nearest")
     else:
         low, high = limits(pictures, signed=signed, percentile=100, vmin=vmin, vmax=vmax)
-        colours = cmap or default_cmap(signed=signed, sheet=True)
+        colours = cmap or default_cmap(signed=signed, montage=True)
         drawn = axis.imshow(
-            np.ma.masked_invalid(sheet), cmap=colours, norm=Normalize(low, high), interpolation="nearest"
+            np.ma.masked_invalid(pixels), cmap=colours, norm=Normalize(low, high), interpolation="nearest"
         )
         if colorbar:
             axis.figure.colorbar(drawn, ax=axis, fraction=0.03, pad=0.02).ax.tick_params(labelsize=7)
-    for index in range(len(pictures) if sheet.ndim == 3 else 0):
+    for index in range(len(pictures) if pixels.ndim == 3 else 0):
         corner = (index % columns) * (width + gap) - 0.5, (index // columns) * (height + gap) - 0.5
         axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor="0.7", linewidth=0.4, clip_on=False))
     for index, label in enumerate(labels):
@@ -140,7 +140,7 @@ def draw_sheet(
     return axis
 
 
-def in_colour(images: np.ndarray) -> np.ndarray:
+def to_rgb(images: np.ndarray) -> np.ndarray:
     """Return (n, H, W, 3) of images with one, three or other numbers of channels; of the others their mean."""
     if images.shape[-1] not in (1, 3):
         images = images.mean(axis=-1, keepdims=True)
@@ -168,7 +168,7 @@ def on_axes(ax: Any = None, count: int = 1) -> Iterator[list[Axes]]:
         If others were given.
     """
     if ax is not None:
-        yield given_axes(ax, count, "sheet")
+        yield check_axes(ax, count, "montage")
         return
     axes = _new_axes(count, pyplot=True)
     yield axes
@@ -188,7 +188,7 @@ def _new_axes(count: int, *, pyplot: bool) -> list[Axes]:
 
 
 def _fit(axes: Sequence[Axes]) -> None:
-    """Give the figure the height that its sheets need at its width, and each of them its share."""
+    """Give the figure the height that its montages need at its width, and each of them its share."""
     shapes = [axis.images[0].get_size() for axis in axes]
     widest = max(width / height for height, width in shapes)
     inches = [min(_WIDTH * height / width, _HIGHEST) + _TITLE for height, width in shapes]
@@ -196,14 +196,14 @@ def _fit(axes: Sequence[Axes]) -> None:
     grid = axes[0].get_gridspec()
     if figure is None or grid is None:
         raise RuntimeError("new Axes have no figure")
-    # Where all sheets are high and narrow, the figure needn't be wide.
+    # Where all montages are high and narrow, the figure needn't be wide.
     wide = max(_NARROWEST, min(1.0, widest * _HIGHEST / _WIDTH) * (_WIDTH + _BAR))
     figure.set_size_inches(wide, sum(inches))
     grid.set_height_ratios(inches)
 
 
 _WIDTH, _HIGHEST, _NARROWEST = 6.4, 8.0, 3.0
-"""Inches: how wide a sheet is, how high one may be, and how wide a figure is at least."""
+"""Inches: how wide a montage is, how high one may be, and how wide a figure is at least."""
 
 _TITLE, _BAR = 0.35, 0.6
-"""Inches that a title takes above a sheet, and a colour bar beside it."""
+"""Inches that a title takes above a montage, and a colour bar beside it."""

@@ -108,7 +108,7 @@ class Panel:
     def aspect(self) -> float:
         """Height by width of what is drawn, within what a row of panels can follow."""
         drawn = self.values[..., None] if self.image is None and self.values is not None else self.image
-        return aspect_of(drawn)
+        return aspect_ratio(drawn)
 
     def pixels(self, longest: int = SHARPEST) -> np.ndarray | None:
         """Return the image with no more than `longest` pixels, down and across.
@@ -135,7 +135,7 @@ class Panel:
         return None if self.image is None else shrink(self.image, longest)
 
 
-def aspect_of(image: np.ndarray | ImageAt | None) -> float:
+def aspect_ratio(image: np.ndarray | ImageAt | None) -> float:
     """Return height by width, within what a row of panels can follow; of what is drawn of a signal or a volume."""
     shape = (1, 1, 1) if image is None else image.shape
     if len(shape) == 2:

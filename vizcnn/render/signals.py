@@ -10,10 +10,10 @@ from vizcnn.render.image import opacity
 from vizcnn.render.montage import montage
 from vizcnn.render.style import ALPHA, SEQUENTIAL
 
-SLICES = 9
+MAX_SLICES = 9
 """Slices of a volume that are shown, evenly spread over its depth."""
 
-LINES = 6
+MAX_LINES = 6
 """Channels of a signal that are drawn as lines; of more, their mean."""
 
 
@@ -39,7 +39,7 @@ def shown_slices(depth: int) -> list[int]:
     -------
     list of int
     """
-    return sorted(set(np.linspace(0, depth - 1, min(SLICES, depth)).round().astype(int).tolist()))
+    return sorted(set(np.linspace(0, depth - 1, min(MAX_SLICES, depth)).round().astype(int).tolist()))
 
 
 def lay_out_slices(volume: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def draw_signal(
         axis.plot(values, color="0.2", linewidth=0.9)
         axis.axhline(0, color="0.7", linewidth=0.6)
     elif signal is not None:
-        lines = signal if signal.shape[1] <= LINES else signal.mean(axis=1, keepdims=True)
+        lines = signal if signal.shape[1] <= MAX_LINES else signal.mean(axis=1, keepdims=True)
         axis.plot(lines, linewidth=0.9, color="0.1" if lines.shape[1] == 1 else None, zorder=2)
         low, high = axis.get_ylim()
         if values is not None:

@@ -15,8 +15,8 @@ SEQUENTIAL = "inferno"
 DIVERGING = "RdBu_r"
 """Colour map of signed maps: white at zero, red for, blue against."""
 
-SHEETS = "viridis"
-"""Colour map of sheets of kernels and feature maps without a sign."""
+MONTAGE = "viridis"
+"""Colour map of montages of kernels and feature maps without a sign."""
 
 OFFERED = tuple(dict.fromkeys((SEQUENTIAL, "viridis", "gray", DIVERGING)))
 """Colour maps that the report can switch between."""
@@ -40,9 +40,9 @@ _HUES = {"red": 0, "orange": 32, "yellow": 58, "green": 120, "cyan": 180, "blue"
 """Degrees of the colour wheel, by what the colour there is called."""
 
 
-def default_cmap(*, signed: bool, sheet: bool = False) -> str:
-    """Return the colour map of a map over its image, or of a `sheet` of small maps, where none is asked for."""
-    return DIVERGING if signed else SHEETS if sheet else SEQUENTIAL
+def default_cmap(*, signed: bool, montage: bool = False) -> str:
+    """Return the colour map of a map over its image, or of a `montage` of small maps, where none is asked for."""
+    return DIVERGING if signed else MONTAGE if montage else SEQUENTIAL
 
 
 def brightness(color: str | tuple[float, float, float]) -> float:

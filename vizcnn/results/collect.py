@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
     from vizcnn.targets.score import Score
 
-TOP = 5
+NUM_TOP_CLASSES = 5
 """Classes that a result knows the probabilities of, the most probable ones."""
 
 
@@ -76,7 +76,9 @@ def explained(
     # The five largest first, and only those sorted: of a thousand classes, half a millisecond per batch.
     rows, ranks = np.arange(len(values)), -values
     ranks[rows, indices] = np.nextafter(ranks[rows, indices], -np.inf)  # of equals the predicted class comes first
-    some = np.sort(np.argpartition(ranks, min(TOP, values.shape[1]) - 1, axis=1)[:, :TOP], axis=1)
+    some = np.sort(
+        np.argpartition(ranks, min(NUM_TOP_CLASSES, values.shape[1]) - 1, axis=1)[:, :NUM_TOP_CLASSES], axis=1
+    )
     order = np.argsort(np.take_along_axis(ranks, some, axis=1), axis=1, kind="stable")
     best = np.take_along_axis(some, order, axis=1)
     top = [tuple((head.names[int(i)], float(row[i])) for i in order) for row, order in zip(values, best, strict=True)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 
-from vizcnn.algorithms.diagnosis import SATURATED, Finding, LayerHealth, findings
+from vizcnn.algorithms.diagnosis import MIN_SATURATED_SHARE, Finding, LayerDiagnosis, findings
 from vizcnn.errors import Note
 from vizcnn.render.keywords import takes_style
 from vizcnn.results.base import Context, Result
@@ -64,23 +64,23 @@ class UnitStatistics:
             self.at_end + other.at_end,
         )
 
-    def health(self, *, rectified: bool, duplicate: tuple[int, ...]) -> LayerHealth:
+    def diagnosis(self, *, rectified: bool, duplicate: tuple[int, ...]) -> LayerDiagnosis:
         """Return what they say; only rectified units can be dead."""
         dead = (self.highest <= 0) if rectified else np.zeros(len(self.highest), dtype=bool)
         mean, square = self.total / self.count, self.squares / self.count
         active = square > 0
         spread = np.sqrt(np.maximum(square - mean**2, 0))[active] / np.sqrt(square[active])
-        return LayerHealth(
+        return LayerDiagnosis(
             units=len(self.highest),
             dead=tuple(np.flatnonzero(dead).tolist()),
-            saturated=tuple(np.flatnonzero(self.at_end >= SATURATED * self.count).tolist()),
+            saturated=tuple(np.flatnonzero(self.at_end >= MIN_SATURATED_SHARE * self.count).tolist()),
             duplicate=duplicate,
             variation=float(np.median(spread)) if active.any() else None,
         )
 
 
 @dataclass(frozen=True)
-class OfModel:
+class ModelMeasures:
     """What is measured once, however many batches there are.
 
     Attributes
@@ -102,7 +102,7 @@ class OfModel:
 
 
 @dataclass(frozen=True)
-class Measures:
+class DiagnosisBatch:
     """What the diagnose plugin returns for one batch.
 
     Attributes
@@ -113,17 +113,17 @@ class Measures:
         The layers that end in a ReLU.
     bias : ndarray, shape (N,)
         The biases' share of each image's logit; empty where it isn't known.
-    of_model : callable
+    measure_model : callable
         Measures the model itself; asked of the first batch alone.
     """
 
     units: Mapping[str, UnitStatistics]
     rectified: frozenset[str]
     bias: np.ndarray
-    of_model: Callable[[], OfModel]
+    measure_model: Callable[[], ModelMeasures]
 
     @classmethod
-    def collect(cls, parts: Iterable[tuple[slice, np.ndarray, Measures]], context: Context) -> Diagnosis:
+    def collect(cls, parts: Iterable[tuple[slice, np.ndarray, DiagnosisBatch]], context: Context) -> Diagnosis:
         """Join the measures of all batches into one result."""
         units: dict[str, UnitStatistics] = {}
         shares: list[np.ndarray] = []
@@ -134,14 +134,14 @@ class Measures:
                 units[path] = units[path].joined(seen) if path in units else seen
             shares.append(measures.bias)
             rectified = measures.rectified
-            known = known or measures.of_model()
+            known = known or measures.measure_model()
         if known is None:
             raise RuntimeError("no batch was looked at")
         layers = {
-            path: seen.health(rectified=path in rectified, duplicate=known.duplicates.get(path, ()))
+            path: seen.diagnosis(rectified=path in rectified, duplicate=known.duplicates.get(path, ()))
             for path, seen in units.items()
         }
-        short_sighted = known.field_layer if known.pooled else None
+        small_receptive_field = known.field_layer if known.pooled else None
         bias, size, count = np.concatenate(shares), context.images.size, len(context.images)
         return Diagnosis(
             layers=tuple(layers),
@@ -153,7 +153,7 @@ class Measures:
             receptive_field=known.field,
             image_size=tuple(size),
             bias_share=bias.astype(np.float32),
-            findings=tuple(findings(layers, count, known.field, size, short_sighted, bias)),
+            findings=tuple(findings(layers, count, known.field, size, small_receptive_field, bias)),
             model=context.model.name,
             images_seen=count,
             notes=context.images.notes,

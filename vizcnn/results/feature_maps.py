@@ -12,18 +12,18 @@ from vizcnn.errors import Note, OptionError, listed
 from vizcnn.render.keywords import takes_style
 from vizcnn.results.base import Context
 from vizcnn.results.checks import Shapes, check_images
+from vizcnn.results.montage import MontageResult
 from vizcnn.results.row_buffer import RowBuffer
-from vizcnn.results.sheet import Sheet
 
 
 @dataclass(frozen=True, eq=False)
-class LayerMaps:
+class FeatureMapBatch:
     """What the activations plugin returns for one batch: maps (N, h, w, K) by layer."""
 
     maps: Mapping[str, np.ndarray]
 
     @classmethod
-    def collect(cls, parts: Iterable[tuple[slice, np.ndarray, LayerMaps]], context: Context) -> FeatureMaps:
+    def collect(cls, parts: Iterable[tuple[slice, np.ndarray, FeatureMapBatch]], context: Context) -> FeatureMaps:
         """Join the maps of all batches into one result."""
         buffers: dict[str, RowBuffer] = {}
         for _, _, layer_maps in parts:
@@ -40,7 +40,7 @@ class LayerMaps:
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureMaps(Sheet):
+class FeatureMaps(MontageResult):
     """The feature maps of one or more layers.
 
     Attributes
@@ -109,7 +109,7 @@ class FeatureMaps(Sheet):
 
     @property
     def num_axes(self) -> int:
-        """See `Sheet.num_axes`."""
+        """See `MontageResult.num_axes`."""
         return len(self.maps)
 
     def top_channels(self, count: int | None = None, *, layer: str | None = None, index: int = 0) -> list[int]:
@@ -148,7 +148,7 @@ class FeatureMaps(Sheet):
     @takes_style("columns", "cmap", "vmin", "vmax", "colorbar")
     def plot(self, ax: Any = None, *, index: int = 0, top: int | None = 32, channels: Sequence[int] | None = None,
              **style: Any) -> Any:  # fmt: skip
-        """Draw a sheet for each layer, on a scale of its own.
+        """Draw a montage for each layer, on a scale of its own.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class FeatureMaps(Sheet):
         channels : sequence of int, default None
             The channels shown, in place of the top ones.
         **style
-            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.montage.draw_sheet`.
+            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.montage.draw_montage`.
 
         Returns
         -------
@@ -193,7 +193,7 @@ class FeatureMaps(Sheet):
                     )
                 height, width, count = values.shape[1:]
                 shown = f", the {len(chosen)} most active" if len(chosen) < count and channels is None else ""
-                montage.draw_sheet(
+                montage.draw_montage(
                     axis,
                     values[index][..., chosen].transpose(2, 0, 1),
                     signed=bool((values[index] < 0).any()),

@@ -15,11 +15,11 @@ from vizcnn.errors import Note, OptionError
 from vizcnn.files import write_file
 from vizcnn.render.keywords import takes_style
 from vizcnn.results.checks import Shapes
-from vizcnn.results.sheet import Sheet
+from vizcnn.results.montage import MontageResult
 
 
 @dataclass(frozen=True, eq=False)
-class Images(Sheet):
+class Images(MontageResult):
     """Images that were made for a target.
 
     Attributes
@@ -81,16 +81,16 @@ class Images(Sheet):
 
     @takes_style("title")
     def plot(self, ax: Any = None, *, columns: int | None = None, **style: Any) -> Any:
-        """Draw the images as one sheet, each with what it was made for and what the model takes it for.
+        """Draw the images as one montage, each with what it was made for and what the model takes it for.
 
         Parameters
         ----------
         ax : Axes, default None
             Where to draw; None: a new figure.
         columns : int, default None
-            Images in a row; None: so that the sheet is somewhat wider than high.
+            Images in a row; None: so that the montage is somewhat wider than high.
         **style
-            `title` of `vizcnn.render.montage.draw_sheet`.
+            `title` of `vizcnn.render.montage.draw_montage`.
 
         Returns
         -------
@@ -107,9 +107,9 @@ class Images(Sheet):
         from vizcnn.render import montage
 
         labels = [self._label(i) for i in range(len(self))]
-        pictures = montage.in_colour(self.values)
+        pictures = montage.to_rgb(self.values)
         with montage.on_axes(ax) as axes:
-            return montage.draw_sheet(axes[0], pictures, signed=False, labels=labels, columns=columns, **style)
+            return montage.draw_montage(axes[0], pictures, signed=False, labels=labels, columns=columns, **style)
 
     def _label(self, index: int) -> str:
         predicted = self.predictions[index]
@@ -150,8 +150,8 @@ class Images(Sheet):
         if not len(self.frames) or Path(path).suffix.lower() != ".gif":
             raise OptionError("`path` must end in .gif, and the images be made with frames=N, to be animated.")
         columns = montage.columns_for(self.frames.shape[1])
-        sheets = (montage.montage(montage.in_colour(frame), columns=columns, gap=1, blank=1.0) for frame in self.frames)
-        pixels = (raster.enlarged(np.rint(sheet * 255).astype(np.uint8), _GIF_WIDTH, wide=True) for sheet in sheets)
+        frames = (montage.montage(montage.to_rgb(frame), columns=columns, gap=1, blank=1.0) for frame in self.frames)
+        pixels = (raster.enlarged(np.rint(frame * 255).astype(np.uint8), _GIF_WIDTH, wide=True) for frame in frames)
         return write_file(path, partial(raster.write_gif, pixels, milliseconds), (".gif",))
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from vizcnn.errors import Note, OptionError, check_choice
 from vizcnn.render.keywords import takes_style
 from vizcnn.results.checks import Shapes, check_indices
-from vizcnn.results.sheet import Sheet
+from vizcnn.results.montage import MontageResult
 
 
 @dataclass(frozen=True, eq=False)
-class Kernels(Sheet):
+class Kernels(MontageResult):
     """The weights of a convolution.
 
     Attributes
@@ -126,7 +126,7 @@ class Kernels(Sheet):
         channels: Literal["auto", "mean", "norm", "each"] = "auto",
         **style: Any,
     ) -> Any:
-        """Draw the kernels as one sheet, zero-centred and on one scale for the whole layer.
+        """Draw the kernels as one montage, zero-centred and on one scale for the whole layer.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Kernels(Sheet):
         channels : {"auto", "mean", "norm", "each"}, default "auto"
             See `pictures`.
         **style
-            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.montage.draw_sheet`.
+            `columns`, `cmap`, `vmin`, `vmax`, `colorbar` of `vizcnn.render.montage.draw_montage`.
 
         Returns
         -------
@@ -171,13 +171,13 @@ class Kernels(Sheet):
         part = f", {shown.start}-{shown.stop - 1} of {len(pictures)} by norm" if len(pictures) > count else ""
         title = f"{self.layer}: {len(self.order)} kernels {height}x{width}x{self._by_kernel().shape[-1]}{part}"
         with montage.on_axes(ax, self.num_axes) as axes:
-            montage.draw_sheet(
+            montage.draw_montage(
                 axes[0], pictures[shown], signed=signed, labels=names[shown], title=title, **{**limits, **style}
             )
             if self.exciting is not None:
-                montage.draw_sheet(
+                montage.draw_montage(
                     axes[1],
-                    montage.in_colour(self.exciting),
+                    montage.to_rgb(self.exciting),
                     signed=False,
                     labels=[str(i) for i in self.order[: len(self.exciting)]],
                     title="the input that excites each most",
@@ -187,7 +187,7 @@ class Kernels(Sheet):
 
     @property
     def num_axes(self) -> int:
-        """See `Sheet.num_axes`."""
+        """See `MontageResult.num_axes`."""
         return 1 if self.exciting is None else 2
 
 

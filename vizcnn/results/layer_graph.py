@@ -9,7 +9,7 @@ from vizcnn.adapter.base import LayerInfo, split_call
 from vizcnn.render.diagram.boxes import INPUT, Box, Edge, Graph, Shape, in_order
 
 
-class Lifting:
+class Collapse:
     """Where a layer's call is seen when containers below some depth are closed.
 
     Parameters
@@ -46,10 +46,10 @@ class Lifting:
         return f"{container}[{call}]" if call else container
 
 
-def lifted(layers: Sequence[LayerInfo], connections: Sequence[Edge], depth: int | None) -> tuple[Edge, ...]:
+def collapse_to_depth(layers: Sequence[LayerInfo], connections: Sequence[Edge], depth: int | None) -> tuple[Edge, ...]:
     """Return the connections between the layers that are seen down to a depth, each once."""
-    lift = Lifting(layers, connections, depth)
-    seen = ((lift(a), lift(b)) for a, b in connections)
+    collapse = Collapse(layers, connections, depth)
+    seen = ((collapse(a), collapse(b)) for a, b in connections)
     return tuple(dict.fromkeys((a, b) for a, b in seen if a != b))
 
 
@@ -72,7 +72,7 @@ def build(
     Graph
     """
     infos = {info.path: info for info in layers}
-    edges = [(a, b) for a, b in lifted(layers, connections, depth) if not _is_end(b)]
+    edges = [(a, b) for a, b in collapse_to_depth(layers, connections, depth) if not _is_end(b)]
     starts = {f"<{name}>": shape for name, shape in inputs.items()}
     boxes: dict[str, Box] = {}
     for key in dict.fromkeys(end for edge in edges for end in edge):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vizcnn.inputs import ImageSet
     from vizcnn.inputs.preprocessing import Preprocess
 
-SATURATED = 0.9999
+MIN_SATURATED_PROBABILITY = 0.9999
 """Probability from which on an output counts as saturated."""
 
 _PIXELS = 10.0
@@ -165,7 +165,7 @@ def _fault(values: np.ndarray, raw: np.ndarray, probability: float | None) -> tu
         return ("constant" if values.size > 1 else ""), {}
     if raw.max() <= 0 and raw.min() < 0:
         return "negative", {"highest": float(raw.max())}
-    if probability is not None and probability >= SATURATED:
+    if probability is not None and probability >= MIN_SATURATED_PROBABILITY:
         return "saturated", {"probability": probability}
     return "zero", {}
 

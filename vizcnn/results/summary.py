@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from vizcnn.adapter.base import LayerInfo, split_call
-from vizcnn.results.layer_graph import lifted
+from vizcnn.results.layer_graph import collapse_to_depth
 from vizcnn.text import shape_text
 
 Edges = Sequence[tuple[str, str]]
@@ -50,11 +50,11 @@ def _sources(layers: Sequence[LayerInfo], connections: Edges, depth: int | None)
     infos = {info.path: info for info in layers}
     found: dict[str, dict[str, None]] = {path: {} for path in infos}
     for level in range(max((info.depth for info in layers), default=0)):
-        for a, b in lifted(layers, connections, level):
+        for a, b in collapse_to_depth(layers, connections, level):
             target = infos.get(split_call(b)[0])
             if target is not None and target.is_container and target.depth == level:
                 found[target.path][_beside(a, target.path)] = None
-    for a, b in lifted(layers, connections, depth):
+    for a, b in collapse_to_depth(layers, connections, depth):
         target = infos.get(split_call(b)[0])
         if target is not None:
             found[target.path][_beside(a, target.path)] = None

@@ -25,7 +25,7 @@ from vizcnn.render.lettering import write_text
 Fold = Literal["auto", "always", "never"]
 Engine = Literal["auto", "dot", "vizcnn"]
 
-MANY = 24
+MAX_BOXES = 24
 """Boxes from which on a diagram is folded."""
 
 _LONGEST = 12000
@@ -137,7 +137,7 @@ class _Diagram:
             raise OptionError(
                 "`engine` 'dot' needs Graphviz, whose program dot is not on the PATH. Install it, or leave `engine` out."
             )
-        self.graph = graph if fold == "never" else fold_graph(graph, MANY if fold == "auto" else None)
+        self.graph = graph if fold == "never" else fold_graph(graph, MAX_BOXES if fold == "auto" else None)
         self.drawn = {key: _drawn(box) for key, box in self.graph.boxes.items()}
         sizes = {key: one.size for key, one in self.drawn.items()}
         use_dot = {"auto": None, "dot": True, "vizcnn": False}[engine]

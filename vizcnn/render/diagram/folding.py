@@ -32,7 +32,7 @@ def fold(graph: Graph, limit: int | None) -> Graph:
     -------
     Graph
     """
-    steps: tuple[Callable[[Graph], Graph], ...] = (fold_chains, fold_blocks, fold_names, fold_repeats)
+    steps: tuple[Callable[[Graph], Graph], ...] = (merge_followers, fold_blocks, fold_names, fold_repeats)
     for step in steps:
         if limit is not None and len(graph.boxes) <= limit:
             break
@@ -40,7 +40,7 @@ def fold(graph: Graph, limit: int | None) -> Graph:
     return graph
 
 
-def fold_chains(graph: Graph) -> Graph:
+def merge_followers(graph: Graph) -> Graph:
     """Put normalization, activation and dropout into the box of the layer before, and padding into that of the layer after."""
     before, after = graph.before, graph.after
     order = list(graph.boxes)

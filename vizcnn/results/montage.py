@@ -1,4 +1,4 @@
-"""Results that are sheets of small pictures."""
+"""Results that are drawn as montages of small pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from vizcnn.results.base import Result
 
 
-class Sheet(Result):
+class MontageResult(Result):
     """A result that is drawn on one Axes, or on a few, one above the other."""
 
     @property
