@@ -282,3 +282,13 @@ def test_result_of_a_number_that_is_no_class_comes_back(tmp_path: Path) -> None:
     result = vz.saliency(model, np.ones((4, 4, 1), np.float32))
     assert result.predictions[0].index is None
     assert vz.load_result(result.save(tmp_path / "angle.npz")).predictions == result.predictions
+
+
+def test_one_part_that_is_the_whole_is_the_join_and_takes_no_more() -> None:
+    part = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[:2])
+    join = vz.Attributions.joining(2)
+    join.add(part)
+    join.add(part[:0])
+    assert join.result() is part
+    with pytest.raises(ResultError, match="`parts` must hold at most 2 images; got more"):
+        join.add(part[:1])

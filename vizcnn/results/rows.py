@@ -59,6 +59,7 @@ class RowJoin(Generic[R]):
     def __init__(self, count: int, rows: Sequence[str]) -> None:
         self._count, self._rows = count, rows
         self._first: R | None = None
+        self._whole: R | None = None
         self._joins: dict[str, Any] = {}
         self._notes: list[tuple[int, tuple[Note, ...]]] = []
         self.length = 0
@@ -76,6 +77,14 @@ class RowJoin(Generic[R]):
         ResultError
             If it differs from those before in what belongs to all their images.
         """
+        if self.length == 0 and len(part) == self._count:  # as most are: one batch, and nothing to put together
+            self._whole, self.length = part, len(part)
+            return
+        if self._whole is not None:
+            _check_same(self._whole, part, self._rows)
+            if len(part):
+                raise ResultError(f"`parts` must hold at most {self._count} images; got more.")
+            return
         if self._first is None:
             self._first = _without_rows(part, self._rows)
             self._joins = {name: _join_of(getattr(part, name), self._count) for name in self._rows}
@@ -88,6 +97,8 @@ class RowJoin(Generic[R]):
 
     def result(self) -> R:
         """Return one result of all that were added."""
+        if self._whole is not None:
+            return self._whole
         if self._first is None:
             raise ResultError("`parts` must hold at least one result; got none.")
         joined = replace(self._first, **{name: join.result() for name, join in self._joins.items()})
@@ -96,8 +107,9 @@ class RowJoin(Generic[R]):
 
 def _without_rows(result: R, rows: Sequence[str]) -> R:
     """Return a result of no images, which keeps no array of that result in memory."""
-    empty = {name: getattr(result[:0], name) for name in rows}
-    return replace(result, **{name: copy.deepcopy(rows) for name, rows in empty.items() if name != "images"}, images=[])
+    none = result[:0]
+    empty = {name: copy.deepcopy(getattr(none, name)) for name in rows if name != "images"}
+    return replace(result, **empty, images=[])
 
 
 class _Tuples:
