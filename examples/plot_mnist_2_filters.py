@@ -17,13 +17,16 @@ cnn = vz.adapt(model, preprocess="0..1", labels=[str(digit) for digit in range(1
 # The kernels of the first convolution, red where they want ink and blue where they want none. Below each, the 3x3 patch that
 # excites it most, found by activation maximization: white where the kernel is red.
 
-print("wrote", vz.filters(cnn, "conv1", exciting=32).save(OUT / "mnist_filters.png"))
+print("wrote", vz.filters(cnn, "conv1", preferred_inputs=32).save(OUT / "mnist_filters.png"))
 
 # %%
 # The second convolution sees 32 maps at once; its kernels are shown by their mean over these, and the patch of the image that
 # excites each is 5x5 pixels.
 
-print("wrote", vz.filters(cnn, "conv2", exciting=32).save(OUT / "mnist_filters_conv2.png", top=32, channels="mean"))
+print(
+    "wrote",
+    vz.filters(cnn, "conv2", preferred_inputs=32).save(OUT / "mnist_filters_conv2.png", top=32, channels="mean"),
+)
 
 # %%
 # The journey of a seven: edges in the first layer, strokes and their ends in the second, the same at half the size after the

@@ -49,7 +49,7 @@ figure.savefig(OUT / "two_layer_loss.png", dpi=150)
 # are saturated. A slope is about small steps only: at 001 that of the first bit is below zero, though setting it makes a one.
 
 cnn = TwoLayerAdapter(network, labels=["0", "1"])
-result = vz.saliency(cnn, INPUTS.reshape(4, 1, 3, 1), 1, reduce="signed")
+result = vz.saliency(cnn, INPUTS.reshape(4, 1, 3, 1), 1, reduce="sum")
 slopes = result.values[:, 0]
 largest = np.abs(slopes).max()
 figure, axes = plt.subplots(figsize=(5.4, 3.8), layout="constrained")

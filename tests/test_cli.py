@@ -176,10 +176,10 @@ def test_one_method_makes_one_picture_and_no_grid(folder: Path, tmp_path: Path) 
 
 
 def test_options_of_a_method_reach_it_and_are_in_the_name_of_the_file(folder: Path, tmp_path: Path) -> None:
-    result = explain(folder, tmp_path, "-m", "saliency", "-m", "saliency:reduce=signed", "--json")
+    result = explain(folder, tmp_path, "-m", "saliency", "-m", "saliency:reduce=sum", "--json")
     files = lines(result)[0]["files"]
-    assert files["saliency:reduce=signed"] == str(tmp_path / "a.saliency-reduce-signed.png")
-    assert Path(files["saliency"]).read_bytes() != Path(files["saliency:reduce=signed"]).read_bytes()
+    assert files["saliency:reduce=sum"] == str(tmp_path / "a.saliency-reduce-sum.png")
+    assert Path(files["saliency"]).read_bytes() != Path(files["saliency:reduce=sum"]).read_bytes()
 
 
 def test_a_method_named_twice_runs_once(folder: Path, tmp_path: Path) -> None:

@@ -82,8 +82,8 @@ def test_filters_of_the_first_convolution_or_of_those_that_are_named(folder: Pat
 
 def test_filters_with_the_inputs_that_excite_them_are_a_higher_picture(folder: Path, tmp_path: Path) -> None:
     heights = []
-    for exciting in ("0", "2"):
-        assert run("filters", folder, "--exciting", exciting, "--out", tmp_path).exit_code == 0
+    for preferred_inputs in ("0", "2"):
+        assert run("filters", folder, "--preferred-inputs", preferred_inputs, "--out", tmp_path).exit_code == 0
         with Image.open(tmp_path / "base_conv1.filters.png") as picture:
             heights.append(picture.height)
     assert heights[1] > heights[0]

@@ -332,7 +332,7 @@ def test_two_layer_network_is_explained_and_equals_keras():
     model.set_weights([network.first, network.second])
     images = two_layer.INPUTS.reshape(4, 1, 3, 1)
     for target in (None, 0, 1, Neuron("hidden", 2)):
-        ours, theirs = (vz.saliency(cnn, images, target, reduce="signed") for cnn in (TwoLayerAdapter(network), model))
+        ours, theirs = (vz.saliency(cnn, images, target, reduce="sum") for cnn in (TwoLayerAdapter(network), model))
         np.testing.assert_allclose(ours.values, theirs.values, **CLOSE)
         np.testing.assert_allclose(ours.scores, theirs.scores, **CLOSE)
     ours = vz.saliency(TwoLayerAdapter(network), images)

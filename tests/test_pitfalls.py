@@ -42,7 +42,7 @@ def _saturated() -> Any:
 
 def test_pitfall_01_saturated_softmax_has_a_map_of_its_logits() -> None:
     model = _saturated()
-    result = vz.saliency(model, np.ones((1, 2, 2, 1), np.float32), 0, reduce="signed")
+    result = vz.saliency(model, np.ones((1, 2, 2, 1), np.float32), 0, reduce="sum")
     assert result.probabilities == (1.0,)
     np.testing.assert_allclose(result.values[0], [[1000, -2000], [0, 3000]])
     assert model.layers[-1].activation is keras.activations.softmax  # looked through, not taken off
@@ -73,7 +73,7 @@ def test_pitfall_02_target_and_layer_change_the_numbers_as_they_should() -> None
 def test_pitfall_03_sides_of_a_sigmoid_unit_are_opposite_and_alive() -> None:
     model = linear_model(np.array([[1], [-2], [0], [3]]), (2, 2, 1), "sigmoid")
     x = np.ones((1, 2, 2, 1), np.float32)
-    sides = [vz.saliency(model, x, side, reduce="signed").values[0] for side in (0, 1)]
+    sides = [vz.saliency(model, x, side, reduce="sum").values[0] for side in (0, 1)]
     np.testing.assert_allclose(sides[1], [[1, -2], [0, 3]])
     np.testing.assert_allclose(sides[0], -sides[1])
 
@@ -84,7 +84,7 @@ def test_pitfall_03_sides_of_a_sigmoid_unit_are_opposite_and_alive() -> None:
 def test_pitfall_04_values_are_in_units_of_the_score() -> None:
     weights = np.array([[1, 0], [-2, 0], [0.5, 0], [3, 0]])
     x = np.ones((1, 2, 2, 1), np.float32)
-    once, twice = (vz.saliency(linear_model(k * weights, (2, 2, 1)), x, 0, reduce="signed").values for k in (1, 2))
+    once, twice = (vz.saliency(linear_model(k * weights, (2, 2, 1)), x, 0, reduce="sum").values for k in (1, 2))
     np.testing.assert_allclose(once[0], [[1, -2], [0.5, 3]])
     np.testing.assert_allclose(twice, 2 * once)
 
@@ -104,7 +104,7 @@ def test_pitfall_05_guided_reaches_relu6_in_a_nested_model() -> None:
     head = dense("head", (np.array([[1], [-1], [1], [1]]), np.zeros(1)))
     model = keras.Sequential([keras.Input((1, 4, 1)), layers.Flatten(), inner, head])
     x = np.array([1, 2, -3, 9], np.float32).reshape(1, 1, 4, 1)
-    result = vz.saliency(model, x, 0, rule="guided", reduce="signed")
+    result = vz.saliency(model, x, 0, rule="guided", reduce="sum")
     # Below zero and above six the unit is saturated: nothing passes there.
     np.testing.assert_array_equal(result.values.ravel(), [1, 0, 0, 0])
 
@@ -207,7 +207,7 @@ def test_pitfall_16_other_images_do_not_change_yours(method: Any) -> None:
 def test_pitfall_16_bytes_do_not_wrap_around() -> None:
     model = linear_model(np.array([[200, 0], [-100, 0], [300, 0], [1, 0]]), (2, 2, 1))
     with pytest.warns(vz.errors.VizcnnWarning, match="The inputs lie in"):
-        result = vz.saliency(model, np.full((1, 2, 2, 1), 250, np.uint8), 0, reduce="signed")
+        result = vz.saliency(model, np.full((1, 2, 2, 1), 250, np.uint8), 0, reduce="sum")
     np.testing.assert_array_equal(result.values[0], [[200, -100], [300, 1]])
     np.testing.assert_array_equal(result.scores, [250 * 401])
 
@@ -219,7 +219,7 @@ def test_pitfall_17_reduction_of_the_channels_is_said_and_can_be_chosen() -> Non
     model = linear_model(np.array([[1, 0], [-3, 0], [2, 0], [4, 0], [1, 0], [-1, 0]]), (1, 2, 3))
     x = images(1, (1, 2, 3))
     np.testing.assert_array_equal(vz.saliency(model, x, 0).values[0], [[3, 4]])
-    np.testing.assert_array_equal(vz.saliency(model, x, 0, reduce="signed").values[0], [[0, 4]])
+    np.testing.assert_array_equal(vz.saliency(model, x, 0, reduce="sum").values[0], [[0, 4]])
     none = vz.saliency(model, x, 0, reduce="none")
     np.testing.assert_array_equal(none.values[0], [[[1, -3, 2], [4, 1, -1]]])
     assert vz.saliency(model, x, 0).options["reduce"] == "max_abs"

@@ -104,11 +104,11 @@ def test_page_says_what_was_predicted_and_how_to_get_it_again(explained: vz.Expl
 
 
 def test_page_says_once_what_the_pictures_of_a_method_may_not_be_read_as() -> None:
-    kinds = ["saliency", "saliency:reduce=signed", "gradcam"]
+    kinds = ["saliency", "saliency:reduce=sum", "gradcam"]
     explained = vz.explain(network(), images(1), 2, methods=kinds)
-    meanings = {"saliency": "Small changes.", "saliency:reduce=signed": "Small changes.", "gradcam": ""}
+    meanings = {"saliency": "Small changes.", "saliency:reduce=sum": "Small changes.", "gradcam": ""}
     page = render_page(explained.results, meanings=meanings)
-    assert "<dt>saliency, saliency:reduce=signed</dt><dd>Small changes.</dd>" in page
+    assert "<dt>saliency, saliency:reduce=sum</dt><dd>Small changes.</dd>" in page
     assert page.count("Small changes.") == 1
     shown = explained["gradcam"]
     asked = f"the pictures explain class 2 (probability {shown.probabilities[0]:.2f})"

@@ -254,7 +254,7 @@ def test_files_of_earlier_versions_are_read():
         ("activations", (), {"layer": ["conv"]}),
         ("diagnose", (), {}),
         ("filters", None, {}),
-        ("filters", None, {"layer": "last", "exciting": 2, "steps": 3, "seed": 4}),
+        ("filters", None, {"layer": "last", "preferred_inputs": 2, "steps": 3, "seed": 4}),
         ("architecture", None, {"depth": 1}),
         ("activation_maximization", None, {"steps": 3}),
         (

@@ -64,7 +64,7 @@ def test_values_of_any_shape_are_read_back_exactly(tmp_path, values):
 def test_sheets_are_read_back_exactly(tmp_path):
     noise = np.random.default_rng(0).normal(size=(2, 3, 4, 3)).astype(np.float32)
     for result in (
-        Kernels(noise, "base/conv", "tiny", order=(2, 0, 1), exciting=noise[:1]),
+        Kernels(noise, "base/conv", "tiny", order=(2, 0, 1), preferred_inputs=noise[:1]),
         Kernels(noise, "conv", "tiny", order=(0, 1, 2)),
         FeatureMaps(
             {"b/conv": noise, "a": noise[..., :1]}, [noise[0], noise[1, ..., :1]], "tiny", ("x", "y"), ("note",)

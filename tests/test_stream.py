@@ -26,7 +26,7 @@ from vizcnn.stream import Failure, read_methods, stream
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
 EIGHT = [
-    "saliency", "saliency:rule=guided", "saliency:reduce=signed", "saliency:reduce=none", "gradcam", "gradcam:relu=False",
+    "saliency", "saliency:rule=guided", "saliency:reduce=sum", "saliency:reduce=none", "gradcam", "gradcam:relu=False",
     "gradcam:layer=early", "occlusion:patch_size=4",
 ]  # fmt: skip
 

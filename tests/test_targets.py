@@ -170,12 +170,12 @@ def test_channel_is_the_mean_of_its_map(network: Any) -> None:
 
 
 def test_channel_may_be_read_in_the_middle_of_its_map(network: Any) -> None:
-    scores = network.scores(images(), Channel("out", 3, "centre"))
+    scores = network.scores(images(), Channel("out", 3, "center"))
     np.testing.assert_allclose(scores, reference(images()).last[:, 3, 2, 3], **CLOSE)
 
 
 def test_channel_has_no_other_places(network: Any) -> None:
-    with pytest.raises(vz.errors.TargetError, match="`where` must be 'everywhere' or 'centre'; got 'corner'"):
+    with pytest.raises(vz.errors.TargetError, match="`position` must be 'mean' or 'center'; got 'corner'"):
         network.scores(images(), Channel("out", 3, "corner"))
 
 

@@ -53,7 +53,7 @@ def activations(
 def architecture(model: typing.Any, *, depth: int | None = None) -> Architecture: ...
 def diagnose(model: typing.Any, images: typing.Any) -> Diagnosis: ...
 def filters(
-    model: typing.Any, layer: str | None = None, *, exciting: int = 0, steps: int = 128, seed: int = 0
+    model: typing.Any, layer: str | None = None, *, preferred_inputs: int = 0, steps: int = 128, seed: int = 0
 ) -> Kernels: ...
 def gradcam(
     model: typing.Any,
@@ -80,7 +80,7 @@ def saliency(
     target: typing.Any = None,
     *,
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
-    reduce: typing.Literal["max_abs", "signed", "none"] = "max_abs",
+    reduce: typing.Literal["max_abs", "sum", "none"] = "max_abs",
 ) -> Attributions: ...
 def smoothgrad(
     model: typing.Any,
@@ -91,6 +91,6 @@ def smoothgrad(
     num_samples: int = 25,
     noise: float = 0.15,
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
-    reduce: typing.Literal["max_abs", "signed", "none"] = "max_abs",
+    reduce: typing.Literal["max_abs", "sum", "none"] = "max_abs",
     seed: int = 0,
 ) -> Attributions: ...

@@ -15,8 +15,8 @@ Every error that vizcnn raises on purpose derives from `VizcnnError` and from th
     ├── MethodError                 (ValueError)  no method of that name
     └── ResultError                 (ValueError)  a file that isn't a saved result, or a path that can't be written
 
-Warnings are `VizcnnWarning`; a plugin that fails to load is a `PluginWarning`. What the reader of a result should know is a
-`Note` on it; `warn` makes warnings of notes.
+Warnings are `VizcnnWarning`; a plugin that fails to load is a `PluginWarning`, an old name a `RenamedWarning`. What the reader of
+a result should know is a `Note` on it; `warn` makes warnings of notes.
 """
 
 from __future__ import annotations
@@ -222,6 +222,22 @@ class PluginWarning(VizcnnWarning):
     ...     callback.on_epoch_end(0)
     >>> print(caught[0].message)
     ExplainCallback goes on without 'images': InputError: `images` must have 1 channel, as the model takes; ...
+    """
+
+
+class RenamedWarning(VizcnnWarning, FutureWarning):
+    """An option, or a value of one, was given by its old name, which works for one more minor version.
+
+    Examples
+    --------
+    >>> import vizcnn as vz, warnings
+    >>> with warnings.catch_warnings(record=True) as messages:
+    ...     warnings.simplefilter("always", vz.errors.RenamedWarning)
+    ...     result = vz.saliency(vz.assets.digits_cnn(), vz.assets.digits()[3], reduce="signed")
+    >>> print(messages[0].message)
+    `reduce` 'signed' of method 'saliency' is called 'sum' now; the old name goes with the next minor version.
+    >>> result.options["reduce"]
+    'sum'
     """
 
 

@@ -13,7 +13,7 @@ import pkgutil
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -26,6 +26,7 @@ from vizcnn.errors import (
     MethodError,
     OptionError,
     PluginWarning,
+    RenamedWarning,
     UnsupportedModelError,
     check_choice,
     did_you_mean,
@@ -58,6 +59,8 @@ class Registered:
         section "Warnings".
     module : str
         The one that it comes from.
+    aliases : mapping
+        Old names of options to their names, and pairs of an option and an old value to the value.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Registered:
     summary: str
     interpretation: str
     module: str
+    aliases: Mapping[Any, Any] = field(default_factory=dict, kw_only=True)
 
     meaning = renamed("meaning", "interpretation")
     origin = renamed("origin", "module")
@@ -101,7 +105,7 @@ class Registered:
         >>> from vizcnn.plugins import registry
         >>> saliency = registry.get("saliency")
         >>> saliency.choices("reduce")
-        ('max_abs', 'signed', 'none')
+        ('max_abs', 'sum', 'none')
         """
         kind = self.option_types.get(option)
         return get_args(kind) if get_origin(kind) is Literal else ()
@@ -112,7 +116,7 @@ class Registered:
         Parameters
         ----------
         given : mapping
-            Names to values.
+            Names to values, old ones too.
 
         Returns
         -------
@@ -129,6 +133,7 @@ class Registered:
         >>> registry.get("saliency").checked_options({"rule": "guided"})
         {'rule': 'guided', 'reduce': 'max_abs'}
         """
+        given = self.renamed_options(given)
         unknown = [option for option in given if option not in self.options]
         if unknown:
             known = listed(self.options) if self.options else "none"
@@ -140,6 +145,49 @@ class Registered:
         for option, kind in self.option_types.items():
             _check_type(option, options[option], kind)
         return options
+
+    def renamed_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options by the names that they have now, and warn of old ones.
+
+        Parameters
+        ----------
+        given : mapping
+            Names to values.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        OptionError
+            If an option is given by its old name and by its name.
+
+        Examples
+        --------
+        >>> import warnings
+        >>> from vizcnn.plugins import registry
+        >>> with warnings.catch_warnings(record=True):
+        ...     warnings.simplefilter("always")
+        ...     registry.get("saliency").renamed_options({"reduce": "signed"})
+        {'reduce': 'sum'}
+        """
+        options: dict[str, Any] = {}
+        for old, value in given.items():
+            option = self.aliases.get(old, old)
+            if option != old and option in given:
+                raise OptionError(f"`{option}` must be given once; got `{old}` too, which is its old name.")
+            now = self.aliases.get((option, value), value) if isinstance(value, str) else value
+            if option != old:
+                self._warn_of_old(f"Option `{old}`", f"`{option}`")
+            if now is not value:
+                self._warn_of_old(f"`{option}` {value!r}", repr(now))
+            options[option] = now
+        return options
+
+    def _warn_of_old(self, old: str, now: str) -> None:
+        text = f"{old} of {self.kind} {self.name!r} is called {now} now; the old name goes with the next minor version."
+        warn([text], RenamedWarning)
 
     @property
     def kind(self) -> str:
@@ -236,13 +284,14 @@ class Registry(Generic[Item]):
         )
 
     def parse(self, asked: str | tuple[str, Mapping[str, Any]]) -> tuple[Item, dict[str, Any]]:
-        """Read a name with options, as in ``"saliency:rule=guided,reduce=signed"``, or as a pair."""
+        """Read a name with options, as in ``"saliency:rule=guided,reduce=sum"``, or as a pair."""
         if isinstance(asked, tuple) and len(asked) == 2 and isinstance(asked[1], Mapping):
             item, options = self.get(asked[0]), dict(asked[1])
         elif isinstance(asked, str):
             item, options = self._read(asked)
         else:
             raise MethodError(f"`{self.kind}` must be a name, or a pair of a name and its options; got {asked!r}.")
+        options = item.renamed_options(options)
         item.checked_options(options)
         return item, options
 

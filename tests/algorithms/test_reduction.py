@@ -11,7 +11,7 @@ from vizcnn.errors import OptionError
 VALUES = np.array([[1.0, -3.0, 2.0], [0.5, 0.0, -0.25]])
 
 
-@pytest.mark.parametrize(("how", "expected"), [("max_abs", [3, 0.5]), ("signed", [0, 0.25]), ("none", VALUES)])
+@pytest.mark.parametrize(("how", "expected"), [("max_abs", [3, 0.5]), ("sum", [0, 0.25]), ("none", VALUES)])
 def test_channels_become_one_value(how, expected):
     np.testing.assert_array_equal(reduce_channels(VALUES, how), expected)
 

@@ -113,13 +113,13 @@ def test_sheet_holds_the_kernels_side_by_side(model: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__")  # Keras, reading its optimizer's learning rate
-def test_exciting_input_of_a_bare_kernel_is_its_sign() -> None:
+def test_preferred_input_of_a_bare_kernel_is_its_sign() -> None:
     kernel = np.array([[1, -1, 1], [-1, 1, -1], [1, 1, -1]], np.float32)
     model = keras.Sequential([keras.Input((9, 9, 1)), layers.Conv2D(1, 3, name="c"), layers.Flatten(), layers.Dense(2)])
     model.layers[0].set_weights([kernel[..., None, None], np.zeros(1)])
     with pytest.warns(vz.errors.VizcnnWarning, match="doesn't say what range"):
-        result = vz.filters(model, "c", exciting=1, steps=150)
-    np.testing.assert_allclose(result.exciting[0, ..., 0], kernel > 0, atol=0.1)
+        result = vz.filters(model, "c", preferred_inputs=1, steps=150)
+    np.testing.assert_allclose(result.preferred_inputs[0, ..., 0], kernel > 0, atol=0.1)
 
 
 def test_picture_and_values_are_saved(model: Any, tmp_path: Path) -> None:
@@ -134,7 +134,11 @@ def test_picture_and_values_are_saved(model: Any, tmp_path: Path) -> None:
     [
         (lambda m: vz.filters(m, "dense"), LayerError, "`layer` 'dense' is a Dense, which has no kernels"),
         (lambda m: vz.filters(m, "colours"), LayerError, "Did you mean 'colour'?"),
-        (lambda m: vz.filters(m, "colour", exciting=5), OptionError, "`exciting` must be from 0 to the 4 kernels"),
+        (
+            lambda m: vz.filters(m, "colour", preferred_inputs=5),
+            OptionError,
+            "`preferred_inputs` must be from 0 to the 4 kernels",
+        ),
         (lambda m: vz.filters(m, "colour").plot(page=1), OptionError, "`page` must be from 0 to 0"),
         (lambda m: vz.filters(m, "colour").plot(top=0), OptionError, "`top` positive"),
         (

@@ -137,7 +137,7 @@ def test_seed_repeats_the_map_and_another_changes_it(cnn: Any) -> None:
 def test_channels_are_reduced_as_saliency_does(cnn: Any) -> None:
     image = images(1, SHAPE)
     raw, signed, largest = (
-        vz.smoothgrad(cnn, image, 1, num_samples=SAMPLES, reduce=reduce) for reduce in ("none", "signed", "max_abs")
+        vz.smoothgrad(cnn, image, 1, num_samples=SAMPLES, reduce=reduce) for reduce in ("none", "sum", "max_abs")
     )
     np.testing.assert_allclose(signed.values, raw.values.sum(axis=-1), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(largest.values, np.abs(raw.values).max(axis=-1), rtol=1e-6)

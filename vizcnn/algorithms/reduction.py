@@ -8,8 +8,11 @@ import numpy as np
 
 from vizcnn.errors import check_choice
 
-Reduction = Literal["max_abs", "signed", "none"]
-"""The largest magnitude, the signed sum, or the channels as they are."""
+Reduction = Literal["max_abs", "sum", "none"]
+"""The largest magnitude, the sum with its sign, or the channels as they are."""
+
+REDUCTION_ALIASES = {("reduce", "signed"): "sum"}
+"""Old names, for `vizcnn.register`."""
 
 
 def reduce_channels(values: np.ndarray, how: Reduction) -> np.ndarray:
@@ -19,7 +22,7 @@ def reduce_channels(values: np.ndarray, how: Reduction) -> np.ndarray:
     ----------
     values : ndarray, shape (..., C)
         Values of each channel.
-    how : {"max_abs", "signed", "none"}
+    how : {"max_abs", "sum", "none"}
         The largest magnitude; the sum, with its sign; or nothing: the values as they are.
 
     Returns
@@ -36,7 +39,7 @@ def reduce_channels(values: np.ndarray, how: Reduction) -> np.ndarray:
     >>> import numpy as np
     >>> from vizcnn.algorithms.reduction import reduce_channels
     >>> gradient = np.array([[1.0, -3.0], [2.0, 2.0]])
-    >>> reduce_channels(gradient, "max_abs"), reduce_channels(gradient, "signed")
+    >>> reduce_channels(gradient, "max_abs"), reduce_channels(gradient, "sum")
     (array([3., 2.]), array([-2.,  4.]))
     """
     check_choice("reduce", how, get_args(Reduction))
@@ -44,11 +47,11 @@ def reduce_channels(values: np.ndarray, how: Reduction) -> np.ndarray:
         return values
     # Channel by channel: NumPy is many times slower over an axis of three.
     channels = [values[..., channel] for channel in range(values.shape[-1])]
-    if how == "signed":
+    if how == "sum":
         return np.asarray(np.add.reduce(channels))
     return np.asarray(np.maximum.reduce([np.abs(channel) for channel in channels]))
 
 
 def one_per_place(values: np.ndarray, ndim: int) -> np.ndarray:
     """Return a map as it is drawn: with `ndim` axes of places, and of channels beyond them the signed sum."""
-    return reduce_channels(values, "signed") if values.ndim > ndim else values
+    return reduce_channels(values, "sum") if values.ndim > ndim else values

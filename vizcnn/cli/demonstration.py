@@ -67,7 +67,9 @@ def digits() -> Show:
         "transforms": Transforms(jitter=2, scale=(0.95, 1.05), rotate=8),
         "regularizers": [TotalVariation(20.0), Norm(2.0, 5.0)],
     }
-    return Show("ten handwritten digits", model, images, every_method(), _looks(images[0], exciting=16, **strokes))
+    return Show(
+        "ten handwritten digits", model, images, every_method(), _looks(images[0], preferred_inputs=16, **strokes)
+    )
 
 
 def photograph(image: Path | None = None) -> Show:
@@ -95,10 +97,10 @@ def photograph(image: Path | None = None) -> Show:
     return Show("a photograph", adapter, [file], every_method(), _looks(file, target=labels[:2], steps=128))
 
 
-def _looks(image: Path, *, exciting: int = 0, target: Any = None, **ascent: Any) -> list[Any]:
+def _looks(image: Path, *, preferred_inputs: int = 0, target: Any = None, **ascent: Any) -> list[Any]:
     return [
         ("architecture", [], {}),
-        ("filters", [], {"exciting": exciting}),
+        ("filters", [], {"preferred_inputs": preferred_inputs}),
         ("activations", [image], {}),
         ("activation_maximization", [target], ascent),
     ]

@@ -38,17 +38,19 @@ def filters(
         Channels,
         typer.Option(help="A kernel's input channels: in colour or as it fits, their mean, their norm, or each alone."),
     ] = Channels.auto,
-    exciting: Annotated[
+    preferred_inputs: Annotated[
         int, typer.Option(metavar="N", min=0, help="For how many kernels to find the input that excites them most.")
     ] = 0,
+    exciting: Annotated[int | None, typer.Option(min=0, hidden=True)] = None,
 ) -> None:
     """Draw the kernels of convolutions; without --layer those of the first."""
     check_folder(out, [])
     adapter = model.load()
     names = file_stems([str(name) for name in layer or ["filters"]])
+    inputs = {"preferred_inputs": preferred_inputs} if exciting is None else {"exciting": exciting}
     wanted: list[str | None] = [*layer] if layer else [None]
     for name, file in zip(wanted, names, strict=True):
-        result, heard = run_method("filters", adapter, name, exciting=exciting)
+        result, heard = run_method("filters", adapter, name, **inputs)
         path = out / (f"{file}.filters.png" if name else f"{safe_name(result.layer)}.filters.png")
         say(str(result.save(path, top=top, page=page, channels=channels.value)))
         notes(heard)

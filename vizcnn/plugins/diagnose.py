@@ -136,7 +136,7 @@ def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | Non
         path, channels = taken.layer, taken.values.shape[-1]
         chosen = np.unique(np.linspace(0, channels - 1, _CHANNELS).round().astype(np.int32))
         rows = np.repeat(inputs, len(chosen), axis=0)
-        score = Channel(str(path), 0, "centre").score(model, len(rows)).with_params(np.tile(chosen, len(inputs)))
+        score = Channel(str(path), 0, "center").score(model, len(rows)).with_params(np.tile(chosen, len(inputs)))
         moved = np.abs(model.gradients(rows, score).gradients).max(axis=(0, -1)) > 0
     except VizcnnError:  # no map, or none that a gradient reaches
         return None, None, False

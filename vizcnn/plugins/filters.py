@@ -14,9 +14,9 @@ from vizcnn.targets import Channel
 from vizcnn.transforms import NONE, TotalVariation
 
 
-@register("filters", needs={"kernels", "maps"})
+@register("filters", needs={"kernels", "maps"}, aliases={"exciting": "preferred_inputs"})
 def filters(
-    model: ModelAdapter, layer: str | None = None, *, exciting: int = 0, steps: int = 128, seed: int = 0
+    model: ModelAdapter, layer: str | None = None, *, preferred_inputs: int = 0, steps: int = 128, seed: int = 0
 ) -> Kernels:
     """Show the kernels of a convolution.
 
@@ -26,7 +26,7 @@ def filters(
         See `vizcnn.register`.
     layer : str, default None
         Path or name of the layer. None: the first convolution larger than 1x1.
-    exciting : int, default 0
+    preferred_inputs : int, default 0
         For how many kernels, those of the largest norm first, to find the input that excites their channel most, by
         activation maximization: of the unit in the middle of the map, cut to what it sees.
     steps : int, default 128
@@ -49,8 +49,8 @@ def filters(
     Examples
     --------
     >>> import vizcnn as vz
-    >>> kernels = vz.filters(vz.assets.digits_cnn(), "conv1", exciting=2, steps=4)
-    >>> kernels.values.shape, kernels.exciting.shape  # each kernel sees 3x3 pixels
+    >>> kernels = vz.filters(vz.assets.digits_cnn(), "conv1", preferred_inputs=2, steps=4)
+    >>> kernels.values.shape, kernels.preferred_inputs.shape  # each kernel sees 3x3 pixels
     ((3, 3, 1, 16), (2, 3, 3, 1))
     """
     path = layer if layer is not None else _first(model)
@@ -60,29 +60,31 @@ def filters(
     kernels = values.reshape(*values.shape[:2], 1, -1) if depthwise else values
     norms = np.sqrt((kernels.astype(np.float64) ** 2).sum(axis=(0, 1, 2)))
     order = tuple(np.argsort(-norms, kind="stable").tolist())
-    if not 0 <= exciting <= len(order):
-        raise OptionError(f"`exciting` must be from 0 to the {len(order)} kernels of layer {path!r}; got {exciting!r}.")
-    found: np.ndarray | None = None
+    if not 0 <= preferred_inputs <= len(order):
+        raise OptionError(
+            f"`preferred_inputs` must be from 0 to the {len(order)} kernels of layer {path!r}; got {preferred_inputs!r}."
+        )
+    images: np.ndarray | None = None
     notes: tuple[Note, ...] = ()
-    if exciting:
-        found, notes = _exciting(model, info.path, order[:exciting], steps, seed)
+    if preferred_inputs:
+        images, notes = _preferred_inputs(model, info.path, order[:preferred_inputs], steps, seed)
     return Kernels(
-        values, info.path, model.name, order=order, exciting=found, options={"layer": info.path}, notes=notes
+        values, info.path, model.name, order=order, preferred_inputs=images, options={"layer": info.path}, notes=notes
     )
 
 
-def _exciting(
+def _preferred_inputs(
     model: ModelAdapter, path: str, channels: tuple[int, ...], steps: int, seed: int
 ) -> tuple[np.ndarray, tuple[Note, ...]]:
     """Return the images that excite the middle unit of each channel most, cut to what that unit sees, and the notes on them."""
     shape = image_shape(model)
-    score = Channel(path, 0, "centre").score(model, len(channels)).with_params(np.array(channels, dtype=np.int32))
-    made = maximize(model, score, shape, steps=steps, seed=seed, transforms=NONE, penalties=[TotalVariation()])
-    seen = np.abs(model.gradients(made.inputs, score).gradients).max(axis=(0, 3)) > 0
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    score = Channel(path, 0, "center").score(model, len(channels)).with_params(np.array(channels, dtype=np.int32))
+    result = maximize(model, score, shape, steps=steps, seed=seed, transforms=NONE, penalties=[TotalVariation()])
+    reach = np.abs(model.gradients(result.inputs, score).gradients).max(axis=(0, 3)) > 0
+    rows, columns = np.flatnonzero(reach.any(axis=1)), np.flatnonzero(reach.any(axis=0))
     if not len(rows):
-        return made.images, made.notes
-    return made.images[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], made.notes
+        return result.images, result.notes
+    return result.images[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], result.notes
 
 
 def _first(model: ModelAdapter) -> str:

@@ -30,6 +30,8 @@ class Plugin(Registered):
         itself, and the section "Warnings".
     module : str
         The one that it comes from.
+    aliases : mapping
+        Old names of options to their names, and pairs of an option and an old value to the value.
     function : callable
         The public function: model, images, target, as far as the plugin takes them, then keyword-only options.
     takes : tuple of str

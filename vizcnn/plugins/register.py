@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -35,7 +35,9 @@ Attributions
     `values` (N, H, W): the map of each image."""
 
 
-def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def register(
+    name: str, *, needs: Collection[str] = (), aliases: Mapping[Any, Any] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a visualization, and return the public function.
 
     Parameters
@@ -46,6 +48,9 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
         What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"; "images" where
         it is for models of images alone, and not of signals or volumes, "maps" where it is for models whose feature maps have
         rows and columns, as those of a spectrogram have too; "tensorflow" where Keras must run on that.
+    aliases : mapping, default None
+        Old names of options to their names, ``{"exciting": "preferred_inputs"}``, and pairs of an option and an old value to the
+        value, ``{("reduce", "signed"): "sum"}``: they work everywhere, with a warning.
 
     Returns
     -------
@@ -104,6 +109,7 @@ def register(name: str, *, needs: Collection[str] = ()) -> Callable[[Callable[..
             summary=summary,
             interpretation=interpretation,
             module=run.__module__,
+            aliases=dict(aliases or {}),
         )
         registry.add(plugin)
         return function

@@ -103,7 +103,7 @@ def failures() -> Mapping[str, str]:
 
 
 def parse(method: str | tuple[str, Mapping[str, Any]]) -> tuple[Plugin, dict[str, Any]]:
-    """Read a method with options, as in ``"saliency:rule=guided,reduce=signed"``.
+    """Read a method with options, as in ``"saliency:rule=guided,reduce=sum"``.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.algorithms.reduction import Reduction, reduce_channels
+from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
@@ -15,7 +15,7 @@ from vizcnn.targets.score import Score
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
 
-@register("saliency", needs={"gradients"})
+@register("saliency", needs={"gradients"}, aliases=REDUCTION_ALIASES)
 def saliency(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -36,8 +36,8 @@ def saliency(
         What ReLU does to the gradient that comes back through it. "vanilla": the derivative, where the unit was on.
         "guided" [2]_: the derivative, of positive gradients only. "relu" (also "deconv", "rectified") [3]_: positive gradients
         pass, wherever the unit stood.
-    reduce : {"max_abs", "signed", "none"}, default "max_abs"
-        How the channels become one value: the largest magnitude, as in [1]_; their signed sum; or not at all.
+    reduce : {"max_abs", "sum", "none"}, default "max_abs"
+        How the channels become one value: the largest magnitude, as in [1]_; their sum, with its sign; or not at all.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def saliency(
     --------
     >>> import vizcnn as vz
     >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
-    >>> result = vz.saliency(cnn, digits[3], rule="guided", reduce="signed")
+    >>> result = vz.saliency(cnn, digits[3], rule="guided", reduce="sum")
     >>> result.values.shape, result.raw.shape, result.signed
     ((1, 28, 28), (1, 28, 28, 1), True)
     """

@@ -9,7 +9,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Copies
 from vizcnn.algorithms.changes import add_noise
-from vizcnn.algorithms.reduction import Reduction, reduce_channels
+from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
@@ -21,7 +21,7 @@ _ROUNDING = 1e-6
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
 
-@register("smoothgrad", needs={"gradients"})
+@register("smoothgrad", needs={"gradients"}, aliases=REDUCTION_ALIASES)
 def smoothgrad(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -51,7 +51,7 @@ def smoothgrad(
         Standard deviation of the Gaussian noise, as a share of the image's range, its highest value less its lowest.
     rule : {"vanilla", "guided", "relu"}, default "vanilla"
         What ReLU does to the gradient; see `saliency`.
-    reduce : {"max_abs", "signed", "none"}, default "max_abs"
+    reduce : {"max_abs", "sum", "none"}, default "max_abs"
         How the channels become one value; see `saliency`.
     seed : int, default 0
         Seed of the noise, which is the same for all images.

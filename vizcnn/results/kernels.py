@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from vizcnn.aliases import renamed
 from vizcnn.errors import Note, OptionError, check_choice
 from vizcnn.render.keywords import takes_style
 from vizcnn.results.checks import Shapes, check_indices
@@ -23,7 +24,7 @@ class Kernels(MontageResult):
         As the layer holds them; of a depthwise convolution K is the multiplier.
     layer, model : str
         Where they come from.
-    exciting : ndarray of float32, shape (n, H, W, C), or None
+    preferred_inputs : ndarray of float32, shape (n, H, W, C), or None
         For the kernels of `order`, the input that excites each most, 0..1.
     order : tuple of int
         The kernels from the largest norm to the smallest.
@@ -46,7 +47,7 @@ class Kernels(MontageResult):
     layer: str
     model: str
     order: tuple[int, ...] = ()
-    exciting: np.ndarray | None = None
+    preferred_inputs: np.ndarray | None = None
     method: str = "filters"
     options: dict[str, Any] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
@@ -54,19 +55,27 @@ class Kernels(MontageResult):
     kind: ClassVar[str] = "kernels"
     added: ClassVar[tuple[str, ...]] = ("method", "options", "notes")
 
+    exciting = renamed("exciting", "preferred_inputs")
+
     def __len__(self) -> int:
         return len(self.order)
 
     def __repr__(self) -> str:
         return f"<Kernels of layer {self.layer!r} of {self.model!r}, values {self.values.shape}>"
 
+    @classmethod
+    def _upgrade(cls, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        for entries in (about, arrays, about.get("options", {})):
+            if "exciting" in entries:
+                entries["preferred_inputs"] = entries.pop("exciting")
+
     def _check(self) -> None:
         shapes = Shapes()
         shapes.check("values", self.values, None, None, "C", "K")
         depthwise = self.values.shape[2] * self.values.shape[3]
         check_indices("order", self.order, depthwise if len(self.order) == depthwise else self.values.shape[3])
-        if self.exciting is not None:
-            shapes.check("exciting", self.exciting, None, None, None, None, empty=True)
+        if self.preferred_inputs is not None:
+            shapes.check("preferred_inputs", self.preferred_inputs, None, None, None, None, empty=True)
 
     def pictures(
         self, channels: Literal["auto", "mean", "norm", "each"] = "auto"
@@ -131,7 +140,7 @@ class Kernels(MontageResult):
         Parameters
         ----------
         ax : Axes or two Axes, default None
-            Where to draw; two where there are exciting inputs. None: a new figure.
+            Where to draw; two where there are preferred inputs. None: a new figure.
         top : int or None, default 64
             Kernels on a page, those of the largest norm first; None: all.
         page : int, default 0
@@ -174,12 +183,12 @@ class Kernels(MontageResult):
             montage.draw_montage(
                 axes[0], pictures[shown], signed=signed, labels=names[shown], title=title, **{**limits, **style}
             )
-            if self.exciting is not None:
+            if self.preferred_inputs is not None:
                 montage.draw_montage(
                     axes[1],
-                    montage.to_rgb(self.exciting),
+                    montage.to_rgb(self.preferred_inputs),
                     signed=False,
-                    labels=[str(i) for i in self.order[: len(self.exciting)]],
+                    labels=[str(i) for i in self.order[: len(self.preferred_inputs)]],
                     title="the input that excites each most",
                     columns=style.get("columns"),
                 )
@@ -188,7 +197,7 @@ class Kernels(MontageResult):
     @property
     def num_axes(self) -> int:
         """See `MontageResult.num_axes`."""
-        return 1 if self.exciting is None else 2
+        return 1 if self.preferred_inputs is None else 2
 
 
 def _page(count: int, size: int | None, page: int) -> slice:

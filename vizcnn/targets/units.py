@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vizcnn.errors import TargetError
+from vizcnn.aliases import renamed
+from vizcnn.errors import RenamedWarning, TargetError, warn
 from vizcnn.targets.score import Reading, Score, pick
 from vizcnn.targets.target import Target
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
+
+_POSITIONS = {"everywhere": "mean", "centre": "center"}
+"""Old names of where in its map a channel is read."""
+
+_RENAMED = (
+    "`where` of a Channel, 'everywhere' or 'centre', is called `position` now, 'mean' or 'center'; the old names go with the "
+    "next minor version."
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Channel(Target):
         The layer's path or name.
     channel : int
         Index on the last axis of its output.
-    where : {"everywhere", "centre"}, default "everywhere"
+    position : {"mean", "center"}, default "mean"
         Its mean over all positions, or its value in the middle of the map.
 
     Examples
@@ -40,7 +49,17 @@ class Channel(Target):
 
     layer: str
     channel: int
-    where: str = "everywhere"
+    position: str = "mean"
+
+    where = renamed("where", "position")
+
+    def __init__(self, layer: str, channel: int, position: str = "mean", *, where: str | None = None) -> None:
+        asked: Any = position if where is None else where
+        position = _POSITIONS.get(asked, asked) if isinstance(asked, str) else asked
+        if where is not None or position != asked:
+            warn([_RENAMED], RenamedWarning)
+        for name, value in (("layer", layer), ("channel", channel), ("position", position)):
+            object.__setattr__(self, name, value)
 
     def score(self, model: ModelAdapter, count: int) -> Score:
         """See `Target.score`.
@@ -60,21 +79,21 @@ class Channel(Target):
         info = model.layer(self.layer)
         channels = info.output_shape[-1] if info.output_shape else None
         _check_index("channel", self.channel, channels, info.path)
-        if self.where not in ("everywhere", "centre"):
-            raise TargetError(f"`where` must be 'everywhere' or 'centre'; got {self.where!r}.")
+        if self.position not in ("mean", "center"):
+            raise TargetError(f"`position` must be 'mean' or 'center'; got {self.position!r}.")
         return Score(
-            key=("channel", info.path, self.where),
-            formula=partial(channel_score, path=info.path, where=self.where),
+            key=("channel", info.path, self.position),
+            formula=partial(channel_score, path=info.path, position=self.position),
             params=(np.full(count, self.channel, dtype=np.int32),),
             names=(f"{info.path}, channel {self.channel}",) * count,
             classes=(None,) * count,
         )
 
 
-def channel_score(reading: Reading, params: Sequence[Any], path: str, where: str = "everywhere") -> Any:
+def channel_score(reading: Reading, params: Sequence[Any], path: str, position: str = "mean") -> Any:
     """Return the mean of a channel of a layer, or its value in the middle: params are the channels (N,)."""
     values = reading.layer(path)
-    if where == "centre":
+    if position == "center":
         for size in values.shape[1:-1]:
             values = values[:, size // 2]
     axes = tuple(range(1, len(values.shape) - 1))
