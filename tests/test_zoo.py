@@ -42,7 +42,16 @@ def gradients_only_through_a_frozen_base() -> Any:
 
 
 INSIDE = frozenset(
-    {"activation_maximization", "activations", "architecture", "diagnose", "filters", "gradcam", "saliency"}
+    {
+        "activation_maximization",
+        "activations",
+        "architecture",
+        "diagnose",
+        "filters",
+        "gradcam",
+        "saliency",
+        "smoothgrad",
+    }
 )
 KINDS = {
     **ZOO,
