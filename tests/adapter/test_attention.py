@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests.rounding import rounding
+from vizcnn.adapter import LAST_SPATIAL
+from vizcnn.adapter.changed import Copies
+from vizcnn.algorithms.changes import blend
 from vizcnn.cli import app
 from vizcnn.errors import LayerError, OptionError
 
@@ -23,6 +26,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 SHAPE = (16, 16, 3)
 TOKENS = rounding(48, *[8] * 10, size=4)
 """Patches of 4x4x3 in layers of eight units, normalized to values of a few."""
+
+
+def gradients(xp: Any, copies: Copies) -> Any:
+    return copies.gradients
 
 
 def image(shape: tuple[int, ...] = SHAPE, count: int = 2) -> np.ndarray:
@@ -145,7 +152,8 @@ def test_grid_must_be_two_numbers() -> None:
         vz.adapt(transformer(), token_grid=(4,))  # type: ignore[arg-type]
 
 
-def test_windows_folded_into_the_batch_are_passed_over() -> None:
+def windowed() -> Any:
+    """Return a model with windows folded into the batch."""
     inputs = keras.Input(SHAPE)
     x = layers.Conv2D(8, 2, strides=2, name="patches")(inputs)
     windows = ops.reshape(ops.transpose(ops.reshape(x, (-1, 2, 4, 2, 4, 8)), (0, 1, 3, 2, 4, 5)), (-1, 16, 8))
@@ -153,13 +161,28 @@ def test_windows_folded_into_the_batch_are_passed_over() -> None:
     y = layers.MultiHeadAttention(2, 4, name="attention")(y, y)
     y = ops.reshape(ops.transpose(ops.reshape(y, (-1, 2, 2, 4, 4, 8)), (0, 1, 3, 2, 4, 5)), (-1, 8, 8, 8))
     x = layers.Add(name="added")([x, y])
-    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+
+
+def test_windows_folded_into_the_batch_are_passed_over() -> None:
+    model = windowed()
     result = vz.gradcam(model, image(), 0)
     assert (result.layer, result.raw.shape) == ("added", (2, 8, 8))
     with pytest.raises(LayerError, match=r"`layer` 'windows' returns 8 rows for 2 inputs"):
         vz.gradcam(model, image(), 0, layer="windows")
     with pytest.raises(LayerError, match=r"`layer` 'windows' returns 8 rows for 2 inputs"):
         vz.activations(model, image(), "windows")
+
+
+def test_windows_folded_into_the_batch_are_passed_over_for_changed_copies_too() -> None:
+    adapter, x = vz.adapt(windowed()), image()
+    change, black = blend(np.ones(3, np.float32)), {"baseline": np.zeros((2, 1, 1, 1))}  # three copies, as the images are
+    changed = adapter.changed_gradients(x, 0, change, companions=black, sums={"all": gradients}, of=LAST_SPATIAL)
+    assert changed.layer == "added"
+    taken = adapter.gradients(x, 0, of="added")
+    np.testing.assert_allclose(changed.sums["all"], 3 * taken.gradients, **TOKENS)
+    with pytest.raises(LayerError, match=r"`layer` 'windows' returns \d+ rows for \d+ inputs"):
+        adapter.changed_gradients(x, 0, change, companions=black, sums={"all": gradients}, of="windows")
 
 
 class ChannelAttention(layers.Layer):

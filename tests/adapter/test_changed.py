@@ -13,6 +13,7 @@ from tests.models import images
 from tests.rounding import assert_same_sums
 from vizcnn.adapter.changed import Change, Copies, PredictedClass
 from vizcnn.errors import OptionError
+from vizcnn.targets import Contrast, Mix, Region
 
 SHAPE = (4, 5, 2)
 
@@ -81,6 +82,33 @@ def test_unchanged_images_are_answered_beside_the_copies() -> None:
     changed = black_box().changed_scores(x, 1, shift(), companions={"step": STEPS})
     np.testing.assert_array_equal(changed.scores, x[:, 0, 0, 1])
     np.testing.assert_array_equal(changed.outputs[0], x[:, 0, 0])
+
+
+def test_predicted_class_in_a_sum_of_targets_is_that_of_the_unchanged_image() -> None:
+    x = images(3, SHAPE)
+    target = Mix((Contrast(1, None), None), (1.0, 0.5))
+    changed = black_box(batch_size=4).changed_scores(x, target, shift(), companions={"step": STEPS})
+    predicted = x[:, 0, 0].argmax(axis=-1)
+    values = looped(x)[:, :, 0, 0]
+    of_predicted = np.take_along_axis(values, predicted[:, None, None], axis=-1)[..., 0]
+    assert (values.argmax(axis=-1) != predicted[:, None]).any()  # some copies are taken for another
+    np.testing.assert_allclose(changed.copy_scores, values[..., 1] - 0.5 * of_predicted, atol=1e-6)
+
+
+def test_best_class_of_a_region_is_that_of_the_unchanged_image_and_names_the_result() -> None:
+    x = images(3, SHAPE)
+    x[..., 0] -= 0.3  # of the whole the class is 1, of the region it is 0
+    x[:, 1, 2, 0] = x[:, 1, 2, 1] + 0.1
+    model, target = black_box(lambda inputs: inputs, labels=["sky", "grass"]), Region((1, 2, 2, 3))
+    changed = model.changed_scores(x, target, shift(), companions={"step": STEPS})
+    copies = looped(x)[:, :, 1, 2]
+    assert changed.score.classes == (0, 0, 0)
+    assert (copies.argmax(axis=-1) != 0).any()
+    np.testing.assert_allclose(changed.copy_scores, copies[..., 0], atol=1e-6)
+    result = vz.occlusion(model, x, target, patch_size=2)
+    assert result.target == ("sky",) * 3
+    assert result.classes == (0, 0, 0)
+    assert [predicted.label for predicted in result.predictions] == ["grass"] * 3
 
 
 def test_predicted_class_is_that_of_the_unchanged_image() -> None:

@@ -85,6 +85,14 @@ def test_maximization_of_what_has_no_gradient_is_refused_or_says_so(make: Callab
         vz.activation_maximization(make(), [0, 1], steps=2, input_range=(0, 1))
 
 
+@pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
+def test_note_on_an_ascent_without_gradient_is_on_that_result_alone() -> None:
+    adapter = vz.adapt(keras.Sequential([keras.Input(SHAPE), layers.ReLU(threshold=2.0), layers.Flatten()]))
+    made = vz.activation_maximization(adapter, [0, 1], steps=2, input_range=(0, 1))
+    assert [note.kind for note in made.notes] == ["ascent"]
+    assert not any(note.kind == "ascent" for note in vz.saliency(adapter, np.zeros((1, *SHAPE)), 0).notes)
+
+
 @pytest.mark.parametrize("make", [cast_by_keras, rescaling, division])
 def test_saliency_refuses_a_cast(make: Callable[[], Any]) -> None:
     with pytest.raises(vz.errors.CapabilityError, match="a layer rounds or casts it away"):

@@ -118,6 +118,32 @@ def test_scores_and_outputs_are_means_too_and_the_note_says_so() -> None:
     np.testing.assert_allclose(outputs, expected, atol=0.7)
 
 
+@pytest.mark.filterwarnings("ignore:Model 'chance' draws")
+def test_class_of_a_changed_copy_is_the_one_that_most_runs_predict() -> None:
+    kernel, bias = np.eye(16, 3, dtype=np.float32), np.array([0, -9, 0], np.float32)
+    kernel[1, 1] = 0  # by the noise on the first pixel it is class 0 or class 2
+    head = [layers.Flatten(), dense("logits", (kernel, bias))]
+    model = keras.Sequential([keras.Input(SHAPE), NoiseThatStaysOn(), *head], name="chance")
+    classes = vz.occlusion(vz.adapt(model, num_runs=9), 0 * _x(), 0, patch_size=2).class_map
+    assert classes is not None and set(np.unique(classes)) <= {0, 2}  # never the mean of both, 1
+
+
+def test_black_box_is_averaged_over_as_many_runs_as_are_asked_for() -> None:
+    runs: list[int] = []
+
+    def rising(inputs: np.ndarray) -> np.ndarray:
+        runs.append(len(inputs))
+        return np.full((len(inputs), 2), [len(runs), 0.0])
+
+    adapter = vz.adapt(rising, input_shape=SHAPE, num_runs=3)
+    adapter.prepare(SHAPE)
+    asked = len(runs)
+    scores, (outputs,) = adapter.evaluate(_x(), 0)
+    assert len(runs) == asked + 3
+    np.testing.assert_array_equal(scores, [asked + 2] * 2)
+    np.testing.assert_array_equal(outputs[:, 0], [asked + 2] * 2)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore:Model 'chance' draws")
 def test_seeds_of_the_user_are_where_they_were(kind: Any) -> None:

@@ -72,7 +72,8 @@ def adapt(
         How image files are read, where a file leaves a choice (orientation, transparency, pages). None: as Keras's loaders do.
     num_runs : int, default None
         Over how many runs each answer of a model that draws random numbers (dropout that stays on, noise, sampling) is averaged.
-        None: one. A model that draws none runs once in any case; nobody's seeds are changed.
+        None: one. A Keras model that draws none runs once in any case; nobody's seeds are changed. Of a black box it is what it
+        returns that is averaged, whether it draws any or not.
     custom_objects : mapping, default None
         Names to classes or functions that the file of a model refers to.
     trusted : bool, default False

@@ -5,7 +5,7 @@ Long, because each question is documented where it is asked, with an example; wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,6 +182,40 @@ class ModelAdapter(ModelFacts):
         """
         inputs = self._checked(inputs)
         return self._scores_and_outputs(inputs, resolve(target, self, len(inputs)))
+
+    def settled(self, inputs: Array, score: Score, outputs: Outputs) -> Score:
+        """Return a score in which each class that was left to the model is the one that it chooses of these inputs.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+        score : Score
+            Their score.
+        outputs : tuple of ndarray
+            What the model returned for them, as `outputs` returns it.
+
+        Returns
+        -------
+        Score
+            Changed copies of the inputs keep to it, whatever they are taken for.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
+        >>> inputs = np.full((1, 4, 4, 2), [2.0, 6.0], np.float32)
+        >>> score = vz.targets.Contrast(None, 0).score(model, 1)
+        >>> [param.tolist() for param in model.settled(inputs, score, model.outputs(inputs)).params]
+        [[1], [0]]
+        """
+        for choice in score.open_choices:
+            if choice.formula is None:
+                classes, _, _ = self.class_values(outputs, choice.output)
+            else:
+                classes = self.scores(inputs, score.chosen(choice)).round()
+            score = score.settled(choice, classes.tolist())
+        return score
 
     def kernels(self, layer: Any) -> Array:
         """Return the weights of a convolution; of a separable one the depthwise part, of which K is the multiplier.
@@ -464,7 +498,7 @@ class ModelAdapter(ModelFacts):
         optimizer: Any = None,
         ends: tuple[float, float] | None = None,
         **plan: Any,
-    ) -> Iterator[tuple[Array, Array]]:
+    ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         """Raise the score by changing the input; see `vizcnn.adapter.keras.ascent`.
 
         Parameters
@@ -486,8 +520,9 @@ class ModelAdapter(ModelFacts):
 
         Returns
         -------
-        iterator of (ndarray, ndarray)
-            Before each step the images (N, H, W, C) in 0..1 and their scores (N,); last the images, and scores of NaN.
+        generator of (ndarray, ndarray)
+            Before each step the images (N, H, W, C) in 0..1 and their scores (N,); last the images, and scores of NaN. It returns
+            notes on what was made.
 
         Examples
         --------
@@ -553,6 +588,8 @@ class ModelAdapter(ModelFacts):
     def _changed(self, inputs: Array, target: Any, companions: Arrays | None, **asked: Any) -> Changed:
         inputs = self._checked(inputs)
         score = resolve(target, self, len(inputs))
+        if asked.get("of") is not None:
+            asked["of"] = self._of_every_copy(asked["of"], score)
         question = Question.checked(inputs, companions, score=score, **asked)
         return run(self, question, self._steps())
 
@@ -584,6 +621,10 @@ class ModelAdapter(ModelFacts):
         zeros = np.zeros((1, *(int(size or 1) for size in shape)), dtype=np.float32)
         return str(self.gradients(zeros, score[:1], of=LAST_SPATIAL).layer)
 
+    def _of_every_copy(self, path: str, score: Score) -> str:
+        """Return the layer that changed copies are differentiated by: one for all of them, and known to be of each."""
+        return self._default_layer(score) if path == LAST_SPATIAL else path
+
     def _scores_from(self, path: str, activations: Array, score: Score, inputs: Array | None) -> Array:
         raise self._unanswered("scores_from")
 
@@ -601,7 +642,7 @@ class ModelAdapter(ModelFacts):
         optimizer: Any,
         ends: tuple[float, float] | None,
         **plan: Any,
-    ) -> Iterator[tuple[Array, Array]]:
+    ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         raise self._unanswered("ascend")
 
     def _placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:

@@ -179,13 +179,18 @@ class BlackBoxAdapter(ModelAdapter):
     def _run(self, inputs: Array) -> dict[str, Array]:
         """Run all samples, a batch at a time, and return the outputs by name."""
         size = self._source.batch or self.batch_size_for(inputs.shape[1:])
-        parts = [self._run_batch(inputs[part]) for part in slices(len(inputs), size)]
+        parts = [self._mean_of_runs(inputs[part]) for part in slices(len(inputs), size)]
         outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         with self._lock:
             self._learn(outputs)
             # An output that once was no distribution holds none, whatever it looked like on other images.
             self._bare |= {name for name, activation in self._kinds.items() if activation is None}
         return outputs
+
+    def _mean_of_runs(self, inputs: Array) -> dict[str, Array]:
+        runs = [self._run_batch(inputs) for _ in range(self.num_runs)]
+        means = {name: np.mean([run[name] for run in runs], axis=0, dtype=np.float64) for name in runs[0]}
+        return {name: mean.astype(np.float32) for name, mean in means.items()}
 
     def _probe(self, sample_shape: tuple[int, ...]) -> None:
         """Run the model on nothing, to see what it returns; what that holds is decided by real images."""

@@ -371,10 +371,8 @@ def run(model: ModelAdapter, question: Question, steps: Steps) -> Changed:
     """
     inputs, change, score = question.inputs, question.change, question.score
     scores, outputs = model.evaluate(inputs, score)
-    if -1 in score.classes:  # the predicted class is the one predicted of the unchanged image, whatever becomes of it
-        predicted, _, _ = model.class_values(outputs, score.output)
-        score = score.settled(predicted.tolist())
-        question = replace(question, score=score)
+    score = model.settled(inputs, score, outputs)
+    question = replace(question, score=score)
     shape = inputs.shape[1:]
     leader = _Leader(question, steps, lambda: model.batch_size_for(shape))
     cost = _cost(question)

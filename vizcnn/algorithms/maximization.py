@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +76,7 @@ def maximize(
     -------
     Maximized
     """
-    notes = []
+    notes: list[Note] = []
     ends = input_range
     if ends is not None and not ends[0] < ends[1]:
         raise OptionError(f"`input_range` must be (lowest, highest); got {ends!r}.")
@@ -111,9 +111,9 @@ def maximize(
     keep = set(np.linspace(0, steps, frames).round().astype(int).tolist()) if frames else set()
     history, kept, images = [], [], np.empty(0, np.float32)
     with ExitStack() as stack:
-        if isinstance(climb, Generator):
-            stack.callback(climb.close)  # an interrupt here would leave it waiting, and the next run waiting for it
-        for step, (images, scores) in enumerate(track(climb, steps + 1, f"{len(score)} images, {steps} steps")):
+        stack.callback(climb.close)  # an interrupt here would leave it waiting, and the next run waiting for it
+        made = _noting(climb, notes)
+        for step, (images, scores) in enumerate(track(made, steps + 1, f"{len(score)} images, {steps} steps")):
             history.append(scores)
             if step in keep:
                 kept.append(images)
@@ -124,6 +124,13 @@ def maximize(
         frames=np.array(kept, dtype=np.float32),
         notes=tuple(notes),
     )
+
+
+def _noting(
+    climb: Generator[tuple[np.ndarray, np.ndarray], None, tuple[Note, ...]], notes: list[Note]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what an ascent does, and keep what it returns at its end."""
+    notes += yield from climb
 
 
 def image_shape(model: ModelAdapter, size: tuple[int, int] | None = None) -> tuple[int, int, int]:

@@ -66,11 +66,9 @@ def explained(
     head = model.head(model.output_name(score.output))
     predictions = model.named_predictions(indices, values, probable, output=head.output)
     targets: list[tuple[str, int | None, float | None]] = []
-    for row, best, name, index in zip(values, indices, score.names, score.classes, strict=True):
-        chosen = int(best) if index == -1 else index
-        known = probable and chosen is not None
-        of_class = chosen if head.is_classes else None
-        targets.append((name or head.names[int(best)], of_class, float(row[chosen]) if known else None))
+    for row, name, index in zip(values, score.names, score.classes, strict=True):
+        known = float(row[index]) if probable and index is not None else None
+        targets.append((name or head.names[int(index or 0)], index if head.is_classes else None, known))
     if not probable and not head.is_classes:
         return predictions, targets, [], []
     # The five largest first, and only those sorted: of a thousand classes, half a millisecond per batch.

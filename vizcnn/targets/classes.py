@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vizcnn.errors import TargetError, did_you_mean, listed
-from vizcnn.targets.score import Reading, Score, class_logits, pick
+from vizcnn.targets.score import Choice, Reading, Score, class_logits, pick
 from vizcnn.targets.target import Target, plain
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Class(Target):
             names=tuple(None if index < 0 else head.names[index] for index in indices),
             classes=tuple(indices),
             output=output,
+            choices=(Choice(0, output),),
         )
 
 
@@ -146,6 +147,7 @@ class Region(Target):
             names=(None if index < 0 else f"{head.names[index]} in a region",) * count,
             classes=(index,) * count,
             output=output,
+            choices=(Choice(0, output, partial(region_class, output=output)),),
         )
 
     def _mask(self, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -170,10 +172,18 @@ class Region(Target):
 
 def region_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
     """Return the logit of a class, averaged by a mask: params are the indices (N,) and weights (N, h, w)."""
+    xp, values = reading.xp, _region_values(reading, params[1], output)
+    return pick(xp, values, params[0], reading.head(output).predicted(xp, values))
+
+
+def region_class(reading: Reading, params: Sequence[Any], output: str) -> Any:
+    """Return the class with the highest mean score within a mask, (N,): params as `region_score` takes them."""
+    return reading.head(output).predicted(reading.xp, _region_values(reading, params[1], output))
+
+
+def _region_values(reading: Reading, mask: Any, output: str) -> Any:
     xp = reading.xp
-    index, mask = params
-    values = xp.sum(class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
-    return pick(xp, values, index, reading.head(output).predicted(xp, values))
+    return xp.sum(class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
 
 
 def _class_index(entry: Any, model: ModelAdapter, head: Head) -> int:

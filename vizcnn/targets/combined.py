@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class Mix(Target):
             raise TargetError(f"`weights` must have one number per target; got {len(weights)} for {len(self.targets)}.")
         parts = [resolve(target, model, count) for target in self.targets]
         names = [_sum_name([part.names[i] for part in parts], weights) for i in range(count)]
+        starts = accumulate((len(part.params) for part in parts), initial=0)
         return Score(
             key=("mix", tuple(weights), tuple(part.key for part in parts)),
             formula=partial(mix_score, parts=[(part.formula, len(part.params)) for part in parts], weights=weights),
@@ -66,6 +68,11 @@ class Mix(Target):
             names=tuple(names),
             classes=(None,) * count,
             output=next((part.output for part in parts if part.output is not None), None),
+            choices=tuple(
+                replace(choice, param=start + choice.param)
+                for start, part in zip(starts, parts, strict=False)
+                for choice in part.choices
+            ),
         )
 
 

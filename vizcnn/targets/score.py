@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -39,6 +40,26 @@ Formula = Callable[[Reading, Sequence[Any]], Any]
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A class that is left to the model, where a param of a score holds -1 in place of an index.
+
+    Attributes
+    ----------
+    param : int
+        Place of that param, of one index per sample.
+    output : str
+        The output that the class belongs to.
+    formula : callable or None
+        Takes a `Reading` and the params from that one on, and returns the class that the model chooses, (N,); None: the one that
+        it predicts of the whole output.
+    """
+
+    param: int
+    output: str
+    formula: Formula | None = None
+
+
+@dataclass(frozen=True)
 class Score:
     """A target resolved for N samples of one model.
 
@@ -56,6 +77,8 @@ class Score:
         Per sample, the class that is explained: -1 the predicted one, None where it isn't a class.
     output : str or None
         The output that a class belongs to.
+    choices : tuple of Choice
+        The params that hold indices of classes, which may be left to the model.
 
     Examples
     --------
@@ -71,6 +94,7 @@ class Score:
     names: Names
     classes: tuple[int | None, ...]
     output: str | None = None
+    choices: tuple[Choice, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -109,13 +133,44 @@ class Score:
             classes=tuple(self.classes[index] for index in indices),
         )
 
-    def settled(self, predicted: Sequence[int]) -> Score:
-        """Return the score in which "the predicted class" is the class predicted for each sample, whatever it becomes.
+    @property
+    def open_choices(self) -> tuple[Choice, ...]:
+        """Those of `choices` that some sample leaves to the model."""
+        return tuple(choice for choice in self.choices if (self.params[choice.param] < 0).any())
+
+    def chosen(self, choice: Choice) -> Score:
+        """Return the class that the model chooses as a score of its own: a number that is the class's index.
 
         Parameters
         ----------
-        predicted : sequence of int
-            The class predicted for each sample.
+        choice : Choice
+            One of `choices` that has a formula.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import keras, numpy as np, vizcnn as vz
+        >>> cnn = vz.adapt(keras.Sequential([keras.Input((4, 4, 2)), keras.layers.UpSampling2D(1)]))
+        >>> score = vz.targets.Region((0, 0, 2, 2)).score(cnn, 1)
+        >>> cnn.scores(np.array([0.0, 1.0]) * np.ones((1, 4, 4, 2)), score.chosen(score.choices[0]))
+        array([1.], dtype=float32)
+        """
+        formula = partial(_class_as_score, choice=choice)
+        classes: tuple[None, ...] = (None,) * len(self)
+        return replace(self, key=("chosen", choice.param, self.key), formula=formula, classes=classes, choices=())
+
+    def settled(self, choice: Choice, classes: Sequence[int]) -> Score:
+        """Return the score in which what the model chooses is one class for each sample, whatever the image becomes.
+
+        Parameters
+        ----------
+        choice : Choice
+            One of `choices`.
+        classes : sequence of int
+            The class that the model chooses for each sample; of those that don't leave it to the model it isn't used.
 
         Returns
         -------
@@ -124,14 +179,15 @@ class Score:
         Examples
         --------
         >>> import vizcnn as vz
-        >>> vz.targets.Class().score(vz.assets.digits_cnn(), 2).settled([7, 1]).classes
-        (7, 1)
+        >>> score = vz.targets.Class([None, 3]).score(vz.assets.digits_cnn(), 2)
+        >>> score.settled(score.choices[0], [7, 1]).classes
+        (7, 3)
         """
-        classes = tuple(p if index == -1 else index for p, index in zip(predicted, self.classes, strict=True))
-        if classes == self.classes:
-            return self
-        index = np.array([-1 if c is None else c for c in classes], dtype=np.int32)
-        return replace(self, params=(index, *self.params[1:]), classes=classes)
+        param = self.params[choice.param]
+        index = np.where(param < 0, np.asarray(classes, dtype=param.dtype), param)
+        params = (*self.params[: choice.param], index, *self.params[choice.param + 1 :])
+        known = tuple(int(new) if old == -1 else old for old, new in zip(self.classes, index, strict=True))
+        return replace(self, params=params, classes=known)
 
     def with_params(self, *params: np.ndarray) -> Score:
         """Return the score of other numbers: channels of the same layer, say.
@@ -201,6 +257,12 @@ class Score:
             names=tuple(name for name in self.names for _ in range(times)),
             classes=tuple(index for index in self.classes for _ in range(times)),
         )
+
+
+def _class_as_score(reading: Reading, params: Sequence[Any], choice: Choice) -> Any:
+    if choice.formula is None:
+        raise TypeError("What a model predicts is read from its outputs.")
+    return reading.xp.multiply(choice.formula(reading, params[choice.param :]), 1.0)
 
 
 def class_logits(reading: Reading, output: str) -> Any:

@@ -6,7 +6,7 @@ Long by the docstrings of its public methods; what they do stands in the modules
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,7 +21,7 @@ from vizcnn.adapter.keras.ascent import Ascent, Plan, affine
 from vizcnn.adapter.keras.calling import stateful_note
 from vizcnn.adapter.keras.changed import CompiledSteps
 from vizcnn.adapter.keras.compiled import Traced
-from vizcnn.adapter.keras.default_layer import default_layer
+from vizcnn.adapter.keras.default_layer import traced_layer
 from vizcnn.adapter.keras.first_weights import FirstWeights
 from vizcnn.adapter.keras.fixed import FixedInputs
 from vizcnn.adapter.keras.forward_pass import ForwardPass, outputs_of
@@ -35,7 +35,7 @@ from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.state import stale_state_notes
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, split_call
 from vizcnn.adapter.placement import Placement
-from vizcnn.errors import CapabilityError, LayerError, UnsupportedModelError, listed
+from vizcnn.errors import CapabilityError, LayerError, Note, UnsupportedModelError, listed
 from vizcnn.targets.score import Score, class_logits
 
 
@@ -295,7 +295,7 @@ class KerasAdapter(ModelAdapter):
 
         arrays = self._runner.run(("activations", paths), build, inputs).arrays
         for path, values in arrays.items():
-            self._check_rows(path, values, inputs)
+            self._check_rows(path, len(values), len(inputs))
         return arrays
 
     def _gradients(self, inputs: Array, score: Score, path: str | None, rule: str) -> Gradients:
@@ -314,7 +314,7 @@ class KerasAdapter(ModelAdapter):
         ):
             run = self._runner.run((*key, tuple(unfit)), build, inputs, score)
         arrays = run.arrays
-        self._check_rows(str(run.traced.layer), arrays.get("values", inputs), inputs)
+        self._check_rows(str(run.traced.layer), len(arrays.get("values", inputs)), len(inputs))
         return Gradients(
             arrays["gradients"],
             arrays.get("values", inputs),
@@ -326,9 +326,16 @@ class KerasAdapter(ModelAdapter):
 
     def _default_layer(self, score: Score) -> str:
         while True:
-            layer, shape = default_layer(self._view, score)
+            layer, shape = traced_layer(self._view, score)
             if not self._is_unfit(layer, shape, 2, self._view.known_sample_shape()):
                 return layer
+
+    def _of_every_copy(self, path: str, score: Score) -> str:
+        if path == LAST_SPATIAL:
+            return self._default_layer(score)
+        _, shape = traced_layer(self._view, score, path)
+        self._check_rows(path, shape[0], 2)
+        return path
 
     def _scores_from(self, path: str, activations: Array, score: Score, inputs: Array | None) -> Array:
         return scores_from(self._view, self._runner, path, activations, score, inputs)
@@ -346,10 +353,10 @@ class KerasAdapter(ModelAdapter):
             self._view.state.unfit[layer] = None
         return unfit
 
-    def _check_rows(self, layer: str, values: Array, inputs: Array) -> None:
-        if len(values) != len(inputs):
+    def _check_rows(self, layer: str, rows: int | None, count: int) -> None:
+        if rows not in (None, count):
             raise LayerError(
-                f"`layer` {layer!r} returns {len(values)} rows for {len(inputs)} inputs, as where windows are folded into the "
+                f"`layer` {layer!r} returns {rows} rows for {count} inputs, as where windows are folded into the "
                 f"batch, so its maps are of no input; name a layer outside of that."
             )
 
@@ -425,7 +432,7 @@ class KerasAdapter(ModelAdapter):
         optimizer: Any,
         ends: tuple[float, float] | None,
         **plan: Any,
-    ) -> Iterator[tuple[Array, Array]]:
+    ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
         matrix, offset = affine(self.preprocess if ends is None else None, ends or (0.0, 1.0), shape[-1])
         made = Plan(
@@ -444,12 +451,13 @@ class KerasAdapter(ModelAdapter):
             ("ascent", made, score.key), lambda: Ascent(made, maker, scores, self._view.variables())
         )
         yield from ascent.run(score, steps, seed)
-        if not ascent.reached:
-            self.add_note(
-                f"In activation maximization of model {self.name!r} the gradient of the score was zero in every step: such an "
-                f"image shows its start and the penalties, and nothing of the model.",
-                "ascent",
-            )
+        if ascent.reached:
+            return ()
+        text = (
+            f"In activation maximization of model {self.name!r} the gradient of the score was zero in every step: such an image "
+            f"shows its start and the penalties, and nothing of the model."
+        )
+        return (Note(text, "ascent"),)
 
 
 def is_keras_layer(value: Any) -> bool:

@@ -62,7 +62,7 @@ def differentiated(run: ForwardPass, path: str, total: Any) -> tuple[str, Any, A
     raise LayerError(_no_map(run, layout, total))
 
 
-def default_layer(view: ModelView, score: Score) -> tuple[str, tuple[int | None, ...]]:
+def traced_layer(view: ModelView, score: Score, path: str = LAST_SPATIAL) -> tuple[str, tuple[int | None, ...]]:
     """Return the layer of which `differentiated` takes the map, and that map's shape; only traced, nothing is compiled or run.
 
     Parameters
@@ -71,6 +71,8 @@ def default_layer(view: ModelView, score: Score) -> tuple[str, tuple[int | None,
         The model.
     score : Score
         What is explained.
+    path : str, default LAST_SPATIAL
+        As `differentiated` takes it.
 
     Returns
     -------
@@ -80,17 +82,17 @@ def default_layer(view: ModelView, score: Score) -> tuple[str, tuple[int | None,
     Raises
     ------
     LayerError
-        If there is no map that the score depends on.
+        If the score doesn't depend on the layer, or on any map.
     """
     sample, state = view.known_sample_shape(), view.state
-    key = score.key, tuple(state.unfit)
+    key = score.key, path, tuple(state.unfit)
     if key not in state.default_layers:
         found: list[tuple[str, tuple[int | None, ...]]] = []
 
         def look(tensor: Any, *params: Any) -> Any:
             run = ForwardPass.run(view, tensor).record()
             scores = run.scores(score, params)
-            address, values, _ = differentiated(run, LAST_SPATIAL, keras.ops.sum(scores))
+            address, values, _ = differentiated(run, path, keras.ops.sum(scores))
             found[:] = [(address, tuple(values.shape))]
             return scores
 

@@ -93,8 +93,15 @@ def _mean(runs: list[Run]) -> Run:
     if len(runs) == 1:
         return runs[0]
     arrays = {name: [convert_to_numpy(run.arrays[name]) for run in runs] for name in runs[0].arrays}
-    means = {name: np.mean(values, axis=0).astype(values[0].dtype) for name, values in arrays.items()}
-    return Run(means, runs[0].traced)
+    return Run({name: _of_runs(np.array(values)) for name, values in arrays.items()}, runs[0].traced)
+
+
+def _of_runs(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the runs (R, ...); of whole numbers, which are classes, the one that most runs say."""
+    if values.dtype.kind == "f":
+        return np.mean(values, axis=0).astype(values.dtype)
+    votes = (values[:, None] == values).sum(axis=0)
+    return np.take_along_axis(values, votes.argmax(axis=0)[None], axis=0)[0]
 
 
 @contextmanager
