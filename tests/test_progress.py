@@ -84,7 +84,7 @@ def test_methods_report_their_batches(monkeypatch):
 
     seen = []
     monkeypatch.setattr(
-        "vizcnn.plugins.registry.track", lambda items, total, text: seen.append((total, text)) or iter(items)
+        "vizcnn.plugins.door.track", lambda items, total, text: seen.append((total, text)) or iter(items)
     )
     model = Sequential([Input((2, 2, 1)), layers.Flatten(), layers.Dense(2)])
     vz.saliency(vz.adapt(model, batch_size=2), np.ones((5, 2, 2, 1), np.float32))

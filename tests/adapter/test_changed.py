@@ -198,7 +198,7 @@ def test_an_interrupt_ends_it_and_the_next_question_is_answered() -> None:
 
 
 def test_a_long_run_is_told_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vizcnn.progress.LONG", 0.0)
+    monkeypatch.setattr("vizcnn.progress.MIN_ANNOUNCED_SECONDS", 0.0)
     change = Change("shift", 11, shift().numbers, shifted, name="shifting", remedy="A smaller `count` takes fewer.")
     with pytest.warns(
         vz.errors.VizcnnWarning, match=r"Shifting takes 36 runs of the model, about .* A smaller `count`"
