@@ -176,7 +176,10 @@ def test_windows_folded_into_the_batch_are_passed_over() -> None:
 
 def test_windows_folded_into_the_batch_are_passed_over_for_changed_copies_too() -> None:
     adapter, x = vz.adapt(windowed()), image()
-    change, black = blend(np.ones(3, np.float32)), {"baseline": np.zeros((2, 1, 1, 1))}  # three copies, as the images are
+    change, black = (
+        blend(np.ones(3, np.float32)),
+        {"baseline": np.zeros((2, 1, 1, 1))},
+    )  # three copies, as the images are
     changed = adapter.changed_gradients(x, 0, change, companions=black, sums={"all": gradients}, of=LAST_SPATIAL)
     assert changed.layer == "added"
     taken = adapter.gradients(x, 0, of="added")
