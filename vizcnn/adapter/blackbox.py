@@ -190,7 +190,7 @@ class BlackBoxAdapter(ModelAdapter):
     def _mean_of_runs(self, inputs: Array) -> dict[str, Array]:
         runs = [self._run_batch(inputs) for _ in range(self.num_runs)]
         means = {name: np.mean([run[name] for run in runs], axis=0, dtype=np.float64) for name in runs[0]}
-        return {name: mean.astype(np.float32) for name, mean in means.items()}
+        return {name: np.asarray(mean, dtype=np.float32) for name, mean in means.items()}
 
     def _probe(self, sample_shape: tuple[int, ...]) -> None:
         """Run the model on nothing, to see what it returns; what that holds is decided by real images."""

@@ -99,9 +99,10 @@ def _mean(runs: list[Run]) -> Run:
 def _of_runs(values: np.ndarray) -> np.ndarray:
     """Return the mean over the runs (R, ...); of whole numbers, which are classes, the one that most runs say."""
     if values.dtype.kind == "f":
-        return np.mean(values, axis=0).astype(values.dtype)
+        return np.asarray(np.mean(values, axis=0), dtype=values.dtype)
     votes = (values[:, None] == values).sum(axis=0)
-    return np.take_along_axis(values, votes.argmax(axis=0)[None], axis=0)[0]
+    chosen: np.ndarray = np.take_along_axis(values, votes.argmax(axis=0)[None], axis=0)[0]
+    return chosen
 
 
 @contextmanager
