@@ -8,6 +8,7 @@ from . import assets as assets
 from . import callbacks as callbacks
 from . import errors as errors
 from . import inputs as inputs
+from . import measures as measures
 from . import plugins as plugins
 from . import render as render
 from . import results as results
@@ -18,6 +19,8 @@ from .adapter import ModelAdapter as ModelAdapter
 from .adapter import adapt as adapt
 from .explanation import Explanation as Explanation
 from .explanation import explain as explain
+from .measures.register import register_metric as register_metric
+from .measures.registry import metrics as metrics
 from .plugins.register import register as register
 from .plugins.registry import methods as methods
 from .results import Architecture as Architecture

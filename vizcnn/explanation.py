@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vizcnn.adapter import as_adapter
+from vizcnn.measures.run import Asked, meanings_of, read_metrics
 from vizcnn.plugins import door, registry
 from vizcnn.progress import track
 from vizcnn.render.keywords import takes_style
@@ -122,6 +123,8 @@ class Explanation(Picture):
         from vizcnn.report import write_page
 
         meanings = {name: registry.parse(name)[0].interpretation for name in self.results}
+        measures = (name for result in self.results.values() for name in result.measures)
+        meanings |= meanings_of(measures)
         more = {name: other.results for name, other in (others or {}).items()}
         return write_page(self.results, path, meanings=meanings, about=about, figures=figures, others=more)
 
@@ -202,6 +205,7 @@ def explain(
     target: Any = None,
     *,
     methods: Sequence[Method] | Method = ("saliency", "gradcam"),
+    metrics: Sequence[Asked] | Asked = (),
     layer: str | None = None,
 ) -> Explanation:
     """Explain images by several methods.
@@ -216,6 +220,9 @@ def explain(
         What is explained, default None: the class that the model predicts for each image. See `vizcnn.targets`.
     methods : sequence of str or (str, dict), default ("saliency", "gradcam")
         Names, with options where they are wanted: ``"saliency:rule=guided"`` or ``("saliency", {"rule": "guided"})``.
+    metrics : sequence of str or (str, dict), default ()
+        What is measured of each map, named in the same way: ``"deletion"``; see `vizcnn.metrics`. The numbers are in the
+        `measures` of the results, and stand beside the maps.
     layer : str, default None
         The layer, for the methods that look at one.
 
@@ -227,7 +234,7 @@ def explain(
     Raises
     ------
     MethodError, OptionError, CapabilityError, LayerError
-        If a method, an option or a layer doesn't exist, or a method doesn't work on this model; before anything is computed.
+        If a method, a metric, an option or a layer doesn't exist, or one doesn't work on this model; before anything is computed.
 
     Examples
     --------
@@ -237,13 +244,17 @@ def explain(
     >>> {name: result.values.shape for name, result in results.results.items()}
     {'saliency:rule=guided': (2, 28, 28), 'gradcam': (2, 28, 28)}
     """
-    calls = read_methods(methods, layer)
+    calls, measuring = read_methods(methods, layer), read_metrics(metrics)
     adapter = as_adapter(model)
     for call in calls:
         registry.check_needs(call.plugin, adapter)
     loaded = door.load_images(adapter, images)
     batches = -(-len(loaded) // adapter.batch_size_for(loaded.sample_shape))
-    steps = track(stream(adapter, loaded, target, calls), batches, f"{len(calls)} methods, {len(loaded)} images")
+    steps = track(
+        stream(adapter, loaded, target, calls, metrics=measuring),
+        batches,
+        f"{len(calls)} methods, {len(loaded)} images",
+    )
     explanation, _ = collect(steps, len(loaded))
     for result in explanation.results.values():
         door.warn_of(result, adapter)

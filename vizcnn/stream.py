@@ -12,6 +12,8 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import InputError, MethodError, OptionError, VizcnnError, listed
 from vizcnn.inputs import ImageSet
+from vizcnn.measures import registry as metric_registry
+from vizcnn.measures.run import MetricCall, measured
 from vizcnn.plugins import door, registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.registry import asked_name, is_one
@@ -133,6 +135,7 @@ def stream(
     on_failure: OnFailure | None = None,
     longest: int | None = None,
     ranks: int = 1,
+    metrics: Sequence[MetricCall] = (),
 ) -> Iterator[ExplainedBatch]:
     """Explain images by several methods, a batch at a time; each image is read once, however many methods there are.
 
@@ -153,6 +156,8 @@ def stream(
         they are drawn.
     ranks : int, default 1
         How many of the most probable classes are explained, where `target` is None.
+    metrics : sequence of MetricCall, default ()
+        What is measured of each map; where that fails, so does the method.
 
     Yields
     ------
@@ -161,8 +166,8 @@ def stream(
 
     Raises
     ------
-    TargetError
-        If the model has no such target.
+    TargetError, CapabilityError
+        If the model has no such target, or can't answer what a metric needs.
 
     Examples
     --------
@@ -177,6 +182,8 @@ def stream(
     slice(8, 10, None) {'saliency': 2, 'gradcam': 2}
     """
     score = resolve(target, model, len(images))
+    for one in metrics:
+        metric_registry.INSTALLED.check_needs(one.metric, model)
     working: dict[str, door.MethodRun] = {}
     for call in calls:
         with _telling(on_failure, call.name, range(len(images))):
@@ -186,7 +193,7 @@ def stream(
     wanted = range(1, ranks if target is None else 1)
     for part, kept, inputs in _read(model, images, longest, on_failure) if working else ():
         indices = range(len(images))[part]
-        results = _answers(working, part, inputs, kept, on_failure, indices)
+        results = _answers(working, part, inputs, kept, metrics, on_failure, indices)
         working = {name: run for name, run in working.items() if name in results}
         if not results:
             return
@@ -195,7 +202,7 @@ def stream(
             classes = _classes_of_rank(next(iter(results.values())), rank)
             if classes is not None:
                 runs = {name: run.on(kept, classes) for name, run in working.items()}
-                others[rank] = _answers(runs, slice(0, len(kept)), inputs, kept, on_failure, indices)
+                others[rank] = _answers(runs, slice(0, len(kept)), inputs, kept, metrics, on_failure, indices)
         yield ExplainedBatch(part, results, others)
         del results, others, kept, inputs  # before the next batch is read
 
@@ -205,13 +212,18 @@ def _answers(
     part: slice,
     inputs: np.ndarray,
     kept: ImageSet,
+    metrics: Sequence[MetricCall],
     on_failure: OnFailure | None,
     indices: range,
 ) -> dict[str, Attributions]:
     results = {}
     for name, run in runs.items():
         with _telling(on_failure, name, indices):
-            results[name] = replace(run.answer(part, inputs), images=kept)
+            result, context = replace(run.answer(part, inputs), images=kept), run.context
+            if context.score is not None:
+                result = measured(result, context.model, inputs, context.score[part], metrics)
+            results[name] = result
+            del result
     return results
 
 

@@ -29,6 +29,7 @@ def explain(
     images: options.Images,
     out: options.Out,
     method: options.Methods = None,
+    metric: options.Metrics = None,
     target: options.Target = None,
     layer: options.Layer = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each image.")] = False,
@@ -38,12 +39,13 @@ def explain(
     from vizcnn.cli.images import Unreadable, find_images, open_images
     from vizcnn.cli.targets import read_target, target_note
     from vizcnn.inputs import ImageSet
+    from vizcnn.measures.run import read_metrics
     from vizcnn.progress import track
     from vizcnn.stream import Failure
 
     check_folder(out, images)
     with listening() as heard:
-        calls = read_calls(method or DEFAULT_METHODS, layer)
+        calls, metrics = read_calls(method or DEFAULT_METHODS, layer), read_metrics(metric or ())
     notes(("plugins", text) for text in heard)
     files, unread = find_images(images)
     adapter, said = model.open()
@@ -64,7 +66,7 @@ def explain(
             adapter.layer(layer)
         wanted = read_target(target, adapter)
         understood = target_note(target, adapter)
-        steps = explain_images(adapter, good, calls, wanted, out)
+        steps = explain_images(adapter, good, calls, wanted, out, metrics)
         for step in track(steps, len(good), f"explaining {len(good)} images"):
             if isinstance(step, Failure):
                 failed.append((str(step.method), step.reason))

@@ -18,6 +18,7 @@ from vizcnn.stream import ExplainedBatch, Failure, MethodCall, stream
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter, Prediction
+    from vizcnn.measures.run import MetricCall
     from vizcnn.results import Attributions
 
 
@@ -93,7 +94,12 @@ def read_calls(methods: Sequence[str], layer: str | None = None) -> list[MethodC
 
 
 def explain_images(
-    model: ModelAdapter, images: ImageSet, calls: Sequence[MethodCall], target: Any, out: Path
+    model: ModelAdapter,
+    images: ImageSet,
+    calls: Sequence[MethodCall],
+    target: Any,
+    out: Path,
+    metrics: Sequence[MetricCall] = (),
 ) -> Iterator[ImageReport | Failure]:
     """Explain images a batch at a time, and write the pictures of each batch before the next one is begun.
 
@@ -109,6 +115,8 @@ def explain_images(
         What is explained.
     out : Path
         The folder.
+    metrics : sequence of MetricCall, default ()
+        What is measured of each map.
 
     Yields
     ------
@@ -131,7 +139,7 @@ def explain_images(
             raise failure.error  # the call is wrong, rather than the model unfit
         failures.append(failure)
 
-    batches = stream(model, images, target, calls, on_failure=on_failure, longest=SHARPEST)
+    batches = stream(model, images, target, calls, on_failure=on_failure, longest=SHARPEST, metrics=metrics)
     said: dict[str, None] = {}
     for batch, heard in _heard(batches):
         yield from _told(failures, paths)

@@ -139,6 +139,17 @@ Methods = Annotated[
     ),
 ]
 
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="What is measured of each map, with options if wanted: 'deletion:num_steps=50'. Give it again for more; 'vizcnn "
+        "methods' lists them too. Default: nothing.",
+        show_default=False,
+    ),
+]
+
 Target = Annotated[
     str | None,
     typer.Option(

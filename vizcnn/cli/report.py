@@ -41,6 +41,7 @@ def report(
         Path, typer.Option("--out", "-o", metavar="FILE.html", help="Where the page goes.", show_default=False)
     ],
     method: options.Methods = None,
+    metric: options.Metrics = None,
     target: options.Target = None,
     layer: options.Layer = None,
     classes: Annotated[
@@ -55,11 +56,12 @@ def report(
     from vizcnn.cli.images import read_images
     from vizcnn.cli.targets import read_target, target_note
     from vizcnn.explanation import collect
+    from vizcnn.measures.run import read_metrics
     from vizcnn.report import LONGEST
     from vizcnn.stream import stream
 
     check_file(out, (".html",))
-    calls = read_calls(method or DEFAULT_METHODS, layer)
+    calls, metrics = read_calls(method or DEFAULT_METHODS, layer), read_metrics(metric or ())
     adapter = model.load()
     together, bad = read_images(images, adapter)
     adapter.prepare(together.sample_shape)
@@ -67,7 +69,16 @@ def report(
     notes(target_note(target, adapter))
     failures = _Failures()
     with listening():  # the page says what the results note
-        batches = stream(adapter, together, wanted, calls, on_failure=failures.tell, longest=LONGEST, ranks=classes)
+        batches = stream(
+            adapter,
+            together,
+            wanted,
+            calls,
+            on_failure=failures.tell,
+            longest=LONGEST,
+            ranks=classes,
+            metrics=metrics,
+        )
         explanation, of_rank = collect(batches, len(together))
     if not explanation.results:
         raise typer.Exit(2)

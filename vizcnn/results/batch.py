@@ -173,8 +173,8 @@ class AttributionBatch:
         predictions, targets, top, indices = explained(model, score, outputs)
         raw = np.asarray(self.raw if self.raw is not None else self.values, dtype=np.float32)
         values, alone, placement = over_images(self.values, self.layer, context)
-        measures = checked_rows("measures", self.measures, len(inputs), context.method)
-        extras = checked_rows("extras", self.extras, len(inputs), context.method)
+        measures = checked_rows("measures", self.measures, len(inputs), f"method {context.method!r}")
+        extras = checked_rows("extras", self.extras, len(inputs), f"method {context.method!r}")
         class_labels = model.head(model.output_name(score.output)).names
         notes = (
             *notes_of_part(images.notes, range(len(images))[part], names),

@@ -22,20 +22,18 @@ NUM_TOP_CLASSES = 5
 """Classes that a result knows the probabilities of, the most probable ones."""
 
 
-def checked_rows(what: str, arrays: Mapping[str, Any], count: int, method: str) -> dict[str, np.ndarray]:
-    """Return what a plugin gave by name, checked: a row for each image, and of measures one number."""
+def checked_rows(what: str, arrays: Mapping[str, Any], count: int, who: str) -> dict[str, np.ndarray]:
+    """Return what a method or a metric gave by name, checked: a row for each image, and of measures one number."""
     checked = {name: np.asarray(values) for name, values in arrays.items()}
     for name, array in checked.items():
         is_measure = what == "measures"
         if array.shape[:1] != (count,) or array.dtype.kind not in "fiub" or (is_measure and array.ndim != 1):
             raise ValueError(
-                f"`{what}` of method {method!r} must hold a {'number' if is_measure else 'row'} for each of {count} images; got "
+                f"`{what}` of {who} must hold a {'number' if is_measure else 'row'} for each of {count} images; got "
                 f"{array.dtype} of shape {array.shape} as {name!r}."
             )
         if is_measure and name in COLUMNS:
-            raise ValueError(
-                f"`measures` of method {method!r} must not be called {name!r}, as a result's own column is."
-            )
+            raise ValueError(f"`measures` of {who} must not be called {name!r}, as a result's own column is.")
     return checked
 
 

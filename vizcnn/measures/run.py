@@ -1,0 +1,120 @@
+"""Metrics at work on the maps of any method: their numbers become measures of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import Note
+from vizcnn.measures import registry
+from vizcnn.measures.metric import Metric
+from vizcnn.registry import asked_name, is_one
+from vizcnn.results import Attributions
+from vizcnn.results.collect import checked_rows
+from vizcnn.targets.score import Score
+
+Asked = str | tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class MetricCall:
+    """A metric as it was asked for.
+
+    Attributes
+    ----------
+    name : str
+        With its options, as in "deletion:num_steps=50"; so its numbers are called.
+    metric : Metric
+        The metric.
+    options : dict
+        All its options.
+    """
+
+    name: str
+    metric: Metric
+    options: dict[str, Any]
+
+
+def read_metrics(metrics: Sequence[Asked] | Asked) -> list[MetricCall]:
+    """Read metrics, each once.
+
+    Parameters
+    ----------
+    metrics : str, (str, dict), or a sequence of these
+        As `explain` takes them.
+
+    Returns
+    -------
+    list of MetricCall
+
+    Raises
+    ------
+    MethodError, OptionError
+        If there is no such metric or option.
+    """
+    asked: list[Any] = [metrics] if is_one(metrics) else list(metrics)
+    parsed = [registry.INSTALLED.parse(one) for one in asked]
+    names = map(asked_name, asked)
+    calls = {
+        name: MetricCall(name, metric, metric.checked_options(options))
+        for name, (metric, options) in zip(names, parsed, strict=True)
+    }
+    return list(calls.values())
+
+
+def measured(
+    result: Attributions, model: ModelAdapter, inputs: np.ndarray, score: Score, calls: Sequence[MetricCall]
+) -> Attributions:
+    """Return a result with what metrics say of its maps.
+
+    Parameters
+    ----------
+    result : Attributions
+        The maps of one batch.
+    model : ModelAdapter
+        The model.
+    inputs : ndarray, shape (N, H, W, C)
+        The images, as the model takes them.
+    score : Score
+        What was explained.
+    calls : sequence of MetricCall
+        The metrics.
+
+    Returns
+    -------
+    Attributions
+        Where the maps lie nowhere in their images, a note says that nothing was measured.
+
+    Raises
+    ------
+    ValueError
+        If a metric returns something else than a number for each map.
+    """
+    if not calls:
+        return result
+    if result.alone:
+        names = ", ".join(call.name for call in calls)
+        text = f"The maps of layer {result.layer!r} lie nowhere in the images, so they were not measured: {names}."
+        return replace(result, notes=(*result.notes, Note(text, "unmeasured")))
+    if score.open_choices:
+        score = model.settled(inputs, score, model.outputs(inputs))
+    maps = np.stack([result.map(index) for index in range(len(result))])
+    measures, extras = dict(result.measures), dict(result.extras)
+    for call in calls:
+        answer, who = call.metric.run(model, inputs, score, maps, **call.options), f"metric {call.metric.name!r}"
+        values = checked_rows("measures", {call.name: answer.values}, len(inputs), who)
+        measures |= {name: array.astype(np.float32) for name, array in values.items()}
+        named = {f"{call.name} {name}": array for name, array in answer.extras.items()}
+        extras |= checked_rows("extras", named, len(inputs), who)
+    return replace(result, measures=measures, extras=extras)
+
+
+def meanings_of(measures: Iterable[str]) -> dict[str, str]:
+    """Return what the numbers of metrics mean, by what they are called; other measures are left out."""
+    called = {name: name.partition(":")[0] for name in measures}
+    known = registry.metrics()
+    return {name: registry.get(metric).interpretation for name, metric in called.items() if metric in known}
