@@ -34,7 +34,7 @@ occlusion = vz.occlusion(cnn, images, patch_size=7, stride=2, baseline=0.0)
 print("wrote", occlusion.save(OUT / "mnist_occlusion.png"))
 
 # %%
-# And what the network takes each digit for while the patch is there: no colour where it stays with its answer.
+# And what the network takes each digit for while the patch is there: no color where it stays with its answer.
 
 print("wrote", occlusion.save_classes(OUT / "mnist_occlusion_classes.png"))
 for index, name in enumerate(occlusion.target):

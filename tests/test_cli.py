@@ -336,16 +336,16 @@ def test_json_stays_on_stdout_while_a_bar_is_shown(
     assert "explaining 3 images" in result.stderr
 
 
-@pytest.mark.parametrize(("terminal", "no_color", "colour"), [(True, "", True), (True, "1", False), (False, "", False)])
-def test_colour_is_for_terminals_that_want_it(
-    monkeypatch: pytest.MonkeyPatch, terminal: bool, no_color: str, colour: bool
+@pytest.mark.parametrize(("terminal", "no_color", "color"), [(True, "", True), (True, "1", False), (False, "", False)])
+def test_color_is_for_terminals_that_want_it(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, no_color: str, color: bool
 ) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("NO_COLOR", no_color)
     console.fail("no such thing")
-    assert ("\x1b[" in stream.getvalue()) is colour
+    assert ("\x1b[" in stream.getvalue()) is color
     assert "vizcnn: no such thing" in stream.getvalue()
 
 
@@ -663,7 +663,7 @@ def test_without_arguments_the_help_is_shown() -> None:
     assert "explain" in done.stdout
 
 
-def test_piped_output_has_no_colour_no_bar_and_no_chatter(folder: Path, tmp_path: Path) -> None:
+def test_piped_output_has_no_color_no_bar_and_no_chatter(folder: Path, tmp_path: Path) -> None:
     args = ["explain", folder / "tiny.keras", folder / "images", "-m", "saliency", "--out", tmp_path]
     done = subprocess.run([sys.executable, "-c", COMMAND, *map(str, args)], capture_output=True, text=True, check=True)
     assert done.stderr == ""

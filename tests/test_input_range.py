@@ -22,7 +22,7 @@ from vizcnn.results.sanity_checks import SanityChecks
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.float32)
 SCALED = PIXELS / 255
-CENTRED = PIXELS / 127.5 - 1
+CENTERED = PIXELS / 127.5 - 1
 MEAN, DEVIATION = (np.array(numbers, np.float32) for numbers in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 
 
@@ -84,7 +84,7 @@ TAKE_PIXELS = {
     "ops.clip": lambda x: ops.clip(x / 255, 0, 1),
     "BGR, less the mean": lambda x: ops.flip(x, -1) - np.array([103.939, 116.779, 123.68], np.float32),
     "mean and deviation": lambda x: (x / 255 - MEAN) / DEVIATION,
-    "grey": lambda x: ops.image.rgb_to_grayscale(x) / 255,
+    "gray": lambda x: ops.image.rgb_to_grayscale(x) / 255,
     "a layer of its own": Scaling(),
     "Normalization of pixels": fitted(PIXELS),
     "Normalization of each place": fitted(PIXELS, axis=(1, 2, 3)),
@@ -153,10 +153,10 @@ def test_model_that_scales_scaled_images_takes_those(first: Any) -> None:
     )
 
 
-def test_normalization_of_centred_images_takes_those() -> None:
-    model = network(fitted(CENTRED))
+def test_normalization_of_centered_images_takes_those() -> None:
+    model = network(fitted(CENTERED))
     assert vz.adapt(model).input_range == (-1, 1)
-    assert notes(model, CENTRED) == notes(model, SCALED) == ()
+    assert notes(model, CENTERED) == notes(model, SCALED) == ()
     assert len(notes(model, PIXELS)) == 1
 
 
@@ -173,7 +173,7 @@ def test_normalization_of_other_numbers_takes_three_deviations_about_the_mean() 
 def test_what_stands_elsewhere_says_nothing_of_the_inputs(first: Any) -> None:
     model = network(first)
     assert vz.adapt(model).input_range is None
-    assert notes(model, SCALED) == notes(model, CENTRED) == ()
+    assert notes(model, SCALED) == notes(model, CENTERED) == ()
     (note,) = notes(model, PIXELS)
     assert note.startswith("The inputs lie in 0 to 255, and the model has no layer that scales them")
 

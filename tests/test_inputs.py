@@ -46,12 +46,12 @@ def test_jpeg_is_read_close_to_its_pixels(tmp_path):
     assert np.abs(pixels.astype(int) - [200, 30, 90]).max() <= 3
 
 
-def test_palette_is_read_as_its_colours(tmp_path):
+def test_palette_is_read_as_its_colors(tmp_path):
     path = saved(Image.fromarray(RGB).convert("P", palette=Image.Palette.ADAPTIVE), tmp_path / "palette.png")
     np.testing.assert_array_equal(read_image(path), RGB)
 
 
-def test_transparent_pixels_have_the_colour_beneath_as_in_keras(tmp_path):
+def test_transparent_pixels_have_the_color_beneath_as_in_keras(tmp_path):
     image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
     image.putpixel((1, 0), (0, 99, 0, 0))
     path = saved(image, tmp_path / "clear.png")
@@ -73,7 +73,7 @@ def test_transparent_palette_entry_lies_on_the_background(tmp_path):
     assert read_image(path, decoding=Decoding(background="#ffffff")).tolist() == [[[255, 255, 255]]]
 
 
-def test_cmyk_is_read_as_colours(tmp_path):
+def test_cmyk_is_read_as_colors(tmp_path):
     path = saved(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), tmp_path / "press.tif")
     assert read_image(path)[0, 0].tolist() == [255, 0, 0]
 
@@ -98,7 +98,7 @@ def test_float_file_of_zero_to_one_keeps_its_levels(tmp_path):
     assert images.float_range() == (0.0, 1.0)
 
 
-def test_colours_of_sixteen_bits_are_cut_to_eight_and_it_is_said(tmp_path):
+def test_colors_of_sixteen_bits_are_cut_to_eight_and_it_is_said(tmp_path):
     path = tmp_path / "deep.png"
     rows = b"".join(b"\0" + struct.pack(">3H", 0x1234, 0xFFFF, 0x00FF) for _ in range(2))
     path.write_bytes(
@@ -109,7 +109,7 @@ def test_colours_of_sixteen_bits_are_cut_to_eight_and_it_is_said(tmp_path):
     )
     images = load(path, (2, 1, 3))
     assert images[0].tolist() == [[[0x12, 0xFF, 0]]] * 2
-    assert "colours of 16 bits, of which the upper 8 are read" in images.notes[0]
+    assert "colors of 16 bits, of which the upper 8 are read" in images.notes[0]
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -153,7 +153,7 @@ def test_turned_tiff_is_upright_as_in_keras(tmp_path):
 
 @pytest.mark.parametrize("kind", ["gif", "webp", "tif", "png"])
 def test_first_page_or_frame_is_read_as_in_keras_and_another_on_request(tmp_path, kind):
-    pages = [Image.new("RGB", (4, 4), colour) for colour in ((7, 8, 9), (200, 0, 0))]
+    pages = [Image.new("RGB", (4, 4), color) for color in ((7, 8, 9), (200, 0, 0))]
     options = {"lossless": True} if kind == "webp" else {}
     path = saved(pages[0], tmp_path / f"pages.{kind}", save_all=True, append_images=pages[1:], **options)
     images = load(path, (4, 4, 3))
@@ -186,7 +186,7 @@ def as_keras(path: Path, **options: Any) -> np.ndarray:
     [
         (
             {"background": "whiteish"},
-            "`background` must be a colour such as 'white' or '#808080', or None; got 'whiteish'",
+            "`background` must be a color such as 'white' or '#808080', or None; got 'whiteish'",
         ),
         ({"page": -1}, "`page` must be a whole number from 0 on; got -1"),
         ({"upright": 1}, "`upright` must be True or False; got 1"),
@@ -203,13 +203,13 @@ def test_gray_file_is_repeated_for_a_model_of_three_channels(tmp_path):
     assert images.notes == ("1 of 1 images converted to 3 channels.",)
 
 
-def test_colour_file_becomes_luminance_for_a_model_of_one_channel(png):
+def test_color_file_becomes_luminance_for_a_model_of_one_channel(png):
     images = load(png, (2, 2, 1))
     np.testing.assert_array_equal(images[0][..., 0], [[76, 150], [29, 255]])
     assert images.notes == ("1 of 1 images converted to 1 channel.",)
 
 
-def test_colour_file_gets_an_opaque_fourth_channel(png):
+def test_color_file_gets_an_opaque_fourth_channel(png):
     assert load(png, (2, 2, 4))[0][0, 0].tolist() == [255, 0, 0, 255]
 
 

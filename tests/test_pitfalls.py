@@ -185,7 +185,7 @@ def test_pitfall_09_negative_gradients_do_not_turn_the_map_over() -> None:
 # 10: upsampling that shifts the map ------------------------------------------------------------------------------
 
 
-def test_pitfall_10_map_is_enlarged_bilinearly_with_half_pixel_centres() -> None:
+def test_pitfall_10_map_is_enlarged_bilinearly_with_half_pixel_centers() -> None:
     result = vz.gradcam(_four_cells(1.0), _blocks(0, 1, 2, 3), 0)
     np.testing.assert_allclose(result.raw[0], [[0, 1], [2, 3]], **rounding(4, 4, 4))
     expected = [[0, 1, 3, 4], [2, 3, 5, 6], [6, 7, 9, 10], [8, 9, 11, 12]]

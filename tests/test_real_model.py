@@ -16,7 +16,7 @@ SIDE = 224
 
 
 def _square(photograph: np.ndarray, side: int) -> np.ndarray:
-    """Return the centre square, resized."""
+    """Return the center square, resized."""
     short = min(photograph.shape[:2])
     top, left = ((size - short) // 2 for size in photograph.shape[:2])
     return cv2.resize(photograph[top : top + short, left : left + short], (side, side), interpolation=cv2.INTER_AREA)
@@ -34,7 +34,7 @@ def mobilenet(test_data: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def cat_mask() -> np.ndarray:
-    """Where the cat's head is on the centre square of `chelsea`: its outline, drawn by hand. It fills 78 % of the square."""
+    """Where the cat's head is on the center square of `chelsea`: its outline, drawn by hand. It fills 78 % of the square."""
     outline = [(0, 0), (170, 0), (200, 30), (215, 65), (218, 100), (200, 130), (185, 155), (172, 190), (135, 210), (90, 210),
                (50, 185), (0, 165)]  # fmt: skip
     mask = np.zeros((SIDE, SIDE), dtype=np.uint8)

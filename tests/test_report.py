@@ -85,8 +85,8 @@ def test_values_come_back_out_of_the_page(explained: vz.Explanation, tmp_path: P
             step = (map_["high"] - map_["low"]) / 255
             np.testing.assert_allclose(values, result.values[number], atol=0.51 * step)
             assert map_["signed"] == result.signed
-    colours = np.frombuffer(base64.b64decode(found["tables"]["gray"]), np.uint8).reshape(256, 3)
-    np.testing.assert_allclose(colours[:, 0], np.arange(256), atol=1)
+    colors = np.frombuffer(base64.b64decode(found["tables"]["gray"]), np.uint8).reshape(256, 3)
+    np.testing.assert_allclose(colors[:, 0], np.arange(256), atol=1)
 
 
 def test_page_says_what_was_predicted_and_how_to_get_it_again(explained: vz.Explanation) -> None:

@@ -15,7 +15,7 @@ from vizcnn.resample import resize
 maps = arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.floats(-1e6, 1e6, width=32))
 
 
-def test_enlarging_is_bilinear_with_half_pixel_centres():
+def test_enlarging_is_bilinear_with_half_pixel_centers():
     grown = resize(np.array([[0.0, 4.0], [8.0, 12.0]]), (4, 4))
     by_hand = [[0, 1, 3, 4], [2, 3, 5, 6], [6, 7, 9, 10], [8, 9, 11, 12]]
     np.testing.assert_allclose(grown, by_hand, atol=1e-6)

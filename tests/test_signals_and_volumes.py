@@ -224,7 +224,7 @@ def test_pictures_and_files_come_back(tmp_path: Path, model: Any, shape: tuple[i
     assert axes.shape == (2, 3)
 
 
-def test_a_signal_is_lines_over_bands_whose_colours_are_its_map() -> None:
+def test_a_signal_is_lines_over_bands_whose_colors_are_its_map() -> None:
     result = vz.saliency(signal_model(), values(T, C))
     axis = result.plot(Figure().add_subplot())
     np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], result.images[0].T)

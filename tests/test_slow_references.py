@@ -76,7 +76,7 @@ def each(function: Any, *arrays: np.ndarray) -> np.ndarray:
 
 
 def enlarge(cam: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Interpolate bilinearly between the centres of the cells; beyond the outermost centres, take the nearest."""
+    """Interpolate bilinearly between the centers of the cells; beyond the outermost centers, take the nearest."""
     result = np.zeros(size)
     for i, j in np.ndindex(size):
         row = min(max((i + 0.5) * cam.shape[0] / size[0] - 0.5, 0), cam.shape[0] - 1)
@@ -284,7 +284,7 @@ def test_saliency_of_the_worked_example(worked: Any, rule: str) -> None:
 
 
 def test_gradcam_of_the_worked_example(worked: Any) -> None:
-    """The mean weight is (1 - 2 + 3 + 4) / 4 = 1.5; the centre of the 3x3 map lies between all four cells."""
+    """The mean weight is (1 - 2 + 3 + 4) / 4 = 1.5; the center of the 3x3 map lies between all four cells."""
     result = vz.gradcam(worked, WORKED_IMAGE, 0)
     np.testing.assert_allclose(result.raw, [[[1.5, 12], [0, 3]]], **CLOSE)
     np.testing.assert_allclose(result.values, [[[1.5, 6.75, 12], [0.75, 4.125, 7.5], [0, 1.5, 3]]], **CLOSE)

@@ -237,7 +237,7 @@ def corner_model() -> Any:
     return with_head(x, quarters(x))
 
 
-def test_pitfall_10_upsampling_has_half_pixel_centres_where_tf_keras_vis_stretches_to_the_corners() -> None:
+def test_pitfall_10_upsampling_has_half_pixel_centers_where_tf_keras_vis_stretches_to_the_corners() -> None:
     image = np.zeros((1, 4, 4, 1), np.float32)
     image[0, 2:, 2:] = 1
     theirs = Gradcam(corner_model())(CategoricalScore(0), image, normalize_cam=False)

@@ -9,7 +9,7 @@ import numpy as np
 def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Resize an image or a map to `size`; one of a signal or a volume too, which are only ever enlarged.
 
-    Bilinear with half-pixel centres where it grows (the corners' pixels keep their place, as in TensorFlow, PyTorch and
+    Bilinear with half-pixel centers where it grows (the corners' pixels keep their place, as in TensorFlow, PyTorch and
     OpenCV, and unlike `scipy.ndimage.zoom`); averaged over the area of a pixel where it shrinks.
 
     Parameters
@@ -81,7 +81,7 @@ def _resized(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np
 
 
 def _enlarged(array: np.ndarray, axis: int, length: int) -> np.ndarray:
-    """Enlarge one axis linearly with half-pixel centres."""
+    """Enlarge one axis linearly with half-pixel centers."""
     count = array.shape[axis]
     weights = linear_weights((np.arange(length) + 0.5) * count / length - 0.5, count)
     return np.moveaxis(np.tensordot(weights, array, (1, axis)), 0, axis)

@@ -59,7 +59,7 @@ class Transforms:
             raise OptionError(f"`transforms` scale must be (smallest, largest), above 0; got {self.scale!r}.")
 
     def matrices(self, generator: np.random.Generator, count: int, size: tuple[int, int]) -> np.ndarray:
-        """Draw one affine map per image, about its centre.
+        """Draw one affine map per image, about its center.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class TotalVariation:
 
 @dataclass(frozen=True)
 class Norm:
-    """The L-p norm of the distance from mid-grey: keeps values from running to their ends.
+    """The L-p norm of the distance from mid-gray: keeps values from running to their ends.
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ class Norm:
     --------
     >>> import numpy as np
     >>> from vizcnn.transforms import Norm
-    >>> black, grey = np.zeros((1, 4, 4, 1)), np.full((1, 4, 4, 1), 0.5)
-    >>> Norm()(np, black), Norm()(np, grey)
+    >>> black, gray = np.zeros((1, 4, 4, 1)), np.full((1, 4, 4, 1), 0.5)
+    >>> Norm()(np, black), Norm()(np, gray)
     (array([1.]), array([0.]))
     """
 

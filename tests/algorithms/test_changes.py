@@ -100,7 +100,7 @@ def test_blend_goes_from_the_baseline_to_the_image() -> None:
     np.testing.assert_allclose(last, image, atol=1e-6)
 
 
-def test_fill_is_one_colour_for_each_image() -> None:
+def test_fill_is_one_color_for_each_image() -> None:
     x = images(2, SHAPE)
     np.testing.assert_array_equal(fill(x, np.arange(3.0))[:, 0, 0], [[0, 1, 2]] * 2)
     np.testing.assert_array_equal(fill(x, np.arange(6.0).reshape(2, 3))[:, 0, 0], [[0, 1, 2], [3, 4, 5]])

@@ -31,7 +31,7 @@ def table() -> Table:
 def measure(model: Any, *, quick: bool) -> dict[str, float]:
     """Time all sides on one image, after those with the same baseline were found to agree.
 
-    tf-explain has a grey of its own and no strides, so the windows don't overlap. Captum is given the compiled Keras model as
+    tf-explain has a gray of its own and no strides, so the windows don't overlap. Captum is given the compiled Keras model as
     its forward function, between a copy from PyTorch and one back.
     """
     inputs, adapter, logits = images(1), vz.adapt(model, batch_size=BATCH), floors.logits_model(model)

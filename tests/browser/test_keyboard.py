@@ -116,7 +116,7 @@ def test_the_controls_work_from_the_keyboard(page: Page) -> None:
     assert page.locator("#said").inner_text() == "The maps now explain the second class."
     page.keyboard.press("Tab")
     page.keyboard.press("v")
-    assert page.get_by_label("Colours").input_value() == "viridis"
+    assert page.get_by_label("Colors").input_value() == "viridis"
     assert np.abs(pixels(canvas(page, 0, "saliency")) - before).max() > 50
 
 
@@ -138,7 +138,7 @@ def test_a_screen_reader_hears_what_each_thing_is(page: Page, report: Report) ->
     expect(page.get_by_role("form", name="How the maps are drawn")).to_have_count(1)
     expect(page.get_by_role("slider", name="Opacity", exact=True)).to_have_count(1)
     expect(page.get_by_role("group", name="Show").get_by_role("radio")).to_have_count(3)
-    for name in ("Explain", "Colours"):
+    for name in ("Explain", "Colors"):
         expect(page.get_by_role("combobox", name=name)).to_have_count(1)
     for sample in range(COUNT):
         region = page.get_by_role("region", name=f"digit_{sample}.png")

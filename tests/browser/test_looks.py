@@ -1,4 +1,4 @@
-"""The report at phone and desk width, light, dark, in forced colours and on paper; and what it lets in."""
+"""The report at phone and desk width, light, dark, in forced colors and on paper; and what it lets in."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def every_control(page: Page) -> Iterator[str]:
         yield name
     page.get_by_label("Opacity").fill("30")
     yield "Opacity"
-    for label in ("Explain", "Colours"):
+    for label in ("Explain", "Colors"):
         for name in page.get_by_label(label).locator("option").all_inner_texts():
             page.get_by_label(label).select_option(name)
             yield f"{label} {name}"
@@ -47,7 +47,7 @@ def every_control(page: Page) -> Iterator[str]:
     yield "links and details"
 
 
-def colours(picture: np.ndarray) -> int:
+def colors(picture: np.ndarray) -> int:
     return len(np.unique(picture[::5, ::5].reshape(-1, 3), axis=0))
 
 
@@ -138,7 +138,7 @@ def test_screenshots(browser: Browser, report: Report, pictures: Path, scheme: s
         assert whole.shape[1] == size["width"]
         assert whole.shape[0] > 2 * size["height"]
         assert tuple(whole[2, 2]) == BACKGROUND[scheme]
-        assert colours(whole) > 200
+        assert colors(whole) > 200
         visit.page.get_by_label("side by side").check()
         canvas(visit.page, 1, "occlusion").press("Enter")
         canvas(visit.page, 1, "occlusion").press("ArrowLeft")
@@ -150,12 +150,12 @@ def test_screenshots(browser: Browser, report: Report, pictures: Path, scheme: s
         assert np.abs(on_screen - map_[2, 41]).max() <= 2
 
 
-def test_forced_colours_leave_maps_and_their_mark_as_they_are(browser: Browser, report: Report, pictures: Path) -> None:
+def test_forced_colors_leave_maps_and_their_mark_as_they_are(browser: Browser, report: Report, pictures: Path) -> None:
     with Visit(browser, report.path, forced_colors="active", color_scheme="dark") as visit:
         canvas(visit.page, 0, "gradcam").press("ArrowLeft")
         spot = visit.page.locator(".spot:visible")
         assert spot.evaluate("one => getComputedStyle(one).borderColor") == "rgb(255, 255, 255)"
-        assert colours(shot(visit.page, pictures / "forced-colours.png")) > 200
+        assert colors(shot(visit.page, pictures / "forced-colors.png")) > 200
         assert violations(visit.page) == []
 
 

@@ -49,7 +49,7 @@ def test_the_image_in_the_page_is_the_image_that_was_given(page: Page) -> None:
         assert page.locator(f"#sample-{sample} h2").inner_text() == file.name
 
 
-def test_a_wide_image_in_colour_is_drawn_and_read_at_its_place(browser: Browser, tmp_path: Path) -> None:
+def test_a_wide_image_in_color_is_drawn_and_read_at_its_place(browser: Browser, tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(1, 5, 9)).astype(np.float32)
     image = np.full((5, 9, 3), (200, 40, 90), dtype=np.uint8)
     result = replace(attributions(size=(5, 9)), values=values, images=[image], signed=True)
@@ -89,7 +89,7 @@ def test_a_map_that_lies_nowhere_is_drawn_at_its_own_size_without_the_image(
         assert_drawn(pixels(visit.page.locator(MAPS).first)[:, 150:], lies, 0, image_of(visit.page, 0), None)
 
 
-def test_opacity_goes_from_the_gray_image_to_the_full_colour(page: Page, report: Report) -> None:
+def test_opacity_goes_from_the_gray_image_to_the_full_color(page: Page, report: Report) -> None:
     image, slider = image_of(page, 2), page.get_by_label("Opacity")
     assert page.locator("#opacity-value").inner_text() == "70 %"
     for percent in (0, 35, 100):
@@ -116,19 +116,19 @@ def test_maps_stand_alone_beside_their_image_and_over_it(page: Page, report: Rep
     assert page.get_by_label("Opacity").is_enabled()
 
 
-def test_the_choice_of_colours_recolours_from_the_values(page: Page, report: Report) -> None:
+def test_the_choice_of_colors_recolors_from_the_values(page: Page, report: Report) -> None:
     image, first = image_of(page, 0), report.shown[0]
     page.get_by_label("map alone").check()
-    choices = page.get_by_label("Colours").locator("option").all_inner_texts()
+    choices = page.get_by_label("Colors").locator("option").all_inner_texts()
     assert choices == ["as it suits", *OFFERED]
     for name in choices[1:]:
-        page.get_by_label("Colours").select_option(name)
+        page.get_by_label("Colors").select_option(name)
         for method in ("saliency", "occlusion"):
             assert_drawn(pixels(canvas(page, 0, method)), first[method], 0, image, None, name)
         bar = pixels(figure(page, 0, "saliency").locator(".bar"))
         ends = [matplotlib.colormaps[name](i, bytes=True)[:3] for i in (0, 255)]
         assert np.abs(bar[0, [0, -1]] - np.array(ends).astype(int)).max() <= 1
-    page.get_by_label("Colours").select_option("")
+    page.get_by_label("Colors").select_option("")
     for method in METHODS:
         assert_drawn(pixels(canvas(page, 0, method)), first[method], 0, image, None)
 

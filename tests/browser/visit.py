@@ -98,14 +98,14 @@ def assert_drawn(
     values = result.values[sample].astype(float)
     end = float(np.percentile(np.abs(values), 99))
     vmin, step = -end if result.signed else 0.0, np.ptp(values) / 255
-    colours = matplotlib.colormaps[cmap or default_cmap(signed=result.signed)]
-    table = np.array([colours(i, bytes=True)[:3] for i in range(256)], dtype=float)
+    colors = matplotlib.colormaps[cmap or default_cmap(signed=result.signed)]
+    table = np.array([colors(i, bytes=True)[:3] for i in range(256)], dtype=float)
     gray = (image @ [0.299, 0.587, 0.114])[..., None]
     drawn = []
     for near in np.linspace(-0.5, 0.5, 21) * step:
-        colour = table[np.rint(255 * np.clip((values + near - vmin) / (end - vmin), 0, 1)).astype(int)]
+        color = table[np.rint(255 * np.clip((values + near - vmin) / (end - vmin), 0, 1)).astype(int)]
         share = 1.0 if opacity is None else opacity * np.clip(2 * np.abs(values + near) / end, 0, 1)[..., None]
-        drawn.append((1 - share) * gray + share * colour)
+        drawn.append((1 - share) * gray + share * color)
     assert found.shape == drawn[0].shape
     assert (found >= np.min(drawn, axis=0) - 2).all()
     assert (found <= np.max(drawn, axis=0) + 2).all()

@@ -147,7 +147,7 @@ def test_transforms_move_the_image_by_what_they_drew() -> None:
     np.testing.assert_allclose(NONE.matrices(generator, 1, (8, 8)), [[1, 0, 0, 0, 1, 0, 0, 0]])
 
 
-def test_rotation_and_scale_keep_the_centre() -> None:
+def test_rotation_and_scale_keep_the_center() -> None:
     matrix = Transforms(jitter=0, scale=(2.0, 2.0), rotate=30).matrices(np.random.default_rng(0), 1, (9, 9))[0]
     np.testing.assert_allclose(
         [matrix[0] * 4 + matrix[1] * 4 + matrix[2], matrix[3] * 4 + matrix[4] * 4 + matrix[5]], 4
@@ -191,7 +191,7 @@ def test_frames_end_with_the_result_and_make_an_animation(cnn: Any, tmp_path: Pa
         assert animation.n_frames == 4
 
 
-def test_colour_models_and_their_preprocessing_are_served() -> None:
+def test_color_models_and_their_preprocessing_are_served() -> None:
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((6, 6, 3)), layers.Flatten(), layers.Dense(2)])
     adapter = vz.adapt(model, preprocess="resnet50")  # BGR, the mean taken out
@@ -250,7 +250,7 @@ def test_channel_whose_relu_is_dead_at_the_start_is_woken_up() -> None:
             layers.Conv2D(1, 1, activation="relu", name="last"),
         ]
     )
-    # At mid-grey both channels are below zero: -0.6, of which only the first can rise above it.
+    # At mid-gray both channels are below zero: -0.6, of which only the first can rise above it.
     kernel = np.full((3, 3, 1, 2), 0.2, np.float32)
     kernel[..., 1] = 0.0
     model.get_layer("conv").set_weights([kernel, np.array([-1.5, -1.5], np.float32)])

@@ -22,7 +22,7 @@ def model() -> Any:
     return keras.Sequential(
         [
             keras.Input((8, 8, 3)),
-            layers.Conv2D(4, 3, name="colour"),
+            layers.Conv2D(4, 3, name="color"),
             layers.DepthwiseConv2D(3, name="depthwise"),
             layers.SeparableConv2D(5, 3, name="separable"),
             layers.Conv2D(6, 1, name="pointwise"),
@@ -39,8 +39,8 @@ def no_figure_is_left() -> Any:
 
 
 def test_values_are_the_weights_of_the_layer(model: Any) -> None:
-    result = vz.filters(model, "colour")
-    np.testing.assert_array_equal(result.values, keras.ops.convert_to_numpy(model.get_layer("colour").kernel))
+    result = vz.filters(model, "color")
+    np.testing.assert_array_equal(result.values, keras.ops.convert_to_numpy(model.get_layer("color").kernel))
 
 
 def test_first_convolution_larger_than_one_pixel_is_taken_by_default() -> None:
@@ -56,8 +56,8 @@ def test_kernels_are_ordered_by_their_norm(model: Any) -> None:
     assert vz.filters(network).order == (1, 3, 0, 2)
 
 
-def test_three_input_channels_are_drawn_as_colours_with_zero_at_grey(model: Any) -> None:
-    result = vz.filters(model, "colour")
+def test_three_input_channels_are_drawn_as_colors_with_zero_at_gray(model: Any) -> None:
+    result = vz.filters(model, "color")
     pictures, names, signed = result.pictures()
     kernel = result.values[..., result.order[0]]
     np.testing.assert_allclose(pictures[0], 0.5 + kernel / np.abs(result.values).max() / 2, atol=1e-6)
@@ -69,13 +69,13 @@ def test_three_input_channels_are_drawn_as_colours_with_zero_at_grey(model: Any)
     [("mean", lambda k: k.mean(axis=-1)), ("norm", lambda k: np.sqrt((k**2).sum(axis=-1)))],
 )
 def test_channels_are_reduced_by_the_rule_that_is_named(model: Any, channels: Any, reduce: Any) -> None:
-    result = vz.filters(model, "colour")
+    result = vz.filters(model, "color")
     pictures, _, _ = result.pictures(channels)
     np.testing.assert_allclose(pictures[0], reduce(result.values[..., result.order[0]]), **rounding(3, 3))
 
 
 def test_each_channel_can_have_a_picture_of_its_own(model: Any) -> None:
-    result = vz.filters(model, "colour")
+    result = vz.filters(model, "color")
     pictures, names, signed = result.pictures("each")
     np.testing.assert_array_equal(pictures[4], result.values[:, :, 1, result.order[1]])
     assert (names[4], len(pictures), signed) == (f"{result.order[1]}.1", 12, True)
@@ -89,7 +89,7 @@ def test_each_channel_of_a_depthwise_convolution_is_a_kernel(model: Any, layer: 
     assert (len(pictures), signed) == (count, True)
 
 
-def test_sheet_has_one_zero_centred_scale_on_every_page(model: Any) -> None:
+def test_sheet_has_one_zero_centered_scale_on_every_page(model: Any) -> None:
     result = vz.filters(model, "pointwise")
     ends = set()
     for page in range(3):
@@ -123,7 +123,7 @@ def test_preferred_input_of_a_bare_kernel_is_its_sign() -> None:
 
 
 def test_picture_and_values_are_saved(model: Any, tmp_path: Path) -> None:
-    result = vz.filters(model, "colour")
+    result = vz.filters(model, "color")
     assert result.save(tmp_path / "k.png").stat().st_size > 2000
     np.testing.assert_array_equal(np.load(result.save(tmp_path / "k.npz"))["values"], result.values)
     assert not plt.get_fignums()
@@ -133,16 +133,16 @@ def test_picture_and_values_are_saved(model: Any, tmp_path: Path) -> None:
     ("call", "error", "text"),
     [
         (lambda m: vz.filters(m, "dense"), LayerError, "`layer` 'dense' is a Dense, which has no kernels"),
-        (lambda m: vz.filters(m, "colours"), LayerError, "Did you mean 'colour'?"),
+        (lambda m: vz.filters(m, "colors"), LayerError, "Did you mean 'color'?"),
         (
-            lambda m: vz.filters(m, "colour", preferred_inputs=5),
+            lambda m: vz.filters(m, "color", preferred_inputs=5),
             OptionError,
             "`preferred_inputs` must be from 0 to the 4 kernels",
         ),
-        (lambda m: vz.filters(m, "colour").plot(page=1), OptionError, "`page` must be from 0 to 0"),
-        (lambda m: vz.filters(m, "colour").plot(top=0), OptionError, "`top` positive"),
+        (lambda m: vz.filters(m, "color").plot(page=1), OptionError, "`page` must be from 0 to 0"),
+        (lambda m: vz.filters(m, "color").plot(top=0), OptionError, "`top` positive"),
         (
-            lambda m: vz.filters(m, "colour").plot(channels="sum"),
+            lambda m: vz.filters(m, "color").plot(channels="sum"),
             OptionError,
             "`channels` must be one of 'auto', 'mean'",
         ),

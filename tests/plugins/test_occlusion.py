@@ -96,7 +96,7 @@ def test_hiding_nothing_changes_nothing(cnn: Any) -> None:
     assert np.abs(result.values[0, [0, 1, 4, 5, 6]]).min() > 1e-3
 
 
-def test_mean_baseline_is_the_mean_colour_of_the_image(cnn: Any) -> None:
+def test_mean_baseline_is_the_mean_color_of_the_image(cnn: Any) -> None:
     image = images(1, (7, 10, 2))
     named = vz.occlusion(cnn, image, 0, patch_size=3, baseline="mean")
     given = vz.occlusion(cnn, image, 0, patch_size=3, baseline=image[0].mean(axis=(0, 1)).tolist())
@@ -152,8 +152,8 @@ def test_patch_defaults_to_a_fifth_and_stride_to_half_of_it() -> None:
         ({"stride": 0}, "`stride` must be a positive whole number, or two; got 0"),
         ({"patch_size": 2, "stride": 3}, "`stride` must not be larger than the patch"),
         (
-            {"baseline": "grey"},
-            "`baseline` must be a number, one per channel, or one of 'mean', 'blur', 'noise'; got 'grey'",
+            {"baseline": "gray"},
+            "`baseline` must be a number, one per channel, or one of 'mean', 'blur', 'noise'; got 'gray'",
         ),
         ({"baseline": (1.0, 2.0, 3.0)}, "`baseline` must be one number or one for each of 2 channels"),
         ({"baseline": float("nan")}, "`baseline` must be one number or one for each of 2 channels"),

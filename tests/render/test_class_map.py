@@ -35,7 +35,7 @@ def test_tally_counts_each_class_the_most_frequent_first() -> None:
     assert list(both.tally(1).items()) == [("a", 5), ("e", 1)]
 
 
-def test_classes_are_coloured_where_they_differ_from_the_prediction_and_named_with_their_counts() -> None:
+def test_classes_are_colored_where_they_differ_from_the_prediction_and_named_with_their_counts() -> None:
     ax = Figure().add_subplot()
     assert result([[[1, 1, 2], [1, 2, 3]]]).plot_classes(ax) is ax
     painted, weight = ax.images[1].get_array(), ax.images[1].get_alpha()
@@ -47,7 +47,7 @@ def test_classes_are_coloured_where_they_differ_from_the_prediction_and_named_wi
     assert names == ["b (nothing hidden): 3 of 6", "c: 2 of 6", "d: 1 of 6"]
 
 
-def test_rare_classes_share_a_colour() -> None:
+def test_rare_classes_share_a_color() -> None:
     ax = Figure().add_subplot()
     result([[list(range(12)) + [0] * 4]]).plot_classes(ax)
     names = [text.get_text() for text in ax.get_legend().get_texts()]
@@ -57,8 +57,8 @@ def test_rare_classes_share_a_colour() -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 5])
-def test_each_position_is_drawn_at_the_centre_of_its_patch(scale: int) -> None:
-    # 4x6 inputs, patches of 2x4 every 2x1: rows are centred on 1 and 3 (in pixels from the edge), columns on 2, 3, 4.
+def test_each_position_is_drawn_at_the_center_of_its_patch(scale: int) -> None:
+    # 4x6 inputs, patches of 2x4 every 2x1: rows are centered on 1 and 3 (in pixels from the edge), columns on 2, 3, 4.
     ax = Figure().add_subplot()
     images = [np.zeros((4 * scale, 6 * scale, 3), np.uint8)]
     result([[[1, 1, 2], [1, 2, 3]]], images=images, options={"patch_size": (2, 4), "stride": (2, 1)}).plot_classes(ax)

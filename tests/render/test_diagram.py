@@ -184,7 +184,7 @@ def test_box_is_as_high_as_its_rows_and_as_wide_as_its_channels_on_log_scales(ax
     assert widths[3] < widths[0] < widths[1] < widths[2]
 
 
-def test_boxes_of_one_family_share_a_colour_that_the_legend_names(ax):
+def test_boxes_of_one_family_share_a_color_that_the_legend_names(ax):
     rows = [("a", "Conv2D", (8, 8, 4)), ("b", "Conv2D", (8, 8, 4)), ("p", "MaxPooling2D", (4, 4, 4))]
     made(rows, chain("a", "b", "p")).plot(ax)
     colors = {key: patch.get_facecolor() for key, patch in boxes(ax).items()}

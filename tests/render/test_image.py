@@ -37,7 +37,7 @@ def test_values_are_brought_to_pixels(values, shown):
     np.testing.assert_array_equal(pixels, np.repeat(np.array([shown])[..., None], 3, axis=-1))
 
 
-def test_colours_are_kept():
+def test_colors_are_kept():
     image = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     np.testing.assert_array_equal(to_display(image), image)
 
@@ -48,7 +48,7 @@ def test_fourth_channel_is_left_out():
 
 
 @pytest.mark.parametrize("channels", [2, 5])
-def test_channels_that_are_no_colours_show_their_mean(channels):
+def test_channels_that_are_no_colors_show_their_mean(channels):
     image = np.arange(channels, dtype=np.float32).reshape(1, 1, channels) * 10
     assert to_display(image).tolist() == [[[10 * (channels - 1) // 2] * 3]]
 
@@ -57,7 +57,7 @@ def test_channels_that_are_no_colours_show_their_mean(channels):
 
 
 @given(maps)
-def test_signed_scale_is_centred_on_zero(values):
+def test_signed_scale_is_centered_on_zero(values):
     low, high = limits(values, signed=True)
     assert low == -high < 0
 
@@ -106,7 +106,7 @@ def test_map_with_one_pixel_that_is_not_zero_has_a_scale():
     assert limits(values, signed=False) == (0, 4)
 
 
-# Colours ------------------------------------------------------------------------------------------------------------------
+# Colors ------------------------------------------------------------------------------------------------------------------
 
 
 @given(st.floats(1e-3, 1e6))
@@ -121,13 +121,13 @@ def test_positive_is_red_and_negative_is_blue():
 
 
 @given(maps)
-def test_what_lies_beyond_the_scale_has_the_colour_of_its_end(values):
+def test_what_lies_beyond_the_scale_has_the_color_of_its_end(values):
     clipped = colorize(np.clip(values, 0, 1), cmap=SEQUENTIAL, vmin=0, vmax=1)
     np.testing.assert_array_equal(colorize(values, cmap=SEQUENTIAL, vmin=0, vmax=1), clipped)
 
 
 @given(maps, st.floats(1e-3, 1e3))
-def test_colours_do_not_depend_on_the_unit(values, unit):
+def test_colors_do_not_depend_on_the_unit(values, unit):
     scaled = colorize(values * unit, cmap=DIVERGING, vmin=-1e6 * unit, vmax=1e6 * unit).astype(int)
     assert np.abs(scaled - colorize(values, cmap=DIVERGING, vmin=-1e6, vmax=1e6)).max() <= 8
 
@@ -136,7 +136,7 @@ def test_scale_of_no_width_does_not_divide_by_zero():
     assert colorize(np.array([[3.0]]), cmap="gray", vmin=3, vmax=3).tolist() == [[[0, 0, 0]]]
 
 
-def test_colour_map_is_used():
+def test_color_map_is_used():
     assert colorize(np.array([[0.0, 1.0]]), cmap="gray", vmin=0, vmax=1).tolist() == [[[0, 0, 0], [255, 255, 255]]]
 
 
@@ -153,7 +153,7 @@ def test_overlay_has_the_images_own_resolution():
     np.testing.assert_array_equal(laid, np.full((20, 30, 3), 255))
 
 
-def test_map_is_enlarged_before_it_is_coloured():
+def test_map_is_enlarged_before_it_is_colored():
     laid = overlay(np.zeros((1, 4, 3), dtype=np.uint8), np.array([[0.0, 4.0]]), cmap="gray", vmin=0, vmax=4, alpha=1)
     # 0, 1, 3, 4 of 4 in gray, over black, at half, full and full opacity.
     np.testing.assert_allclose(laid[0, :, 0], [0, 32, 191, 255], atol=1)

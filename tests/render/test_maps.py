@@ -103,13 +103,13 @@ def test_map_is_brought_to_the_resolution_of_its_image(ax):
     assert [image.get_array().shape for image in ax.images] == [(40, 60), (40, 60)]
 
 
-def test_signed_map_is_centred_on_zero_in_diverging_colours(ax):
+def test_signed_map_is_centered_on_zero_in_diverging_colors(ax):
     attributions(signed=True, values=np.array([[[-3, 1]]], dtype=np.float32)).plot(ax, percentile=100)
     assert scale(ax) == (-3, 3)
     assert ax.images[-1].get_cmap().name == DIVERGING
 
 
-def test_unsigned_map_begins_at_zero_in_sequential_colours(ax):
+def test_unsigned_map_begins_at_zero_in_sequential_colors(ax):
     attributions().plot(ax, percentile=100)
     assert scale(ax) == (0, 1)
     assert ax.images[-1].get_cmap().name == SEQUENTIAL
@@ -170,7 +170,7 @@ def test_overlay_off_draws_the_map_alone(ax):
     assert ax.images[0].get_alpha() is None
 
 
-def test_colour_map_can_be_chosen(ax):
+def test_color_map_can_be_chosen(ax):
     attributions().plot(ax, cmap="viridis")
     assert ax.images[-1].get_cmap().name == "viridis"
 
@@ -190,7 +190,7 @@ def test_alpha_is_the_highest_opacity(ax):
     assert ax.images[-1].get_alpha().max() == 0.25
 
 
-def test_colour_bar_spans_the_scale_beside_the_image(ax):
+def test_color_bar_spans_the_scale_beside_the_image(ax):
     attributions().plot(ax, percentile=100)
     (bar,) = ax.child_axes
     assert bar.get_ylim() == (0, 1)
@@ -198,7 +198,7 @@ def test_colour_bar_spans_the_scale_beside_the_image(ax):
     assert bar.get_window_extent().height == pytest.approx(ax.get_window_extent().height)
 
 
-def test_colour_bar_can_be_left_out(ax):
+def test_color_bar_can_be_left_out(ax):
     attributions().plot(ax, colorbar=False)
     assert ax.child_axes == []
 

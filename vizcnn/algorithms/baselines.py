@@ -25,7 +25,7 @@ def baselines(images: np.ndarray, baseline: Any, sigma: Sequence[float], *, seed
     images : ndarray, shape (N, H, W, C)
         The images.
     baseline : float, sequence of float, "mean", "blur" or "noise"
-        In the units of the images: one number, one per channel, each image's mean colour, the image blurred by a Gaussian, or
+        In the units of the images: one number, one per channel, each image's mean color, the image blurred by a Gaussian, or
         uniform noise between its lowest and highest value.
     sigma : sequence of float
         Standard deviation of that Gaussian, in pixels along each axis.
@@ -35,7 +35,7 @@ def baselines(images: np.ndarray, baseline: Any, sigma: Sequence[float], *, seed
     Returns
     -------
     ndarray of float32
-        (N, H, W, C), or (N, 1, 1, C) where it is one colour.
+        (N, H, W, C), or (N, 1, 1, C) where it is one color.
 
     Raises
     ------

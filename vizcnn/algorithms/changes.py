@@ -30,7 +30,7 @@ def hide_windows(windows: Sequence[Sequence[slice]], **words: str) -> Change:
     Returns
     -------
     Change
-        It needs the companion "fill": what is seen in place of the window, (N, H, W, C), or (N, 1, 1, C) for one colour.
+        It needs the companion "fill": what is seen in place of the window, (N, H, W, C), or (N, 1, 1, C) for one color.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def grid_masks(xp: Any, numbers: Given, size: Sequence[int]) -> Any:
         places = xp.arange(length, dtype="float32") + 0.5 + xp.reshape(numbers["shift"][:, axis], (-1, 1))
         places = xp.clip(
             places * (cells / ((cells + 1) * step)) - 0.5, 0.0, cells - 1.0
-        )  # half-pixel centres, held at the edge
+        )  # half-pixel centers, held at the edge
         weights = xp.maximum(0.0, 1.0 - xp.abs(places[..., None] - xp.arange(cells, dtype="float32")))
         masks = xp.moveaxis(masks, axis + 1, -1)
         masks = xp.moveaxis(xp.einsum("b...c,blc->b...l", masks, weights), -1, axis + 1)
@@ -217,7 +217,7 @@ def blend(alphas: Array, **words: str) -> Change:
     Returns
     -------
     Change
-        It needs the companion "baseline", (N, H, W, C), or (N, 1, 1, C) for one colour.
+        It needs the companion "baseline", (N, H, W, C), or (N, 1, 1, C) for one color.
 
     Examples
     --------
@@ -250,15 +250,15 @@ def _along(xp: Any, values: Any, axis: int, rank: int) -> Any:
     return xp.reshape(values, (-1, *shape))
 
 
-def fill(images: Array, colour: Array | float) -> Array:
-    """Return one colour for each of some images, as a companion.
+def fill(images: Array, color: Array | float) -> Array:
+    """Return one color for each of some images, as a companion.
 
     Parameters
     ----------
     images : ndarray, shape (N, H, W, C)
         The images.
-    colour : float, or ndarray of shape (C,) or (N, C)
-        The colour, in the units of the model's inputs.
+    color : float, or ndarray of shape (C,) or (N, C)
+        The color, in the units of the model's inputs.
 
     Returns
     -------
@@ -272,5 +272,5 @@ def fill(images: Array, colour: Array | float) -> Array:
     (2, 1, 1, 3)
     """
     count, channels = len(images), images.shape[-1]
-    colours = np.broadcast_to(np.asarray(colour, dtype=np.float32), (count, channels))
-    return colours.reshape(count, *[1] * (images.ndim - 2), channels)
+    colors = np.broadcast_to(np.asarray(color, dtype=np.float32), (count, channels))
+    return colors.reshape(count, *[1] * (images.ndim - 2), channels)

@@ -36,7 +36,7 @@ def filters(
     page: Annotated[int, typer.Option(metavar="N", min=0, help="Which page.")] = 0,
     channels: Annotated[
         Channels,
-        typer.Option(help="A kernel's input channels: in colour or as it fits, their mean, their norm, or each alone."),
+        typer.Option(help="A kernel's input channels: in color or as it fits, their mean, their norm, or each alone."),
     ] = Channels.auto,
     preferred_inputs: Annotated[
         int, typer.Option(metavar="N", min=0, help="For how many kernels to find the input that excites them most.")

@@ -69,7 +69,7 @@ def _token_grid(text: str | None) -> tuple[int, int] | None:
 
 
 def _decoding(text: str | None) -> Any:
-    """Read the option --decode: 'upright', 'background=COLOUR' and 'page=N', with commas."""
+    """Read the option --decode: 'upright', 'background=COLOR' and 'page=N', with commas."""
     from vizcnn.errors import OptionError
     from vizcnn.inputs import Decoding
 
@@ -85,9 +85,7 @@ def _decoding(text: str | None) -> Any:
         elif name == "page" and value.isdecimal():
             settings["page"] = int(value)
         else:
-            raise OptionError(
-                f"`decode` must be of 'upright', 'background=COLOUR' and 'page=N'; got {entry.strip()!r}."
-            )
+            raise OptionError(f"`decode` must be of 'upright', 'background=COLOR' and 'page=N'; got {entry.strip()!r}.")
     return Decoding(**settings)
 
 

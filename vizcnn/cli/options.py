@@ -92,7 +92,7 @@ Decode = Annotated[
     typer.Option(
         metavar="HOW",
         help="How image files are read, with commas: 'upright' turns photos as EXIF says, 'background=white' lays transparent "
-        "pixels on a colour, 'page=1' takes another page or frame.  [default: as Keras's own loaders do]",
+        "pixels on a color, 'page=1' takes another page or frame.  [default: as Keras's own loaders do]",
         show_default=False,
         rich_help_panel=_MODEL,
     ),

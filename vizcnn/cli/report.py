@@ -51,7 +51,7 @@ def report(
         ),
     ] = 2,
 ) -> None:
-    """Write one HTML file to hand over: what MODEL predicts and looks at, recoloured and read in the browser."""
+    """Write one HTML file to hand over: what MODEL predicts and looks at, recolored and read in the browser."""
     from vizcnn.cli.explained import read_calls
     from vizcnn.cli.images import read_images
     from vizcnn.cli.targets import read_target, target_note

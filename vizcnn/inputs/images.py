@@ -226,7 +226,7 @@ def _decoding_notes(found: Sequence[_Source], channels: int, decoding: Decoding)
     )
     yield from of(
         "converted",
-        lambda header: header.mode in _OTHER_COLOURS,
+        lambda header: header.mode in _OTHER_COLORS,
         f"{{count}} converted from {{modes.listed}} to {MODES.get(channels)}.",
         modes=lambda source: source.header.mode if source.header is not None else "",
     )
@@ -246,8 +246,8 @@ def _decoding_notes(found: Sequence[_Source], channels: int, decoding: Decoding)
         lambda header: header.has_alpha and channels < 4,
         f"{{count}} laid on {decoding.background} where transparent."
         if decoding.background is not None
-        else "{count} read without the transparency, as Keras's loaders do: a transparent pixel has the colour that is "
-        "stored beneath it. To lay it on a colour: Decoding(background='white').",
+        else "{count} read without the transparency, as Keras's loaders do: a transparent pixel has the color that is "
+        "stored beneath it. To lay it on a color: Decoding(background='white').",
     )
     yield from of(
         "pages",
@@ -257,7 +257,7 @@ def _decoding_notes(found: Sequence[_Source], channels: int, decoding: Decoding)
     yield from of(
         "deep",
         lambda header: header.is_cut_to_8_bits,
-        "{count} with colours of 16 bits, of which the upper 8 are read: 0 to 255.",
+        "{count} with colors of 16 bits, of which the upper 8 are read: 0 to 255.",
     )
     yield from of(
         "deep",
@@ -270,7 +270,7 @@ def _decoding_notes(found: Sequence[_Source], channels: int, decoding: Decoding)
     )
 
 
-_OTHER_COLOURS = {"CMYK", "YCbCr", "LAB", "HSV"}
+_OTHER_COLORS = {"CMYK", "YCbCr", "LAB", "HSV"}
 
 
 def _kind(header: Header | None) -> str:

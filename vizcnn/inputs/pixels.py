@@ -54,15 +54,15 @@ class Decoding:
     upright : bool, default False
         Turn a photo as its EXIF orientation says. (Of a TIFF file Pillow itself does, for Keras too.)
     background : str, default None
-        Colour, by name or as "#rrggbb", that transparent pixels are laid on. None: transparency is left out, and a pixel has the
-        colour that is stored beneath it.
+        Color, by name or as "#rrggbb", that transparent pixels are laid on. None: transparency is left out, and a pixel has the
+        color that is stored beneath it.
     page : int, default 0
         Which page of a TIFF file, or frame of an animation.
 
     Raises
     ------
     OptionError
-        If the colour isn't one, or the page is negative.
+        If the color isn't one, or the page is negative.
 
     Examples
     --------
@@ -89,7 +89,7 @@ class Decoding:
                 ImageColor.getrgb(self.background)
             except (ValueError, AttributeError, TypeError):
                 raise OptionError(
-                    f"`background` must be a colour such as 'white' or '#808080', or None; got {self.background!r}."
+                    f"`background` must be a color such as 'white' or '#808080', or None; got {self.background!r}."
                 ) from None
 
 
@@ -112,7 +112,7 @@ class Header:
     is_deep : bool
         Whether it holds numbers of more than 8 bits, which are kept.
     is_cut_to_8_bits : bool
-        Whether it is a colour image of 16 bits, of which Pillow reads the upper 8.
+        Whether it is a color image of 16 bits, of which Pillow reads the upper 8.
     has_alpha : bool
         Whether pixels may be transparent.
     orientation : int
@@ -243,7 +243,7 @@ def read_image(path: str | os.PathLike[str], channels: int = 3, *, decoding: Dec
     path : path
         The file.
     channels : int, default 3
-        1 (grey), 3 (RGB) or 4 (RGBA): what it is converted to.
+        1 (gray), 3 (RGB) or 4 (RGBA): what it is converted to.
     decoding : Decoding, default Decoding()
         What becomes of orientation, transparency and pages.
 

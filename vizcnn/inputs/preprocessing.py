@@ -27,9 +27,9 @@ class Preprocess:
     --------
     >>> import numpy as np
     >>> from vizcnn.inputs.preprocessing import Preprocess
-    >>> def centred(image):
+    >>> def centered(image):
     ...     return image - image.mean()
-    >>> Preprocess(centred)(np.array([0, 2, 10, 30]).reshape(2, 1, 2, 1)).ravel()
+    >>> Preprocess(centered)(np.array([0, 2, 10, 30]).reshape(2, 1, 2, 1)).ravel()
     array([ -1.,   1., -10.,  10.], dtype=float32)
     """
 
@@ -130,7 +130,7 @@ class Preprocess:
         if not np.isfinite(values).all():
             raise InputError(
                 f"`preprocess` {self.name!r} must return finite numbers; of {got}, it made NaN or infinity. Does it divide by "
-                f"the deviation of an image of one colour?"
+                f"the deviation of an image of one color?"
             )
         return values
 

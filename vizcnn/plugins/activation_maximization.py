@@ -50,7 +50,7 @@ def activation_maximization(
         Seed of the start and of the transforms. Equal seeds give equal images.
     parametrization : {"fourier", "pixel"}, default "fourier"
         What is changed: the image's spectrum, scaled so that all frequencies count alike [2]_, or its pixels. With three
-        channels, in colours that are uncorrelated in photographs.
+        channels, in colors that are uncorrelated in photographs.
     transforms : Transforms, or tf-keras-vis's input modifiers, default None
         How the image is moved at random before each step. None: a shift of up to a sixteenth of the image, factors of size
         0.9 to 1.1, and angles up to 10 degrees.

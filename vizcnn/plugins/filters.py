@@ -37,7 +37,7 @@ def filters(
     Returns
     -------
     Kernels
-        `values` (kh, kw, C, K); `.plot()` draws them zero-centred, on one scale.
+        `values` (kh, kw, C, K); `.plot()` draws them zero-centered, on one scale.
 
     Raises
     ------

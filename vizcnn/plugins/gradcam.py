@@ -45,7 +45,7 @@ def gradcam(
     Returns
     -------
     Attributions
-        `values` (N, H, W): the map enlarged bilinearly with half-pixel centres, where the layer looks; `raw` (N, h, w): the
+        `values` (N, H, W): the map enlarged bilinearly with half-pixel centers, where the layer looks; `raw` (N, h, w): the
         signed map at the layer's size, before its negative part is cut.
 
     Raises

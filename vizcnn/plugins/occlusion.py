@@ -47,7 +47,7 @@ def occlusion(
         Pixels from one patch to the next, down and across. None: half of the patch.
     baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
         What is put in place of the patch, in the units of the model's inputs: one number, one per channel, the image's mean
-        colour, the image blurred by a Gaussian as wide as the patch, or uniform noise between its lowest and highest value.
+        color, the image blurred by a Gaussian as wide as the patch, or uniform noise between its lowest and highest value.
     seed : int, default 0
         Seed of the noise.
 
@@ -70,8 +70,8 @@ def occlusion(
 
     Notes
     -----
-    One run of the model per position: (H / stride) * (W / stride) for each image. A baseline of zero is black, grey or the mean
-    colour, according to the preprocessing.
+    One run of the model per position: (H / stride) * (W / stride) for each image. A baseline of zero is black, gray or the mean
+    color, according to the preprocessing.
 
     References
     ----------

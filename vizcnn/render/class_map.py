@@ -19,7 +19,7 @@ from vizcnn.render.panels import LONGEST, Panel, grayscale, new_panels, sharpnes
 from vizcnn.render.style import check_alpha
 
 MAX_CLASSES = 8
-"""Classes that get a colour of their own, the most frequent ones; the others share one."""
+"""Classes that get a color of their own, the most frequent ones; the others share one."""
 
 _UNCHANGED, _OTHERS = "0.92", "0.35"
 _LEGEND = 0.19
@@ -37,7 +37,7 @@ class ClassPanel(Panel):
     names : sequence of str
         What the classes are called.
     unchanged : int
-        The class that needs no colour: the one predicted while nothing is hidden; -1 where there is none.
+        The class that needs no color: the one predicted while nothing is hidden; -1 where there is none.
     extent : (float, float, float, float)
         Left, right, bottom and top of the positions, as shares of the image.
     """
@@ -64,9 +64,9 @@ def plot_class_maps(
     ax : Axes or sequence of Axes, default None
         Where to draw, one each; None: a new pyplot figure.
     alpha : float, default 0.6
-        Opacity of the colours, 0 to 1.
+        Opacity of the colors, 0 to 1.
     legend : bool, default True
-        Write each class's colour, name and count below the image.
+        Write each class's color, name and count below the image.
     title : bool, default True
         Write the panels' titles above them.
 
@@ -121,7 +121,7 @@ def _draw(axis: Axes, panel: ClassPanel, alpha: float, *, legend: bool) -> None:
     pixels = grayscale(image)
     height, width = pixels.shape
     axis.imshow(pixels, cmap="gray", vmin=0, vmax=255)
-    # No colour where the decision stays: the image shows there.
+    # No color where the decision stays: the image shows there.
     weight = np.where(classes == panel.unchanged, 0.0, alpha)
     left, right, bottom, top = panel.extent
     extent = (left * width - 0.5, right * width - 0.5, bottom * height - 0.5, top * height - 0.5)

@@ -67,9 +67,9 @@ def limits(
     vmin: float | None = None,
     vmax: float | None = None,
 ) -> tuple[float, float]:
-    """Return the values that the ends of a colour map stand for.
+    """Return the values that the ends of a color map stand for.
 
-    Signed maps get a scale centred on zero; the others begin at zero. The end is a percentile of the magnitudes, so that a
+    Signed maps get a scale centered on zero; the others begin at zero. The end is a percentile of the magnitudes, so that a
     few outliers don't leave the rest in the dark. A constant map gets a scale of its own and never a width of zero. NaN and
     infinity don't count.
 
@@ -111,16 +111,16 @@ def limits(
 
 
 def colorize(values: np.ndarray, *, cmap: str, vmin: float, vmax: float) -> np.ndarray:
-    """Colour a map.
+    """Color a map.
 
     Parameters
     ----------
     values : ndarray, shape (H, W)
         The map.
     cmap : str
-        A matplotlib colour map's name.
+        A matplotlib color map's name.
     vmin, vmax : float
-        Values at the ends of the colour map; what lies beyond is clipped.
+        Values at the ends of the color map; what lies beyond is clipped.
 
     Returns
     -------
@@ -167,18 +167,18 @@ def opacity(values: np.ndarray, *, vmin: float, vmax: float, alpha: float) -> np
 def overlay(
     image: np.ndarray, values: np.ndarray, *, cmap: str, vmin: float, vmax: float, alpha: float = ALPHA
 ) -> np.ndarray:
-    """Lay a coloured map over an image, at the image's own resolution.
+    """Lay a colored map over an image, at the image's own resolution.
 
     Parameters
     ----------
     image : ndarray, shape (H, W[, C])
         The image, as it was given.
     values : ndarray, shape (h, w)
-        The map; it is brought to the image's size as floats, before it is coloured.
+        The map; it is brought to the image's size as floats, before it is colored.
     cmap : str
-        A matplotlib colour map's name.
+        A matplotlib color map's name.
     vmin, vmax : float
-        Values at the ends of the colour map.
+        Values at the ends of the color map.
     alpha : float, default 0.7
         Highest opacity of the map, 0 to 1.
 
@@ -192,7 +192,7 @@ def overlay(
     >>> from vizcnn.render.image import overlay
     >>> white, values = np.full((4, 4, 3), 255, np.uint8), np.array([[0.0, 1.0]])
     >>> laid = overlay(white, values, cmap="gray_r", vmin=0.0, vmax=1.0, alpha=1.0)
-    >>> laid[0, [0, 3], 0].tolist()  # clear where the map is zero, the colour map's black where it is one
+    >>> laid[0, [0, 3], 0].tolist()  # clear where the map is zero, the color map's black where it is one
     [255, 0]
     """
     pixels = to_display(image)

@@ -213,7 +213,7 @@ def _draw_over_image(axis: Axes, image: np.ndarray, values: np.ndarray, norm: No
 
 
 def _add_colorbar(axis: Axes, mappable: ScalarMappable) -> None:
-    """Draw a colour bar of the image's own height, without the opacity, which a colour bar can't show."""
+    """Draw a color bar of the image's own height, without the opacity, which a color bar can't show."""
     bar = axis.figure.colorbar(mappable, cax=axis.inset_axes((1.03, 0, 0.05, 1)), ticks=MaxNLocator(5))
     bar.formatter = ScalarFormatter(useMathText=True)
     bar.formatter.set_powerlimits((-2, 4))

@@ -91,10 +91,10 @@ def draw_montage(
     ----------
     axis : Axes
         Where to.
-    pictures : ndarray, shape (n, h, w), or (n, h, w, 3) for colour
-        Values; colours are 0..1.
+    pictures : ndarray, shape (n, h, w), or (n, h, w, 3) for color
+        Values; colors are 0..1.
     signed : bool
-        Whether the sign means something: then the scale is centred on zero.
+        Whether the sign means something: then the scale is centered on zero.
     columns : int, default None
         Pictures in a row; None: so that the montage is somewhat wider than high.
     labels : sequence of str, default ()
@@ -102,11 +102,11 @@ def draw_montage(
     title : str, default ""
         Above the montage.
     cmap : str, default None
-        Colour map; None: that of `vizcnn.render.style`, for signed montages or the others.
+        Color map; None: that of `vizcnn.render.style`, for signed montages or the others.
     vmin, vmax : float, default None
         Ends of the scale; None: found.
     colorbar : bool, default True
-        Draw a colour bar, where the pictures are no colours themselves.
+        Draw a color bar, where the pictures are no colors themselves.
 
     Returns
     -------
@@ -121,9 +121,9 @@ def draw_montage(
         drawn = axis.imshow(np.where(np.isnan(pixels), 1.0, pixels), interpolation="nearest")
     else:
         low, high = limits(pictures, signed=signed, percentile=100, vmin=vmin, vmax=vmax)
-        colours = cmap or default_cmap(signed=signed, montage=True)
+        colors = cmap or default_cmap(signed=signed, montage=True)
         drawn = axis.imshow(
-            np.ma.masked_invalid(pixels), cmap=colours, norm=Normalize(low, high), interpolation="nearest"
+            np.ma.masked_invalid(pixels), cmap=colors, norm=Normalize(low, high), interpolation="nearest"
         )
         if colorbar:
             axis.figure.colorbar(drawn, ax=axis, fraction=0.03, pad=0.02).ax.tick_params(labelsize=7)
@@ -206,4 +206,4 @@ _WIDTH, _HIGHEST, _NARROWEST = 6.4, 8.0, 3.0
 """Inches: how wide a montage is, how high one may be, and how wide a figure is at least."""
 
 _TITLE, _BAR = 0.35, 0.6
-"""Inches that a title takes above a montage, and a colour bar beside it."""
+"""Inches that a title takes above a montage, and a color bar beside it."""

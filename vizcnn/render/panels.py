@@ -23,7 +23,7 @@ LONGEST = 8000
 """Pixels, height or width, that a picture of many panels is kept within."""
 
 _WIDTH, _IMAGE, _TITLE = 3.2, 2.6, 0.55
-"""Inches: a panel's width, its image's width beside the colour bar, and what a title takes of its height."""
+"""Inches: a panel's width, its image's width beside the color bar, and what a title takes of its height."""
 
 _COLUMNS = 4
 

@@ -74,7 +74,7 @@ def draw_signal(
     norm: Normalize | None = None,
     alpha: float = ALPHA,
 ) -> None:
-    """Draw a signal's channels as lines over its map as bands of colour; without the signal, the map as a line.
+    """Draw a signal's channels as lines over its map as bands of color; without the signal, the map as a line.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def draw_signal(
     values : ndarray, shape (T,), default None
         Its map; None: the signal alone.
     cmap : str, default `SEQUENTIAL`
-        Colours of the map.
+        Colors of the map.
     norm : Normalize, default None
-        Scale of the map's colours; None: from its lowest to its highest value.
+        Scale of the map's colors; None: from its lowest to its highest value.
     alpha : float, default 0.7
         Highest opacity of the bands, 0 to 1.
     """

@@ -1,4 +1,4 @@
-"""How pictures look: the one place for colour maps, resolution and brightness, for figures, files and the report alike."""
+"""How pictures look: the one place for color maps, resolution and brightness, for figures, files and the report alike."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from vizcnn.errors import OptionError
 
 SEQUENTIAL = "inferno"
-"""Colour map of maps without a sign: perceptually uniform, dark where nothing is."""
+"""Color map of maps without a sign: perceptually uniform, dark where nothing is."""
 
 DIVERGING = "RdBu_r"
-"""Colour map of signed maps: white at zero, red for, blue against."""
+"""Color map of signed maps: white at zero, red for, blue against."""
 
 MONTAGE = "viridis"
-"""Colour map of montages of kernels and feature maps without a sign."""
+"""Color map of montages of kernels and feature maps without a sign."""
 
 OFFERED = tuple(dict.fromkeys((SEQUENTIAL, "viridis", "gray", DIVERGING)))
-"""Colour maps that the report can switch between."""
+"""Color maps that the report can switch between."""
 
 ALPHA = 0.7
 """Highest opacity of a map over its image."""
@@ -34,26 +34,26 @@ NOTEBOOK = 12
 """Images, or rows of images, that a notebook shows of a result."""
 
 GRAY = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in the brightness of a colour (ITU-R BT.601)."""
+"""Shares of red, green and blue in the brightness of a color (ITU-R BT.601)."""
 
 _HUES = {"red": 0, "orange": 32, "yellow": 58, "green": 120, "cyan": 180, "blue": 215, "purple": 280, "pink": 325}
-"""Degrees of the colour wheel, by what the colour there is called."""
+"""Degrees of the color wheel, by what the color there is called."""
 
 
 def default_cmap(*, signed: bool, montage: bool = False) -> str:
-    """Return the colour map of a map over its image, or of a `montage` of small maps, where none is asked for."""
+    """Return the color map of a map over its image, or of a `montage` of small maps, where none is asked for."""
     return DIVERGING if signed else MONTAGE if montage else SEQUENTIAL
 
 
 def brightness(color: str | tuple[float, float, float]) -> float:
-    """Return how bright a colour is, 0 to 1."""
+    """Return how bright a color is, 0 to 1."""
     from matplotlib.colors import to_rgb
 
     return float(np.dot(to_rgb(color), GRAY))
 
 
 def colors_of_signs() -> tuple[str, str]:
-    """Return what the colours of positive and of negative values are called, in `DIVERGING`.
+    """Return what the colors of positive and of negative values are called, in `DIVERGING`.
 
     Returns
     -------
@@ -87,15 +87,15 @@ class MapStyle:
     overlay : bool, default True
         Lay the map over the image; False: the map alone.
     cmap : str, default None
-        Colour map; None: `SEQUENTIAL`, and `DIVERGING` for signed maps.
+        Color map; None: `SEQUENTIAL`, and `DIVERGING` for signed maps.
     vmin, vmax : float, default None
-        Ends of the colour scale; None: found for each map, centred on zero for signed ones.
+        Ends of the color scale; None: found for each map, centered on zero for signed ones.
     percentile : float, default `PERCENTILE`
         Percentile of the magnitudes, 0 to 100, that the scale ends at.
     alpha : float, default `ALPHA`
         Highest opacity of the map, 0 to 1.
     colorbar : bool, default True
-        Draw a colour bar.
+        Draw a color bar.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One HTML file to hand over: what a model predicted, and what the pictures say, recoloured in the browser from the values."""
+"""One HTML file to hand over: what a model predicted, and what the pictures say, recolored in the browser from the values."""
 
 from vizcnn.report.page import LONGEST, render_page, write_page
 

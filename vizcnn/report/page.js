@@ -1,5 +1,5 @@
 "use strict";
-// Draws every map from its values, so that opacity, colours and layout change without another picture being loaded.
+// Draws every map from its values, so that opacity, colors and layout change without another picture being loaded.
 const data = JSON.parse(document.getElementById("data").textContent);
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytes(text)]));
@@ -22,8 +22,8 @@ function pixelsOf(url, width, height) {
 }
 
 class MapView {
-  constructor(figure, sample, maps, gray, colour, steps) {
-    Object.assign(this, { figure, sample, maps, gray, colour, allSteps: steps });
+  constructor(figure, sample, maps, gray, color, steps) {
+    Object.assign(this, { figure, sample, maps, gray, color, allSteps: steps });
     this.canvas = figure.querySelector("canvas");
     this.bar = figure.querySelector(".bar");
     this.output = figure.querySelector("output");
@@ -45,7 +45,7 @@ class MapView {
   get map() { return this.maps[state.explained ?? 0]; }
   get size() { return this.map.alone || this.sample; }  // a map that lies nowhere in its image is drawn without it
   get steps() { return this.allSteps[state.explained]; }
-  get table() { return tables[state.colours || (this.map.signed ? data.diverging : data.sequential)]; }
+  get table() { return tables[state.colors || (this.map.signed ? data.diverging : data.sequential)]; }
   value(index) { return this.map.low + (this.steps[4 * index] / 255) * (this.map.high - this.map.low); }
 
   draw() {
@@ -69,7 +69,7 @@ class MapView {
         drawn.data[to + 3] = 255;
         if (both) {
           const left = 4 * (row * this.canvas.width + column);
-          drawn.data.set(this.colour.subarray(4 * index, 4 * index + 4), left);
+          drawn.data.set(this.color.subarray(4 * index, 4 * index + 4), left);
         }
       }
     }
@@ -148,19 +148,19 @@ async function start() {
   const views = [];
   for (const [number, sample] of data.samples.entries()) {
     const image = document.querySelector(`#sample-${number} .image img`);
-    const colour = await pixelsOf(image.src, sample.width, sample.height);
-    const gray = new Uint8ClampedArray(colour.length), [red, green, blue] = data.gray;
-    for (let i = 0; i < colour.length; i += 4) gray[i] = red * colour[i] + green * colour[i + 1] + blue * colour[i + 2];
+    const color = await pixelsOf(image.src, sample.width, sample.height);
+    const gray = new Uint8ClampedArray(color.length), [red, green, blue] = data.gray;
+    for (let i = 0; i < color.length; i += 4) gray[i] = red * color[i] + green * color[i + 1] + blue * color[i + 2];
     for (const figure of document.querySelectorAll(`.map[data-sample="${number}"]`)) {
       const maps = sample.maps[Number(figure.dataset.map)];
       const steps = await Promise.all(maps.map((map) => pixelsOf(map.values, (map.alone || sample).width, (map.alone || sample).height)));
-      views.push(new MapView(figure, sample, maps, gray, colour, steps));
+      views.push(new MapView(figure, sample, maps, gray, color, steps));
     }
   }
   const form = document.querySelector(".controls"), controls = form.elements;
   const redraw = () => {
-    const { opacity, mode, colours, explained } = controls;
-    Object.assign(state, { opacity: opacity.value / 100, mode: mode.value, colours: colours.value, explained: Number(explained?.value ?? 0) });
+    const { opacity, mode, colors, explained } = controls;
+    Object.assign(state, { opacity: opacity.value / 100, mode: mode.value, colors: colors.value, explained: Number(explained?.value ?? 0) });
     opacity.disabled = state.mode !== "overlay";
     opacity.setAttribute("aria-valuetext", `${opacity.value} %`);
     document.getElementById("opacity-value").textContent = `${opacity.value} %`;

@@ -114,7 +114,7 @@ def render_page(
         explained=[_asked(first), *(others or {})],
         methods=[_method(name, result) for name, result in results.items()],
         meanings=_once((name, meaning) for name, meaning in (meanings or {}).items() if meaning),
-        colour_maps=look.OFFERED,
+        color_maps=look.OFFERED,
         signs=look.colors_of_signs(),
         opacity=round(100 * look.ALPHA),
         data={
@@ -218,7 +218,7 @@ def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int)
 
 
 def _steps(scaled: np.ndarray, most: int) -> str:
-    """Return values 0..1 as a picture of 256 grey levels, or of as many fewer as noise has to make do with."""
+    """Return values 0..1 as a picture of 256 gray levels, or of as many fewer as noise has to make do with."""
     picture = ""
     for levels in _LEVELS:
         picture = _url(np.rint(np.rint(scaled * levels) / levels * 255).astype(np.uint8), "PNG", optimize=True)
@@ -249,9 +249,9 @@ def _drawn(picture: Picture) -> str:
 
 
 def _table(name: str) -> str:
-    """Return a colour map's 256 colours, three bytes each."""
-    colours = colorize(np.linspace(0, 1, 256)[None], cmap=name, vmin=0, vmax=1)
-    return base64.b64encode(colours.astype(np.uint8).tobytes()).decode()
+    """Return a color map's 256 colors, three bytes each."""
+    colors = colorize(np.linspace(0, 1, 256)[None], cmap=name, vmin=0, vmax=1)
+    return base64.b64encode(colors.astype(np.uint8).tobytes()).decode()
 
 
 def _versions() -> dict[str, str]:

@@ -86,13 +86,13 @@ class Kernels(MontageResult):
         ----------
         channels : {"auto", "mean", "norm", "each"}, default "auto"
             What becomes of the input channels: "mean" and "norm" (root of the sum of squares) make one of them; "each" gives
-            each a picture of its own. "auto": colour where there are three, "each" where that makes no more pictures than
+            each a picture of its own. "auto": color where there are three, "each" where that makes no more pictures than
             kernels, "mean" otherwise.
 
         Returns
         -------
         (ndarray, list of str, bool)
-            Colours are 0..1 with zero at 0.5, on one scale for the layer.
+            Colors are 0..1 with zero at 0.5, on one scale for the layer.
 
         Examples
         --------
@@ -135,7 +135,7 @@ class Kernels(MontageResult):
         channels: Literal["auto", "mean", "norm", "each"] = "auto",
         **style: Any,
     ) -> Any:
-        """Draw the kernels as one montage, zero-centred and on one scale for the whole layer.
+        """Draw the kernels as one montage, zero-centered and on one scale for the whole layer.
 
         Parameters
         ----------

@@ -113,7 +113,7 @@ def class_panels(result: Any, index: int | None = None) -> list[ClassPanel]:
 def _extent(
     options: Mapping[str, Any], positions: tuple[int, ...], size: tuple[int, ...]
 ) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top, as shares of the image, so that each position is drawn at its patch's centre."""
+    """Return left, right, bottom and top, as shares of the image, so that each position is drawn at its patch's center."""
     patch, stride = options.get("patch_size"), options.get("stride")
     edges = []
     for axis in (1, 0):

@@ -27,7 +27,7 @@ def placed(values: np.ndarray, placement: Placement) -> np.ndarray:
     Returns
     -------
     ndarray of float32, shape (N, H, W[, C])
-        Between the centres of cells the values go over linearly, and beyond the outer ones they stay.
+        Between the centers of cells the values go over linearly, and beyond the outer ones they stay.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a box does, and the colour that says so."""
+"""What a box does, and the color that says so."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def tint(color: str, share: float) -> str:
 
 
 def readable_on(color: str) -> str:
-    """Return black or white, whichever can be read on a colour."""
+    """Return black or white, whichever can be read on a color."""
     return "#ffffff" if brightness(color) < 0.6 else TEXT_COLOR
