@@ -6,18 +6,18 @@ Long, because each question is documented where it is asked, with an example; wh
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter.arrays import AXES, Array, Outputs, slices
 from vizcnn.adapter.changed import Arrays, Change, Changed, Formula, PlainSteps, Question, Steps, run
+from vizcnn.adapter.gradients import Gradients, check_rule
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, end_of_model, split_call
 from vizcnn.adapter.model_facts import ModelFacts
 from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.predictions import Prediction, looks_like_probabilities
-from vizcnn.errors import CapabilityError, InputError, Note, OptionError, did_you_mean, listed
+from vizcnn.errors import CapabilityError, InputError, Note
 from vizcnn.targets import resolve
 from vizcnn.targets.score import Score
 
@@ -36,46 +36,6 @@ __all__ = [
     "slices",
     "split_call",
 ]
-
-RULES = {"vanilla": "vanilla", "guided": "guided", "relu": "relu", "deconv": "relu", "rectified": "relu"}
-"""Accepted names of the gradient rules, and the rule that each means."""
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """The gradient of each sample's score.
-
-    Attributes
-    ----------
-    gradients : ndarray
-        d score / d input, or / d the layer's output; the shape of `values`.
-    values : ndarray
-        What was differentiated by: the inputs, or the layer's output.
-    scores : ndarray, shape (N,)
-        The scores.
-    outputs : tuple of ndarray
-        What the model returned on the same run.
-    layer : str or None
-        The layer's path; None for the input.
-    notes : tuple of Note
-        What the reader of a picture made of it should know.
-
-    Examples
-    --------
-    >>> import vizcnn as vz
-    >>> cnn = vz.assets.digits_cnn()
-    >>> inputs = vz.inputs.load(vz.assets.digits()[3], cnn.input_shape).inputs(slice(None))
-    >>> taken = cnn.gradients(inputs, "3", of="conv5")
-    >>> taken.layer, taken.gradients.shape, taken.scores.shape
-    ('conv5', (1, 14, 14, 64), (1,))
-    """
-
-    gradients: Array
-    values: Array
-    scores: Array
-    outputs: Outputs
-    layer: str | None = None
-    notes: tuple[Note, ...] = ()
 
 
 class ModelAdapter(ModelFacts):
@@ -651,10 +611,3 @@ class ModelAdapter(ModelFacts):
 
     def _unanswered(self, question: str) -> CapabilityError:
         return CapabilityError(f"Model {self.name!r}, {self.origin}, doesn't answer `{question}`.")
-
-
-def check_rule(rule: Any) -> str:
-    """Return the gradient rule that a name means."""
-    if rule not in RULES:
-        raise OptionError(f"`rule` must be one of {listed(RULES)}; got {rule!r}.{did_you_mean(rule, RULES)}")
-    return RULES[rule]

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.adapter.changed import Array, Arrays, Change
+from vizcnn.adapter.arrays import Array
+from vizcnn.adapter.changed import Arrays, Change
 
 Given = Mapping[str, Any]
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from vizcnn.errors import TargetError, did_you_mean, listed
+from vizcnn.targets.model import Head, Model
 from vizcnn.targets.score import Choice, Reading, Score, class_logits, pick
 from vizcnn.targets.target import Target, plain
-
-if TYPE_CHECKING:
-    from vizcnn.adapter.base import ModelAdapter
-    from vizcnn.adapter.heads import Head
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Class(Target):
     index: Any = None
     output: str | int | None = None
 
-    def score(self, model: ModelAdapter, count: int) -> Score:
+    def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
 
         Returns
@@ -113,7 +110,7 @@ class Region(Target):
     index: int | str | None = None
     output: str | int | None = None
 
-    def score(self, model: ModelAdapter, count: int) -> Score:
+    def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
 
         Returns
@@ -186,7 +183,7 @@ def _region_values(reading: Reading, mask: Any, output: str) -> Any:
     return xp.sum(class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
 
 
-def _class_index(entry: Any, model: ModelAdapter, head: Head) -> int:
+def _class_index(entry: Any, model: Model, head: Head) -> int:
     given, entry = entry, plain(entry)
     if entry is None:
         return -1
@@ -205,7 +202,7 @@ def _class_index(entry: Any, model: ModelAdapter, head: Head) -> int:
     return int(entry)
 
 
-def _label_index(label: str, model: ModelAdapter, head: Head) -> int:
+def _label_index(label: str, model: Model, head: Head) -> int:
     if not model.labels:
         raise TargetError(
             f"`target` {label!r} is a label, but model {model.name!r} has none. Give the class index, or name the classes: "

@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from vizcnn.errors import TargetError
 from vizcnn.targets.classes import Class
+from vizcnn.targets.model import Model
 from vizcnn.targets.score import Reading, Score
 from vizcnn.targets.target import Target, plain
-
-if TYPE_CHECKING:
-    from vizcnn.adapter.base import ModelAdapter
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Mix(Target):
     targets: tuple[Any, ...]
     weights: tuple[float, ...] | None = None
 
-    def score(self, model: ModelAdapter, count: int) -> Score:
+    def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
 
         Returns
@@ -142,7 +140,7 @@ class Function(Target):
 
     function: Callable[[Any], Any]
 
-    def score(self, model: ModelAdapter, count: int) -> Score:
+    def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
 
         Returns
@@ -191,7 +189,7 @@ class _Identity:
         return isinstance(other, _Identity) and self.function is other.function
 
 
-def resolve(target: Any, model: ModelAdapter, count: int) -> Score:
+def resolve(target: Any, model: Model, count: int) -> Score:
     """Turn every accepted form of a target into the score of `count` samples.
 
     Returns
@@ -230,7 +228,7 @@ def resolve(target: Any, model: ModelAdapter, count: int) -> Score:
     )
 
 
-def _from_tf_keras_vis(target: Any, model: ModelAdapter, count: int) -> Target | None:
+def _from_tf_keras_vis(target: Any, model: Model, count: int) -> Target | None:
     """Read the score objects of tf-keras-vis, which mean positions in the batch, as ours, which are cut into batches."""
     scores = list(target) if isinstance(target, list | tuple) else [target]
     if not scores or not all(_is_foreign(score) for score in scores):

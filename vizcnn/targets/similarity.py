@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from vizcnn.errors import TargetError
 from vizcnn.inputs import load
+from vizcnn.targets.model import Model
 from vizcnn.targets.score import Reading, Score
 from vizcnn.targets.target import Target
-
-if TYPE_CHECKING:
-    from vizcnn.adapter.base import ModelAdapter
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class Similarity(Target):
     output: str | int | None = None
     layer: str | None = None
 
-    def score(self, model: ModelAdapter, count: int) -> Score:
+    def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
 
         Returns
@@ -89,7 +87,7 @@ class Similarity(Target):
             output=where["output"],
         )
 
-    def _embedding(self, model: ModelAdapter) -> tuple[np.ndarray, str]:
+    def _embedding(self, model: Model) -> tuple[np.ndarray, str]:
         """Return the reference's embedding, flat, and what to call it."""
         if isinstance(self.reference, np.ndarray) and self.reference.ndim == 1:
             vector, name = self.reference, "the reference"

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from vizcnn.targets.model import Model
 from vizcnn.targets.score import Score
-
-if TYPE_CHECKING:
-    from vizcnn.adapter.base import ModelAdapter
 
 
 class Target(ABC):
     """Something in a model that a picture can explain."""
 
     @abstractmethod
-    def score(self, model: ModelAdapter, count: int) -> Score:
+    def score(self, model: Model, count: int) -> Score:
         """Resolve against a model.
 
         Parameters

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from vizcnn.aliases import renamed
 from vizcnn.errors import RenamedWarning, TargetError, warn
+from vizcnn.targets.model import Model
 from vizcnn.targets.score import Reading, Score, pick
 from vizcnn.targets.target import Target
-
-if TYPE_CHECKING:
-    from vizcnn.adapter.base import ModelAdapter
 
 _POSITIONS = {"everywhere": "mean", "centre": "center"}
 """Old names of where in its map a channel is read."""
@@ -61,7 +59,7 @@ class Channel(Target):
         for name, value in (("layer", layer), ("channel", channel), ("position", position)):
             object.__setattr__(self, name, value)
 
-    def score(self, model: ModelAdapter, count: int) -> Score:
+    def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
 
         Returns
@@ -123,7 +121,7 @@ class Neuron(Target):
     layer: str
     index: int | tuple[int, ...]
 
-    def score(self, model: ModelAdapter, count: int) -> Score:
+    def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
 
         Returns

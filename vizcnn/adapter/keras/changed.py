@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.changed import Array, Arrays, Copies, Cut, Question, Rows
+from vizcnn.adapter.arrays import Array
+from vizcnn.adapter.changed import Arrays, Copies, Cut, Question, Rows
 from vizcnn.adapter.keras.compiled import Build, Traced
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.gradient import differentiate

@@ -2,6 +2,7 @@
 
 A repair is a function of a node of the description, which it changes in place; it returns what it did, or None. They are tried
 on every node, in the order in which they stand here. To add one, write it and decorate it with `repair`.
+Long, because each of the many repairs is a function of its own, and they stand in the one order in which they are tried.
 """
 
 from __future__ import annotations

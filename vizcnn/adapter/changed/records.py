@@ -1,31 +1,18 @@
-"""Many changed copies of each image through a model, of which scores and sums come back: what every sampling method stands on.
-
-`run` leads: it settles the target on the unchanged images, cuts the copies into full batches across the images, has the numbers
-of the next batch drawn while the model runs on this one, and gathers what comes back. How one batch is run is up to `Steps`: here
-the plain ones, in NumPy, for any `ModelAdapter`; `vizcnn.adapter.keras.changed` has compiled ones, and the two must agree.
-
-In a group of images, copy 1 of each comes first, then copy 2 of each, and so on: what a copy needs is drawn once for all images.
-"""
+"""What is asked about changed copies, what one batch of them is, and what comes back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from vizcnn.adapter.arrays import Array, Outputs
+from vizcnn.adapter.heads import Head
 from vizcnn.errors import Note, OptionError
-from vizcnn.progress import Clock, track
+from vizcnn.targets.score import Score
 
-if TYPE_CHECKING:
-    from vizcnn.adapter.arrays import Outputs
-    from vizcnn.adapter.base import ModelAdapter
-    from vizcnn.adapter.heads import Head
-    from vizcnn.targets.score import Score
-
-Array: TypeAlias = np.ndarray
 Arrays: TypeAlias = Mapping[str, Array]
 
 
@@ -332,214 +319,6 @@ class Cut:
     def rows(self) -> Array:
         """Which of `copies` each is, from 0 on."""
         return np.arange(self.start, self.stop, dtype=np.int32) // np.int32(self.images) - np.int32(self.copies.start)
-
-
-class Steps(Protocol):
-    """How the batches of one question are run."""
-
-    layer: str | None
-    notes: tuple[Note, ...]
-
-    def begin(self, question: Question) -> None:
-        """Begin with a group of images, those of the question."""
-
-    def step(self, cut: Cut, numbers: Arrays) -> Arrays:
-        """Run one batch: add to the sums, and return by name what is kept of each copy, "scores" among it."""
-
-    def end(self) -> Arrays:
-        """Return the sums over the copies of that group, by name."""
-
-    def recover(self, error: Exception, size: int) -> None:
-        """Raise the error of a batch of that size, unless a smaller one may do."""
-
-
-def run(model: ModelAdapter, question: Question, steps: Steps) -> Changed:
-    """Ask a model about changed copies.
-
-    Parameters
-    ----------
-    model : ModelAdapter
-        The model.
-    question : Question
-        What is asked.
-    steps : Steps
-        How its batches are run.
-
-    Returns
-    -------
-    Changed
-    """
-    inputs, change, score = question.inputs, question.change, question.score
-    scores, outputs = model.evaluate(inputs, score)
-    score = model.settled(inputs, score, outputs)
-    question = replace(question, score=score)
-    shape = inputs.shape[1:]
-    leader = _Leader(question, steps, lambda: model.batch_size_for(shape))
-    cost = _cost(question)
-    name = change.name[:1].upper() + change.name[1:]
-    clock = Clock(leader.num_cuts)
-    with ThreadPoolExecutor(max_workers=1) as drawer:
-        for cut in track(leader.cuts(), leader.num_cuts, f"{change.name}, {cost}"):
-            clock.tick(f"{name} takes {cost}", change.remedy)
-            leader.run(cut, drawer)
-    each = dict(leader.each)
-    return Changed(
-        scores=scores,
-        outputs=outputs,
-        score=score,
-        copy_scores=each.pop("scores"),
-        each=each,
-        sums={name: np.concatenate(parts) for name, parts in leader.sums.items()},
-        layer=steps.layer,
-        notes=steps.notes,
-    )
-
-
-class _Leader:
-    """Cuts copies into batches, has them run, and keeps what comes back."""
-
-    def __init__(self, question: Question, steps: Steps, size: Callable[[], int]) -> None:
-        self._question = question
-        self._steps = steps
-        self._size = size
-        count, group = len(question.inputs), size()
-        self._groups = [slice(start, min(start + group, count)) for start in range(0, count, group)]
-        self._done = 0
-        self._next: tuple[slice, Future[Arrays]] | None = None
-        self.each: dict[str, Array] = {}
-        self.sums: dict[str, list[Array]] = {}
-
-    @property
-    def num_cuts(self) -> int:
-        """How many batches there are, unless they have to become smaller."""
-        count = self._question.change.count
-        return sum(-(-(group.stop - group.start) * count // self._size()) for group in self._groups)
-
-    def cuts(self) -> Iterator[Cut]:
-        """Yield one batch after another; the same copies again, fewer, where the last one could not be run."""
-        for group in self._groups:
-            self._steps.begin(_of_group(self._question, group))
-            self._done = 0
-            while (cut := self._cut(group, self._done)) is not None:
-                yield cut
-            for name, rows in self._steps.end().items():
-                self.sums.setdefault(name, []).append(rows)
-
-    def _cut(self, group: slice, start: int) -> Cut | None:
-        last = (group.stop - group.start) * self._question.change.count
-        return None if start >= last else Cut(group, start, min(start + self._size(), last))
-
-    def run(self, cut: Cut, drawer: ThreadPoolExecutor) -> None:
-        """Run a batch, and draw the next one's numbers meanwhile."""
-        numbers = self._numbers(cut)
-        following = self._cut(cut.group, cut.stop)
-        if following is not None:
-            self._next = following.copies, drawer.submit(self._draw, following.copies)
-        try:
-            answer = self._steps.step(cut, numbers)
-        except Exception as error:  # noqa: BLE001 - raised again unless it says that memory ran out
-            self._steps.recover(error, cut.stop - cut.start)
-            return
-        self._done = cut.stop
-        self._keep(cut, answer)
-
-    def _numbers(self, cut: Cut) -> Arrays:
-        if self._next is not None and self._next[0] == cut.copies:
-            return self._next[1].result()
-        return self._draw(cut.copies)
-
-    def _draw(self, copies: slice) -> Arrays:
-        numbers = {name: as_numbers(array) for name, array in self._question.change.numbers(copies).items()}
-        count = copies.stop - copies.start
-        for name, array in numbers.items():
-            if len(array) != count:
-                raise OptionError(
-                    f"`numbers` must return one row per copy; got {len(array)} of {name!r} for {count} copies."
-                )
-        return numbers
-
-    def _keep(self, cut: Cut, answer: Arrays) -> None:
-        shape = len(self._question.inputs), self._question.change.count
-        for name, values in answer.items():
-            values = np.asarray(values)
-            if name not in self.each:
-                self.each[name] = np.empty((*shape, *values.shape[1:]), dtype=values.dtype)
-            self.each[name][cut.group.start + cut.slots, cut.copies.start + cut.rows] = values
-
-
-class PlainSteps:
-    """The batches of one question, in NumPy, by what any `ModelAdapter` answers."""
-
-    layer: str | None = None
-    notes: tuple[Note, ...] = ()
-
-    def __init__(self, model: ModelAdapter) -> None:
-        self._model = model
-        self._sums: dict[str, Array] = {}
-
-    def begin(self, question: Question) -> None:
-        """See `Steps`."""
-        self._question = question
-        self._sums = {}
-
-    def step(self, cut: Cut, numbers: Arrays) -> Arrays:
-        """See `Steps`."""
-        question, slots = self._question, cut.slots
-        rows = Rows(np, numbers, cut.rows)
-        companions = Rows(np, question.companions, slots)
-        changed = question.change.apply(np, question.inputs[slots], companions, rows)
-        copies = self._asked(np.asarray(changed, dtype=np.float32), slots, companions, rows)
-        for name, formula in question.sums.items():
-            values = np.asarray(formula(np, copies))
-            if name not in self._sums:
-                self._sums[name] = np.zeros((cut.images, *values.shape[1:]), dtype=np.float64)
-            for slot in np.unique(slots):
-                self._sums[name][slot] += values[slots == slot].sum(axis=0, dtype=np.float64)
-        return {"scores": copies.scores, **{name: formula(np, copies) for name, formula in question.each.items()}}
-
-    def _asked(self, changed: Array, slots: Array, companions: Rows, rows: Rows) -> Copies:
-        question, score = self._question, self._question.score.take(slots)
-        gradients = values = None
-        if question.differentiates:
-            taken = self._model.gradients(changed, score, of=question.of, rule=question.rule)
-            scores, outputs, gradients, values = taken.scores, taken.outputs, taken.gradients, taken.values
-            self.layer, self.notes = taken.layer, taken.notes
-        else:
-            scores, outputs = self._model.evaluate(changed, score)
-        names = list(self._model.output_shapes)
-        return Copies(
-            np,
-            inputs=changed,
-            scores=scores,
-            companions=companions,
-            numbers=rows,
-            originals_of=lambda: question.inputs[slots],
-            output_of=lambda name: outputs[names.index(name)],
-            head_of=self._model.head,
-            gradients=gradients,
-            values=values,
-        )
-
-    def end(self) -> Arrays:
-        """See `Steps`."""
-        return {name: values.astype(np.float32) for name, values in self._sums.items()}
-
-    def recover(self, error: Exception, size: int) -> None:
-        """See `Steps`: nothing is known of this model's errors."""
-        del size
-        raise error
-
-
-def _cost(question: Question) -> str:
-    images, copies = len(question.inputs), question.change.count
-    if question.differentiates:
-        return f"{images * copies:,} gradients of the model"
-    return f"{images * (copies + 1):,} runs of the model"
-
-
-def _of_group(question: Question, group: slice) -> Question:
-    companions = {name: array[group] for name, array in question.companions.items()}
-    return replace(question, inputs=question.inputs[group], score=question.score[group], companions=companions)
 
 
 def as_numbers(values: Any) -> Array:

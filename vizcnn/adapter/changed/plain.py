@@ -1,0 +1,95 @@
+"""Batches of changed copies in NumPy, by what any adapter answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from vizcnn.adapter.arrays import Array, Outputs
+from vizcnn.adapter.changed.records import Arrays, Copies, Cut, Question, Rows
+from vizcnn.adapter.gradients import Gradients
+from vizcnn.adapter.heads import Head
+from vizcnn.errors import Note
+from vizcnn.targets.score import Score
+
+
+class Model(Protocol):
+    """What is asked of the model that the copies are run through; see `ModelAdapter`."""
+
+    @property
+    def output_shapes(self) -> Mapping[str, Any]:
+        """Shape of each of its outputs, by name."""
+
+    def evaluate(self, inputs: Array, target: Score) -> tuple[Array, Outputs]:
+        """Return the scores, and what the model returns."""
+
+    def gradients(self, inputs: Array, target: Score, *, of: Any, rule: str) -> Gradients:
+        """Return the gradients of the scores."""
+
+    def head(self, output: str) -> Head:
+        """Return how an output is read."""
+
+
+class PlainSteps:
+    """The batches of one question, in NumPy, by what any `ModelAdapter` answers."""
+
+    layer: str | None = None
+    notes: tuple[Note, ...] = ()
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._sums: dict[str, Array] = {}
+
+    def begin(self, question: Question) -> None:
+        """See `Steps`."""
+        self._question = question
+        self._sums = {}
+
+    def step(self, cut: Cut, numbers: Arrays) -> Arrays:
+        """See `Steps`."""
+        question, slots = self._question, cut.slots
+        rows = Rows(np, numbers, cut.rows)
+        companions = Rows(np, question.companions, slots)
+        changed = question.change.apply(np, question.inputs[slots], companions, rows)
+        copies = self._asked(np.asarray(changed, dtype=np.float32), slots, companions, rows)
+        for name, formula in question.sums.items():
+            values = np.asarray(formula(np, copies))
+            if name not in self._sums:
+                self._sums[name] = np.zeros((cut.images, *values.shape[1:]), dtype=np.float64)
+            for slot in np.unique(slots):
+                self._sums[name][slot] += values[slots == slot].sum(axis=0, dtype=np.float64)
+        return {"scores": copies.scores, **{name: formula(np, copies) for name, formula in question.each.items()}}
+
+    def _asked(self, changed: Array, slots: Array, companions: Rows, rows: Rows) -> Copies:
+        question, score = self._question, self._question.score.take(slots)
+        gradients = values = None
+        if question.differentiates:
+            taken = self._model.gradients(changed, score, of=question.of, rule=question.rule)
+            scores, outputs, gradients, values = taken.scores, taken.outputs, taken.gradients, taken.values
+            self.layer, self.notes = taken.layer, taken.notes
+        else:
+            scores, outputs = self._model.evaluate(changed, score)
+        names = list(self._model.output_shapes)
+        return Copies(
+            np,
+            inputs=changed,
+            scores=scores,
+            companions=companions,
+            numbers=rows,
+            originals_of=lambda: question.inputs[slots],
+            output_of=lambda name: outputs[names.index(name)],
+            head_of=self._model.head,
+            gradients=gradients,
+            values=values,
+        )
+
+    def end(self) -> Arrays:
+        """See `Steps`."""
+        return {name: values.astype(np.float32) for name, values in self._sums.items()}
+
+    def recover(self, error: Exception, size: int) -> None:
+        """See `Steps`: nothing is known of this model's errors."""
+        del size
+        raise error
