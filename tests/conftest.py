@@ -55,5 +55,5 @@ def test_data() -> Path:
         pytest.skip("set VIZCNN_TEST_DATA to the folder with the real models to run this")
     path = Path(folder)
     if not path.is_dir():
-        pytest.fail(f"VIZCNN_TEST_DATA is {folder!r}, which is no folder")
+        pytest.fail(f"VIZCNN_TEST_DATA is {folder!r}, which is not a folder")
     return path

@@ -102,7 +102,7 @@ def test_what_a_method_notices_is_said_once_in_a_training(tmp_path: Path) -> Non
 
 def test_method_that_fails_is_warned_of_once_and_the_others_go_on(tmp_path: Path) -> None:
     callback = ExplainCallback(X[:1], methods=["gradcam:layer=missing", "saliency"], folder=tmp_path)
-    with pytest.warns(PluginWarning, match=r"goes on without 'gradcam:layer=missing': LayerError") as caught:
+    with pytest.warns(PluginWarning, match=r"skips 'gradcam:layer=missing': LayerError") as caught:
         train(callback)
     assert len([w for w in caught if issubclass(w.category, PluginWarning)]) == 1
     assert len(list(tmp_path.glob("*.saliency.*.png"))) == 3
@@ -115,7 +115,7 @@ def test_folder_that_cannot_be_written_to_does_not_stop_the_training(tmp_path: P
 
 
 def test_images_that_do_not_fit_are_warned_of_once_and_the_training_goes_on(tmp_path: Path) -> None:
-    with pytest.warns(PluginWarning, match=r"goes on without 'images': InputError") as caught:
+    with pytest.warns(PluginWarning, match=r"skips 'images': InputError") as caught:
         train(ExplainCallback(np.zeros((2, 8, 8, 3)), folder=tmp_path))
     assert len([w for w in caught if issubclass(w.category, PluginWarning)]) == 1
     assert not list(tmp_path.iterdir())
@@ -157,7 +157,7 @@ def test_events_that_cannot_be_written_leave_the_folder_as_it_is(
         raise OSError("no space left on device")
 
     monkeypatch.setattr(callback._events, "number", full)
-    with pytest.warns(PluginWarning, match=r"goes on without 'log_dir': OSError: no space left") as caught:
+    with pytest.warns(PluginWarning, match=r"skips 'log_dir': OSError: no space left") as caught:
         train(callback)
     assert len([w for w in caught if issubclass(w.category, PluginWarning)]) == 1
     assert len(list((tmp_path / "maps").glob("*.png"))) == 3

@@ -144,7 +144,7 @@ def test_without_a_network_imagenet_says_so_in_one_line(monkeypatch: pytest.Monk
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
         "vizcnn: The ImageNet weights of MobileNetV2 can't be downloaded: URL fetch failure on "
-        "https://example.org/weights.h5: None -- [Errno -2] Name or service not known. It takes a network connection, once.\n"
+        "https://example.org/weights.h5: None -- [Errno -2] Name or service not known. It requires a network connection, once.\n"
     )
     assert not (tmp_path / "out").exists()
 

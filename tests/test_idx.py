@@ -74,8 +74,8 @@ def test_gzip_is_known_by_content_and_not_by_name(written):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no IDX file: it must begin with two zero bytes, .* got no bytes"),
-        (b"\x89PNG\r\n", "no IDX file: .* got 89 50 4e 47"),
+        (b"", "not an IDX file: it must begin with two zero bytes, .* got no bytes"),
+        (b"\x89PNG\r\n", "not an IDX file: .* got 89 50 4e 47"),
         (bytes([0, 0, 0x0A, 1, 0, 0, 0, 0]), r"unknown element type 0x0A; known are 0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E"),
         (bytes([0, 0, 8, 65]), "must have at most 64 axes; got 65"),
         (bytes([0, 0, 8, 2, 0, 0, 0, 1]), "cut off within its header, which has 2 axes"),

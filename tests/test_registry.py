@@ -224,6 +224,14 @@ def test_model_that_lacks_what_a_method_needs_is_told_what_works(brightness, sco
     assert "gradcam" not in text
 
 
+def test_model_that_is_not_of_keras_is_named_where_a_method_needs_one(scorer):
+    with pytest.raises(
+        CapabilityError,
+        match="'tf-keras-vis/saliency' needs a Keras model on TensorFlow, and model 'halves' is not one",
+    ):
+        registry.get("tf-keras-vis/saliency").function(scorer, IMAGES)
+
+
 def test_methods_that_need_gradients_do_not_work_on_a_scorer(brightness, scorer):
     working = registry.works_on(scorer)
     assert "brightness" in working

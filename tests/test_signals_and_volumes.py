@@ -18,7 +18,7 @@ from tests.rounding import assert_same_sums
 from vizcnn.cli import app
 from vizcnn.errors import CapabilityError, InputError, OptionError, ResultError, UnsupportedModelError
 from vizcnn.inputs import load
-from vizcnn.render.signals import SLICES, lay_out_slices, shown_slices
+from vizcnn.render.signals import MAX_SLICES, lay_out_slices, shown_slices
 from vizcnn.resample import blur, resize
 
 T, C = 20, 2
@@ -237,7 +237,7 @@ def test_a_signal_is_lines_over_bands_whose_colors_are_its_map() -> None:
 def test_a_volume_is_its_slices_in_order_and_says_which() -> None:
     volume = np.arange(20.0).reshape(20, 1, 1, 1) * np.ones((1, 3, 2, 1))
     slices = shown_slices(20)
-    assert len(slices) == SLICES
+    assert len(slices) == MAX_SLICES
     assert (slices[0], slices[-1]) == (0, 19)
     whole = lay_out_slices(volume)
     assert whole.shape == (3 * 4 - 1, 3 * 3 - 1, 1)

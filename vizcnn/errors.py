@@ -221,7 +221,7 @@ class PluginWarning(VizcnnWarning):
     ...     warnings.simplefilter("always", vz.errors.PluginWarning)
     ...     callback.on_epoch_end(0)
     >>> print(caught[0].message)
-    ExplainCallback goes on without 'images': InputError: `images` must have 1 channel, as the model takes; ...
+    ExplainCallback skips 'images': InputError: `images` must have 1 channel, as the model takes; ...
     """
 
 

@@ -211,16 +211,16 @@ class Registered:
         --------
         >>> import vizcnn as vz
         >>> vz.plugins.registry.get("gradcam").missing_needs(vz.adapt(lambda x: x, input_shape=(2, 2, 1)))
-        "needs gradients, which the model can't answer"
+        "needs gradients, which this model can't answer"
         """
         missing = sorted(self.needs - model.capabilities - {"images", "maps"})
         if missing == ["tensorflow"]:
-            return "needs a Keras model on TensorFlow, and the model is none"
+            return "needs a Keras model on TensorFlow, and this model is not one"
         if missing:
-            return f"needs {' and '.join(missing)}, which the model can't answer"
+            return f"needs {' and '.join(missing)}, which this model can't answer"
         flat = any(info.rank != 2 for info in model.layers) if "maps" in self.needs else False
         if flat or ("images" in self.needs and not _takes_images(model)):
-            return "needs images, and the model takes signals or volumes"
+            return "needs images, and this model takes signals or volumes"
         return ""
 
 
@@ -316,7 +316,7 @@ class Registry(Generic[Item]):
         missing = item.missing_needs(adapter)
         if missing:
             raise CapabilityError(
-                f"{self.kind.capitalize()} {item.name!r} {missing.replace('the model', f'model {adapter.name!r}')}. "
+                f"{self.kind.capitalize()} {item.name!r} {missing.replace('this model', f'model {adapter.name!r}')}. "
                 f"{self.kind.capitalize()}s that work on it: {listed(self.works_on(adapter))}."
             )
 

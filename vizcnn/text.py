@@ -65,7 +65,25 @@ def short(text: str, letters: int) -> str:
 
 
 def shape_text(shape: Sequence[int | None] | None, times: str = " x ") -> str:
-    """Return ``112 x 112 x 8``, with ``?`` where a size is open or nothing is known."""
+    """Return a shape as text.
+
+    Parameters
+    ----------
+    shape : sequence of int or None, or None
+        Sizes; None: open. None in place of all of them: nothing is known.
+    times : str, default " x "
+        What stands between two sizes.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from vizcnn.text import shape_text
+    >>> shape_text((112, None, 8)), shape_text(()), shape_text(None)
+    ('112 x ? x 8', 'scalar', '?')
+    """
     if shape is None:
         return "?"
-    return times.join("?" if size is None else str(size) for size in shape) or "one number"
+    return times.join("?" if size is None else str(size) for size in shape) or "scalar"

@@ -106,7 +106,7 @@ def test_model_of_several_inputs_says_how_the_others_are_given() -> None:
             InputError,
             r"`fixed` input 'age' must have shape \(2,\), one sample; got \(3,\)",
         ),
-        ({**without("ct"), "age": "a.png"}, InputError, "which is no image; give an array"),
+        ({**without("ct"), "age": "a.png"}, InputError, "which is not an image; give an array"),
         ({**without("ct"), "age": [1, np.nan]}, InputError, "it holds NaN or infinity"),
     ],
 )

@@ -108,13 +108,13 @@ def test_onnx_whose_weights_lie_elsewhere_is_refused(tmp_path: Path, location: s
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "linked.bin").symlink_to(tmp_path / "secret.bin")
-    refused(with_weights_in(location, folder), r"isn't opened: it reads '.*', which is no file of its folder")
+    refused(with_weights_in(location, folder), r"isn't opened: it reads '.*', which is not a file of its folder")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
 def test_onnx_whose_weights_are_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    refused(with_weights_in("pipe", tmp_path), "which is no file of its folder")
+    refused(with_weights_in("pipe", tmp_path), "which is not a file of its folder")
 
 
 def test_onnx_whose_weights_lie_beside_it_is_read(tmp_path: Path) -> None:

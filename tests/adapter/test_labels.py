@@ -107,7 +107,7 @@ def test_labels_are_read_from_a_file(tmp_path: Path, name: str, text: str, expec
         ("labels.json", b'["' + b"x" * LARGEST + b'"]', "must not be larger than 4,194,304 bytes; it has 4,194,308"),
         ("labels.txt", b"\xff\xfe\x00", r"labels\.txt' can't be read as text in UTF-8"),
         ("labels.txt", b"caf\xe9\n", r"can't be read as text in UTF-8: .* at byte 3\. Save it as UTF-8"),
-        ("labels.txt", b"cat\0dog", "it holds NUL, so it is no text"),
+        ("labels.txt", b"cat\0dog", "it holds NUL, so it is not text"),
         ("labels.pkl", pickle.dumps({"cat": 0}), "it is a pickle, which may run code .* Write the mapping as JSON"),
         ("labels.pickle", pickle.dumps({"cat": 0}, protocol=0), "it is a pickle, which may run code"),
         ("labels.npy", b"\x93NUMPY\x01\x00", "it is a NumPy file"),

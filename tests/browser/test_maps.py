@@ -120,7 +120,7 @@ def test_the_choice_of_colors_recolors_from_the_values(page: Page, report: Repor
     image, first = image_of(page, 0), report.shown[0]
     page.get_by_label("map alone").check()
     choices = page.get_by_label("Colors").locator("option").all_inner_texts()
-    assert choices == ["as it suits", *OFFERED]
+    assert choices == ["automatic", *OFFERED]
     for name in choices[1:]:
         page.get_by_label("Colors").select_option(name)
         for method in ("saliency", "occlusion"):

@@ -56,7 +56,7 @@ def test_every_kind_of_result_is_here():
 @pytest.mark.parametrize("way", ["plot", "save"])
 def test_unknown_style_is_rejected_before_anything_is_drawn_or_written(kind, way, tmp_path):
     word, meant, known = WORDS[kind]
-    text = f"`{word}` is no style of this plot. Did you mean {meant}? It takes {known}"
+    text = f"`{word}` is not a style of this plot. Did you mean {meant}? It takes {known}"
     path = () if way == "plot" else (tmp_path / "folder" / "picture.png",)
     with pytest.raises(OptionError) as raised:
         getattr(KINDS[kind], way)(*path, **{word: 1})
@@ -84,5 +84,5 @@ def test_every_style_that_is_listed_is_taken(kind):
 def test_styles_of_a_map_of_classes_are_checked_too(tmp_path: Path) -> None:
     result = attributions(extras={"class_map": np.ones((1, 2, 2), np.int32)}, class_labels=("a", "b"))
     for call in (result.plot_classes, lambda **style: result.save_classes(tmp_path / "a.png", **style)):
-        with pytest.raises(OptionError, match=r"`lagend` is no style .* mean 'legend'\? It takes 'index', 'alpha'"):
+        with pytest.raises(OptionError, match=r"`lagend` is not a style .* mean 'legend'\? It takes 'index', 'alpha'"):
             call(lagend=False)

@@ -83,7 +83,7 @@ def _text(path: Path) -> str:
             f"`labels` file {str(path)!r} can't be read as text in UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8."
         ) from error
     if "\0" in text:
-        raise OptionError(f"`labels` file {str(path)!r} can't be read: it holds NUL, so it is no text.")
+        raise OptionError(f"`labels` file {str(path)!r} can't be read: it holds NUL, so it is not text.")
     return text
 
 

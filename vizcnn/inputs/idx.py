@@ -47,7 +47,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.
     Raises
     ------
     InputError
-        If the file is missing, is no IDX file, is damaged, or holds fewer or more bytes than its header promises.
+        If the file is missing, is not an IDX file, is damaged, or holds fewer or more bytes than its header promises.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def _read_header(stream: BinaryIO, name: str) -> tuple[np.dtype, tuple[int, ...]
     magic = _read_up_to(stream, 4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise InputError(
-            f"{name} is no IDX file: it must begin with two zero bytes, its element type and its number of axes; got "
+            f"{name} is not an IDX file: it must begin with two zero bytes, its element type and its number of axes; got "
             f"{bytes(magic).hex(' ') or 'no bytes'}."
         )
     code, rank = magic[2], magic[3]

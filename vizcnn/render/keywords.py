@@ -36,7 +36,7 @@ def takes_style(*names: str) -> Callable[[F], F]:
     >>> draw("a result", cmpa="gray")
     Traceback (most recent call last):
     ...
-    vizcnn.errors.OptionError: `cmpa` is no style of this plot. Did you mean 'cmap'? It takes 'index', 'cmap', 'alpha'.
+    vizcnn.errors.OptionError: `cmpa` is not a style of this plot. Did you mean 'cmap'? It takes 'index', 'cmap', 'alpha'.
     """
 
     def decorate(method: F) -> F:
@@ -61,5 +61,5 @@ def check_style(given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in known:
             raise OptionError(
-                f"`{name}` is no style of this plot.{did_you_mean(name, known)} It takes {listed(known, limit=30)}."
+                f"`{name}` is not a style of this plot.{did_you_mean(name, known)} It takes {listed(known, limit=30)}."
             )

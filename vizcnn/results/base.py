@@ -263,7 +263,7 @@ class Result(Picture):
         for one in fields(cls):  # type: ignore[arg-type]
             if one.name in arrays and one.name not in cls.collections:
                 if np.ndarray not in (hints[one.name], *get_args(hints[one.name])):
-                    raise ValueError(f"`{one.name}` is no array")
+                    raise ValueError(f"`{one.name}` is not an array")
                 expected.add(one.name)
             elif one.name not in about:
                 if one.name not in cls.added:
@@ -279,7 +279,7 @@ class Result(Picture):
         known = {"kind", *(one.name for one in fields(cls))}  # type: ignore[arg-type]
         strange = sorted({*about} - known) or sorted({*arrays} ^ expected)
         if strange:
-            raise ValueError(f"`{strange[0]}` is {'missing' if strange[0] in expected else 'no part of it'}")
+            raise ValueError(f"`{strange[0]}` is {'missing' if strange[0] in expected else 'not a part of it'}")
 
     @classmethod
     def _upgrade(cls, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

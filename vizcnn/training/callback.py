@@ -284,6 +284,6 @@ class ExplainCallback(Callback):  # type: ignore[misc]  # Keras has no types
         elif what == "log_dir":
             self._events = None
         reason = " ".join(str(error).split())
-        text = f"ExplainCallback goes on without {what!r}: {type(error).__name__}: {reason}"
+        text = f"ExplainCallback skips {what!r}: {type(error).__name__}: {reason}"
         warn([text] if (what, text) not in self._said else [], PluginWarning)
         self._said.add((what, text))

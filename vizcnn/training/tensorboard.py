@@ -31,7 +31,7 @@ class EventWriter:
             from tensorboard.compat.proto import event_pb2, summary_pb2
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
-            raise OptionError("`log_dir` takes TensorBoard to write to: pip install 'vizcnn[tensorboard]'.") from error
+            raise OptionError("`log_dir` requires TensorBoard: pip install 'vizcnn[tensorboard]'.") from error
         self._event, self._summary = event_pb2.Event, summary_pb2.Summary
         try:
             self._writer = EventFileWriter(os.fspath(folder))

@@ -97,7 +97,7 @@ def _value(name: str, value: Any, shape: tuple[int | None, ...], preprocess: Any
     if isinstance(value, str | os.PathLike):
         if len(shape) != 3:
             raise InputError(
-                f"`fixed` input {name!r} has shape {shape}, which is no image; give an array in place of a file."
+                f"`fixed` input {name!r} has shape {shape}, which is not an image; give an array in place of a file."
             )
         return load(value, shape, preprocess=preprocess, decoding=decoding).inputs(slice(0, 1))
     try:

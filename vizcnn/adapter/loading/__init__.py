@@ -105,7 +105,7 @@ def load_model(
         ) from error
     except MemoryError as error:
         raise ModelFileError(
-            f"`model` file {str(file)!r} can't be loaded: it takes more memory than there is."
+            f"`model` file {str(file)!r} can't be loaded: it requires more memory than there is."
         ) from error
     except Exception as error:  # zipfile and h5py raise any kind for a file that is damaged
         reason = _first_line(str(error)) or type(error).__name__

@@ -72,7 +72,7 @@ def _downloads(what: str) -> Iterator[None]:
         yield
     except Exception as error:  # Keras raises a bare Exception where the network fails
         raise ModelFileError(
-            f"{what[0].upper()}{what[1:]} can't be downloaded: {_first_sentence(str(error))}. It takes a network "
+            f"{what[0].upper()}{what[1:]} can't be downloaded: {_first_sentence(str(error))}. It requires a network "
             f"connection, once."
         ) from error
 

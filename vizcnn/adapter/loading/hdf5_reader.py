@@ -44,7 +44,7 @@ def main() -> None:
     except Refusal as error:
         answer = {"refused": str(error)}
     except MemoryError:
-        answer = {"damaged": "reading it takes too much memory"}
+        answer = {"damaged": "reading it requires too much memory"}
     except Exception as error:  # noqa: BLE001  h5py raises any kind
         answer = {"damaged": str(error) or type(error).__name__}
     json.dump(answer, sys.stdout)

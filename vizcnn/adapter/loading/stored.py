@@ -219,7 +219,7 @@ def _json(text: bytes | str, file: Path) -> dict[str, Any]:
             config = json.loads(config)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(
-            f"`model` file {str(file)!r} can't be loaded: its description is no JSON ({error})."
+            f"`model` file {str(file)!r} can't be loaded: its description is not JSON ({error})."
         ) from error
     if not isinstance(config, dict):
         raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its description describes no model.")

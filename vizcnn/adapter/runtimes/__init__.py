@@ -38,7 +38,7 @@ def open_runtime(file: Path, kind: str, *, trusted: bool = False) -> Source:
         source: Source = runtime.open(file, trusted=trusted)
     except ImportError as error:
         raise ModelFileError(
-            f"`model` file {str(file)!r} is {runtime.WHAT}, which takes {runtime.NEEDS} to run: pip install "
+            f"`model` file {str(file)!r} is {runtime.WHAT}, which requires {runtime.NEEDS}: pip install "
             f"'vizcnn[{runtime.NEEDS.lower()}]'."
         ) from error
     return source

@@ -48,7 +48,7 @@ def open_onnx(file: Path, *, trusted: bool = False) -> Source:
         ) from error
     if strange:
         raise ModelFileError(
-            f"`model` file {str(file)!r} isn't opened: it reads {', '.join(strange)}, which is no file of its folder. If you "
+            f"`model` file {str(file)!r} isn't opened: it reads {', '.join(strange)}, which is not a file of its folder. If you "
             f"trust whoever made it, pass trusted=True to vizcnn.adapt, or --trusted on the command line."
         )
     try:
