@@ -24,7 +24,7 @@ import vizcnn as vz
 from tests.made import attributions, same
 from tests.rounding import assert_same_sums
 from vizcnn.cli import app
-from vizcnn.errors import Note, ResultError
+from vizcnn.errors import Note, OptionError, ResultError
 from vizcnn.explanation import Explanation
 from vizcnn.plugins import registry
 from vizcnn.results import Attributions, load_result
@@ -154,14 +154,55 @@ def test_part_keeps_the_top_classes():
         ([], "`parts` must hold at least one result; got none"),
         ([{"method": "gradcam"}], "`parts` must agree in `method`; got 'saliency' and 'gradcam'"),
         ([{"options": {"rule": "guided"}}], "`parts` must agree in `options`"),
-        ([{"size": (5, 5)}], r"`parts` must agree in `values`; got \(4, 6\) and \(5, 5\)"),
-        ([{"measures": {"gap": np.zeros(1, np.float32)}}], "`parts` must hold the same arrays"),
+        ([{"size": (5, 5)}], r"`parts` must agree in `values`; got 'float32 of shape \(N, 4, 6\)' and"),
+        ([{"measures": {"gap": np.zeros(1, np.float32)}}], "`parts` must agree in `measures`; got {} and {'gap'"),
     ],
 )
 def test_what_does_not_belong_together_is_not_joined(parts, text):
     first = [attributions()] if parts else []
     with pytest.raises(ResultError, match=text):
         Attributions.join([*first, *(attributions(**fields) for fields in parts)])
+
+
+@pytest.mark.parametrize("other", [np.zeros((1, 4)), np.zeros((1, 1)), np.zeros((1, 3), np.int32)])
+def test_curves_of_another_length_or_kind_are_not_joined(other):
+    curves = [attributions(extras={"curve": array}) for array in (np.zeros((1, 3)), other)]
+    with pytest.raises(ResultError, match="`parts` must agree in `extras`"):
+        Attributions.join(curves)
+
+
+def test_whole_has_no_names_and_top_classes_where_a_part_has_none():
+    top = {"top_classes": ((("cat", 0.9),),), "top_indices": ((1,),)}
+    whole = Attributions.join([attributions(names=()), attributions(**top), attributions()])
+    assert (whole.names, whole.top_classes, whole.top_indices) == ((), (), ())
+    assert whole.image_names == ("image 0", "image 1", "image 2")
+
+
+def test_black_box_that_turns_out_to_give_no_probabilities_has_no_top_classes(tmp_path):
+    def brightness(inputs: np.ndarray) -> np.ndarray:
+        mean = inputs.mean(axis=(1, 2, 3))
+        return np.stack([mean, 1 - mean], axis=-1) if (mean <= 1).all() else np.stack([mean, -mean], axis=-1)
+
+    flat = [np.full((4, 4, 1), value) for value in (0.2, 3.0, 0.4)]
+    result = vz.occlusion(vz.adapt(brightness, input_shape=(4, 4, 1), batch_size=1), np.stack(flat), patch_size=2)
+    assert result.top_classes == ()
+    assert len(load_result(result.save(tmp_path / "black.npz"))) == 3
+
+
+@pytest.mark.parametrize("place", [[0, 1], np.array([True, False]), True, 1.0, "0"])
+def test_place_that_is_neither_a_number_nor_a_slice_is_refused(place):
+    with pytest.raises(OptionError, match="takes the place of one image, or a slice of them"):
+        attributions(2)[place]
+
+
+def test_result_of_no_images_is_neither_drawn_nor_saved(tmp_path):
+    none = attributions(2)[:0]
+    for suffix in (".npz", ".png"):
+        with pytest.raises(ResultError, match="of no images can't be saved"):
+            none.save(tmp_path / f"none{suffix}")
+    with pytest.raises(OptionError, match="at least one image to be drawn"):
+        none.plot()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_join_lets_go_of_each_part_before_the_next():

@@ -380,6 +380,10 @@ def _check_type(option: str, value: Any, kind: Any) -> None:
         check_choice(option, value, get_args(kind))
     elif kind is bool and not isinstance(value, bool | np.bool_):
         raise OptionError(f"`{option}` must be True or False; got {value!r}.")
+    elif kind is int and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
+        raise OptionError(f"`{option}` must be a whole number; got {value!r}.")
+    elif option == "seed" and value < 0:
+        raise OptionError(f"`seed` must not be negative; got {value!r}.")
 
 
 def _literal(text: str) -> Any:

@@ -84,6 +84,11 @@ def test_unchanged_images_are_answered_beside_the_copies() -> None:
     np.testing.assert_array_equal(changed.outputs[0], x[:, 0, 0])
 
 
+def test_no_copies_at_all_are_refused() -> None:
+    with pytest.raises(OptionError, match="`change` must make at least one copy of each image; got 0"):
+        black_box().changed_scores(images(3, SHAPE), 1, shift(0), companions={"step": STEPS})
+
+
 def test_predicted_class_in_a_sum_of_targets_is_that_of_the_unchanged_image() -> None:
     x = images(3, SHAPE)
     target = Mix((Contrast(1, None), None), (1.0, 0.5))

@@ -148,7 +148,7 @@ def test_channels_are_reduced_as_saliency_does(cnn: Any) -> None:
     ("options", "text"),
     [
         ({"num_samples": 0}, "`num_samples` must be a positive whole number; got 0"),
-        ({"num_samples": 2.5}, "`num_samples` must be a positive whole number; got 2.5"),
+        ({"num_samples": 2.5}, "`num_samples` must be a whole number; got 2.5"),
         ({"noise": -0.1}, "`noise` must be a number that is not negative, a share of the image's range; got -0.1"),
         (
             {"noise": float("nan")},
@@ -161,3 +161,13 @@ def test_wrong_options_are_rejected(cnn: Any, options: Any, text: str) -> None:
     with pytest.raises(OptionError) as error:
         vz.smoothgrad(cnn, images(1, SHAPE), 0, **options)
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("seed", "rule"), [(-1, "not be negative"), ("a", "be a whole number"), (1.5, "be a whole number")]
+)
+@pytest.mark.parametrize("method", ["smoothgrad", "occlusion"])
+def test_seed_that_is_none_is_refused(method: str, seed: Any, rule: str) -> None:
+    options = {"baseline": "noise"} if method == "occlusion" else {}
+    with pytest.raises(OptionError, match=f"`seed` must {rule}"):
+        getattr(vz, method)(vz.assets.digits_cnn(), vz.assets.digits()[0], seed=seed, **options)

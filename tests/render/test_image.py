@@ -167,3 +167,8 @@ def test_overlay_of_zeros_is_the_gray_image():
 def test_alpha_zero_is_the_gray_image():
     image = np.full((2, 2, 3), 40, dtype=np.uint8)
     np.testing.assert_array_equal(overlay(image, np.ones((2, 2)), cmap=SEQUENTIAL, vmin=0, vmax=1, alpha=0), image)
+
+
+def test_what_is_no_number_is_clear():
+    values = np.array([[np.nan, np.inf, 1.0]])
+    np.testing.assert_allclose(opacity(values, vmin=0.0, vmax=1.0, alpha=0.5), [[0, 0.5, 0.5]])

@@ -152,6 +152,7 @@ def opacity(values: np.ndarray, *, vmin: float, vmax: float, alpha: float) -> np
     Returns
     -------
     ndarray of float32, shape (H, W)
+        Where the map is no number, 0.
 
     Examples
     --------
@@ -161,7 +162,8 @@ def opacity(values: np.ndarray, *, vmin: float, vmax: float, alpha: float) -> np
     array([[0.  , 0.25, 0.5 , 0.5 ]], dtype=float32)
     """
     end = max(abs(vmin), abs(vmax)) or 1.0
-    return np.asarray(np.clip(2 * np.abs(values) / end, 0, 1) * alpha, dtype=np.float32)
+    share = np.nan_to_num(2 * np.abs(values) / end, nan=0.0)
+    return np.asarray(np.clip(share, 0, 1) * alpha, dtype=np.float32)
 
 
 def overlay(

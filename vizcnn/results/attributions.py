@@ -10,7 +10,7 @@ import numpy as np
 
 from vizcnn.adapter.base import Prediction
 from vizcnn.algorithms.reduction import one_per_place
-from vizcnn.errors import Note, ResultError
+from vizcnn.errors import Note, OptionError, ResultError
 from vizcnn.notes import noted, notes_of_part
 from vizcnn.render.keywords import takes_style
 from vizcnn.render.style import MAP_STYLES, NOTEBOOK
@@ -122,6 +122,8 @@ class Attributions(WithClassMap, Result):
 
     def __getitem__(self, which: int | slice) -> Attributions:
         """Return the result of some of the images, or of one, with the notes that concern them; arrays are not copied."""
+        if not isinstance(which, slice | int | np.integer) or isinstance(which, bool):
+            raise OptionError(f"A result takes the place of one image, or a slice of them; got {which!r}.")
         count = range(len(self))
         part = which if isinstance(which, slice) else slice(count[which], count[which] + 1)
         places, names = count[part], self.image_names[part]
@@ -212,6 +214,11 @@ class Attributions(WithClassMap, Result):
         elif "class_map" in arrays:
             about["extras"] = ["class_map"]
             arrays["extras class_map"] = arrays.pop("class_map")
+
+    def _write(self, file: BinaryIO, suffix: str, style: Mapping[str, Any]) -> None:
+        if not len(self):
+            raise ResultError("A result of no images can't be saved.")
+        super()._write(file, suffix, style)
 
     def _check(self) -> None:
         shapes = Shapes()

@@ -53,8 +53,10 @@ def chosen(index: int | None, count: int) -> Sequence[int]:
     Raises
     ------
     OptionError
-        If there is no such image.
+        If there is no such image, or none at all.
     """
+    if not count:
+        raise OptionError("A result must hold at least one image to be drawn; this one holds none.")
     if index is None:
         return range(count)
     if not -count <= index < count:

@@ -93,7 +93,7 @@ class RowJoin(Generic[R]):
         self.length += len(part)
         if self.length <= self._count:
             for name, join in self._joins.items():
-                join.add(getattr(part, name))
+                join.add(getattr(part, name), len(part))
 
     def result(self) -> R:
         """Return one result of all that were added."""
@@ -112,15 +112,32 @@ def _without_rows(result: R, rows: Sequence[str]) -> R:
     return replace(result, **empty, images=[])
 
 
-class _Tuples:
-    def __init__(self) -> None:
-        self._entries: list[Any] = []
+class _Array:
+    def __init__(self, count: int) -> None:
+        self._buffer = RowBuffer(count)
 
-    def add(self, entries: Sequence[Any]) -> None:
-        self._entries += entries
+    def add(self, rows: np.ndarray, count: int) -> None:
+        del count
+        self._buffer.add(rows)
+
+    def result(self) -> np.ndarray:
+        return self._buffer.result()
+
+
+class _Tuples:
+    """Entries, which a part may leave out; then the whole has none, or they would be those of other images."""
+
+    def __init__(self) -> None:
+        self._entries: list[Any] | None = []
+
+    def add(self, entries: Sequence[Any], count: int) -> None:
+        if len(entries) != count:
+            self._entries = None
+        elif self._entries is not None:
+            self._entries += entries
 
     def result(self) -> tuple[Any, ...]:
-        return tuple(self._entries)
+        return tuple(self._entries or ())
 
 
 class _Arrays:
@@ -129,9 +146,8 @@ class _Arrays:
     def __init__(self, names: Iterable[str], count: int) -> None:
         self._buffers = {name: RowBuffer(count) for name in names}
 
-    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
-        if arrays.keys() != self._buffers.keys():
-            raise ResultError(f"`parts` must hold the same arrays; got {list(self._buffers)} and {list(arrays)}.")
+    def add(self, arrays: Mapping[str, np.ndarray], count: int) -> None:
+        del count
         for name, buffer in self._buffers.items():
             buffer.add(arrays[name])
 
@@ -145,7 +161,8 @@ class _Images:
     def __init__(self) -> None:
         self._parts: list[Sequence[np.ndarray]] = []
 
-    def add(self, images: Sequence[np.ndarray]) -> None:
+    def add(self, images: Sequence[np.ndarray], count: int) -> None:
+        del count
         self._parts.append(images)
 
     def result(self) -> Sequence[np.ndarray]:
@@ -159,7 +176,7 @@ class _Images:
 
 def _join_of(values: Any, count: int) -> Any:
     if isinstance(values, np.ndarray):
-        return RowBuffer(count)
+        return _Array(count)
     if isinstance(values, Mapping):
         return _Arrays(values, count)
     return _Tuples() if isinstance(values, tuple) else _Images()
@@ -167,14 +184,21 @@ def _join_of(values: Any, count: int) -> Any:
 
 def _check_same(first: _Joinable, part: _Joinable, rows: Sequence[str]) -> None:
     """Raise `ResultError` unless two parts agree in all that belongs to the whole result."""
-    for name in (field.name for field in fields(first)):
+    for name in sorted((field.name for field in fields(first)), key=rows.__contains__):  # what they are of comes first
         one, other = getattr(first, name), getattr(part, name)
         if isinstance(one, np.ndarray):
-            one, other = one.shape[1:], other.shape[1:]
+            one, other = _kind_of(one), _kind_of(other)
+        elif name in rows and isinstance(one, Mapping):
+            one, other = ({key: _kind_of(held[key]) for key in sorted(held)} for held in (one, other))
         elif name in (*rows, "notes"):
             continue
         if one is not other and _plain(one) != _plain(other):
             raise ResultError(f"`parts` must agree in `{name}`; got {one!r} and {other!r}.")
+
+
+def _kind_of(array: np.ndarray) -> str:
+    """Say what rows of an array are."""
+    return f"{array.dtype} of shape (N, {', '.join(map(str, array.shape[1:]))})"
 
 
 def _plain(value: Any) -> str:

@@ -282,6 +282,8 @@ class Question:
     @classmethod
     def checked(cls, inputs: Array, companions: Arrays | None, **asked: Any) -> Question:
         """Return the question, its companions as float32 or int32 with one row per image."""
+        if asked["change"].count < 1:
+            raise OptionError(f"`change` must make at least one copy of each image; got {asked['change'].count}.")
         kept = {name: as_numbers(array) for name, array in (companions or {}).items()}
         for name, array in kept.items():
             if len(array) != len(inputs):
