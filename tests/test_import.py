@@ -58,6 +58,28 @@ def test_what_draws_is_loaded_when_something_is_drawn():
     assert "matplotlib" not in packages
 
 
+COMMAND = """
+import vizcnn.cli
+sys.argv = ["vizcnn", *{words!r}]
+try:
+    vizcnn.cli.main()
+except SystemExit as end:
+    assert end.code == {code}, end.code
+"""
+
+
+def test_help_loads_only_what_prints_it():
+    _, packages = after(COMMAND.format(words=["--help"], code=0))
+    assert not packages & {*FRAMEWORKS, "numpy", "cv2", "matplotlib", "PIL", "h5py", "jinja2", "pandas", "scipy"}
+    assert not packages & {"hashlib", "tempfile", "multiprocessing"}
+
+
+def test_command_of_a_method_that_is_not_there_draws_nothing_and_loads_no_model(tmp_path):
+    words = ["explain", "m.keras", "image.png", "-o", str(tmp_path), "-m", "gradcamm"]
+    _, packages = after("sys.stderr = sys.stdout" + COMMAND.format(words=words, code=2))
+    assert not packages & {*FRAMEWORKS, "matplotlib", "h5py", "jinja2", "pandas", "scipy"}
+
+
 def test_public_names_are_there():
     import vizcnn
 

@@ -16,7 +16,8 @@ import vizcnn as vz
 from tests.models import linear_model
 from vizcnn.inputs import ImageSet, image_set, load
 from vizcnn.inputs.pixels import opened, pixels_of
-from vizcnn.render.panels import SHARPEST, ImageAt
+from vizcnn.render.panels import ImageAt
+from vizcnn.render.style import SHARPEST
 
 HEIGHT, WIDTH = 1200, 1600
 

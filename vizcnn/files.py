@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -109,7 +108,7 @@ def unwritable(path: str | os.PathLike[str], error: OSError | ValueError, argume
 @contextmanager
 def _partial(file: Path) -> Iterator[BinaryIO]:
     """Open a new file beside this one, which takes its place when all went well; it is gone when not."""
-    partial = file.with_name(f".vizcnn-{secrets.token_hex(8)}.part")
+    partial = file.with_name(f".vizcnn-{os.urandom(8).hex()}.part")
     try:
         with partial.open("xb") as stream:
             yield stream

@@ -100,15 +100,18 @@ class Table:
         return sum(not all(limit.judge(taken)[1] for limit in self.limits) for _, taken in self.rows)
 
     def __str__(self) -> str:
-        heads = [*self.keys, *(f"{side}, ms" for side in self.sides), *(limit.head for limit in self.limits), "kept"]
+        heads = [*self.keys, *(f"{side}, ms" for side in self.sides), *(limit.head for limit in self.limits)]
+        heads += ["kept"] if self.limits else []
         lines = [heads, *(self._cells(keys, taken) for keys, taken in self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-        numbers = range(len(self.keys), len(heads) - 1)
+        numbers = range(len(self.keys), len(self.keys) + len(self.sides) + len(self.limits))
         rule = ["-" * (width - 1) + ":" if i in numbers else "-" * width for i, width in enumerate(widths)]
         text = [
             "| " + " | ".join(c.rjust(w) if i in numbers else c.ljust(w) for i, (c, w) in enumerate(pairs)) + " |"
             for pairs in (list(zip(line, widths, strict=True)) for line in (heads, rule, *lines[1:]))
         ]
+        if not self.limits:
+            return "\n".join([f"**{self.title}**", "", *text])
         verdict = f"All {len(self.rows)} rows keep the limits."
         if self.missed:
             verdict = f"{self.missed} of {len(self.rows)} rows miss a limit."
@@ -118,7 +121,8 @@ class Table:
         judged = [limit.judge(taken) for limit in self.limits]
         kept = "yes" if all(good for _, good in judged) else "NO"
         times = [f"{taken[side] * 1e3:.1f}" for side in self.sides]
-        return [*map(str, keys), *times, *(f"{ratio:.2f}" for ratio, _ in judged), kept]
+        cells = [*map(str, keys), *times, *(f"{ratio:.2f}" for ratio, _ in judged)]
+        return [*cells, kept] if self.limits else cells
 
 
 def machine(*packages: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -31,6 +30,8 @@ def listening() -> Iterator[list[str]]:
 @contextmanager
 def hushed() -> Iterator[None]:
     """Keep what TensorFlow prints while it starts off the terminal; on a failure that isn't ours, print it after all."""
+    import tempfile
+
     sys.stderr.flush()
     try:
         terminal = os.dup(2)

@@ -13,7 +13,7 @@ from vizcnn.errors import LayerError, MethodError, OptionError, ResultError, lis
 from vizcnn.explanation import Explanation
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
-from vizcnn.render.panels import SHARPEST
+from vizcnn.render.style import SHARPEST
 from vizcnn.stream import ExplainedBatch, Failure, MethodCall, stream
 
 if TYPE_CHECKING:

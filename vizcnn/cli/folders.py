@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +31,8 @@ def check_folder(out: Path, images: Sequence[Path]) -> None:
 
 
 def _check_folder(out: Path, images: Sequence[Path]) -> None:
+    import tempfile
+
     if any(image.is_dir() and out.resolve() == image.resolve() for image in images):
         raise ResultError(f"`out` must not be a folder whose images are explained; got {str(out)!r}. Name another one.")
     nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())

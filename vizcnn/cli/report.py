@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import sys
 from pathlib import Path
@@ -133,6 +132,8 @@ def _command() -> str:
 
 
 def _hashes(model: Path) -> dict[str, str]:
+    import hashlib
+
     if not model.is_file():
         return {}
     with model.open("rb") as file:

@@ -13,11 +13,8 @@ from matplotlib.figure import Figure
 from vizcnn.render.canvas import new_figure
 from vizcnn.render.image import to_display
 from vizcnn.render.signals import lay_out_slices
-from vizcnn.render.style import GRAY
+from vizcnn.render.style import GRAY, SHARPEST
 from vizcnn.resample import shrink
-
-SHARPEST = 800
-"""Pixels, height or width, that an image is read with to be drawn on a panel of this size, at twice the resolution of a file."""
 
 LONGEST = 8000
 """Pixels, height or width, that a picture of many panels is kept within."""

@@ -30,6 +30,9 @@ PERCENTILE = 99.0
 DPI = 150
 """Dots per inch of what is saved."""
 
+SHARPEST = 800
+"""Pixels, height or width, that an image is read with to be drawn on a panel, at twice the resolution of a file."""
+
 NOTEBOOK = 12
 """Images, or rows of images, that a notebook shows of a result."""
 
