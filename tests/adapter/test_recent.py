@@ -58,6 +58,31 @@ def test_file_that_was_changed_is_loaded_anew(file: Path, loads: list[Any]) -> N
     assert (before.tolist(), after.tolist(), len(loads)) == ([1], [5], 2)
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_file_of_the_same_size_and_time_is_loaded_anew(tmp_path: Path, in_place: bool) -> None:
+    recent, loaded = RecentAdapters(), []
+    file, other = tmp_path / "a.keras", tmp_path / "b.keras"
+    for one, content in ((file, b"first"), (other, b"other")):
+        one.write_bytes(content)
+        os.utime(one, ns=(10**18, 10**18))
+    recent.of(file, lambda path: loaded.append(path.read_bytes()))
+    if in_place:
+        file.write_bytes(b"other")
+        os.utime(file, ns=(10**18, 10**18))
+    else:
+        other.replace(file)
+    recent.of(file, lambda path: loaded.append(path.read_bytes()))
+    assert loaded == [b"first", b"other"]
+
+
+def test_path_is_the_same_however_it_is_spelled(file: Path, monkeypatch: pytest.MonkeyPatch, loads: list[Any]) -> None:
+    monkeypatch.chdir(file.parent)
+    (file.parent / "sub").mkdir()
+    first = as_adapter(file)
+    assert all(as_adapter(path) is first for path in ("m.keras", Path("m.keras"), str(file), "sub/../m.keras"))
+    assert len(loads) == 1
+
+
 def test_settings_of_their_own_have_an_adapter_of_their_own(file: Path, loads: list[Any]) -> None:
     as_adapter(file)
     assert vz.adapt(file, labels=["a", "b"]).labels == ("a", "b")

@@ -41,7 +41,8 @@ class RecentAdapters:
         -------
         ModelAdapter
         """
-        key, state = os.path.abspath(os.fspath(path)), _state(Path(path))
+        key = os.path.abspath(os.fspath(path))
+        state = _state(Path(key))
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None and state is not None and kept[0] == state:
@@ -58,18 +59,23 @@ class RecentAdapters:
 
 
 def _state(path: Path) -> Hashable | None:
-    """Return what changes with a model: its files' times and sizes, and the classes that are registered; None where unknown.
+    """Return what changes with a model: its files, and the classes that are registered; None where unknown.
 
-    The description of a model may lie beside the file of its weights.
+    A file's time can be set, so that of its last change on the disk counts too. The description of a model may lie beside the
+    file of its weights.
     """
     try:
         folder = path.is_dir()
         files = sorted(path.rglob("*")) if folder else [path, *sorted(path.parent.glob("*.json"))]
         if len(files) > _MANY:
             return None
-        stats = tuple((str(file), stat.st_mtime_ns, stat.st_size) for file in files for stat in [file.stat()])
+        stats = tuple((str(file), *_version(file.stat())) for file in files)
     except OSError:
         return None
     keras = sys.modules.get("keras")
     registered = keras.saving.get_custom_objects() if keras is not None else {}
     return stats, frozenset((name, id(thing)) for name, thing in registered.items())
+
+
+def _version(stat: os.stat_result) -> tuple[int, ...]:
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
