@@ -344,7 +344,7 @@ def test_color_is_for_terminals_that_want_it(
     monkeypatch.setattr(stream, "isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("NO_COLOR", no_color)
-    console.fail("no such thing")
+    console.echo_error("no such thing")
     assert ("\x1b[" in stream.getvalue()) is color
     assert "vizcnn: no such thing" in stream.getvalue()
 

@@ -75,8 +75,8 @@ def test_methods_of_another_library_have_a_grid_of_their_own(monkeypatch: pytest
 
     monkeypatch.setattr(demo, "_explain", explain)
     show = demo.digits()
-    show = demo.Show(show.title, show.model, show.images, ["saliency", "tf-keras-vis/saliency", "gradcam"], [])
-    assert len(list(demo.pages(show, tmp_path))) == 5
+    show = demo.Demo(show.title, show.model, show.images, ["saliency", "tf-keras-vis/saliency", "gradcam"], [])
+    assert len(list(demo.pictures(show, tmp_path))) == 5
     assert asked[3:] == [
         (3, ["saliency", "gradcam"], "all-methods.png"),
         (3, ["tf-keras-vis/saliency"], "all-tf-keras-vis-methods.png"),

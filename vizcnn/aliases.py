@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vizcnn.errors import RenamedWarning, warn
+
 
 def renamed(old: str, now: str) -> Any:
     """Return a property for the old name of an attribute.
@@ -45,6 +47,41 @@ def warn_of_old(what: str) -> None:
     """Warn whoever called the caller that something has another name now; `what` says which."""
     text = f"{what} now; the old name goes with the next minor version."
     warnings.warn(text, DeprecationWarning, stacklevel=3)
+
+
+def old_keyword(old: str, value: Any, now: str, current: Any) -> Any:
+    """Return an argument that was given under its name, or under its old one, with a warning at the line outside vizcnn.
+
+    Parameters
+    ----------
+    old : str
+        The old name.
+    value : any
+        What was given under it; None: nothing.
+    now : str
+        The name.
+    current : any
+        What was given under that, or its default.
+
+    Returns
+    -------
+    any
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from vizcnn.aliases import old_keyword
+    >>> def hold(*, keep_alive=True, hold=None):
+    ...     return old_keyword("hold", hold, "keep_alive", keep_alive)
+    >>> with warnings.catch_warnings(record=True) as messages:
+    ...     warnings.simplefilter("always")
+    ...     hold(hold=False), str(messages[0].message)
+    (False, '`hold` is called `keep_alive` now; the old name goes with the next minor version.')
+    """
+    if value is None:
+        return current
+    warn([f"`{old}` is called `{now}` now; the old name goes with the next minor version."], RenamedWarning)
+    return value
 
 
 def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:

@@ -13,10 +13,11 @@ import numpy as np
 from vizcnn.adapter.arrays import AXES, Array, Outputs, slices
 from vizcnn.adapter.changed import Arrays, Change, Changed, Formula, PlainSteps, Question, Steps, run
 from vizcnn.adapter.gradients import Gradients, check_rule
-from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, end_of_model, split_call
+from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, io_node, split_call
 from vizcnn.adapter.model_facts import ModelFacts
 from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.predictions import Prediction, looks_like_probabilities
+from vizcnn.aliases import moved
 from vizcnn.errors import CapabilityError, InputError, Note
 from vizcnn.targets import resolve
 from vizcnn.targets.score import Score
@@ -31,11 +32,13 @@ __all__ = [
     "Outputs",
     "Prediction",
     "check_rule",
-    "end_of_model",
+    "io_node",
     "looks_like_probabilities",
     "slices",
     "split_call",
 ]
+
+__getattr__ = moved(__name__, {"end_of_model": "vizcnn.adapter.layers.io_node"})
 
 
 class ModelAdapter(ModelFacts):

@@ -127,6 +127,6 @@ def split_call(layer: Any) -> tuple[str, int | None]:
     return layer, None
 
 
-def end_of_model(name: str) -> str:
+def io_node(name: str) -> str:
     """Return how `ModelAdapter.connections` writes an input or output of the model."""
     return f"<{name}>"

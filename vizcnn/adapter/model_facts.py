@@ -11,7 +11,7 @@ import numpy as np
 from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.input_scaling import InputScaling
 from vizcnn.adapter.labels import read_labels
-from vizcnn.adapter.layers import LayerInfo, end_of_model, find_layer
+from vizcnn.adapter.layers import LayerInfo, find_layer, io_node
 from vizcnn.adapter.predictions import OutputReader
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import OptionError
@@ -80,11 +80,11 @@ class ModelFacts(OutputReader):
 
         Where a layer is called again, that call is a ``path[1]`` of its own, so the graph has no circles. A layer that only
         holds others is left out for those inside it. The model's inputs and outputs take part as ``<name>``
-        (`end_of_model`). Unless an adapter knows better, each layer feeds the next one.
+        (`io_node`). Unless an adapter knows better, each layer feeds the next one.
         """
-        first = [end_of_model(name) for name in self.input_shapes] or [end_of_model("input")]
+        first = [io_node(name) for name in self.input_shapes] or [io_node("input")]
         chain = [info.path for info in self.layers if not info.is_container]
-        ends = [end_of_model(name) for name in self.output_shapes]
+        ends = [io_node(name) for name in self.output_shapes]
         sources = [first, *([path] for path in chain)]
         targets = [*([path] for path in chain), ends]
         return tuple((a, b) for froms, tos in zip(sources, targets, strict=True) for a in froms for b in tos)

@@ -8,7 +8,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import fail, notes, run_method, say
+from vizcnn.cli.console import echo, echo_error, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.cli.picture_names import Plan
@@ -39,11 +39,11 @@ def activations(
         if isinstance(image, Unreadable):
             bad.append(image)
             continue
-        result, heard = run_method("activations", adapter, image, layer)
-        say(str(result.save(paths["activations"], top=top)))
-        notes([*((image.names[0], note) for note in result.notes), *heard])
+        result, messages = run_method("activations", adapter, image, layer)
+        echo(str(result.save(paths["activations"], top=top)))
+        notes([*((image.names[0], note) for note in result.notes), *messages])
         done += 1
     for one in bad:
-        fail(one.error)
+        echo_error(one.error)
     if bad:
         raise typer.Exit(1 if done else 2)

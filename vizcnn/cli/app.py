@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vizcnn.cli.console import fail, say
+from vizcnn.cli.console import echo, echo_error
 from vizcnn.errors import VizcnnError
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has no public name for it
@@ -26,15 +26,15 @@ class _Commands(TyperGroup):
                 code = super().main(*args, **{**extra, "standalone_mode": False})
         except _UsageError as error:
             message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
-            fail(f"{message}. 'vizcnn --help' lists the commands, 'vizcnn COMMAND --help' their options.")
+            echo_error(f"{message}. 'vizcnn --help' lists the commands, 'vizcnn COMMAND --help' their options.")
             code = 2
         except VizcnnError as error:
-            fail(str(error))
+            echo_error(str(error))
             code = 2
         except (KeyboardInterrupt, typer.Abort):
             code = 130
         if code == 130:
-            fail("stopped; the pictures that were written stay.")
+            echo_error("stopped; the pictures that were written stay.")
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -57,7 +57,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from vizcnn._version import __version__
 
-        say(f"vizcnn {__version__}")
+        echo(f"vizcnn {__version__}")
         raise typer.Exit
 
 

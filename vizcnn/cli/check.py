@@ -11,7 +11,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import fail, notes, say
+from vizcnn.cli.console import echo, echo_error, notes
 from vizcnn.cli.model import ModelFile
 from vizcnn.errors import VizcnnError
 
@@ -39,7 +39,7 @@ def check(
     except VizcnnError as error:
         if not as_json:
             raise
-        say(json.dumps({"model": model.path, "error": str(error)}))
+        echo(json.dumps({"model": model.path, "error": str(error)}))
         raise typer.Exit(2) from error
     from vizcnn.cli import checkup
 
@@ -49,45 +49,45 @@ def check(
     if found is None:
         raise RuntimeError("the check came to no end")
     if as_json:
-        say(json.dumps({**found.to_dict(), "explains": found.explains}))
+        echo(json.dumps({**found.to_dict(), "explains": found.explains}))
     else:
         _show(found)
         repairs = {f"repaired in the file: {repair}." for repair in found.repairs}
         notes(("model", text) for text in dict.fromkeys([*said, *found.notes]) if text not in repairs)
     if not found.explains:
         if not as_json:
-            fail(f"no method explains images of model {found.model!r}.")
+            echo_error(f"no method explains images of model {found.model!r}.")
         raise typer.Exit(2)
 
 
 def _show(found: Checkup) -> None:
-    say(f"{found.model}: {found.origin}", bold=True)
+    echo(f"{found.model}: {found.origin}", bold=True)
     for repair in found.repairs:
-        say(f"  repaired: {repair}")
+        echo(f"  repaired: {repair}")
     for title, ends in (("inputs", found.inputs), ("outputs", found.outputs)):
-        say(title, bold=True)
+        echo(title, bold=True)
         width = max(map(len, ends), default=0)
         for name, about in ends.items():
-            say(f"  {name.ljust(width)}  {about['shape']}  {about['meaning']}")
+            echo(f"  {name.ljust(width)}  {about['shape']}  {about['meaning']}")
         if not ends:
-            say("  not known before an image is shown")
-    say("maps", bold=True)
+            echo("  not known before an image is shown")
+    echo("maps", bold=True)
     layers = f"{len(found.maps)} layers: {', '.join(found.maps[:3])}{', ...' * (len(found.maps) > 3)}"
     default = f"; Grad-CAM takes {found.default_layer}" if found.default_layer else ""
-    say(f"  {layers}{default}" if found.maps else "  no layer with rows and columns")
-    say("methods", bold=True)
+    echo(f"  {layers}{default}" if found.maps else "  no layer with rows and columns")
+    echo("methods", bold=True)
     for verdict in found.methods:
         if verdict.seconds is not None:
-            say(f"  yes  {verdict.method}, {verdict.seconds:.2f} s")
+            echo(f"  yes  {verdict.method}, {verdict.seconds:.2f} s")
     reasons: dict[str, list[str]] = {}
     for verdict in found.methods:
         if verdict.seconds is None:
             reasons.setdefault(verdict.why, []).append(verdict.method)
     for why, methods in reasons.items():
-        say(
+        echo(
             textwrap.fill(
                 ", ".join(methods), 118, initial_indent="  no   " if why else "  yes  ", subsequent_indent="       "
             )
         )
         if why:
-            say(textwrap.fill(why, 118, initial_indent="       because: ", subsequent_indent="                "))
+            echo(textwrap.fill(why, 118, initial_indent="       because: ", subsequent_indent="                "))

@@ -12,7 +12,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.maximization import image_shape
-from vizcnn.cli.console import listening
+from vizcnn.cli.console import catch_warnings
 from vizcnn.cli.demonstration import every_method
 from vizcnn.errors import VizcnnError
 from vizcnn.plugins import door, registry
@@ -99,13 +99,13 @@ def check_up(model: ModelAdapter, image: Path | None = None) -> Iterator[Checkup
     Verdict, or at the end Checkup
     """
     found = Checkup(model.name, model.origin, model.repairs)
-    with listening() as heard:
+    with catch_warnings() as messages:
         _describe(found, model)
         for name in [*every_method(), *(name for name in registry.names() if not registry.get(name).explains)]:
             verdict = _try(name, model, image)
             found.methods.append(verdict)
             yield verdict
-    found.notes += dict.fromkeys(heard if image is not None else ())
+    found.notes += dict.fromkeys(messages if image is not None else ())
     yield found
 
 

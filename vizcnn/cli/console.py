@@ -15,20 +15,20 @@ from vizcnn.errors import VizcnnError, VizcnnWarning
 
 
 @contextmanager
-def listening() -> Iterator[list[str]]:
+def catch_warnings() -> Iterator[list[str]]:
     """Collect vizcnn's warnings, to be shown as lines; those of other packages are not for users of a command."""
-    heard: list[str] = []
+    messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=VizcnnWarning)
         try:
-            yield heard
+            yield messages
         finally:
-            heard += [str(warning.message) for warning in caught]
+            messages += [str(warning.message) for warning in caught]
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Keep what TensorFlow prints while it starts off the terminal; on a failure that isn't ours, print it after all."""
     import tempfile
 
@@ -55,7 +55,7 @@ def hushed() -> Iterator[None]:
                 os.write(2, kept.read())
 
 
-def say(text: str, *, err: bool = False, **style: Any) -> None:
+def echo(text: str, *, err: bool = False, **style: Any) -> None:
     """Print a line, styled where a terminal shows it."""
     # Not by typer.echo: it writes past the stream that Rich puts in place of the terminal's while a bar is shown.
     stream = sys.stderr if err else sys.stdout
@@ -70,18 +70,18 @@ def say(text: str, *, err: bool = False, **style: Any) -> None:
 def notes(said: Iterable[tuple[str, str]]) -> None:
     """Print notes, each with what it is about."""
     for origin, text in said:
-        say(f"  note ({origin}): {text}", err=True, dim=True)
+        echo(f"  note ({origin}): {text}", err=True, dim=True)
 
 
-def fail(text: str) -> None:
+def echo_error(text: str) -> None:
     """Print what went wrong, in one line."""
-    say(f"vizcnn: {' '.join(text.split())}", err=True, fg=typer.colors.RED)
+    echo(f"vizcnn: {' '.join(text.split())}", err=True, fg=typer.colors.RED)
 
 
 def run_method(method: str, *args: Any, **given: Any) -> tuple[Any, list[tuple[str, str]]]:
     """Run a method; return its result, and as notes what it says beside it."""
     from vizcnn.plugins import registry
 
-    with listening() as heard:
+    with catch_warnings() as messages:
         result = registry.get(method).function(*args, **given)
-    return result, [(method, text) for text in heard]
+    return result, [(method, text) for text in messages]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli.app import app
-from vizcnn.cli.console import fail, hushed, listening, notes, say
+from vizcnn.cli.console import catch_warnings, echo, echo_error, notes, quiet_stderr
 
 
 @app.command()
@@ -32,21 +32,21 @@ def demo(
     from vizcnn.progress import track
 
     check_folder(out, [])
-    with listening() as heard, hushed():
-        show = demonstration.photograph(image) if imagenet else demonstration.digits()
-    notes(("model", text) for text in heard)
-    pages = demonstration.pages(show, out)
+    with catch_warnings() as messages, quiet_stderr():
+        chosen = demonstration.photograph(image) if imagenet else demonstration.digits()
+    notes(("model", text) for text in messages)
+    every = demonstration.pictures(chosen, out)
     count = 0
     failed = False
-    for page in track(pages, len(show.looks) + len(show.methods) + 2, "explaining"):
-        if page.error is not None:
-            fail(f"{page.name}: {page.error}")
+    for pictures in track(every, len(chosen.looks) + len(chosen.methods) + 2, "explaining"):
+        if pictures.error is not None:
+            echo_error(f"{pictures.name}: {pictures.error}")
             failed = True
         else:
-            count += len(page.files)
-            for file in page.files:
-                say(str(file))
-        notes((page.name, note) for note in page.notes)
-    say(f"{count} pictures of {show.title} are in {out}")
+            count += len(pictures.files)
+            for file in pictures.files:
+                echo(str(file))
+        notes((pictures.name, note) for note in pictures.notes)
+    echo(f"{count} pictures of {chosen.title} are in {out}")
     if failed:
         raise typer.Exit(1 if count else 2)

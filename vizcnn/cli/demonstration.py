@@ -10,7 +10,7 @@ from typing import Any
 
 from vizcnn import assets
 from vizcnn.adapter import ModelAdapter, adapt
-from vizcnn.cli.console import listening
+from vizcnn.cli.console import catch_warnings
 from vizcnn.cli.picture_names import classes_file, method_slugs
 from vizcnn.errors import VizcnnError
 from vizcnn.explanation import Explanation, explain
@@ -25,7 +25,7 @@ _IN_GRID = 3
 
 
 @dataclass(frozen=True)
-class Show:
+class Demo:
     """What a demo explains.
 
     Attributes
@@ -50,7 +50,7 @@ class Show:
 
 
 @dataclass(frozen=True)
-class Page:
+class Pictures:
     """The pictures that the demo wrote of a method, or why it could not."""
 
     name: str
@@ -59,7 +59,7 @@ class Page:
     error: str | None = None
 
 
-def digits() -> Show:
+def digits() -> Demo:
     """Return the CNN that vizcnn carries, and its ten digits."""
     model, images = assets.digits_cnn(), assets.digits()
     # Strong ones, as the net was only ever shown digits: it is easily sure of speckle.
@@ -67,12 +67,12 @@ def digits() -> Show:
         "transforms": Transforms(jitter=2, scale=(0.95, 1.05), rotate=8),
         "regularizers": [TotalVariation(20.0), Norm(2.0, 5.0)],
     }
-    return Show(
+    return Demo(
         "ten handwritten digits", model, images, every_method(), _looks(images[0], preferred_inputs=16, **strokes)
     )
 
 
-def photograph(image: Path | None = None) -> Show:
+def photograph(image: Path | None = None) -> Demo:
     """Return MobileNetV2 with its ImageNet weights, and a photograph.
 
     Parameters
@@ -94,7 +94,7 @@ def photograph(image: Path | None = None) -> Show:
     model, labels = load_application("MobileNetV2")
     file = download(PHOTOGRAPH, "the photograph") if image is None else image
     adapter = adapt(model, preprocess="mobilenet_v2", labels=labels)
-    return Show("a photograph", adapter, [file], every_method(), _looks(file, target=labels[:2], steps=128))
+    return Demo("a photograph", adapter, [file], every_method(), _looks(file, target=labels[:2], steps=128))
 
 
 def _looks(image: Path, *, preferred_inputs: int = 0, target: Any = None, **ascent: Any) -> list[Any]:
@@ -117,34 +117,34 @@ def every_method() -> list[str]:
     return found
 
 
-def pages(show: Show, out: Path) -> Iterator[Page]:
+def pictures(demo: Demo, out: Path) -> Iterator[Pictures]:
     """Write the model's own pictures; one for each method, a row per image; then all methods on a few images side by side.
 
     Methods that reimplement another library's have a grid of their own, named after it: one of all would be too wide to read.
     """
-    for name, given, options in show.looks:
-        yield _page(name, partial(_look, name, show.model, given, options, out))
-    slugs = method_slugs(show.methods)
+    for name, given, options in demo.looks:
+        yield _pictures(name, partial(_look, name, demo.model, given, options, out))
+    slugs = method_slugs(demo.methods)
     grids: dict[str, list[str]] = {}
-    for method in show.methods:
+    for method in demo.methods:
         file = out / f"{slugs[method]}.png"
-        page = _page(method, partial(_explain, show, show.images, [method], file, with_classes=True))
+        page = _pictures(method, partial(_explain, demo, demo.images, [method], file, with_classes=True))
         if page.error is None:
             library, slash, _ = method.partition("/")
             grids.setdefault(f"all-{library}" if slash else "all", []).append(method)
         yield page
     for grid, methods in grids.items():
-        file, few = out / f"{grid}-methods.png", show.images[:_IN_GRID]
-        yield _page("all methods", partial(_explain, show, few, methods, file))
+        file, few = out / f"{grid}-methods.png", demo.images[:_IN_GRID]
+        yield _pictures("all methods", partial(_explain, demo, few, methods, file))
 
 
-def _page(name: str, make: Callable[[], tuple[list[Path], tuple[str, ...]]]) -> Page:
+def _pictures(name: str, make: Callable[[], tuple[list[Path], tuple[str, ...]]]) -> Pictures:
     try:
-        with listening():  # the notes are those of the results
+        with catch_warnings():  # the notes are those of the results
             files, notes = make()
-        return Page(name, files, notes)
+        return Pictures(name, files, notes)
     except VizcnnError as error:
-        return Page(name, error=str(error))
+        return Pictures(name, error=str(error))
 
 
 def _look(
@@ -155,9 +155,9 @@ def _look(
 
 
 def _explain(
-    show: Show, images: list[Path], methods: list[str], file: Path, *, with_classes: bool = False
+    demo: Demo, images: list[Path], methods: list[str], file: Path, *, with_classes: bool = False
 ) -> tuple[list[Path], tuple[str, ...]]:
-    explanation: Explanation = explain(show.model, images, methods=methods)
+    explanation: Explanation = explain(demo.model, images, methods=methods)
     results = explanation.results.values()
     written = [explanation.save(file)]
     if with_classes:

@@ -10,7 +10,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import notes, run_method, say
+from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import safe_name
@@ -39,23 +39,23 @@ def diagnose(
         check_folder(out, images)
     adapter = model.load()
     together, bad = read_images(images, adapter, to_the_end=True)
-    result, heard = run_method("diagnose", adapter, together)
-    notes(("images", text) for text in dict.fromkeys((*result.notes, *(text for _, text in heard))))
+    result, messages = run_method("diagnose", adapter, together)
+    notes(("images", text) for text in dict.fromkeys((*result.notes, *(text for _, text in messages))))
     if as_json:
         whole = {**result.to_dict(), "findings": [_as_json(finding) for finding in result.findings]}
-        say(
+        echo(
             json.dumps(
                 whole, default=lambda value: value.tolist() if hasattr(value, "tolist") else str(value), indent=2
             )
         )
     else:
         for finding in result.findings:
-            say(f"{finding.layer or 'model'}: {finding.figure}", bold=True)
-            say(f"  {finding.interpretation}\n  {finding.advice}")
+            echo(f"{finding.layer or 'model'}: {finding.figure}", bold=True)
+            echo(f"  {finding.interpretation}\n  {finding.advice}")
         if not result.findings:
-            say(str(result))
+            echo(str(result))
     if out is not None:
-        say(str(result.save(out / f"{safe_name(adapter.name)}.diagnosis.png")), err=as_json)
+        echo(str(result.save(out / f"{safe_name(adapter.name)}.diagnosis.png")), err=as_json)
     if bad:
         raise typer.Exit(1)
 

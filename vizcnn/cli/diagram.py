@@ -10,7 +10,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import notes, run_method, say
+from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.model import ModelFile
 
 
@@ -42,6 +42,6 @@ def diagram(
 
     check_file(out, Architecture.suffixes)
     adapter, said = model.open()
-    result, heard = run_method("architecture", adapter, depth=depth)
-    say(str(result.save(out, fold=fold.value)))
-    notes([*(("model", text) for text in said), *heard])
+    result, messages = run_method("architecture", adapter, depth=depth)
+    echo(str(result.save(out, fold=fold.value)))
+    notes([*(("model", text) for text in said), *messages])

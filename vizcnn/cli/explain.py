@@ -11,7 +11,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import fail, listening, notes, say
+from vizcnn.cli.console import catch_warnings, echo, echo_error, notes
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 
@@ -44,9 +44,9 @@ def explain(
     from vizcnn.stream import Failure
 
     check_folder(out, images)
-    with listening() as heard:
+    with catch_warnings() as messages:
         calls, metrics = read_calls(method or DEFAULT_METHODS, layer), read_metrics(metric or ())
-    notes(("plugins", text) for text in heard)
+    notes(("plugins", text) for text in messages)
     files, unread = find_images(images)
     adapter, said = model.open()
     found = []
@@ -81,12 +81,12 @@ def explain(
     for left_out in bad:
         show.image(left_out, failed)
     for name, reason in failed:
-        fail(f"{name}: {reason}")
+        echo_error(f"{name}: {reason}")
     for left_out in bad:
-        fail(str(left_out.error))
+        echo_error(str(left_out.error))
     if done and (bad or failed):
         total = len(good) + len(unread)
-        fail(f"{done} of {total} images explained, by {len(calls) - len(failed)} of {len(calls)} methods.")
+        echo_error(f"{done} of {total} images explained, by {len(calls) - len(failed)} of {len(calls)} methods.")
     if bad or failed:
         raise typer.Exit(1 if done else 2)
 
@@ -105,10 +105,10 @@ class _Text:
         said = with_probability(image.prediction.label, image.prediction.probability)
         if image.target != image.prediction.label:
             said += f", explained {with_probability(str(image.target), image.target_probability)}"
-        say(f"{image.image}: {said}", bold=True)
+        echo(f"{image.image}: {said}", bold=True)
         for method, file in (*image.files.items(), *([("", image.grid)] if image.grid else [])):
             measures = in_words(image.measures.get(method, {}))
-            say(f"  {file}" + (f"  {measures}" if measures else ""))
+            echo(f"  {file}" + (f"  {measures}" if measures else ""))
         fresh = [note for note in dict.fromkeys(image.notes) if note not in self._said]
         self._said |= set(fresh)
         notes(fresh)
@@ -138,7 +138,7 @@ class _Json:
             "failed": dict(failed),
             "error": image.error,
         }
-        say(json.dumps(line))
+        echo(json.dumps(line))
 
 
 def _finite(number: float | None) -> float | None:

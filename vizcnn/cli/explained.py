@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.cli.console import listening
+from vizcnn.cli.console import catch_warnings
 from vizcnn.cli.picture_names import GRID, Plan, classes_file, method_slugs
 from vizcnn.errors import LayerError, MethodError, OptionError, ResultError, listed
 from vizcnn.explanation import Explanation
@@ -141,10 +141,10 @@ def explain_images(
 
     batches = stream(model, images, target, calls, on_failure=on_failure, longest=SHARPEST, metrics=metrics)
     said: dict[str, None] = {}
-    for batch, heard in _heard(batches):
+    for batch, messages in _with_messages(batches):
         yield from _told(failures, paths)
         noted = {note for result in batch.results.values() for note in result.notes}
-        said |= dict.fromkeys(text for text in heard if text not in noted)
+        said |= dict.fromkeys(text for text in messages if text not in noted)
         for i, index in enumerate(range(len(images))[batch.part]):
             results = {method: result[i] for method, result in batch.results.items()}
             try:
@@ -154,14 +154,14 @@ def explain_images(
     yield from _told(failures, paths)
 
 
-def _heard(batches: Iterator[ExplainedBatch]) -> Iterator[tuple[ExplainedBatch, list[str]]]:
+def _with_messages(batches: Iterator[ExplainedBatch]) -> Iterator[tuple[ExplainedBatch, list[str]]]:
     """Yield each batch with what was warned of while it was explained."""
     while True:
-        with listening() as heard:
+        with catch_warnings() as messages:
             batch = next(batches, None)
         if batch is None:
             return
-        yield batch, heard
+        yield batch, messages
 
 
 def _told(failures: list[Failure], paths: Sequence[Path]) -> Iterator[ImageReport | Failure]:
@@ -187,17 +187,17 @@ def _write(
     of_image = getattr(first.images, "notes", ())
     report.notes = [*(("image", note) for note in of_image), *(("model", note) for note in (*of_model, *said))]
     for method, result in results.items():
-        with listening() as heard:
+        with catch_warnings() as messages:
             report.files[method] = result.save(paths[method])
             if result.class_map is not None and result.class_map.ndim == 3:  # of signals and volumes it isn't drawn
                 report.files[f"{method} classes"] = result.save_classes(classes_file(paths[method]))
-        report.notes += [("picture", text) for text in heard]
+        report.notes += [("picture", text) for text in messages]
         report.notes += [(method, note) for note in result.notes if note not in of_image and note not in of_model]
         if result.layer is not None:
             report.layers[method] = result.layer
         if result.measures:
             report.measures[method] = {name: float(values[0]) for name, values in result.measures.items()}
     if len(results) > 1:
-        with listening():
+        with catch_warnings():
             report.grid = Explanation(dict(results)).save(paths[GRID])
     return report

@@ -9,7 +9,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import notes, run_method, say
+from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import file_stems, safe_name
@@ -50,7 +50,7 @@ def filters(
     inputs = {"preferred_inputs": preferred_inputs} if exciting is None else {"exciting": exciting}
     wanted: list[str | None] = [*layer] if layer else [None]
     for name, file in zip(wanted, names, strict=True):
-        result, heard = run_method("filters", adapter, name, **inputs)
+        result, messages = run_method("filters", adapter, name, **inputs)
         path = out / (f"{file}.filters.png" if name else f"{safe_name(result.layer)}.filters.png")
-        say(str(result.save(path, top=top, page=page, channels=channels.value)))
-        notes(heard)
+        echo(str(result.save(path, top=top, page=page, channels=channels.value)))
+        notes(messages)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vizcnn.cli.console import fail
+from vizcnn.cli.console import echo_error
 from vizcnn.errors import InputError
 from vizcnn.inputs import ImageSet, image_files, load
 
@@ -98,7 +98,7 @@ def read_images(paths: Iterable[Path], model: ModelAdapter, *, to_the_end: bool 
         else:
             good.append(images)
     for unread in bad:
-        fail(unread.error)
+        echo_error(unread.error)
     if not good:
         raise typer.Exit(2)
     return ImageSet.join(good), bool(bad)

@@ -11,7 +11,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import notes, run_method, say
+from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import safe_name
@@ -70,7 +70,7 @@ def maximize(
     check_folder(out, [])
     open_size = _size(size)
     adapter = model.load()
-    result, heard = run_method(
+    result, messages = run_method(
         "activation_maximization",
         adapter,
         _targets(target, layer, adapter),
@@ -83,12 +83,12 @@ def maximize(
         frames=min(steps, FRAMES) if gif else 0,
     )
     stem = "maximized" if layer is None else f"{safe_name(layer)}.maximized"
-    say(str(result.save(out / f"{stem}.png")))
+    echo(str(result.save(out / f"{stem}.png")))
     if gif:
-        say(str(result.save_animation(out / f"{stem}.gif")))
+        echo(str(result.save_animation(out / f"{stem}.gif")))
     for name, prediction in zip(result.target, result.predictions, strict=True):
-        say(f"  made for {name}, taken for {with_probability(prediction.label, prediction.probability)}")
-    notes(heard)
+        echo(f"  made for {name}, taken for {with_probability(prediction.label, prediction.probability)}")
+    notes(messages)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

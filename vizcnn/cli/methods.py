@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vizcnn.cli.app import app
-from vizcnn.cli.console import fail, listening, say
+from vizcnn.cli.console import catch_warnings, echo, echo_error
 
 if TYPE_CHECKING:
     from vizcnn.registry import Registered
@@ -17,24 +17,24 @@ def methods() -> None:
     from vizcnn.measures import registry as metric_registry
     from vizcnn.plugins import registry
 
-    with listening():  # a plugin that fails to load is listed below
+    with catch_warnings():  # a plugin that fails to load is listed below
         plugins = [registry.get(name) for name in registry.names()]
         metrics = [metric_registry.get(name) for name in metric_registry.metrics()]
     for package in dict.fromkeys(plugin.package for plugin in plugins):
-        say(f"from {package}", bold=True)
+        echo(f"from {package}", bold=True)
         for plugin in plugins:
             if plugin.package == package:
-                say(f"  {plugin.name}: {plugin.summary}" + ("" if plugin.explains else " (from Python only)"))
+                echo(f"  {plugin.name}: {plugin.summary}" + ("" if plugin.explains else " (from Python only)"))
                 _options_of(plugin)
-    say("metrics, for --metric", bold=True)
+    echo("metrics, for --metric", bold=True)
     for metric in metrics:
-        say(f"  {metric.name}: {metric.summary} {metric.better.capitalize()} numbers are better.")
+        echo(f"  {metric.name}: {metric.summary} {metric.better.capitalize()} numbers are better.")
         _options_of(metric)
     for name, reason in {**registry.failures(), **metric_registry.INSTALLED.failed}.items():
-        fail(f"plugin {name} failed to load: {reason}")
+        echo_error(f"plugin {name} failed to load: {reason}")
 
 
 def _options_of(registered: Registered) -> None:
     for option, default in registered.options.items():
         choices = registered.choices(option)
-        say(f"      {option}={default}" + (f"   one of {', '.join(map(str, choices))}" if choices else ""))
+        echo(f"      {option}={default}" + (f"   one of {', '.join(map(str, choices))}" if choices else ""))

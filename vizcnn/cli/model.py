@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vizcnn.cli.console import hushed, listening, notes
+from vizcnn.cli.console import catch_warnings, notes, quiet_stderr
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
@@ -41,7 +41,7 @@ class ModelFile:
         from vizcnn.adapter.labels import read_labels
 
         settings = {**self.settings, "labels": read_labels(self.settings["labels"])}
-        with hushed():
+        with quiet_stderr():
             from vizcnn.adapter import adapt
             from vizcnn.adapter.loading.custom import read_custom_objects
             from vizcnn.adapter.preprocessing import resolve_preprocess
@@ -53,10 +53,10 @@ class ModelFile:
             settings["token_grid"] = _token_grid(settings["token_grid"])
             if settings["custom_objects"] is not None:
                 settings["custom_objects"] = read_custom_objects(settings["custom_objects"])
-            with listening() as heard:
+            with catch_warnings() as messages:
                 adapter = adapt(self.path, **settings)
         repairs = [f"repaired in the file: {repair}." for repair in adapter.repairs]
-        return adapter, [*heard, *repairs]
+        return adapter, [*messages, *repairs]
 
 
 def _token_grid(text: str | None) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import fail, listening, notes, say
+from vizcnn.cli.console import catch_warnings, echo, echo_error, notes
 from vizcnn.cli.folders import check_file
 from vizcnn.cli.model import ModelFile
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 DEFAULT_METHODS = ["saliency", "gradcam", "occlusion"]
 
-WALKS = 1
+NUM_WALKS = 1
 """Images whose way through the layers is shown, the first ones."""
 
-ENOUGH = 10
+MIN_HEALTH_IMAGES = 10
 """Images from which on the health of the filters is told."""
 
 RANKS = ("first", "second", "third", "fourth", "fifth")
@@ -67,7 +67,7 @@ def report(
     wanted = read_target(target, adapter)
     notes(target_note(target, adapter))
     failures = _Failures()
-    with listening():  # the page says what the results note
+    with catch_warnings():  # the page says what the results note
         batches = stream(
             adapter,
             together,
@@ -84,7 +84,7 @@ def report(
     others = {f"the {RANKS[rank]} class": other for rank, other in of_rank.items()}
     figures = _figures(adapter, failures.without(together))
     about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model.path))}
-    say(str(explanation.to_html(out, about=about, figures=figures, others=others)))
+    echo(str(explanation.to_html(out, about=about, figures=figures, others=others)))
     if failures.told or bad:
         raise typer.Exit(1)
 
@@ -97,7 +97,7 @@ class _Failures:
 
     def tell(self, failure: Failure) -> None:
         self.told.append(failure)
-        fail(failure.reason if failure.method is None else f"{failure.method}: {failure.reason}")
+        echo_error(failure.reason if failure.method is None else f"{failure.method}: {failure.reason}")
 
     def without(self, images: ImageSet) -> ImageSet:
         """Return the images that could be read."""
@@ -112,14 +112,14 @@ def _figures(model: ModelAdapter, images: ImageSet) -> dict[str, Any]:
     from vizcnn.plugins import registry
 
     wanted: list[tuple[str, str, list[Any]]] = [("How the model is built", "architecture", [])]
-    for index, name in enumerate(images.names[:WALKS]):
+    for index, name in enumerate(images.names[:NUM_WALKS]):
         wanted.append((f"What its layers see in {name}", "activations", [images.sources[index]]))
-    if len(images) >= ENOUGH:
+    if len(images) >= MIN_HEALTH_IMAGES:
         wanted.append(("The health of its filters", "diagnose", [images]))
     figures = {}
     for title, method, given in wanted:
         try:
-            with listening():
+            with catch_warnings():
                 figures[title] = registry.get(method).function(model, *given)
         except VizcnnError as error:
             notes([("report", f"without {title!r}: {error}")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import notes, run_method, say
+from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.model import ModelFile
 
 
@@ -17,5 +17,5 @@ def summary(
     """Show a model's inputs, outputs and layers, with shapes and parameter counts."""
     adapter, said = model.open()
     result, _ = run_method("architecture", adapter, depth=depth)
-    say(result.summary)
+    echo(result.summary)
     notes(("model", text) for text in said)

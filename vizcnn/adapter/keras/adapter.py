@@ -35,6 +35,7 @@ from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.state import stale_state_notes
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, split_call
 from vizcnn.adapter.placement import Placement
+from vizcnn.aliases import old_keyword
 from vizcnn.errors import CapabilityError, LayerError, Note, UnsupportedModelError, listed
 from vizcnn.targets.score import Score, class_logits
 
@@ -50,7 +51,7 @@ class KerasAdapter(ModelAdapter):
         See `vizcnn.adapt`.
     name : str, default None
         What to call it; None: the model's own name.
-    hold : bool, default True
+    keep_alive : bool, default True
         Keep the model alive.
     origin : str, default "a Keras model"
         What it is, or what its file is and who wrote it.
@@ -74,18 +75,22 @@ class KerasAdapter(ModelAdapter):
         model: Any,
         *,
         name: str | None = None,
-        hold: bool = True,
+        keep_alive: bool = True,
         origin: str = "a Keras model",
         repairs: tuple[str, ...] = (),
         loss: Any = None,
         fixed: Mapping[str | int, Any] | None = None,
+        hold: bool | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(name or model.name, **settings)
         self.origin = origin
         self.repairs = repairs
+        keep_alive = old_keyword("hold", hold, "keep_alive", keep_alive)
         inputs = FixedInputs(model, fixed, self.preprocess, self.decoding) if fixed else None
-        self._view = view = ModelView(model, self.name, self.head, hold=hold, fixed=inputs, token_grid=self.token_grid)
+        self._view = view = ModelView(
+            model, self.name, self.head, keep_alive=keep_alive, fixed=inputs, token_grid=self.token_grid
+        )
         self._output_facts = OutputFacts(view, outputs=self.outputs, add_note=self.add_note, loss=loss)
         self._runner = Runner(
             view,
@@ -409,8 +414,8 @@ class KerasAdapter(ModelAdapter):
         self.output_activation(name)  # so that the outputs are known by name before the logits are read
 
         def finish(tensor: Any, *given: Any) -> Any:
-            instead = {str(path): given[0]} if given else {}
-            reading = ForwardPass.run(self._view, tensor, instead=instead).record()
+            overrides = {str(path): given[0]} if given else {}
+            reading = ForwardPass.run(self._view, tensor, overrides=overrides).record()
             return class_logits(reading, name)
 
         def read(tensor: Any) -> Any:
@@ -444,7 +449,7 @@ class KerasAdapter(ModelAdapter):
         )
 
         def scores(tensor: Any, *params: Any) -> Any:
-            run = ForwardPass.run(self._view, tensor, rule="redirected", past_casts=True).record()
+            run = ForwardPass.run(self._view, tensor, rule="redirected_relu", past_casts=True).record()
             return run.scores(score, params)
 
         ascent = self._runner.functions.keep(
@@ -477,5 +482,5 @@ def implicit_adapter(model: Any) -> KerasAdapter:
     """Return the adapter of a bare model: the same one each time, for as long as the model lives."""
     adapter = _implicit.get(model)
     if adapter is None:
-        adapter = _implicit.setdefault(model, KerasAdapter(model, hold=False))
+        adapter = _implicit.setdefault(model, KerasAdapter(model, keep_alive=False))
     return adapter

@@ -108,8 +108,8 @@ class Ascent:
 
     def _compiled(self, arrays: Sequence[np.ndarray]) -> Callable[..., Any]:
         if self._step is None:
-            changes = [self._variable, *self.optimizer.variables]
-            self._step = current().compile(self._build, arrays, reads=self.variables, changes=changes)
+            mutates = [self._variable, *self.optimizer.variables]
+            self._step = current().compile(self._build, arrays, captures=self.variables, mutates=mutates)
         return self._step
 
     def _build(self, matrices: Any, *params: Any) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class CompiledFunctions:
         def make() -> tuple[Callable[..., Any], Traced]:
             traced = Traced()
             function = self.backend.compile(
-                lambda *tensors: build(traced, *tensors), examples, reads=self.variables(), stays=stays
+                lambda *tensors: build(traced, *tensors), examples, captures=self.variables(), stays=stays
             )
             return function, traced
 

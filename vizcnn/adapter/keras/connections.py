@@ -10,16 +10,16 @@ import keras
 
 from vizcnn.adapter.heads import PROBABILITIES
 from vizcnn.adapter.keras.backends import current
-from vizcnn.adapter.keras.backends.base import Flow
+from vizcnn.adapter.keras.backends.base import Dataflow
 from vizcnn.adapter.keras.structure import names_of, tensors_of
 from vizcnn.adapter.keras.taps import Call, Taps
-from vizcnn.adapter.layers import LayerInfo, end_of_model
+from vizcnn.adapter.layers import LayerInfo, io_node
 
 Shape = tuple[int | None, ...]
 
 
 @dataclass
-class Traced:
+class SymbolicRun:
     """What the run told.
 
     Attributes
@@ -46,7 +46,7 @@ def trace(
     layers: Sequence[LayerInfo],
     inputs: Mapping[str, Any],
     outputs: Sequence[str],
-) -> Traced:
+) -> SymbolicRun:
     """Run a model on symbols and follow them from layer to layer.
 
     Parameters
@@ -69,34 +69,34 @@ def trace(
     backend = current()
     sealed = tuple(f"{path}/" for path in _sealed(layers))
     containers = {info.path for info in layers if info.is_container}
-    told = Traced()
+    traced = SymbolicRun()
     steps: list[_Step] = []
     names: list[str] = []
 
     def run(*tensors: Any) -> list[Any]:
-        with Taps(operations, apart=True) as taps:
+        with Taps(operations, copy_identity=True) as taps:
             returned = model(_as_taken(model, tensors), training=False)
         ends = _named(outputs, returned)
-        told.outputs = _agreed({name: _shape(tensor)[1:] for name, tensor in ends.items()}, told.outputs)
+        traced.outputs = _agreed({name: _shape(tensor)[1:] for name, tensor in ends.items()}, traced.outputs)
         reached = {name: taps.ending(tensor) for name, tensor in ends.items()}
-        told.activations = {name: PROBABILITIES.get(end.name) if end else None for name, end in reached.items()}
-        told.shapes = _agreed(_shapes(taps.calls), told.shapes)
-        names[:] = map(end_of_model, ends)
+        traced.activations = {name: PROBABILITIES.get(end.name) if end else None for name, end in reached.items()}
+        traced.shapes = _agreed(_shapes(taps.calls), traced.shapes)
+        names[:] = map(io_node, ends)
         steps.clear()
         listed = [*tensors, *ends.values()]
         for call in taps.calls:
-            made = [tensor for tensor in keras.tree.flatten(call.output) if backend.belongs(tensor)]
-            given = [tensor for tensor in call.inputs if backend.belongs(tensor)]
+            made = [tensor for tensor in keras.tree.flatten(call.output) if backend.is_traced(tensor)]
+            given = [tensor for tensor in call.inputs if backend.is_traced(tensor)]
             if made and not call.path.startswith(sealed):
                 steps.append(_Step(call.path, call.address, len(listed), len(made), len(given)))
                 listed += [*made, *given]
         return listed
 
-    nodes = backend.flow(run, list(inputs.values()))
-    starts = dict(zip(map(end_of_model, inputs), nodes.nodes, strict=False))
+    nodes = backend.dataflow(run, list(inputs.values()))
+    starts = dict(zip(map(io_node, inputs), nodes.nodes, strict=False))
     ends = dict(zip(names, nodes.nodes[len(inputs) :], strict=False))
-    told.connections = tuple(dict.fromkeys(_edges(nodes, steps, starts, ends, containers)))
-    return told
+    traced.connections = tuple(dict.fromkeys(_edges(nodes, steps, starts, ends, containers)))
+    return traced
 
 
 @dataclass(frozen=True)
@@ -153,26 +153,26 @@ def _sealed(layers: Iterable[LayerInfo]) -> list[str]:
 
 
 def _edges(
-    flow: Flow, steps: Sequence[_Step], starts: Mapping[str, Any], ends: Mapping[str, Any], containers: set[str]
+    dataflow: Dataflow, steps: Sequence[_Step], starts: Mapping[str, Any], ends: Mapping[str, Any], containers: set[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield (from, to), in the order of the calls."""
     makers = {node: name for name, node in starts.items()}
     for step in steps:
-        for node in flow.nodes[step.at : step.at + step.made]:
+        for node in dataflow.nodes[step.at : step.at + step.made]:
             makers.setdefault(node, step.address)
     for step in steps:
         middle = step.at + step.made
-        given = flow.nodes[middle : middle + step.given]
-        made = [node for node in flow.nodes[step.at : middle] if makers.get(node) == step.address]
+        given = dataflow.nodes[middle : middle + step.given]
+        made = [node for node in dataflow.nodes[step.at : middle] if makers.get(node) == step.address]
         if step.path in containers:
             # It made its output itself, of what went in and of what the layers inside it made.
-            given = made and ([parent for node in made for parent in flow.parents(node)] or given)
-        yield from ((source, step.address) for node in given for source in _sources(flow, makers, node))
+            given = made and ([parent for node in made for parent in dataflow.parents(node)] or given)
+        yield from ((source, step.address) for node in given for source in _sources(dataflow, makers, node))
     for name, node in ends.items():
-        yield from ((source, name) for source in _sources(flow, makers, node))
+        yield from ((source, name) for source in _sources(dataflow, makers, node))
 
 
-def _sources(flow: Flow, makers: Mapping[Any, str], node: Any) -> list[str]:
+def _sources(dataflow: Dataflow, makers: Mapping[Any, str], node: Any) -> list[str]:
     """Return the layers behind a tensor; what is computed between layers is looked through."""
     found: dict[str, None] = {}
     seen: set[Any] = set()
@@ -185,5 +185,5 @@ def _sources(flow: Flow, makers: Mapping[Any, str], node: Any) -> list[str]:
         if one in makers:
             found[makers[one]] = None
         else:
-            queue += flow.parents(one)
+            queue += dataflow.parents(one)
     return list(found)

@@ -140,7 +140,7 @@ def _last_maps(run: ForwardPass, layout: Layout, *, unfit: Collection[str]) -> I
     inside = tuple(f"{call.path}/" for call in attention_layers(taps.calls))
     makers: dict[int, Call] = {}
     for call in taps.calls:
-        if run.view.backend.belongs(call.output) and not call.path.startswith(inside):
+        if run.view.backend.is_traced(call.output) and not call.path.startswith(inside):
             makers.setdefault(id(call.output), call)
     known = taps.made_at_the_end(run.flat)
     attended = _attended(taps, layout, makers)

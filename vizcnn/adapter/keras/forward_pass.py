@@ -166,7 +166,7 @@ class ForwardPass:
             count = f"is called {len(found)} times" if found else "is not called"
             raise LayerError(f"`layer` {path!r} can't be read: layer {bare!r} {count} in a run of the model.")
         tensor = match[0].output
-        if not self._backend.belongs(tensor):
+        if not self._backend.is_traced(tensor):
             raise LayerError(f"`layer` {path!r} can't be read: it runs inside a loop, or returns more than one tensor.")
         return self._backend.float32(tensor) if cast else tensor
 

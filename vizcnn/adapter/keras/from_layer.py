@@ -125,4 +125,4 @@ def _run_with(
         layout = view.layout(taps)
         return layout.back(given(layout.of(output)), output)
 
-    return ForwardPass.run(view, tensor, traced, instead={f"{bare}[{index}]" if index else bare: put})
+    return ForwardPass.run(view, tensor, traced, overrides={f"{bare}[{index}]" if index else bare: put})

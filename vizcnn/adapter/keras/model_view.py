@@ -52,7 +52,7 @@ class ModelView:
         What to call it.
     heads : callable
         Tells how an output is read, by its name.
-    hold : bool, default True
+    keep_alive : bool, default True
         Keep the model alive.
     fixed : FixedInputs, default None
         The values of all its inputs but one.
@@ -75,7 +75,7 @@ class ModelView:
         name: str,
         heads: Callable[[str], Head],
         *,
-        hold: bool = True,
+        keep_alive: bool = True,
         fixed: FixedInputs | None = None,
         token_grid: tuple[int, int] | None = None,
     ) -> None:
@@ -86,7 +86,7 @@ class ModelView:
         self.lock = threading.RLock()
         self.logarithm: dict[str, bool] = {}
         self._model = weakref.ref(model)
-        self._held = model if hold else None
+        self._held = model if keep_alive else None
         self._fixed = fixed
         self._states: dict[tuple[int, ...] | None, ModelState] = {}
         self._shown = threading.local()

@@ -12,8 +12,8 @@ RELU_FAMILY = frozenset({"relu", "relu6", "leaky_relu"})
 
 
 def acts_on(rule: str, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Tell whether a rule changes this activation; one with a slope is never dead, so "redirected" leaves it."""
-    if rule != "redirected":
+    """Tell whether a rule changes this activation; one with a slope is never dead, so "redirected_relu" leaves it."""
+    if rule != "redirected_relu":
         return rule != "vanilla" and name in RELU_FAMILY
     slope = kwargs.get("negative_slope", args[1] if len(args) > 1 else 0)
     return name in ("relu", "relu6") and isinstance(slope, int | float) and slope == 0
@@ -23,7 +23,7 @@ def with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], kw
     """Run a ReLU so that its gradient follows the rule; what it computes forward stays the same.
 
     guided: what comes back is cut to its positive part, then goes through the ReLU's own derivative (Springenberg et al.
-    2015). relu: it is cut to its positive part and goes straight on (Zeiler and Fergus 2014, the "deconvnet"). redirected: a
+    2015). relu: it is cut to its positive part and goes straight on (Zeiler and Fergus 2014, the "deconvnet"). redirected_relu: a
     sample that gets no gradient at all through this ReLU, all of its units being dead, gets the one that would wake them, as
     Lucid does (Olah et al. 2017).
     """
@@ -35,7 +35,7 @@ def with_rule(rule: str, function: Callable[..., Any], args: tuple[Any, ...], kw
         gradient = grads[0] if upstream is None else upstream
         return keras.ops.maximum(gradient, keras.ops.zeros_like(gradient))
 
-    if rule == "redirected":
+    if rule == "redirected_relu":
 
         def waking(x: Any) -> Any:
             y = function(x, *args[1:], **kwargs)

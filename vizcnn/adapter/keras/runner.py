@@ -158,5 +158,5 @@ class Runner:
         shapes = [info.output_shape for info in self._view.layers if not info.is_container]
         known = [shape[1:] for shape in shapes if shape and None not in shape[1:]]
         floats = sum(math.prod(filter(None, shape)) for shape in known) or 64 * math.prod(sample_shape)
-        most = self._view.backend.most_samples
+        most = self._view.backend.max_useful_batch
         return int(np.clip(2 ** int(np.log2(max(1, _MEMORY // (2 * 4 * floats)))), 1, most))

@@ -38,7 +38,7 @@ _KERAS_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gel
                       "threshold")  # fmt: skip
 
 
-class Stop(BaseException):
+class StopForward(BaseException):
     """Ends a run after the last layer asked for. A BaseException: what a model catches is Exception."""
 
 
@@ -78,15 +78,15 @@ class Taps:
     operations : mapping
         Paths to the layers and `keras.ops` nodes that are tapped.
     rule : str, default "vanilla"
-        The gradient rule that ReLU gets: "guided", "relu", or "redirected" for gradient ascent.
+        The gradient rule that ReLU gets: "guided", "relu", or "redirected_relu" for gradient ascent.
     stop_after : collection of str, default ()
-        The run ends by `Stop` as soon as all of these paths have been called.
-    instead : mapping, default {}
+        The run ends by `StopForward` as soon as all of these paths have been called.
+    overrides : mapping, default {}
         Paths, or ``path[1]`` for a second call, to tensors that take the place of what the layer returns; or to functions of
         the taps and of that, which return one.
     stop_before : callable, default None
-        Takes a layer and the tensors that it is called on, and tells whether the run ends there by `Stop`.
-    apart : bool, default False
+        Takes a layer and the tensors that it is called on, and tells whether the run ends there by `StopForward`.
+    copy_identity : bool, default False
         A layer that returns what it was given (dropout, outside of training) returns a copy, so that the two can be told apart.
     stand_in : callable, default None
         Takes a layer, the tensors it was called on and what it returned, and returns what takes the place of that.
@@ -101,9 +101,9 @@ class Taps:
     operations: Mapping[str, Any]
     rule: str = "vanilla"
     stop_after: frozenset[str] = frozenset()
-    instead: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     stop_before: Callable[[Any, tuple[Any, ...]], bool] | None = None
-    apart: bool = False
+    copy_identity: bool = False
     stand_in: Callable[[Any, tuple[Any, ...], Any], Any] | None = None
     channels_first: int = 0
     past_casts: bool = False
@@ -137,7 +137,7 @@ class Taps:
             self._close()
         finally:
             self._block.close()  # whatever interrupted the first time
-        return kind is not None and issubclass(kind, Stop)
+        return kind is not None and issubclass(kind, StopForward)
 
     def _close(self) -> None:
         try:
@@ -180,7 +180,7 @@ class Taps:
                 return original(*args, **kwargs)
             inputs = _tensors(args, kwargs)
             if self.stop_before is not None and self.stop_before(operation, inputs):
-                raise Stop
+                raise StopForward
             opaque = type(operation).__name__ in _OPAQUE and not self._inside
             self._stack.append(path)
             self._inside |= opaque
@@ -191,11 +191,11 @@ class Taps:
                 self._inside &= not opaque
             if self.stand_in is not None:
                 output = self.stand_in(operation, inputs, output)
-            if self.apart:
+            if self.copy_identity:
                 known = {id(tensor) for tensor in inputs}
                 output = keras.tree.map_structure(lambda t: self._copy(t) if id(t) in known else t, output)
             index = self._counts[path]
-            given = self.instead.get(f"{path}[{index}]" if index else path)
+            given = self.overrides.get(f"{path}[{index}]" if index else path)
             if given is not None:
                 output = keras.ops.cast(given(self, output) if callable(given) else given, output.dtype)
             if opaque:
@@ -204,7 +204,7 @@ class Taps:
             self.calls.append(Call(path, index, operation, output, inputs))
             self._counts[path] += 1
             if self.stop_after and self.stop_after <= self._counts.keys():
-                raise Stop
+                raise StopForward
             return output
 
         return call

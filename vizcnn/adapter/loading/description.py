@@ -74,7 +74,7 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
             continue
         if not _is_keras(node.module) or registered.partition(">")[1]:
             raise ModelFileError(_missing(node, registered or name, file))
-        if name in _MARKS or name == "function" or found or name in _GONE or operation_of(node):
+        if name in _MARKS or name == "function" or found or name in _REMOVED_CLASSES or operation_of(node):
             continue
         if node.module.startswith("keras.") and not registered.partition(">")[1]:
             raise ModelFileError(_of_another_version(node, file))
@@ -138,7 +138,7 @@ _MARKS = frozenset({"__keras_tensor__", "__tuple__", "__numpy__", "__tensor__", 
                     "str", "int", "float", "bool", "TensorShape", "CompileConfig"})  # fmt: skip
 
 
-_GONE = frozenset({"BatchNormalizationV1", "BatchNormalizationV2", "Functional", "Model", "Operation",
+_REMOVED_CLASSES = frozenset({"BatchNormalizationV1", "BatchNormalizationV2", "Functional", "Model", "Operation",
                    "Policy", "PolicyV1", "SlicingOpLambda", "Swish", "SyncBatchNormalization", "TFOpLambda",
                    "TensorFlowOpLayer", "ThresholdedReLU", "RandomHeight", "RandomWidth",
                    *functions.LAYERS_OF_APPLICATIONS})  # fmt: skip

@@ -79,14 +79,14 @@ def _other_weights(model: Any, stored: Stored) -> str | None:
     paths: dict[tuple[Any, ...], str] = {}
     for path, array in stored.arrays():
         if _is_weight(array):
-            in_file[_print(array)] += 1
-            paths.setdefault(_print(array), f"{path} {array.shape}")
+            in_file[_fingerprint(array)] += 1
+            paths.setdefault(_fingerprint(array), f"{path} {array.shape}")
     in_model: Counter[tuple[Any, ...]] = Counter()
     for weight in model.weights:
         array = keras.ops.convert_to_numpy(weight.value if hasattr(weight, "value") else weight)
         if _is_weight(array):
-            in_model[_print(array)] += 1
-            paths.setdefault(_print(array), f"{weight.path} {tuple(weight.shape)}")
+            in_model[_fingerprint(array)] += 1
+            paths.setdefault(_fingerprint(array), f"{weight.path} {tuple(weight.shape)}")
     left = [paths[key] for key in in_file if key not in in_model]
     unset = [paths[key] for key, count in in_model.items() if count > in_file[key]]
     if not left and not unset:
@@ -120,6 +120,6 @@ def _is_weight(array: np.ndarray) -> bool:
     return array.size > 1 or array.dtype.kind == "f"
 
 
-def _print(array: np.ndarray) -> tuple[Any, ...]:
+def _fingerprint(array: np.ndarray) -> tuple[Any, ...]:
     plain = np.ascontiguousarray(array, dtype=np.float32)
     return plain.shape, hashlib.blake2b(plain.data if plain.size else b"").digest()

@@ -287,7 +287,7 @@ def hard_sigmoid_was_another(node: Node) -> str | None:
 
 _ANY = object()
 
-_SPENT: dict[str, Any] = {
+_OBSOLETE_ARGUMENTS: dict[str, Any] = {
     "groups": (1,),
     "ragged": (False,),
     "sparse": (False,),
@@ -335,15 +335,15 @@ def argument_that_came_or_went(node: Node) -> str | None:
     left_out = [
         key
         for key, value in config.items()
-        if key not in accepted and (_is_spent(key, value) or node.class_name.startswith("Random"))
+        if key not in accepted and (_is_obsolete(key, value) or node.class_name.startswith("Random"))
     ]
     for key in left_out:
         del config[key]
     return f"{node.class_name}({', '.join(left_out)})" if left_out else None
 
 
-def _is_spent(key: str, value: Any) -> bool:
-    values = _SPENT.get(key, ())
+def _is_obsolete(key: str, value: Any) -> bool:
+    values = _OBSOLETE_ARGUMENTS.get(key, ())
     return value is None or values is _ANY or value in values
 
 

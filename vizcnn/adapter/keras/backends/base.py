@@ -16,7 +16,7 @@ Compiled = Callable[..., dict[str, np.ndarray]]
 
 
 @dataclass
-class Flow:
+class Dataflow:
     """Which tensors of one symbolic run were computed from which; a tensor is known by a node, any hashable.
 
     Attributes
@@ -67,7 +67,7 @@ class Backend(ABC):
 
     @property
     @abstractmethod
-    def most_samples(self) -> int:
+    def max_useful_batch(self) -> int:
         """Samples from which on a larger batch is no faster."""
 
     @abstractmethod
@@ -76,8 +76,8 @@ class Backend(ABC):
         function: Callable[..., dict[str, Any]],
         examples: Sequence[np.ndarray],
         *,
-        reads: Sequence[Any] = (),
-        changes: Sequence[Any] = (),
+        captures: Sequence[Any] = (),
+        mutates: Sequence[Any] = (),
         stays: frozenset[str] | None = None,
     ) -> Compiled:
         """Make `function` ready to run on arrays, any number of samples at a time.
@@ -88,9 +88,9 @@ class Backend(ABC):
             Takes tensors, which may be asked for by `gradient`, and returns a dict of tensors, one row per sample each.
         examples : sequence of ndarray
             One array per argument; all but the first axis are fixed.
-        reads : sequence of keras.Variable, default ()
+        captures : sequence of keras.Variable, default ()
             What it reads, the model's weights above all: their values at the time of each run count.
-        changes : sequence of keras.Variable, default ()
+        mutates : sequence of keras.Variable, default ()
             What it assigns to; it then takes as many samples as the examples have, always.
         stays : frozenset of str, default None
             Names of answers that stay on the device, as tensors; arguments may be such tensors then, each with as many rows as
@@ -136,11 +136,11 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def belongs(self, tensor: Any) -> bool:
+    def is_traced(self, tensor: Any) -> bool:
         """Tell whether this is a tensor of the run itself, rather than of a loop or function inside it."""
 
     @abstractmethod
-    def flow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> Flow:
+    def dataflow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> Dataflow:
         """Run `function` once on symbols, and tell which of the tensors that it returns were computed from which.
 
         Parameters

@@ -40,7 +40,7 @@ class Backend(base.Backend):
         self._tracing = threading.local()
 
     @property
-    def most_samples(self) -> int:
+    def max_useful_batch(self) -> int:
         """See `base.Backend`; caches of a processor are full early."""
         return 16 if jax.default_backend() == "cpu" else 64
 
@@ -49,8 +49,8 @@ class Backend(base.Backend):
         function: Callable[..., dict[str, Any]],
         examples: Sequence[np.ndarray],
         *,
-        reads: Sequence[Any] = (),
-        changes: Sequence[Any] = (),
+        captures: Sequence[Any] = (),
+        mutates: Sequence[Any] = (),
         stays: frozenset[str] | None = None,
     ) -> base.Compiled:
         """See `base.Backend`.
@@ -58,7 +58,7 @@ class Backend(base.Backend):
         XLA compiles for one number of samples, on the first run. Other numbers are filled up to a power of two, so that the
         last, smaller batch of each run doesn't cost a compilation of its own.
         """
-        variables = list({id(variable): variable for variable in (*reads, *changes)}.values())
+        variables = list({id(variable): variable for variable in (*captures, *mutates)}.values())
         programs: dict[tuple[int, ...], Callable[..., Any]] = {}
         names: list[str] = []
 
@@ -66,18 +66,18 @@ class Backend(base.Backend):
             with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
                 answer = function(*tensors)
                 names[:] = answer  # JAX sorts a dict
-                return list(answer.values()), [scope.get_current_value(variable) for variable in changes]
+                return list(answer.values()), [scope.get_current_value(variable) for variable in mutates]
 
         def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
             count = len(arrays[0])
-            size = count if changes or stays is not None else self.padded(count)
+            size = count if mutates or stays is not None else self.padded(count)
             if size > count:
                 arrays = tuple(np.concatenate([a, np.repeat(a[-1:], size - count, axis=0)]) for a in arrays)
             sizes = tuple(map(len, arrays))
             if sizes not in programs:
                 programs[sizes] = self._program(stateless, (_values(variables), *arrays))
             answer, changed = _patiently(lambda: programs[sizes](_values(variables), *arrays))
-            for variable, value in zip(changes, changed, strict=True):
+            for variable, value in zip(mutates, changed, strict=True):
                 variable.assign(value)
             found = dict(zip(names, answer, strict=True))
             if stays is not None:
@@ -137,11 +137,11 @@ class Backend(base.Backend):
         tracing.holes.append(number)
         return _HOLE.bind(total, tensor)
 
-    def belongs(self, tensor: Any) -> bool:
+    def is_traced(self, tensor: Any) -> bool:
         """See `base.Backend`."""
         return isinstance(tensor, jax.core.Tracer) and getattr(tensor, "_trace", None) is self._tracing.top
 
-    def flow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Flow:
+    def dataflow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Dataflow:
         """See `base.Backend`."""
         (unknown,) = jax.export.symbolic_shape("unknown", constraints=["unknown>=2"])
 
@@ -162,7 +162,7 @@ class Backend(base.Backend):
         def parents(node: Any) -> list[Any]:
             return [var for var in made.get(node, ()) if not isinstance(var, jax.extend.core.Literal)]
 
-        return base.Flow([None if isinstance(v, jax.extend.core.Literal) else v for v in program.outvars], parents)
+        return base.Dataflow([None if isinstance(v, jax.extend.core.Literal) else v for v in program.outvars], parents)
 
     def array_modules(self) -> tuple[Any, ...]:
         """See `base.Backend`."""

@@ -27,7 +27,7 @@ class Backend(base.Backend):
     name = "tensorflow"
 
     @property
-    def most_samples(self) -> int:
+    def max_useful_batch(self) -> int:
         """See `base.Backend`; caches of a processor are full early."""
         return 64 if tf.config.list_physical_devices("GPU") else 16
 
@@ -36,15 +36,15 @@ class Backend(base.Backend):
         function: Callable[..., dict[str, Any]],
         examples: Sequence[np.ndarray],
         *,
-        reads: Sequence[Any] = (),
-        changes: Sequence[Any] = (),
+        captures: Sequence[Any] = (),
+        mutates: Sequence[Any] = (),
         stays: frozenset[str] | None = None,
     ) -> base.Compiled:
         """See `base.Backend`; traced once, for any number of samples. Variables are captured by reference."""
         specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in examples]
         # Always a graph, never eager: TensorFlow's eager gradient of some strided convolutions corrupts memory.
         concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
-        told = {id(variable.value) for variable in changes}
+        told = {id(variable.value) for variable in mutates}
         written = [variable for variable in _written(concrete.graph) if id(variable) not in told]
 
         def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
@@ -100,11 +100,11 @@ class Backend(base.Backend):
         (gradient,) = tf.gradients(total, tensor)
         return None if gradient is None else tf.convert_to_tensor(gradient)
 
-    def belongs(self, tensor: Any) -> bool:
+    def is_traced(self, tensor: Any) -> bool:
         """See `base.Backend`."""
         return tf.is_tensor(tensor) and getattr(tensor, "graph", None) is tf.compat.v1.get_default_graph()
 
-    def flow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Flow:
+    def dataflow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Dataflow:
         """See `base.Backend`."""
         nodes: list[Any] = []
 
@@ -117,7 +117,7 @@ class Backend(base.Backend):
             return [tensor.ref() for tensor in node.deref().op.inputs]
 
         compute_output_spec(run, *symbols)
-        return base.Flow(nodes, parents)
+        return base.Dataflow(nodes, parents)
 
     def numpy(self, tensor: Any) -> np.ndarray:
         """See `base.Backend`; a variable of Keras would be read by a protocol of NumPy's that it answers with a warning."""

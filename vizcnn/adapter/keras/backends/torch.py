@@ -28,7 +28,7 @@ class Backend(base.Backend):
         self._run = threading.local()
 
     @property
-    def most_samples(self) -> int:
+    def max_useful_batch(self) -> int:
         """See `base.Backend`; caches of a processor are full early."""
         return 64 if torch.cuda.is_available() else 16
 
@@ -37,8 +37,8 @@ class Backend(base.Backend):
         function: Callable[..., dict[str, Any]],
         examples: Sequence[np.ndarray],
         *,
-        reads: Sequence[Any] = (),
-        changes: Sequence[Any] = (),
+        captures: Sequence[Any] = (),
+        mutates: Sequence[Any] = (),
         stays: frozenset[str] | None = None,
     ) -> base.Compiled:
         """See `base.Backend`; nothing is compiled. A function that asked for no gradient on its first run is not taped again."""
@@ -50,7 +50,7 @@ class Backend(base.Backend):
             before = torch.get_rng_state()
             with torch.set_grad_enabled(taped):
                 tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
-                if taped and not changes and stays is None and tensors[0].is_floating_point():
+                if taped and not mutates and stays is None and tensors[0].is_floating_point():
                     tensors[0].requires_grad_()
                 answer = function(*tensors)
             taped = self._run.differentiates
@@ -80,11 +80,11 @@ class Backend(base.Backend):
         (gradient,) = torch.autograd.grad(total, tensor, retain_graph=True, allow_unused=True)
         return gradient
 
-    def belongs(self, tensor: Any) -> bool:
+    def is_traced(self, tensor: Any) -> bool:
         """See `base.Backend`; a loop is run like everything else."""
         return bool(torch.is_tensor(tensor))
 
-    def flow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Flow:
+    def dataflow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Dataflow:
         """See `base.Backend`; PyTorch reports each function that it is asked to run."""
         nodes: list[Any] = []
         made: dict[int, list[int]] = {}
@@ -112,7 +112,7 @@ class Backend(base.Backend):
         def parents(node: int, _kept: list[Any] = kept) -> list[int]:
             return made.get(node, [])
 
-        return base.Flow(nodes, parents)
+        return base.Dataflow(nodes, parents)
 
     def numpy(self, tensor: Any) -> np.ndarray:
         """See `base.Backend`; a copy, since PyTorch's own shares its memory with the tensor, which may be a weight."""
