@@ -106,3 +106,11 @@ def test_pages_with_code_are_found() -> None:
 def test_links_of_the_readme_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_contributors_are_told_of_are_there(page: str) -> None:
+    paths = re.findall(r"`((?:[\w.]+/)+[\w.]*)`", (ROOT / page).read_text(encoding="utf-8"))
+    named = [path for path in paths if "NAME" not in path and not path.startswith(("build/", "docs/_build"))]
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists() and not (ROOT / "vizcnn" / path).exists()] == []
