@@ -148,11 +148,11 @@ class Note(str):
         if not places:
             return None
         first, last = bisect_left(self.images, min(places)), bisect_right(self.images, max(places))
-        kept = [at for at in range(first, last) if self.images[at] in places]
+        rows = [at for at in range(first, last) if self.images[at] in places]
         if places.step < 0:
-            kept.reverse()
-        facts = {name: [values[at] for at in kept] for name, values in self.facts.items()}
-        return self._again([places.index(self.images[at]) for at in kept], facts, names) if kept else None
+            rows.reverse()
+        facts = {name: [values[at] for at in rows] for name, values in self.facts.items()}
+        return self._again([places.index(self.images[at]) for at in rows], facts, names) if rows else None
 
     def joined(self, others: Iterable[tuple[int, Note]], names: Sequence[str], start: int = 0) -> Note:
         """Say it of all images that it and others of its kind concern.
@@ -231,9 +231,9 @@ def noted(text: str, kind: str = "") -> Note:
     return Note(**{**about, "kind": kind})
 
 
-def restored_note(stored: Any) -> Note:
+def restored_note(entry: Any) -> Note:
     """Return the note that was written as this: what `Note.to_dict` returned, or a text alone."""
-    return Note(**stored) if isinstance(stored, Mapping) else Note(stored)
+    return Note(**entry) if isinstance(entry, Mapping) else Note(entry)
 
 
 def notes_of_part(notes: Iterable[Note], places: range, names: Sequence[str]) -> tuple[Note, ...]:
@@ -274,9 +274,9 @@ _FIELD = re.compile(r"\{(\w+)(?:\.(min|max|listed))?(?::(\.\d[gf]))?\}")
 
 
 def _composed(template: str, images: Sequence[int], names: Sequence[str], facts: Mapping[str, Iterable[Any]]) -> str:
-    shown = ", ".join(names[image] for image in images[:3]) + (", ..." if len(images) > 3 else "")
+    first_names = ", ".join(names[image] for image in images[:3]) + (", ..." if len(images) > 3 else "")
     count = f"{len(images)} of {len(names)} images"
-    which = names[0] if len(names) == 1 else f"{count} ({shown})"
+    which = names[0] if len(names) == 1 else f"{count} ({first_names})"
     words = {"images": which, "count": count, "in_images": "" if len(images) == len(names) else f" in {which}"}
 
     def word(match: re.Match[str]) -> str:

@@ -39,14 +39,14 @@ def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]
     start = time.monotonic()
     bar = None
     try:
-        for done, item in enumerate(items):
-            if bar is None and done and time.monotonic() - start > MIN_BAR_SECONDS:
+        for count, item in enumerate(items):
+            if bar is None and count and time.monotonic() - start > MIN_BAR_SECONDS:
                 bar = _bar()
                 bar.start()
-                task = bar.add_task(description, total=total, completed=done)
+                task = bar.add_task(description, total=total, completed=count)
             yield item
             if bar is not None:
-                bar.update(task, completed=done + 1)
+                bar.update(task, completed=count + 1)
     finally:
         if bar is not None:
             bar.stop()

@@ -149,5 +149,5 @@ def _blurred(array: np.ndarray, axis: int, sigma: float) -> np.ndarray:
     rows = np.moveaxis(array, axis, 0).astype(np.float32)
     kernel = cv2.getGaussianKernel(round(4 * sigma) * 2 + 1, sigma)
     flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
-    done = cv2.sepFilter2D(flat, -1, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.moveaxis(np.asarray(done).reshape(rows.shape), 0, axis)
+    blurred = cv2.sepFilter2D(flat, -1, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.moveaxis(np.asarray(blurred).reshape(rows.shape), 0, axis)

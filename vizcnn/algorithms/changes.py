@@ -48,13 +48,13 @@ def hide_windows(windows: Sequence[Sequence[slice]], **words: str) -> Change:
 
 def _windows_hidden(xp: Any, images: Any, companions: Given, numbers: Given) -> Any:
     bounds, rank = numbers["bounds"], len(images.shape) - 2
-    hidden = None
+    mask = None
     for axis in range(rank):
         places = xp.arange(images.shape[axis + 1])[None]
         inside = xp.logical_and(places >= bounds[:, axis, :1], places < bounds[:, axis, 1:])
         inside = _along(xp, inside, axis, rank)
-        hidden = inside if hidden is None else xp.logical_and(hidden, inside)
-    return xp.where(hidden, companions["fill"], images)
+        mask = inside if mask is None else xp.logical_and(mask, inside)
+    return xp.where(mask, companions["fill"], images)
 
 
 def mask_by_grids(

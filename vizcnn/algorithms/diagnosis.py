@@ -112,8 +112,8 @@ def near_duplicates(kernels: np.ndarray) -> tuple[int, ...]:
     norms = np.linalg.norm(flat, axis=0)
     if len(flat) < 9 or not norms.any():
         return ()
-    known = norms > 1e-6 * norms.max()
-    unit = np.where(known, flat / np.where(known, norms, 1), 0)
+    nonzero = norms > 1e-6 * norms.max()
+    unit = np.where(nonzero, flat / np.where(nonzero, norms, 1), 0)
     alike = np.triu(unit.T @ unit, 1) > MIN_DUPLICATE_COSINE
     return tuple(np.flatnonzero(alike.any(axis=0)).tolist())
 

@@ -109,19 +109,19 @@ def maximize(
         penalties=tuple(penalties),
     )
     keep = set(np.linspace(0, steps, frames).round().astype(int).tolist()) if frames else set()
-    history, kept, images = [], [], np.empty(0, np.float32)
+    history, snapshots, images = [], [], np.empty(0, np.float32)
     with ExitStack() as stack:
         stack.callback(climb.close)  # an interrupt here would leave it waiting, and the next run waiting for it
-        made = _noting(climb, notes)
-        for step, (images, scores) in enumerate(track(made, steps + 1, f"{len(score)} images, {steps} steps")):
+        iterates = _noting(climb, notes)
+        for step, (images, scores) in enumerate(track(iterates, steps + 1, f"{len(score)} images, {steps} steps")):
             history.append(scores)
             if step in keep:
-                kept.append(images)
+                snapshots.append(images)
     return Maximized(
         images=images,
         inputs=_inputs(model, images, ends),
         history=np.array(history[:-1], dtype=np.float32),
-        frames=np.array(kept, dtype=np.float32),
+        frames=np.array(snapshots, dtype=np.float32),
         notes=tuple(notes),
     )
 
@@ -135,15 +135,19 @@ def _noting(
 
 def image_shape(model: ModelAdapter, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
     """Return the shape (H, W, C) of an image for a model; `size` counts where the model leaves it open."""
-    given = model.input_shape or (None, None, None)
+    input_shape = model.input_shape or (None, None, None)
     if not model.input_shape and size is None and model.image_size is None:
         raise OptionError(
             f"`size` must be given: model {model.name!r} doesn't say what inputs it takes. Or call it on an image."
         )
     open_size = size or model.image_size or (OPEN_SIZE, OPEN_SIZE)
-    if size is not None and any(want is not None and want != have for want, have in zip(given, size, strict=False)):
-        raise OptionError(f"`size` must be the {given[0]}x{given[1]} that model {model.name!r} takes; got {size!r}.")
-    return int(given[0] or open_size[0]), int(given[1] or open_size[1]), int(given[2] or 3)
+    if size is not None and any(
+        want is not None and want != have for want, have in zip(input_shape, size, strict=False)
+    ):
+        raise OptionError(
+            f"`size` must be the {input_shape[0]}x{input_shape[1]} that model {model.name!r} takes; got {size!r}."
+        )
+    return int(input_shape[0] or open_size[0]), int(input_shape[1] or open_size[1]), int(input_shape[2] or 3)
 
 
 def _inputs(model: ModelAdapter, images: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray:

@@ -42,11 +42,11 @@ def load_arrays(
         If a file can't be read, an array doesn't fit the model, or holds NaN or infinity.
     """
     sources = Sources(shape)
-    found = [sample for held in sources.walk(values) for sample in _named(held, tuple(shape))]
-    if not found:
+    samples = [sample for item in sources.walk(values) for sample in _named(item, tuple(shape))]
+    if not samples:
         raise InputError(f"`images` must hold at least one sample; got {describe(values)}.")
-    size = found[0][1].shape[:-1]
-    for name, array in found:
+    size = samples[0][1].shape[:-1]
+    for name, array in samples:
         if array.shape[:-1] != size:
             raise InputError(
                 f"`images` of one call must have one size; {name or 'one'} has {array.shape[:-1]}, not {size}."
@@ -55,26 +55,26 @@ def load_arrays(
             raise InputError(
                 f"`images` must be finite; {name or 'one'} holds NaN or infinity. Clean it before explaining."
             )
-    others = ["image"] if len(found) == 1 else [f"image {position}" for position in range(len(found))]
+    others = ["image"] if len(samples) == 1 else [f"image {position}" for position in range(len(samples))]
     return ImageSet(
-        sources=[array for _, array in found],
+        sources=[array for _, array in samples],
         size=size,
-        channels=found[0][1].shape[-1],
-        names=tuple(name or other for (name, _), other in zip(found, others, strict=True)),
+        channels=samples[0][1].shape[-1],
+        names=tuple(name or other for (name, _), other in zip(samples, others, strict=True)),
         notes=(LABELS_LEFT_OUT,) * sources.labelled,
         preprocess=preprocess,
     )
 
 
-def _named(held: Held, shape: tuple[int | None, ...]) -> Iterator[tuple[str | None, np.ndarray]]:
+def _named(item: Held, shape: tuple[int | None, ...]) -> Iterator[tuple[str | None, np.ndarray]]:
     """Yield single samples, each with its name, None where it has none of its own."""
-    if isinstance(held, Path):
-        for file in _files(held):
+    if isinstance(item, Path):
+        for file in _files(item):
             yield from ((file.name, array) for array in _samples(read_npy(file, "`images` file"), shape))
-    elif isinstance(held, np.ndarray):
-        yield from ((None, array) for array in _samples(held, shape))
+    elif isinstance(item, np.ndarray):
+        yield from ((None, array) for array in _samples(item, shape))
     else:
-        raise InputError(f"`images` must be {_AXES[len(shape)]}, which no picture file holds; got {describe(held)}.")
+        raise InputError(f"`images` must be {_AXES[len(shape)]}, which no picture file holds; got {describe(item)}.")
 
 
 def _files(path: Path) -> list[Path]:
@@ -95,8 +95,8 @@ def _samples(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
         sizes = form.shape[1:]
         if len(sizes) == len(shape) and all(want in (None, have) for want, have in zip(shape, sizes, strict=True)):
             return form
-    wanted = f"({', '.join('any' if size is None else str(size) for size in shape)})"
+    expected = f"({', '.join('any' if size is None else str(size) for size in shape)})"
     raise InputError(
-        f"`images` must have the shape of the model's input, {_AXES[len(shape)]} = {wanted}, or be a batch of such; got shape "
+        f"`images` must have the shape of the model's input, {_AXES[len(shape)]} = {expected}, or be a batch of such; got shape "
         f"{array.shape}."
     )

@@ -158,8 +158,8 @@ def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     if version not in ((1, 0), (2, 0), (3, 0)):
         raise ValueError(f"its format has the version {version}")
     # Version 3.0 differs from 2.0 in the encoding of field names alone, which numbers don't have.
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read_header(file)
     if any(length < 0 for length in shape):
         raise ValueError(f"its shape is {shape}")
     return shape, fortran, dtype

@@ -272,8 +272,8 @@ class ImageSet(Sequence[np.ndarray]):
         with opened(source) as image:
             height, width = measure(image, self.decoding, str(source)).size
             enough = min(1.0, 2 * longest / max(height, width))
-            wanted = (max(1, int(height * enough)), max(1, int(width * enough)))
-            return shrink(pixels_of(image, self.channels, str(source), self.decoding, wanted), longest)
+            size_hint = (max(1, int(height * enough)), max(1, int(width * enough)))
+            return shrink(pixels_of(image, self.channels, str(source), self.decoding, size_hint), longest)
 
     def shape_of(self, index: int) -> tuple[int, ...]:
         """Return the shape of an image; of a file without reading its pixels.
@@ -346,13 +346,13 @@ class ImageSet(Sequence[np.ndarray]):
             return self.file_ranges.get(source)
         return (float(source.min()), float(source.max())) if source.dtype.kind == "f" else None
 
-    def _read(self, source: Path | Encoded | np.ndarray, wanted: tuple[int, int] | None = None) -> np.ndarray:
+    def _read(self, source: Path | Encoded | np.ndarray, size_hint: tuple[int, int] | None = None) -> np.ndarray:
         """Return an image; of a huge file no more pixels than `wanted` takes."""
         if isinstance(source, np.ndarray):
             return source
         with opened(source) as image:
             is_large = image.width * image.height > MAX_PIXELS
-            return pixels_of(image, self.channels, str(source), self.decoding, wanted if is_large else None)
+            return pixels_of(image, self.channels, str(source), self.decoding, size_hint if is_large else None)
 
     def serves(
         self,
@@ -388,7 +388,7 @@ class ImageSet(Sequence[np.ndarray]):
         return fits and preprocess is self.preprocess and (None not in shape[:-1] or size in (None, self.size))
 
 
-def is_read_smaller(size: tuple[int, int], wanted: tuple[int, ...]) -> bool:
+def is_read_smaller(size: tuple[int, int], size_hint: tuple[int, ...]) -> bool:
     """Tell whether `ImageSet.inputs` reads a file of a size without making all of its pixels."""
-    is_larger = all(have >= 2 * _MARGIN * want for have, want in zip(size, wanted, strict=True))
+    is_larger = all(have >= 2 * _MARGIN * want for have, want in zip(size, size_hint, strict=True))
     return is_larger and size[0] * size[1] > MAX_PIXELS

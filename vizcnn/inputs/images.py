@@ -77,84 +77,89 @@ def load(
     height, width, channels = tuple(shape) if len(shape) == 3 else (None, None, None)
     decoding = decoding or AS_KERAS
     sources = Sources((height, width, channels))
-    entries = [entry for held in sources.walk(images) for entry in _entries(held, sources)]
+    entries = [entry for item in sources.walk(images) for entry in _entries(item, sources)]
     unnamed = ["image"] if len(entries) == 1 else [f"image {position}" for position in range(len(entries))]
-    found = [_Source(name or other, held, decoding) for (name, held), other in zip(entries, unnamed, strict=True)]
-    if not found:
+    image_sources = [
+        _Source(name or other, item, decoding) for (name, item), other in zip(entries, unnamed, strict=True)
+    ]
+    if not image_sources:
         raise InputError(f"`images` must hold at least one image; got {describe(images)}.")
-    channels = channels or found[0].channels
-    for source in found:
+    channels = channels or image_sources[0].channels
+    for source in image_sources:
         _check_channels(source, channels)
-    kept = [source.kept(channels) for source in found]
-    first = image_size or found[0].size
+    set_sources = [source.for_channels(channels) for source in image_sources]
+    first = image_size or image_sources[0].size
     size = (height or first[0], width or first[1])
-    notes = [*_decoding_notes(found, channels, decoding), *_size_notes(found, size, is_fixed=bool(height and width))]
+    notes = [
+        *_decoding_notes(image_sources, channels, decoding),
+        *_size_notes(image_sources, size, is_fixed=bool(height and width)),
+    ]
     if sources.labelled:
         notes.append(LABELS_LEFT_OUT)
     return ImageSet(
-        sources=kept,
+        sources=set_sources,
         size=size,
         channels=channels,
-        names=tuple(source.name for source in found),
+        names=tuple(source.name for source in image_sources),
         notes=tuple(notes),
         preprocess=preprocess,
         decoding=decoding,
-        file_ranges={source.held: source.range for source in found if source.holds_floats},
+        file_ranges={source.item: source.range for source in image_sources if source.holds_floats},
     )
 
 
 class _Source:
     """One image before it is read: its size and channels, and what holds it."""
 
-    def __init__(self, name: str, held: Held, decoding: Decoding) -> None:
+    def __init__(self, name: str, item: Held, decoding: Decoding) -> None:
         self.name = name
-        self.held: Any = held
+        self.item: Any = item
         self.header: Header | None = None
         self.range: Any = None
         self._decoding = decoding
-        if isinstance(held, np.ndarray):
-            if not is_finite(held):
+        if isinstance(item, np.ndarray):
+            if not is_finite(item):
                 raise InputError(f"`images` must be finite; {name} holds NaN or infinity. Clean it before explaining.")
-            self.size: tuple[int, int] = (held.shape[0], held.shape[1])
-            self.channels: int = held.shape[2]
+            self.size: tuple[int, int] = (item.shape[0], item.shape[1])
+            self.channels: int = item.shape[2]
             return
-        if isinstance(held, Image.Image):
+        if isinstance(item, Image.Image):
             self._decoding = replace(decoding, page=0)  # it stands where it was left
-            self.header = measure(held, self._decoding, name)
+            self.header = measure(item, self._decoding, name)
         else:
-            with opened(held) as image:
-                self.header = measure(image, decoding, str(held))
+            with opened(item) as image:
+                self.header = measure(image, decoding, str(item))
                 if self.header.is_deep:
-                    values = pixels_of(image, 1, str(held), decoding)
+                    values = pixels_of(image, 1, str(item), decoding)
                     self.range = (float(values.min()), float(values.max()))
         self.size, self.channels = self.header.size, self.header.channels
 
     @property
     def holds_floats(self) -> bool:
         """Whether it is a file of floats."""
-        return self.header is not None and self.header.mode == "F" and not isinstance(self.held, Image.Image)
+        return self.header is not None and self.header.mode == "F" and not isinstance(self.item, Image.Image)
 
-    def kept(self, channels: int) -> Path | Encoded | np.ndarray:
+    def for_channels(self, channels: int) -> Path | Encoded | np.ndarray:
         """Return what an `ImageSet` holds of it."""
-        if isinstance(self.held, Image.Image):
-            pixels = pixels_of(self.held, channels, self.name, self._decoding)
+        if isinstance(self.item, Image.Image):
+            pixels = pixels_of(self.item, channels, self.name, self._decoding)
             self.range = (float(pixels.min()), float(pixels.max()))
             return pixels
-        source: Path | Encoded | np.ndarray = self.held
+        source: Path | Encoded | np.ndarray = self.item
         return source
 
 
 _Entry = tuple[str | None, Held]
 
 
-def _entries(held: Held, sources: Sources) -> Iterator[_Entry]:
+def _entries(item: Held, sources: Sources) -> Iterator[_Entry]:
     """Yield single images, each with its name, None where it has none of its own."""
-    if isinstance(held, Path):
-        yield from _from_path(held)
-    elif isinstance(held, np.ndarray):
-        yield from ((None, image) for image in _samples(held, sources))
+    if isinstance(item, Path):
+        yield from _from_path(item)
+    elif isinstance(item, np.ndarray):
+        yield from ((None, image) for image in _samples(item, sources))
     else:
-        yield getattr(held, "name", None), held
+        yield getattr(item, "name", None), item
 
 
 def _from_path(path: Path) -> Iterator[_Entry]:
@@ -207,15 +212,15 @@ def _channel_remedy(have: int, want: int) -> str:
     return "Axes are (H, W, C) or (N, H, W, C), channels last."
 
 
-def _decoding_notes(found: Sequence[_Source], channels: int, decoding: Decoding) -> Iterator[Note]:
+def _decoding_notes(image_sources: Sequence[_Source], channels: int, decoding: Decoding) -> Iterator[Note]:
     """Say what was done to make pixels of files, and what wasn't."""
-    names = [source.name for source in found]
+    names = [source.name for source in image_sources]
 
     def of(
         kind: str, test: Callable[[Header], bool], template: str, **facts: Callable[[_Source], Any]
     ) -> Iterator[Note]:
-        which = [at for at, source in enumerate(found) if source.header is not None and test(source.header)]
-        values = {name: [fact(found[at]) for at in which] for name, fact in facts.items()}
+        which = [at for at, source in enumerate(image_sources) if source.header is not None and test(source.header)]
+        values = {name: [fact(image_sources[at]) for at in which] for name, fact in facts.items()}
         if which:
             yield Note.about(which, names, kind, template, values, quiet=True)
 
@@ -278,17 +283,19 @@ def _kind(header: Header | None) -> str:
     return "floats" if mode == "F" else "32-bit numbers" if mode == "I" else "16-bit numbers"
 
 
-def _size_notes(found: Sequence[_Source], size: tuple[int, int], *, is_fixed: bool) -> Iterator[Note]:
-    names = [source.name for source in found]
-    others = [at for at, source in enumerate(found) if source.size != size]
+def _size_notes(image_sources: Sequence[_Source], size: tuple[int, int], *, is_fixed: bool) -> Iterator[Note]:
+    names = [source.name for source in image_sources]
+    others = [at for at, source in enumerate(image_sources) if source.size != size]
     if others:
         why = "the model takes" if is_fixed else "images of one call share"
         text = f"Images of {{sizes.listed}} (height x width) were resized to the {size[0]}x{size[1]} that {why}."
-        yield Note.about(others, names, "resized", text, {"sizes": [found[at].size for at in others]}, quiet=True)
+        yield Note.about(
+            others, names, "resized", text, {"sizes": [image_sources[at].size for at in others]}, quiet=True
+        )
     smaller = [
         at
-        for at, source in enumerate(found)
-        if source.header is not None and not isinstance(source.held, Image.Image) and is_read_smaller(source.size, size)
+        for at, source in enumerate(image_sources)
+        if source.header is not None and not isinstance(source.item, Image.Image) and is_read_smaller(source.size, size)
     ]
     if smaller:
         text = (

@@ -185,7 +185,11 @@ def measure(image: Image.Image, decoding: Decoding, name: str) -> Header:
 
 
 def pixels_of(
-    image: Image.Image, channels: int, name: str, decoding: Decoding = AS_KERAS, wanted: tuple[int, int] | None = None
+    image: Image.Image,
+    channels: int,
+    name: str,
+    decoding: Decoding = AS_KERAS,
+    size_hint: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Return the pixels (H, W, C) of an image: uint8, or its own numbers where they have more bits.
 
@@ -199,7 +203,7 @@ def pixels_of(
         What to call it where it can't be read.
     decoding : Decoding
         How.
-    wanted : (int, int), default None
+    size_hint : (int, int), default None
         Height and width that will do: of a much larger file no more pixels are made than that takes, by averages of 2x2, 3x3 ...
         None: all.
 
@@ -216,12 +220,12 @@ def pixels_of(
     with _blaming(name):
         _turn_to_page(image, decoding, name)
         turn = _TURNS.get(_orientation(image)) if decoding.upright and image.format != "TIFF" else None
-        if wanted is not None and turn in _ACROSS:
-            wanted = wanted[::-1]
-        if wanted is not None:
-            image.draft(None, (wanted[1], wanted[0]))  # a JPEG is then decoded at a half, a quarter or an eighth
+        if size_hint is not None and turn in _ACROSS:
+            size_hint = size_hint[::-1]
+        if size_hint is not None:
+            image.draft(None, (size_hint[1], size_hint[0]))  # a JPEG is then decoded at a half, a quarter or an eighth
         if image.mode[0] not in "IF":
-            image = _converted(image, channels, decoding, wanted)
+            image = _converted(image, channels, decoding, size_hint)
         if turn is not None:
             image = image.transpose(turn)
         if image.mode[0] in "IF":
@@ -230,9 +234,9 @@ def pixels_of(
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def reduction(size: tuple[int, int], wanted: tuple[int, int]) -> int:
+def reduction(size: tuple[int, int], size_hint: tuple[int, int]) -> int:
     """Return by how much an image can be made smaller, both ways, and still have `wanted` height and width."""
-    return max(1, min(have // max(want, 1) for have, want in zip(size, wanted, strict=True)))
+    return max(1, min(have // max(want, 1) for have, want in zip(size, size_hint, strict=True)))
 
 
 def read_image(path: str | os.PathLike[str], channels: int = 3, *, decoding: Decoding = AS_KERAS) -> np.ndarray:
@@ -351,13 +355,13 @@ def _turn_to_page(image: Image.Image, decoding: Decoding, name: str) -> None:
             ) from None
 
 
-def _converted(image: Image.Image, channels: int, decoding: Decoding, wanted: tuple[int, int] | None) -> Image.Image:
+def _converted(image: Image.Image, channels: int, decoding: Decoding, size_hint: tuple[int, int] | None) -> Image.Image:
     if channels < 4 and decoding.background is not None and _has_alpha(image):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, decoding.background), image)
     if image.mode != MODES[channels]:
         image = image.convert(MODES[channels])
-    factor = 1 if wanted is None else reduction((image.height, image.width), wanted)
+    factor = 1 if size_hint is None else reduction((image.height, image.width), size_hint)
     return image.reduce(factor) if factor > 1 else image
 
 

@@ -61,10 +61,10 @@ class Preprocess:
         pixels = np.array(batch, dtype=np.float32)
         if self._takes_batches:
             return np.asarray(self._function(pixels), dtype=np.float32)
-        made = np.empty_like(pixels)
-        for row, image in zip(made, pixels, strict=True):
+        outputs = np.empty_like(pixels)
+        for row, image in zip(outputs, pixels, strict=True):
             row[...] = self._one(image)
-        return made
+        return outputs
 
     @cached_property
     def is_affine(self) -> bool:
@@ -98,25 +98,25 @@ class Preprocess:
 
     def _one(self, image: np.ndarray) -> np.ndarray:
         shape = image.shape
-        got = f"an image of shape {shape}, float32"
+        argument = f"an image of shape {shape}, float32"
         try:
-            made = self._function(image)
+            output = self._function(image)
         except VizcnnError:
             raise
         except Exception as error:  # a stranger's function
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            raise InputError(f"`preprocess` {self.name!r} failed on {got}: {reason}") from error
-        array = _as_array(made)
+            raise InputError(f"`preprocess` {self.name!r} failed on {argument}: {reason}") from error
+        array = _as_array(output)
         if array is None or array.dtype.kind not in "fiub":
             what = (
                 "None"
-                if made is None
-                else type(made).__name__
+                if output is None
+                else type(output).__name__
                 if array is None
-                else f"{type(made).__name__} of {array.dtype}"
+                else f"{type(output).__name__} of {array.dtype}"
             )
             raise InputError(
-                f"`preprocess` {self.name!r} must return an image, numbers of the shape that it is given; of {got}, it made "
+                f"`preprocess` {self.name!r} must return an image, numbers of the shape that it is given; of {argument}, it made "
                 f"{what}."
             )
         if shape[-1] == 1 and array.shape == shape[:-1]:
@@ -129,8 +129,8 @@ class Preprocess:
         values = array.astype(np.float32)
         if not np.isfinite(values).all():
             raise InputError(
-                f"`preprocess` {self.name!r} must return finite numbers; of {got}, it made NaN or infinity. Does it divide by "
-                f"the deviation of an image of one color?"
+                f"`preprocess` {self.name!r} must return finite numbers; of {argument}, it made NaN or infinity. Does it divide "
+                f"by the deviation of an image of one color?"
             )
         return values
 
@@ -140,11 +140,11 @@ def _name(function: Any) -> str:
     return str(getattr(inner, "__name__", None) or getattr(inner, "name", None) or type(inner).__name__)
 
 
-def _as_array(made: Any) -> np.ndarray | None:
+def _as_array(output: Any) -> np.ndarray | None:
     try:
-        if hasattr(made, "detach"):  # a PyTorch tensor
-            made = made.detach().cpu()
-        array = np.asarray(made)
+        if hasattr(output, "detach"):  # a PyTorch tensor
+            output = output.detach().cpu()
+        array = np.asarray(output)
         return array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16
     except Exception:  # noqa: BLE001 - each framework raises kinds of its own
         return None

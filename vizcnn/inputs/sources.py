@@ -140,16 +140,19 @@ class Sources:
         count = int(dataset.cardinality())
         if count == -1:
             raise InputError("`images` must end; got a tf.data.Dataset that repeats for ever. Give dataset.take(100).")
-        elements = (self.walk(_image_of(element), depth + 1) for element in _told(dataset.as_numpy_iterator(), dataset))
-        held = (one for element in elements for one in element)
-        yield from held if count >= 0 else _within_limits(held, dataset, MAX_IMAGES)
+        elements = (
+            self.walk(_image_of(element), depth + 1)
+            for element in _or_input_error(dataset.as_numpy_iterator(), dataset)
+        )
+        items = (one for element in elements for one in element)
+        yield from items if count >= 0 else _within_limits(items, dataset, MAX_IMAGES)
 
     def _from_iterable(self, images: Any, depth: int) -> Iterator[Held]:
         """Take a generator, an iterator, or what has a length and indices (a Keras `PyDataset` never ends if iterated)."""
         by_index = hasattr(images, "__len__") and hasattr(images, "__getitem__")
         items = _indexed(images) if by_index else images
-        held = (one for item in _told(items, images) for one in self.walk(_image_of(item), depth + 1))
-        yield from _within_limits(held, images, None if by_index else MAX_IMAGES)
+        items = (one for item in _or_input_error(items, images) for one in self.walk(_image_of(item), depth + 1))
+        yield from _within_limits(items, images, None if by_index else MAX_IMAGES)
 
 
 def as_array(images: Any) -> np.ndarray:
@@ -220,8 +223,8 @@ def _is_numbers(values: Any) -> bool:
     return isinstance(values, Number) or (isinstance(values, np.ndarray) and values.ndim == 0)
 
 
-def _paths(given: str | os.PathLike[str]) -> Iterator[Path]:
-    text = os.fsdecode(given)
+def _paths(path: str | os.PathLike[str]) -> Iterator[Path]:
+    text = os.fsdecode(path)
     if not text:
         raise InputError(f"{_FORMS}; got ''.")
     if _ADDRESS.match(text):
@@ -231,10 +234,10 @@ def _paths(given: str | os.PathLike[str]) -> Iterator[Path]:
         )
     path = Path(text)
     if glob.has_magic(text) and not os.path.lexists(path):
-        found = sorted(glob.glob(text, recursive=True))
-        if not found:
+        matches = sorted(glob.glob(text, recursive=True))
+        if not matches:
             raise InputError(f"`images` pattern {text!r} matches no file.")
-        yield from map(Path, found)
+        yield from map(Path, matches)
     else:
         yield path
 
@@ -300,7 +303,7 @@ def _indexed(images: Any) -> Iterator[Any]:
         yield images[index]
 
 
-def _told(items: Iterable[Any], given: Any) -> Iterator[Any]:
+def _or_input_error(items: Iterable[Any], images: Any) -> Iterator[Any]:
     """Yield items, and say in our words what goes wrong while they are made."""
     iterator: Iterator[Any] | None = None
     position = 0
@@ -314,20 +317,20 @@ def _told(items: Iterable[Any], given: Any) -> Iterator[Any]:
             raise
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise InputError(f"`images` {describe(given)} failed at item {position}: {reason[:300]}.") from error
+            raise InputError(f"`images` {describe(images)} failed at item {position}: {reason[:300]}.") from error
         yield item
         position += 1
 
 
-def _within_limits(held: Iterable[Held], given: Any, most: int | None) -> Iterator[Held]:
+def _within_limits(items: Iterable[Held], images: Any, most: int | None) -> Iterator[Held]:
     """Yield what holds images, until there is more of it than one call can be meant to explain."""
     size = 0
-    for position, one in enumerate(held):
+    for position, one in enumerate(items):
         size += one.nbytes if isinstance(one, np.ndarray) else 0
         if position == most or size > MAX_ARRAY_BYTES:
             many = f"{position:,} images" if position == most else f"{MAX_ARRAY_BYTES // 2**30} GiB"
             raise InputError(
-                f"`images` must end; {describe(given)} gave {many}, and goes on. Give some of it, as by "
+                f"`images` must end; {describe(images)} gave {many}, and goes on. Give some of it, as by "
                 f"list(itertools.islice(images, 100)), or the paths of files, which are read when they are due."
             )
         yield one

@@ -90,8 +90,8 @@ def activation_maximization(
     Examples
     --------
     >>> import vizcnn as vz
-    >>> made = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=8)
-    >>> made.values.shape, made.target, bool(made.history[-1] > made.history[0])
+    >>> result = vz.activation_maximization(vz.assets.digits_cnn(), "3", steps=8)
+    >>> result.values.shape, result.target, bool(result.history[-1] > result.history[0])
     ((1, 28, 28, 1), ('3',), True)
     """
     if steps < 1 or num_images < 1 or frames < 0:
@@ -101,9 +101,9 @@ def activation_maximization(
     shape = image_shape(model, size)
     model.prepare(shape)
     score = _score(model, target, layer, num_images)
-    moves, modifiers = _moves(transforms, shape)
-    penalties = _penalties(regularizers, num_images)
-    made = maximize(
+    own_transforms, modifiers = _own_and_others(transforms, shape)
+    penalties = _regularizers(regularizers, num_images)
+    result = maximize(
         model,
         score,
         shape,
@@ -113,21 +113,21 @@ def activation_maximization(
         frames=frames,
         input_range=input_range,
         parametrization=parametrization,
-        transforms=moves,
+        transforms=own_transforms,
         modifiers=modifiers,
         penalties=penalties,
     )
-    scores, outputs = model.evaluate(made.inputs, score)
+    scores, outputs = model.evaluate(result.inputs, score)
     return Images(
-        values=made.images,
+        values=result.images,
         scores=scores,
         target=tuple(name or "predicted" for name in score.names),
         predictions=tuple(model.predictions(outputs, score.output)),
-        history=made.history,
-        frames=made.frames,
+        history=result.history,
+        frames=result.frames,
         model=model.name,
         method="activation_maximization",
-        notes=made.notes,
+        notes=result.notes,
     )
 
 
@@ -150,16 +150,16 @@ def _score(model: ModelAdapter, target: Any, layer: str | None, num_images: int)
     return resolve(target, model, 1).repeat(num_images)
 
 
-def _moves(transforms: Any, shape: tuple[int, int, int]) -> tuple[Transforms, tuple[Any, ...]]:
+def _own_and_others(transforms: Any, shape: tuple[int, int, int]) -> tuple[Transforms, tuple[Any, ...]]:
     if transforms is None:
         return Transforms(jitter=max(shape[:2]) / 16, pad=max(shape[:2]) // 16), ()
     if isinstance(transforms, Transforms):
         return transforms, ()
-    moves, others = from_tf_keras_vis(transforms, shape[:2])
-    return moves, tuple(others)
+    own_transforms, others = from_tf_keras_vis(transforms, shape[:2])
+    return own_transforms, tuple(others)
 
 
-def _penalties(regularizers: Sequence[Any] | None, num_images: int) -> tuple[Any, ...]:
+def _regularizers(regularizers: Sequence[Any] | None, num_images: int) -> tuple[Any, ...]:
     if regularizers is None:
         return (TotalVariation(), Diversity()) if num_images > 1 else (TotalVariation(),)
     ours = (TotalVariation, Norm, Diversity)

@@ -68,5 +68,5 @@ def _default_layers(model: ModelAdapter) -> list[str]:
     paths = activated or [info.path for info in spatial if info.role in {*_TELLING, *CONVOLUTIONS, "merge"}]
     if not paths:
         raise LayerError(f"Model {model.name!r} has no layer with feature maps.")
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(NUM_LAYERS, len(paths))).round().astype(int))
-    return [paths[i] for i in chosen]
+    indices = np.unique(np.linspace(0, len(paths) - 1, min(NUM_LAYERS, len(paths))).round().astype(int))
+    return [paths[i] for i in indices]

@@ -64,11 +64,11 @@ def architecture(model: ModelAdapter, *, depth: int | None = None) -> Architectu
 def _activations(model: ModelAdapter) -> Mapping[str, str | None]:
     """Return what each output ends in: as the model runs it where that can be told, else as its layer says."""
     inner = {info.path: info.activation for info in model.layers}
-    found = {}
+    activations = {}
     for output in model.output_shapes:
         try:
-            found[output] = model.output_activation(output)
+            activations[output] = model.output_activation(output)
         except UnsupportedModelError:  # a model of several inputs, or of a size that is open
-            found[output] = None
-        found[output] = found[output] or inner.get(output)
-    return found
+            activations[output] = None
+        activations[output] = activations[output] or inner.get(output)
+    return activations

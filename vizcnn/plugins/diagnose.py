@@ -118,13 +118,13 @@ def _at_activations(
     kernels: dict[str, tuple[int, ...]], layers: tuple[LayerInfo, ...], activated: Collection[str]
 ) -> dict[str, tuple[int, ...]]:
     """Hand what is known of each convolution on to the first activation from it on."""
-    found: dict[str, tuple[int, ...]] = {}
-    waiting: tuple[int, ...] = ()
+    of_activations: dict[str, tuple[int, ...]] = {}
+    duplicates: tuple[int, ...] = ()
     for info in layers:
-        waiting = kernels.get(info.path, waiting)
-        if info.path in activated and waiting:
-            found[info.path], waiting = waiting, ()
-    return found
+        duplicates = kernels.get(info.path, duplicates)
+        if info.path in activated and duplicates:
+            of_activations[info.path], duplicates = duplicates, ()
+    return of_activations
 
 
 def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | None, tuple[int, ...] | None, bool]:
@@ -132,20 +132,22 @@ def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | Non
     if "gradients" not in model.capabilities:
         return None, None, False
     try:
-        taken = model.gradients(inputs[:1], of=LAST_SPATIAL)
-        path, channels = taken.layer, taken.values.shape[-1]
-        chosen = np.unique(np.linspace(0, channels - 1, _CHANNELS).round().astype(np.int32))
-        rows = np.repeat(inputs, len(chosen), axis=0)
-        score = Channel(str(path), 0, "center").score(model, len(rows)).with_params(np.tile(chosen, len(inputs)))
-        moved = np.abs(model.gradients(rows, score).gradients).max(axis=(0, -1)) > 0
+        grads = model.gradients(inputs[:1], of=LAST_SPATIAL)
+        path, channels = grads.layer, grads.values.shape[-1]
+        channel_indices = np.unique(np.linspace(0, channels - 1, _CHANNELS).round().astype(np.int32))
+        rows = np.repeat(inputs, len(channel_indices), axis=0)
+        score = (
+            Channel(str(path), 0, "center").score(model, len(rows)).with_params(np.tile(channel_indices, len(inputs)))
+        )
+        mask = np.abs(model.gradients(rows, score).gradients).max(axis=(0, -1)) > 0
     except VizcnnError:  # no map, or none that a gradient reaches
         return None, None, False
-    if not moved.any():
+    if not mask.any():
         return None, None, False
-    seen = [
-        np.flatnonzero(moved.any(axis=tuple(a for a in range(moved.ndim) if a != axis))) for axis in range(moved.ndim)
+    places_by_axis = [
+        np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis))) for axis in range(mask.ndim)
     ]
-    return path, tuple(int(places[-1] - places[0] + 1) for places in seen), _pools(taken.gradients)
+    return path, tuple(int(places[-1] - places[0] + 1) for places in places_by_axis), _pools(grads.gradients)
 
 
 def _pools(gradients: np.ndarray) -> bool:
@@ -160,10 +162,10 @@ def _bias_share(model: ModelAdapter, inputs: np.ndarray) -> np.ndarray:
     if "gradients" not in model.capabilities:
         return np.empty(0)
     try:
-        taken = model.gradients(inputs)
+        grads = model.gradients(inputs)
     except CapabilityError:
         return np.empty(0)
-    given = (taken.gradients.astype(np.float64) * inputs).reshape(len(inputs), -1).sum(axis=1)
-    rest = taken.scores - given
-    total = np.abs(given) + np.abs(rest)
+    by_inputs = (grads.gradients.astype(np.float64) * inputs).reshape(len(inputs), -1).sum(axis=1)
+    rest = grads.scores - by_inputs
+    total = np.abs(by_inputs) + np.abs(rest)
     return np.where(total > 0, np.abs(rest) / np.where(total > 0, total, 1), 0.0)

@@ -24,7 +24,7 @@ from vizcnn.results import Attributions, Context, Picture
 from vizcnn.targets import resolve
 
 
-def call(plugin: Plugin, model: Any, given: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+def call(plugin: Plugin, model: Any, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     """Run a plugin as its public function does.
 
     Parameters
@@ -33,7 +33,7 @@ def call(plugin: Plugin, model: Any, given: Mapping[str, Any], options: Mapping[
         The plugin.
     model : keras.Model, path or ModelAdapter
         The model.
-    given : mapping
+    arguments : mapping
         "images" and "target", as far as the plugin takes them and they are given.
     options : mapping
         The options that are given.
@@ -43,17 +43,19 @@ def call(plugin: Plugin, model: Any, given: Mapping[str, Any], options: Mapping[
     Attributions, FeatureMaps, Kernels, Images, Architecture or Diagnosis
         What the plugin returns, of all batches.
     """
-    checked = plugin.checked_options(options)
+    all_options = plugin.checked_options(options)
     adapter = as_adapter(model)
     registry.check_needs(plugin, adapter)
     if "images" in plugin.takes:
-        run = MethodRun.of(plugin, adapter, load_images(adapter, given["images"]), given.get("target"), checked)
+        run = MethodRun.of(
+            plugin, adapter, load_images(adapter, arguments["images"]), arguments.get("target"), all_options
+        )
         parts = _tracked(run)
         first = next(parts)
         return _completed(type(first[2]).collect(_chain(first, parts), run.context), adapter, run.context.options)
-    checked = _with_layer_paths(checked, adapter)
-    result = plugin.run(adapter, *([given.get("target")] if "target" in plugin.takes else []), **checked)
-    return _completed(result, adapter, checked)
+    all_options = _with_layer_paths(all_options, adapter)
+    result = plugin.run(adapter, *([arguments.get("target")] if "target" in plugin.takes else []), **all_options)
+    return _completed(result, adapter, all_options)
 
 
 def stream(
@@ -87,10 +89,10 @@ def stream(
     >>> [result.values.shape for result in door.stream(registry.get("saliency"), cnn, vz.assets.digits())]
     [(4, 28, 28), (4, 28, 28), (2, 28, 28)]
     """
-    checked = plugin.checked_options(options or {})
+    all_options = plugin.checked_options(options or {})
     adapter = as_adapter(model)
     registry.check_needs(plugin, adapter)
-    run = MethodRun.of(plugin, adapter, load_images(adapter, images), target, checked)
+    run = MethodRun.of(plugin, adapter, load_images(adapter, images), target, all_options)
     for part in run.batches():
         yield run.answer(part, run.context.images.inputs(part))
 
@@ -116,9 +118,9 @@ class MethodRun:
         cls, plugin: Plugin, model: ModelAdapter, images: ImageSet, target: Any, options: Mapping[str, Any]
     ) -> MethodRun:
         """Resolve the target and the layer, and begin."""
-        checked = _with_layer_paths(options, model)
+        all_options = _with_layer_paths(options, model)
         score = resolve(target, model, len(images)) if "target" in plugin.takes else None
-        return cls(plugin, Context(model, plugin.name, images, score, checked))
+        return cls(plugin, Context(model, plugin.name, images, score, all_options))
 
     def on(self, images: ImageSet, target: Any) -> MethodRun:
         """Return the same method with the same options, on other images and another target."""
@@ -187,15 +189,15 @@ def warn_of(result: Any, adapter: ModelAdapter) -> None:
 
 def load_images(adapter: ModelAdapter, images: Any) -> ImageSet:
     """Load images as a model takes them, and get the model ready for them."""
-    loaded = load(
+    image_set = load(
         images,
         adapter.input_shape,
         preprocess=adapter.preprocess,
         image_size=adapter.image_size,
         decoding=adapter.decoding,
     )
-    adapter.prepare(loaded.sample_shape)
-    return loaded
+    adapter.prepare(image_set.sample_shape)
+    return image_set
 
 
 def _tracked(run: MethodRun) -> Iterator[tuple[slice, np.ndarray, Any]]:

@@ -79,16 +79,16 @@ def gradcam(
     >>> result.layer, result.raw.shape, result.values.shape
     ('conv5', (1, 14, 14), (1, 28, 28))
     """
-    taken = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
-    if taken.values.ndim != model.layer(taken.layer).rank + 2:
+    grads = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
+    if grads.values.ndim != model.layer(grads.layer).rank + 2:
         raise LayerError(
-            f"`layer` {taken.layer!r} has no spatial map, its output has shape {taken.values.shape[1:]}; name a layer before the "
+            f"`layer` {grads.layer!r} has no spatial map, its output has shape {grads.values.shape[1:]}; name a layer before the "
             f"rows and columns are pooled or flattened away."
         )
-    weights = taken.gradients.mean(axis=tuple(range(1, taken.values.ndim - 1)), keepdims=True)
-    cam = (weights * taken.values).sum(axis=-1)
+    weights = grads.gradients.mean(axis=tuple(range(1, grads.values.ndim - 1)), keepdims=True)
+    cam = (weights * grads.values).sum(axis=-1)
     values = np.maximum(cam, 0) if relu else cam
-    return AttributionBatch.of(taken, values, raw=cam, signed=not relu, notes=_notes(cam, taken.layer))
+    return AttributionBatch.of(grads, values, raw=cam, signed=not relu, notes=_notes(cam, grads.layer))
 
 
 def _notes(cam: np.ndarray, layer: str | None) -> tuple[Note, ...]:

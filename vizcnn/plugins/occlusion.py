@@ -128,11 +128,11 @@ def _decides(model: ModelAdapter, score: Score) -> bool:
 def _sizes(argument: str, value: Any, default: Sequence[int]) -> tuple[int, ...]:
     """Return one number for each axis of the image."""
     count = len(default)
-    given = default if value is None else (value,) * count if isinstance(value, int | np.integer) else tuple(value)
-    if len(given) != count or not all(isinstance(number, int | np.integer) and number > 0 for number in given):
+    sizes = default if value is None else (value,) * count if isinstance(value, int | np.integer) else tuple(value)
+    if len(sizes) != count or not all(isinstance(number, int | np.integer) and number > 0 for number in sizes):
         many = {1: "", 2: ", or two", 3: ", or three"}[count]
         raise OptionError(f"`{argument}` must be a positive whole number{many}; got {value!r}.")
-    return tuple(map(int, given))
+    return tuple(map(int, sizes))
 
 
 def _by(size: Sequence[int]) -> str:

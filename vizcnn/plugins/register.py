@@ -87,12 +87,12 @@ def register(
         signature = inspect.Signature(leading)
 
         @wraps(run)
-        def function(*args: Any, **given: Any) -> Any:
-            named = {name: given.pop(name) for name in signature.parameters if name in given}
-            bound = signature.bind(*args, **named).arguments
+        def function(*args: Any, **keywords: Any) -> Any:
+            by_name = {name: keywords.pop(name) for name in signature.parameters if name in keywords}
+            bound = signature.bind(*args, **by_name).arguments
             if "layer" in bound:
-                given["layer"] = bound.pop("layer")
-            return call(plugin, bound.pop("model"), bound, given)
+                keywords["layer"] = bound.pop("layer")
+            return call(plugin, bound.pop("model"), bound, keywords)
 
         documentation = inspect.getdoc(run) or ""
         summary, interpretation = described(documentation)

@@ -79,6 +79,6 @@ def saliency(
     >>> result.values.shape, result.raw.shape, result.signed
     ((1, 28, 28), (1, 28, 28, 1), True)
     """
-    taken = model.gradients(inputs, score, rule=rule)
-    values = reduce_channels(taken.gradients, reduce)
-    return AttributionBatch.of(taken, values, raw=taken.gradients, signed=reduce != "max_abs")
+    grads = model.gradients(inputs, score, rule=rule)
+    values = reduce_channels(grads.gradients, reduce)
+    return AttributionBatch.of(grads, values, raw=grads.gradients, signed=reduce != "max_abs")

@@ -101,13 +101,13 @@ def smoothgrad(
     """
     _check(num_samples, noise)
     axes = tuple(range(1, inputs.ndim))
-    taken = _squared if statistic == "square" else _plain
+    moment = _squared if statistic == "square" else _plain
     changed = model.changed_gradients(
         inputs,
         score,
         add_noise(num_samples, inputs.shape[1:], seed=seed, name="smoothgrad", remedy="Fewer `num_samples` take less."),
         companions={"scale": noise * np.ptp(inputs, axis=axes)},
-        sums={"values": taken, "squares": _SQUARES[taken]},
+        sums={"values": moment, "squares": _SQUARES[moment]},
         rule=rule,
     )
     mean, square = (changed.sums[name] / num_samples for name in ("values", "squares"))

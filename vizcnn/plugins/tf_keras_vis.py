@@ -338,11 +338,11 @@ def _cam_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the enlarged map and the one before its negative part is cut."""
     library = _library()
-    seen: list[np.ndarray] = []
+    layer_outputs: list[np.ndarray] = []
 
     def rectify(values: Any) -> np.ndarray:
-        seen.append(np.asarray(values))
-        positive: np.ndarray = np.maximum(seen[-1], 0)
+        layer_outputs.append(np.asarray(values))
+        positive: np.ndarray = np.maximum(layer_outputs[-1], 0)
         return positive
 
     visualize = getattr(library, kind)(task.facade)
@@ -355,7 +355,7 @@ def _cam_of(
         normalize_cam=False,
         **options,
     )
-    return np.asarray(values), seen[-1]
+    return np.asarray(values), layer_outputs[-1]
 
 
 def _penultimate(model: Any) -> str:
@@ -363,10 +363,10 @@ def _penultimate(model: Any) -> str:
     library = _library()
     layers = model.model.layers
     last = layers[-1] if layers else None
-    found = library.find_layer(model.model, lambda layer: isinstance(layer, library.Conv), offset=last)
-    if found is None:
+    conv = library.find_layer(model.model, lambda layer: isinstance(layer, library.Conv), offset=last)
+    if conv is None:
         raise LayerError(f"Model {model.name!r} has no convolution for tf-keras-vis to take; name a `layer`.")
-    path: str = model.layer(found).path
+    path: str = model.layer(conv).path
     return path
 
 

@@ -73,16 +73,16 @@ def plot_bars(bars: Bars, ax: Any = None, *, title: bool = True) -> Axes:
         What was drawn on.
     """
     axis: Axes = ax if ax is not None else _new_axes(bars, pyplot=True)
-    shown = bars.shown
-    left = np.zeros(len(shown))
+    rows = bars.shown
+    left = np.zeros(len(rows))
     for color, (name, shares) in zip(_COLORS, bars.shares.items(), strict=False):
-        axis.barh(np.arange(len(shown)), shares[shown], left=left, color=color, label=name, height=0.7)
-        left += shares[shown]
+        axis.barh(np.arange(len(rows)), shares[rows], left=left, color=color, label=name, height=0.7)
+        left += shares[rows]
     axis.set_yticks(
-        np.arange(len(shown)), [f"{short(bars.names[i], _LETTERS)} ({bars.remarks[i]})" for i in shown], fontsize=7
+        np.arange(len(rows)), [f"{short(bars.names[i], _LETTERS)} ({bars.remarks[i]})" for i in rows], fontsize=7
     )
     as_they_are(axis.get_yticklabels())
-    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.set_xlim(0, max(1.0, float(left.max(initial=0))))
     axis.set_xlabel(bars.label, fontsize=8)
     axis.tick_params(axis="x", labelsize=7)

@@ -69,16 +69,16 @@ def check_axes(ax: Any, count: int, what: str, remedy: str = "") -> list[Axes]:
     OptionError
         If they are of another number, or no Axes.
     """
-    given = [ax] if isinstance(ax, Axes) else list(np.ravel(np.array(ax, dtype=object)))
-    if len(given) != count or not all(isinstance(axis, Axes) for axis in given):
+    axes = [ax] if isinstance(ax, Axes) else list(np.ravel(np.array(ax, dtype=object)))
+    if len(axes) != count or not all(isinstance(axis, Axes) for axis in axes):
         raise OptionError(
-            f"`ax` must be one Axes per {what}, {count} in all; got {_counted(given)}.{remedy and f' {remedy}'}"
+            f"`ax` must be one Axes per {what}, {count} in all; got {_counted(axes)}.{remedy and f' {remedy}'}"
         )
-    return given
+    return axes
 
 
-def _counted(given: Sequence[Any]) -> str:
-    return f"{len(given)} Axes" if all(isinstance(axis, Axes) for axis in given) else repr(given)
+def _counted(axes: Sequence[Any]) -> str:
+    return f"{len(axes)} Axes" if all(isinstance(axis, Axes) for axis in axes) else repr(axes)
 
 
 def one_or_all(axes: Sequence[Axes]) -> Any:

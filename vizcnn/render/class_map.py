@@ -134,9 +134,9 @@ def _draw(axis: Axes, panel: ClassPanel, alpha: float, *, legend: bool) -> None:
         rest = counts[MAX_CLASSES:]
         if rest:
             handles.append(_entry(_OTHERS, f"{len(rest)} others", sum(count for _, count in rest), classes.size))
-        drawn = axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.02), borderaxespad=0, frameon=False,
+        legend_artist = axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.02), borderaxespad=0, frameon=False,
                             fontsize=7, handlelength=1.2, handleheight=0.9, labelspacing=0.3)  # fmt: skip
-        plain_legend(drawn)
+        plain_legend(legend_artist)
 
 
 def _entry(color: Any, name: str, count: int, total: int) -> Patch:

@@ -42,24 +42,24 @@ def takes_style(*names: str) -> Callable[[F], F]:
     def decorate(method: F) -> F:
         parameters = signature(method).parameters
         own = [p.name for p in parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
-        known = tuple(dict.fromkeys((*own, *names)))
+        styles = tuple(dict.fromkeys((*own, *names)))
 
         @wraps(method)
         def checked(*args: Any, **style: Any) -> Any:
-            check_style((name for name in style if name not in parameters), known)
+            check_style((name for name in style if name not in parameters), styles)
             return method(*args, **style)
 
-        checked.styles = known  # type: ignore[attr-defined]
+        checked.styles = styles  # type: ignore[attr-defined]
         return cast("F", checked)
 
     return decorate
 
 
-def check_style(given: Iterable[str], known: Iterable[str]) -> None:
+def check_style(names: Iterable[str], styles: Iterable[str]) -> None:
     """Raise OptionError where a style is none that a plot takes."""
-    known = tuple(known)
-    for name in given:
-        if name not in known:
+    styles = tuple(styles)
+    for name in names:
+        if name not in styles:
             raise OptionError(
-                f"`{name}` is not a style of this plot.{did_you_mean(name, known)} It takes {listed(known, limit=30)}."
+                f"`{name}` is not a style of this plot.{did_you_mean(name, styles)} It takes {listed(styles, limit=30)}."
             )

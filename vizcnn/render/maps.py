@@ -173,7 +173,7 @@ def _draw_alone(axis: Axes, values: np.ndarray, norm: Normalize, look: MapStyle)
         draw_signal(axis, None, values)
         axis.set_xlabel("position in the layer", fontsize=7)
         return
-    drawn = axis.imshow(
+    artist = axis.imshow(
         lay_out_slices(values) if values.ndim == 3 else values, cmap=look.cmap, norm=norm, interpolation="nearest"
     )
     if values.ndim == 3:
@@ -186,12 +186,12 @@ def _draw_alone(axis: Axes, values: np.ndarray, norm: Normalize, look: MapStyle)
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     if look.colorbar:
-        _add_colorbar(axis, ScalarMappable(norm=drawn.norm, cmap=drawn.cmap))
+        _add_colorbar(axis, ScalarMappable(norm=artist.norm, cmap=artist.cmap))
 
 
 def _draw_over_signal(axis: Axes, signal: np.ndarray, values: np.ndarray, norm: Normalize, look: MapStyle) -> None:
-    shown = signal if look.overlay else None
-    draw_signal(axis, shown, values, cmap=str(look.cmap), norm=norm, alpha=look.alpha)
+    lines = signal if look.overlay else None
+    draw_signal(axis, lines, values, cmap=str(look.cmap), norm=norm, alpha=look.alpha)
     if look.colorbar and look.overlay:
         _add_colorbar(axis, ScalarMappable(norm=norm, cmap=look.cmap))
 
@@ -206,10 +206,10 @@ def _draw_over_image(axis: Axes, image: np.ndarray, values: np.ndarray, norm: No
         values = resize(values, pixels.shape[:2]) if values.shape != pixels.shape[:2] else values
         axis.imshow(grayscale(image), cmap="gray", vmin=0, vmax=255)
         weight = opacity(values, vmin=float(norm.vmin or 0), vmax=float(norm.vmax or 0), alpha=look.alpha)
-    drawn = axis.imshow(values, cmap=look.cmap, norm=norm, alpha=weight)
+    artist = axis.imshow(values, cmap=look.cmap, norm=norm, alpha=weight)
     hide_ticks(axis)
     if look.colorbar:
-        _add_colorbar(axis, ScalarMappable(norm=drawn.norm, cmap=drawn.cmap))
+        _add_colorbar(axis, ScalarMappable(norm=artist.norm, cmap=artist.cmap))
 
 
 def _add_colorbar(axis: Axes, mappable: ScalarMappable) -> None:

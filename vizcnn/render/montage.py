@@ -118,15 +118,15 @@ def draw_montage(
     columns = columns or columns_for(len(pictures), width / height)
     pixels = montage(pictures, columns=columns, gap=gap)
     if pixels.ndim == 3:
-        drawn = axis.imshow(np.where(np.isnan(pixels), 1.0, pixels), interpolation="nearest")
+        artist = axis.imshow(np.where(np.isnan(pixels), 1.0, pixels), interpolation="nearest")
     else:
         low, high = limits(pictures, signed=signed, percentile=100, vmin=vmin, vmax=vmax)
         colors = cmap or default_cmap(signed=signed, montage=True)
-        drawn = axis.imshow(
+        artist = axis.imshow(
             np.ma.masked_invalid(pixels), cmap=colors, norm=Normalize(low, high), interpolation="nearest"
         )
         if colorbar:
-            axis.figure.colorbar(drawn, ax=axis, fraction=0.03, pad=0.02).ax.tick_params(labelsize=7)
+            axis.figure.colorbar(artist, ax=axis, fraction=0.03, pad=0.02).ax.tick_params(labelsize=7)
     for index in range(len(pictures) if pixels.ndim == 3 else 0):
         corner = (index % columns) * (width + gap) - 0.5, (index // columns) * (height + gap) - 0.5
         axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor="0.7", linewidth=0.4, clip_on=False))

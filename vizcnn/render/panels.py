@@ -104,8 +104,8 @@ class Panel:
     @property
     def aspect(self) -> float:
         """Height by width of what is drawn, within what a row of panels can follow."""
-        drawn = self.values[..., None] if self.image is None and self.values is not None else self.image
-        return aspect_ratio(drawn)
+        image = self.values[..., None] if self.image is None and self.values is not None else self.image
+        return aspect_ratio(image)
 
     def pixels(self, longest: int = SHARPEST) -> np.ndarray | None:
         """Return the image with no more than `longest` pixels, down and across.

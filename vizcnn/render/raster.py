@@ -41,8 +41,8 @@ def rasterize(panel: Panel) -> np.ndarray:
         save_maps([panel], buffer, ".png")
         return np.asarray(Image.open(buffer).convert("RGB"))
     low, high = limits(values, signed=panel.signed)
-    drawn = overlay(image, values, cmap=default_cmap(signed=panel.signed), vmin=low, vmax=high)
-    return enlarged(drawn, LEAST)
+    pixels = overlay(image, values, cmap=default_cmap(signed=panel.signed), vmin=low, vmax=high)
+    return enlarged(pixels, LEAST)
 
 
 def enlarged(pixels: np.ndarray, least: int, *, wide: bool = False) -> np.ndarray:

@@ -139,17 +139,17 @@ def _shown(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def _once(said: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
+def _once(pairs: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
     """Return each text once, with the names of all methods that say it."""
     texts: dict[str, list[str]] = {}
-    for name, text in said:
+    for name, text in pairs:
         texts.setdefault(text, []).append(name)
     return [(names, text) for text, names in texts.items()]
 
 
 def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
-    said = _once((name, note) for name, result in results.items() for note in result.notes)
-    return [("all" if len(names) == len(results) else ", ".join(names), note) for names, note in said]
+    notes = _once((name, note) for name, result in results.items() for note in result.notes)
+    return [("all" if len(names) == len(results) else ", ".join(names), note) for names, note in notes]
 
 
 def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[str, Any]:
@@ -171,10 +171,10 @@ def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[
 
 def _said(result: Attributions, index: int) -> str:
     predicted = result.predictions[index]
-    said = f"the model predicts {_in_words(predicted.label, predicted.probability)}"
+    prediction = f"the model predicts {_in_words(predicted.label, predicted.probability)}"
     if "\n" not in result.title(index):
-        return said
-    return f"{said}; the pictures explain {_in_words(result.target[index], result.probabilities[index])}"
+        return prediction
+    return f"{prediction}; the pictures explain {_in_words(result.target[index], result.probabilities[index])}"
 
 
 def _in_words(name: str, probability: float | None) -> str:

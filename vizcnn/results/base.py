@@ -120,8 +120,8 @@ class Picture(ABC):
         ...     picture.name, vz.load_result(numbers)
         ('three.png', <Attributions 'gradcam' of 'digits_cnn.keras', values (1, 28, 28), layer='conv5'>)
         """
-        known = getattr(self.draw, "styles", getattr(self.plot, "styles", style))
-        check_style(style, known)
+        styles = getattr(self.draw, "styles", getattr(self.plot, "styles", style))
+        check_style(style, styles)
         return write_file(path, lambda file: self._write(file, Path(path).suffix.lower(), style), self.suffixes)
 
     def _write(self, file: BinaryIO, suffix: str, style: Mapping[str, Any]) -> None:
@@ -241,19 +241,19 @@ class Result(Picture):
         >>> vz.Kernels.from_arrays(about, {"values": np.zeros((3, 3, 1, 2))})
         <Kernels of layer 'conv' of 'tiny', values (3, 3, 1, 2)>
         """
-        given: dict[str, Any] = {name: _tuples(value) for name, value in about.items() if name != "kind"}
+        values: dict[str, Any] = {name: _tuples(value) for name, value in about.items() if name != "kind"}
         for name in cls.collections:
             keys = about.get(name, {})
             if isinstance(keys, int):
-                given[name] = [arrays[f"{name} {key}"] for key in range(keys)]
+                values[name] = [arrays[f"{name} {key}"] for key in range(keys)]
             else:
-                given[name] = {key: arrays[f"{name} {key}"] for key in keys}
-        if "notes" in given:
-            given["notes"] = tuple(map(restored_note, given["notes"]))
-        if "predictions" in given:
-            given["predictions"] = tuple(Prediction(*row) for row in given["predictions"])
-        held = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-        return cls(**given, **{name: array for name, array in arrays.items() if name in held})
+                values[name] = {key: arrays[f"{name} {key}"] for key in keys}
+        if "notes" in values:
+            values["notes"] = tuple(map(restored_note, values["notes"]))
+        if "predictions" in values:
+            values["predictions"] = tuple(Prediction(*row) for row in values["predictions"])
+        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**values, **{name: array for name, array in arrays.items() if name in names})
 
     @classmethod
     def _check_stored(cls, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:

@@ -68,12 +68,12 @@ class AttributionBatch:
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, taken: Gradients | Changed, values: np.ndarray, **fields: Any) -> Self:
+    def of(cls, grads: Gradients | Changed, values: np.ndarray, **fields: Any) -> Self:
         """Make maps out of gradients: scores, outputs, layer and notes come from them.
 
         Parameters
         ----------
-        taken : Gradients or Changed
+        grads : Gradients or Changed
             What `ModelAdapter.gradients`, `changed_gradients` or `changed_scores` answered.
         values : ndarray, shape (N, h, w) or (N, h, w, C)
             The attributions.
@@ -89,12 +89,12 @@ class AttributionBatch:
         >>> import numpy as np, vizcnn as vz
         >>> from vizcnn.results import AttributionBatch
         >>> cnn = vz.assets.digits_cnn()
-        >>> taken = cnn.gradients(np.zeros((1, 28, 28, 1), np.float32), 3, of="conv5")
-        >>> AttributionBatch.of(taken, taken.gradients.sum(axis=-1)).layer
+        >>> grads = cnn.gradients(np.zeros((1, 28, 28, 1), np.float32), 3, of="conv5")
+        >>> AttributionBatch.of(grads, grads.gradients.sum(axis=-1)).layer
         'conv5'
         """
-        notes = (*taken.notes, *fields.pop("notes", ()))
-        return cls(values, layer=taken.layer, scores=taken.scores, outputs=taken.outputs, notes=notes, **fields)
+        notes = (*grads.notes, *fields.pop("notes", ()))
+        return cls(values, layer=grads.layer, scores=grads.scores, outputs=grads.outputs, notes=notes, **fields)
 
     @classmethod
     def stream(

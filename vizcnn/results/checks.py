@@ -154,9 +154,9 @@ class Shapes:
             self._same(f"`{name}` holds {len(values)} values", size, len(values))
 
     def _same(self, what: str, size: Size, length: int) -> None:
-        wanted = self._known.setdefault(size, length) if isinstance(size, str) else size
-        if wanted is not None and wanted != length:
-            raise ValueError(f"{what}, which doesn't fit {size if isinstance(size, int) else f'{size} = {wanted}'}")
+        expected = self._known.setdefault(size, length) if isinstance(size, str) else size
+        if expected is not None and expected != length:
+            raise ValueError(f"{what}, which doesn't fit {size if isinstance(size, int) else f'{size} = {expected}'}")
 
 
 def check_indices(name: str, values: Iterable[int], count: int) -> None:

@@ -24,8 +24,8 @@ NUM_TOP_CLASSES = 5
 
 def checked_rows(what: str, arrays: Mapping[str, Any], count: int, who: str) -> dict[str, np.ndarray]:
     """Return what a method or a metric gave by name, checked: a row for each image, and of measures one number."""
-    checked = {name: np.asarray(values) for name, values in arrays.items()}
-    for name, array in checked.items():
+    by_name = {name: np.asarray(values) for name, values in arrays.items()}
+    for name, array in by_name.items():
         is_measure = what == "measures"
         if array.shape[:1] != (count,) or array.dtype.kind not in "fiub" or (is_measure and array.ndim != 1):
             raise ValueError(
@@ -34,7 +34,7 @@ def checked_rows(what: str, arrays: Mapping[str, Any], count: int, who: str) -> 
             )
         if is_measure and name in COLUMNS:
             raise ValueError(f"`measures` of {who} must not be called {name!r}, as a result's own column is.")
-    return checked
+    return by_name
 
 
 def over_images(values: np.ndarray, layer: str | None, context: Context) -> tuple[np.ndarray, bool, tuple[Note, ...]]:
@@ -65,8 +65,8 @@ def explained(
     predictions = model.named_predictions(indices, values, probable, output=head.output)
     targets: list[tuple[str, int | None, float | None]] = []
     for row, name, index in zip(values, score.names, score.classes, strict=True):
-        known = float(row[index]) if probable and index is not None else None
-        targets.append((name or head.names[int(index or 0)], index if head.is_classes else None, known))
+        probability = float(row[index]) if probable and index is not None else None
+        targets.append((name or head.names[int(index or 0)], index if head.is_classes else None, probability))
     if not probable and not head.is_classes:
         return predictions, targets, [], []
     # The five largest first, and only those sorted: of a thousand classes, half a millisecond per batch.

@@ -128,20 +128,20 @@ class DiagnosisBatch:
         units: dict[str, UnitStatistics] = {}
         shares: list[np.ndarray] = []
         rectified: frozenset[str] = frozenset()
-        known = None
+        model_measures = None
         for _, _, measures in parts:
-            for path, seen in measures.units.items():
-                units[path] = units[path].joined(seen) if path in units else seen
+            for path, statistics in measures.units.items():
+                units[path] = units[path].joined(statistics) if path in units else statistics
             shares.append(measures.bias)
             rectified = measures.rectified
-            known = known or measures.measure_model()
-        if known is None:
+            model_measures = model_measures or measures.measure_model()
+        if model_measures is None:
             raise RuntimeError("no batch was looked at")
         layers = {
-            path: seen.diagnosis(rectified=path in rectified, duplicate=known.duplicates.get(path, ()))
-            for path, seen in units.items()
+            path: statistics.diagnosis(rectified=path in rectified, duplicate=model_measures.duplicates.get(path, ()))
+            for path, statistics in units.items()
         }
-        small_receptive_field = known.field_layer if known.pooled else None
+        small_receptive_field = model_measures.field_layer if model_measures.pooled else None
         bias, size, count = np.concatenate(shares), context.images.size, len(context.images)
         return Diagnosis(
             layers=tuple(layers),
@@ -150,10 +150,10 @@ class DiagnosisBatch:
             saturated=np.array([len(layer.saturated) for layer in layers.values()], dtype=np.int64),
             duplicate=np.array([len(layer.duplicate) for layer in layers.values()], dtype=np.int64),
             variation=np.array([np.nan if h.variation is None else h.variation for h in layers.values()], np.float32),
-            receptive_field=known.field,
+            receptive_field=model_measures.field,
             image_size=tuple(size),
             bias_share=bias.astype(np.float32),
-            findings=tuple(findings(layers, count, known.field, size, small_receptive_field, bias)),
+            findings=tuple(findings(layers, count, model_measures.field, size, small_receptive_field, bias)),
             model=context.model.name,
             images_seen=count,
             notes=context.images.notes,
@@ -196,10 +196,10 @@ class Diagnosis(Result):
     Examples
     --------
     >>> import vizcnn as vz
-    >>> found = vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits())
-    >>> print(found)
+    >>> result = vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits())
+    >>> print(result)
     digits_cnn.keras: nothing found in 5 layers on 10 images
-    >>> found.units.tolist(), found.receptive_field
+    >>> result.units.tolist(), result.receptive_field
     ([16, 32, 32, 48, 64], (20, 20))
     """
 
@@ -261,8 +261,8 @@ class Diagnosis(Result):
         >>> vz.Diagnosis.from_arrays(about, arrays)
         <Diagnosis of 'digits_cnn.keras' on 10 images, 0 findings>
         """
-        found = super().from_arrays(about, arrays)
-        return replace(found, findings=tuple(Finding(*row) for row in found.findings))
+        result = super().from_arrays(about, arrays)
+        return replace(result, findings=tuple(Finding(*row) for row in result.findings))
 
     @takes_style("title")
     def plot(self, ax: Any = None, **style: Any) -> Any:

@@ -186,19 +186,19 @@ class FeatureMaps(MontageResult):
             raise OptionError(f"`index` must name one of {len(self)} images; got {index!r}.")
         with montage.on_axes(ax, len(self.maps)) as axes:
             for axis, (path, values) in zip(axes, self.maps.items(), strict=True):
-                chosen = self.top_channels(top, layer=path, index=index) if channels is None else list(channels)
-                if not chosen or not all(0 <= c < values.shape[-1] for c in chosen):
+                indices = self.top_channels(top, layer=path, index=index) if channels is None else list(channels)
+                if not indices or not all(0 <= c < values.shape[-1] for c in indices):
                     raise OptionError(
                         f"`channels` must be indices below {values.shape[-1]} of layer {path!r}; got {channels!r}."
                     )
                 height, width, count = values.shape[1:]
-                shown = f", the {len(chosen)} most active" if len(chosen) < count and channels is None else ""
+                remark = f", the {len(indices)} most active" if len(indices) < count and channels is None else ""
                 montage.draw_montage(
                     axis,
-                    values[index][..., chosen].transpose(2, 0, 1),
+                    values[index][..., indices].transpose(2, 0, 1),
                     signed=bool((values[index] < 0).any()),
-                    labels=[str(c) for c in chosen],
-                    title=f"{path}: {count} maps {height}x{width}{shown}",
+                    labels=[str(c) for c in indices],
+                    title=f"{path}: {count} maps {height}x{width}{remark}",
                     **style,
                 )
         return axes[0] if len(axes) == 1 else np.array(axes)

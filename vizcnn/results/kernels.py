@@ -170,18 +170,18 @@ class Kernels(MontageResult):
         from vizcnn.render import montage
 
         pictures, names, signed = self.pictures(channels)
-        shown = _page(len(pictures), top, page)
+        rows = _page(len(pictures), top, page)
         limits: dict[str, Any] = {}
         if pictures.ndim == 3:
             end = float(np.abs(pictures).max()) or 1.0  # one scale for all pages
             limits = {"vmin": -end if signed else 0.0, "vmax": end}
         height, width = self.values.shape[:2]
-        count = shown.stop - shown.start
-        part = f", {shown.start}-{shown.stop - 1} of {len(pictures)} by norm" if len(pictures) > count else ""
+        count = rows.stop - rows.start
+        part = f", {rows.start}-{rows.stop - 1} of {len(pictures)} by norm" if len(pictures) > count else ""
         title = f"{self.layer}: {len(self.order)} kernels {height}x{width}x{self._by_kernel().shape[-1]}{part}"
         with montage.on_axes(ax, self.num_axes) as axes:
             montage.draw_montage(
-                axes[0], pictures[shown], signed=signed, labels=names[shown], title=title, **{**limits, **style}
+                axes[0], pictures[rows], signed=signed, labels=names[rows], title=title, **{**limits, **style}
             )
             if self.preferred_inputs is not None:
                 montage.draw_montage(

@@ -49,8 +49,8 @@ class Collapse:
 def collapse_to_depth(layers: Sequence[LayerInfo], connections: Sequence[Edge], depth: int | None) -> tuple[Edge, ...]:
     """Return the connections between the layers that are seen down to a depth, each once."""
     collapse = Collapse(layers, connections, depth)
-    seen = ((collapse(a), collapse(b)) for a, b in connections)
-    return tuple(dict.fromkeys((a, b) for a, b in seen if a != b))
+    edges = ((collapse(a), collapse(b)) for a, b in connections)
+    return tuple(dict.fromkeys((a, b) for a, b in edges if a != b))
 
 
 def build(

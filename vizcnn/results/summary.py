@@ -36,29 +36,29 @@ def table_of_layers(layers: Sequence[LayerInfo], connections: Edges, depth: int 
     list of str
         Nested layers are indented, and their parameters are part of their container's; a last line says how many aren't shown.
     """
-    shown = [info for info in layers if depth is None or info.depth <= depth]
+    visible = [info for info in layers if depth is None or info.depth <= depth]
     sources = _sources(layers, connections, depth)
     head = ("layer", "kind", "output shape", "parameters", "fed by")
-    rows = [head, *((*_row(info), ", ".join(sources[info.path]) or "nothing") for info in shown)]
-    hidden = len(layers) - len(shown)
-    more = [f"{hidden} nested layer{'s' * (hidden > 1)} not shown (depth {depth})"] if hidden else []
+    rows = [head, *((*_row(info), ", ".join(sources[info.path]) or "nothing") for info in visible)]
+    num_hidden = len(layers) - len(visible)
+    more = [f"{num_hidden} nested layer{'s' * (num_hidden > 1)} not shown (depth {depth})"] if num_hidden else []
     return [*_aligned(rows, right={3}), "", *more]
 
 
 def _sources(layers: Sequence[LayerInfo], connections: Edges, depth: int | None) -> dict[str, list[str]]:
     """Return what feeds each layer, by paths where it lies elsewhere; a container is fed what goes into it from outside."""
     infos = {info.path: info for info in layers}
-    found: dict[str, dict[str, None]] = {path: {} for path in infos}
+    sources_by_path: dict[str, dict[str, None]] = {path: {} for path in infos}
     for level in range(max((info.depth for info in layers), default=0)):
         for a, b in collapse_to_depth(layers, connections, level):
             target = infos.get(split_call(b)[0])
             if target is not None and target.is_container and target.depth == level:
-                found[target.path][_beside(a, target.path)] = None
+                sources_by_path[target.path][_beside(a, target.path)] = None
     for a, b in collapse_to_depth(layers, connections, depth):
         target = infos.get(split_call(b)[0])
         if target is not None:
-            found[target.path][_beside(a, target.path)] = None
-    return {path: list(sources) for path, sources in found.items()}
+            sources_by_path[target.path][_beside(a, target.path)] = None
+    return {path: list(sources) for path, sources in sources_by_path.items()}
 
 
 def _beside(address: str, target: str) -> str:

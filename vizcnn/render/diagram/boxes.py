@@ -94,15 +94,15 @@ def in_order(boxes: Mapping[str, Box], edges: Iterable[Edge]) -> Graph:
     """Order the boxes so that each comes after what feeds it, as long as there is no circle."""
     unique = tuple(dict.fromkeys(edges))
     after = _grouped(boxes, unique)
-    waiting = Counter(b for _, b in unique)
+    num_missing = Counter(b for _, b in unique)
     order: dict[str, None] = {}
-    left = dict.fromkeys(boxes)
-    while left:
-        ready: str | None = next((key for key in left if not waiting[key]), None) or next(iter(left))
+    remaining = dict.fromkeys(boxes)
+    while remaining:
+        ready: str | None = next((key for key in remaining if not num_missing[key]), None) or next(iter(remaining))
         # Follow one way as far as it goes, so that what belongs together stays together.
         while ready is not None:
-            del left[ready]
+            del remaining[ready]
             order[ready] = None
-            waiting.subtract(after[ready])
-            ready = next((key for key in after[ready] if key in left and not waiting[key]), None)
+            num_missing.subtract(after[ready])
+            ready = next((key for key in after[ready] if key in remaining and not num_missing[key]), None)
     return Graph({key: boxes[key] for key in order}, unique)

@@ -85,8 +85,8 @@ def plot_diagram(graph: Graph, ax: Any = None, *, heading: Sequence[str] = (), *
     bounds = (extent.width / ax.figure.dpi, extent.height / ax.figure.dpi)
     if style.get("width") is None:
         widths = (4.0, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 30.0)
-        found = [_Diagram(graph, heading, **{**style, "width": width}) for width in widths]
-        diagram = max(found, key=lambda one: round(one.fitting(bounds), 4))
+        diagrams = [_Diagram(graph, heading, **{**style, "width": width}) for width in widths]
+        diagram = max(diagrams, key=lambda one: round(one.fitting(bounds), 4))
     return diagram.draw(ax, min(1.0, diagram.fitting(bounds)))
 
 
@@ -259,16 +259,16 @@ class _Diagram:
         valign: str = "top",
         gid: str = "",
     ) -> None:
-        drawn = write_text(self._ax, x, y, text, fontsize=size * self._scale, fontweight="bold" if bold else "normal",
+        label = write_text(self._ax, x, y, text, fontsize=size * self._scale, fontweight="bold" if bold else "normal",
                            color=color, ha=align, va=valign, zorder=5, clip_on=True)  # fmt: skip
-        drawn.set_gid(gid)
+        label.set_gid(gid)
 
     # Legend -----------------------------------------------------------------------------------------------------------
 
     def _legend_entries(self) -> list[tuple[str, str]]:
-        found = dict.fromkeys(family(one.box) for one in self.drawn.values())
-        entries = [(name, color) for name, color, _ in FAMILIES if (name, color) in found]
-        entries += [entry for entry in (NESTED, OTHER) if entry in found]
+        families = dict.fromkeys(family(one.box) for one in self.drawn.values())
+        entries = [(name, color) for name, color, _ in FAMILIES if (name, color) in families]
+        entries += [entry for entry in (NESTED, OTHER) if entry in families]
         if any(route.is_skip for route in self.layout.routes.values()):
             entries.append(("skip connection", "skip"))
         if any(one.box.has_paths for one in self.drawn.values()):

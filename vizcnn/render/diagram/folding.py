@@ -117,8 +117,8 @@ def fold_names(graph: Graph) -> Graph:
 
 def _stem(box: Box) -> str:
     """Return what stands before the last part of a name, where it ends in a number: block_3 of block_3_expand."""
-    found = re.match(r"(.*\d[a-z]?)[_\-.]", box.name)
-    return found[1] if found and not box.ends and not _is_automatic(found[1], [box]) else ""
+    match = re.match(r"(.*\d[a-z]?)[_\-.]", box.name)
+    return match[1] if match and not box.ends and not _is_automatic(match[1], [box]) else ""
 
 
 def fold_repeats(graph: Graph) -> Graph:
@@ -135,7 +135,7 @@ def fold_repeats(graph: Graph) -> Graph:
         )
         chain = [order[start], *(order[i] for i in links)]
         signs = [_signature(graph.boxes[key]) for key in chain]
-        best = max(_periods(signs), key=lambda found: (found[0] * found[1], -found[0]), default=(1, 1))
+        best = max(_periods(signs), key=lambda period: (period[0] * period[1], -period[0]), default=(1, 1))
         length = best[0] * best[1]
         if _begins_late(graph, chain, signs, best):
             length = 1
@@ -146,9 +146,9 @@ def fold_repeats(graph: Graph) -> Graph:
     return _joined(graph, groups, lambda boxes: boxes[0].name, repeat=True, periods=periods)
 
 
-def _begins_late(graph: Graph, chain: Sequence[str], signs: Sequence[object], found: tuple[int, int]) -> bool:
+def _begins_late(graph: Graph, chain: Sequence[str], signs: Sequence[object], period: tuple[int, int]) -> bool:
     """Tell whether names say that what repeats begins a little later: with dw_7, pw_7 rather than with pw_6, dw_7."""
-    length, times = found
+    length, times = period
 
     def shares_number(start: int) -> bool:
         names = [graph.boxes[key].name for key in chain[start : start + length]]
@@ -157,7 +157,7 @@ def _begins_late(graph: Graph, chain: Sequence[str], signs: Sequence[object], fo
 
     if length == 1 or shares_number(0):
         return False
-    return any(found in _periods(signs[i:]) and shares_number(i) for i in range(1, length)) and times > 1
+    return any(period in _periods(signs[i:]) and shares_number(i) for i in range(1, length)) and times > 1
 
 
 def _periods(signs: Sequence[object]) -> Iterator[tuple[int, int]]:
@@ -189,31 +189,31 @@ def _joined(
     for key, box in graph.boxes.items():
         members.setdefault(groups[key], []).append(box)
     boxes = {}
-    for key, found in members.items():
-        if len(found) == 1 and key not in blocks:
-            boxes[key] = found[0]
+    for key, group in members.items():
+        if len(group) == 1 and key not in blocks:
+            boxes[key] = group[0]
             continue
         period = (periods or {}).get(key, 1)
         contents: Counter[str] = Counter()
-        for box in found:
+        for box in group:
             contents.update(box.contents)
-        last = found[-1].ends or (found[-1].name,)
+        last = group[-1].ends or (group[-1].name,)
         boxes[key] = replace(
-            found[0],
-            name=name(found),
-            kind=_main(found).kind,
-            role=_main(found).role,
-            parts=tuple(part for box in (found[:period] if repeat else found) for part in box.parts),
-            shape=found[-1].shape,
-            num_params=sum(box.num_params for box in found),
-            paths=tuple(path for box in found for path in box.paths),
-            parent=_common_parent(graph, found),
+            group[0],
+            name=name(group),
+            kind=_main(group).kind,
+            role=_main(group).role,
+            parts=tuple(part for box in (group[:period] if repeat else group) for part in box.parts),
+            shape=group[-1].shape,
+            num_params=sum(box.num_params for box in group),
+            paths=tuple(path for box in group for path in box.paths),
+            parent=_common_parent(graph, group),
             contents=dict(contents),
-            repeats=sum(box.repeats for box in found) // period if repeat else 1,
-            is_block=key in blocks or key in named or repeat or any(box.is_block for box in found),
-            is_closed=all(box.is_closed for box in found),
-            has_paths=key in blocks or any(box.has_paths for box in found),
-            ends=((found[0].ends or (found[0].name,))[0], last[-1]) if repeat else (),
+            repeats=sum(box.repeats for box in group) // period if repeat else 1,
+            is_block=key in blocks or key in named or repeat or any(box.is_block for box in group),
+            is_closed=all(box.is_closed for box in group),
+            has_paths=key in blocks or any(box.has_paths for box in group),
+            ends=((group[0].ends or (group[0].name,))[0], last[-1]) if repeat else (),
         )
     edges = [(groups[a], groups[b]) for a, b in graph.edges if groups[a] != groups[b]]
     return in_order(boxes, edges)

@@ -152,12 +152,12 @@ class _Page:
 
         def broken(width: float) -> list[int]:
             lines: list[int] = []
-            used = width + 1.0
+            line_width = width + 1.0
             for column in self.widths:
-                used += column + GAP
-                if used > width + GAP or not lines:
+                line_width += column + GAP
+                if line_width > width + GAP or not lines:
                     lines.append(0)
-                    used = column + GAP
+                    line_width = column + GAP
                 lines[-1] += 1
             return lines
 

@@ -52,32 +52,32 @@ def find_rows(graph: Graph, columns: Mapping[str, int], order: Mapping[str, floa
     dict
     """
     ways: list[list[str]] = []
-    left = dict.fromkeys(graph.boxes)
-    while left:
-        ways.append(_longest_way(graph, columns, left))
+    remaining = dict.fromkeys(graph.boxes)
+    while remaining:
+        ways.append(_longest_way(graph, columns, remaining))
         for key in ways[-1]:
-            del left[key]
+            del remaining[key]
     ways[1:] = sorted(ways[1:], key=lambda way: sum(order.get(key, 0.0) for key in way) / len(way))
     before, after = graph.before, graph.after
     rows: dict[str, int] = {}
-    taken: dict[int, set[int]] = {}
+    spans_by_row: dict[int, set[int]] = {}
     for way in ways:
         first, last = columns[way[0]], columns[way[-1]]
         # Its row is kept free from what feeds it to what it feeds, for the arrows.
         start = min([first, *(columns[a] + 1 for a in before[way[0]])])
         end = max([last, *(columns[b] - 1 for b in after[way[-1]])])
         span = set(range(start, end + 1))
-        row = next(r for r in range(len(graph.boxes)) if not (taken.get(r, set()) & span))
-        taken.setdefault(row, set()).update(span)
+        row = next(r for r in range(len(graph.boxes)) if not (spans_by_row.get(r, set()) & span))
+        spans_by_row.setdefault(row, set()).update(span)
         rows |= dict.fromkeys(way, row)
     return rows
 
 
-def _longest_way(graph: Graph, columns: Mapping[str, int], left: Mapping[str, None]) -> list[str]:
+def _longest_way(graph: Graph, columns: Mapping[str, int], remaining: Mapping[str, None]) -> list[str]:
     before = graph.before
     ways: dict[str, list[str]] = {}
     best: list[str] = []
-    for key in left:
+    for key in remaining:
         earlier = [ways[a] for a in before[key] if a in ways and columns[a] < columns[key]]
         ways[key] = [*max(earlier, key=len, default=[]), key]
         best = max(best, ways[key], key=len)
@@ -100,8 +100,8 @@ def dot_places(graph: Graph, sizes: Mapping[str, Size]) -> tuple[dict[str, int],
         run = subprocess.run(
             [program, "-Tplain"], input="\n".join([*lines, "}"]), capture_output=True, text=True, timeout=60, check=True
         )
-        found = [line.split()[1:4] for line in run.stdout.splitlines() if line.startswith("node ")]
-        points = {name: (float(x), -float(y)) for name, x, y in found}
+        nodes = [line.split()[1:4] for line in run.stdout.splitlines() if line.startswith("node ")]
+        points = {name: (float(x), -float(y)) for name, x, y in nodes}
         xs = {key: round(points[f"n{i}"][0], 2) for key, i in numbers.items()}
         ys = {key: points[f"n{i}"][1] for key, i in numbers.items()}
     except (OSError, subprocess.SubprocessError, KeyError, ValueError):
