@@ -696,3 +696,32 @@ def test_ctrl_c_keeps_what_was_written_and_exits_with_130(folder: Path, tmp_path
 def test_python_runs_the_package_as_the_command() -> None:
     result = subprocess.run([sys.executable, "-m", "vizcnn", "--version"], capture_output=True, text=True, check=True)
     assert result.stdout.split()[-1] == __version__
+
+
+BRIGHTEST = """
+import numpy as np
+from vizcnn.targets import Class, Target
+
+class Brightest(Target):
+    prefix = "nth"
+
+    def __init__(self, text):
+        self.number = int(text)
+
+    def score(self, model, count):
+        return Class(self.number - 1).score(model, count)
+"""
+
+
+def test_target_of_ones_own_is_typed_after_its_prefix(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BRIGHTEST, encoding="utf-8")
+    words = ["explain", vz.assets.DIGITS_CNN, vz.assets.digits()[3], "-m", "gradcam", "--json", "-o", tmp_path / "out"]
+    try:
+        said = run(*words, "--custom-objects", tmp_path / "mine.py", "--target", "nth:9")
+        assert said.exit_code == 0, said.output
+        assert json.loads(said.stdout.splitlines()[-1])["target"] == "class 8"
+    finally:
+        vz.targets.Target.typed.pop("nth", None)
+    unknown = run(*words, "--target", "nth:9")
+    assert unknown.exit_code == 2
+    assert "'nth:9'" in unknown.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.targets import Similarity, resolve
+from vizcnn.targets import Target, resolve
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def read_target(text: str | None, model: ModelAdapter) -> Any:
     """Read a target: a label, a class index, one of these for an output, as in ``gender=1``, or ``like:FILE``, another image.
+
+    Any other class of targets reads what stands after its `prefix` and a colon.
 
     Parameters
     ----------
@@ -23,7 +25,7 @@ def read_target(text: str | None, model: ModelAdapter) -> Any:
 
     Returns
     -------
-    None, int, str, or dict
+    None, int, str, dict, or Target
         What `vizcnn.targets.resolve` takes.
 
     Raises
@@ -34,8 +36,9 @@ def read_target(text: str | None, model: ModelAdapter) -> Any:
     target: Any = text
     if text is not None and text not in (model.labels or ()):
         output, equals, rest = text.partition("=")
-        if text.startswith("like:"):
-            return Similarity(text.removeprefix("like:"))
+        prefix, colon, typed = text.partition(":")
+        if colon and prefix in Target.typed:
+            return Target.typed[prefix].read(typed)
         target = {output: _index(rest)} if equals and output in model.output_shapes else _index(text)
     resolve(target, model, 1)
     return target

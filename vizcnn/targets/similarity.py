@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class Similarity(Target):
     >>> vz.gradcam(cnn, digits[8:], like_three).scores.round(1)  # cosines of the eight and the nine
     array([0.7, 0.7], dtype=float32)
     """
+
+    prefix: ClassVar[str] = "like"
 
     reference: Any
     output: str | int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,7 +12,51 @@ from vizcnn.targets.score import Score
 
 
 class Target(ABC):
-    """Something in a model that a picture can explain."""
+    """Something in a model that a picture can explain.
+
+    A class with a `prefix` can be asked for on the command line, as ``prefix:text``; so can yours, in a file of
+    ``--custom-objects``.
+
+    Attributes
+    ----------
+    prefix : str
+        What stands before the colon; "" where it can't be typed.
+    """
+
+    prefix: ClassVar[str] = ""
+    typed: ClassVar[dict[str, type[Target]]] = {}
+    """The classes that can be typed, by prefix."""
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        if cls.prefix:
+            Target.typed[cls.prefix] = cls
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the target that was typed.
+
+        Parameters
+        ----------
+        text : str
+            What stands after the prefix.
+
+        Returns
+        -------
+        Target
+
+        Raises
+        ------
+        TargetError
+            If it can't be read.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Similarity.read("three.png").reference
+        'three.png'
+        """
+        return cls(text)  # type: ignore[call-arg]  # a class of one text; others read it themselves
 
     @abstractmethod
     def score(self, model: Model, count: int) -> Score:
