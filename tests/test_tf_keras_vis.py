@@ -502,7 +502,7 @@ def test_a_model_without_a_convolution_is_rejected(method: str) -> None:
     [
         ("smoothgrad", {"num_samples": 0}, "`num_samples` must be a whole number from 1 on; got 0"),
         ("smoothgrad", {"noise": -1.0}, "`noise` must be a number from 0 on; got -1.0"),
-        ("smoothgrad", {"seed": "x"}, r"`seed` must be a whole number from 0 to 2\*\*32 - 1; got 'x'"),
+        ("smoothgrad", {"seed": "x"}, r"`seed` must be a whole number; got 'x'"),
         ("scorecam", {"max_channels": 9}, "`max_channels` must be a whole number from 1 to 8, or None; got 9"),
     ],
 )

@@ -125,7 +125,7 @@ def test_norm_keeps_values_from_their_ends(cnn: Any) -> None:
     assert np.abs(bound - 0.5).mean() < 0.5 * np.abs(free - 0.5).mean()
 
 
-def test_penalties_equal_their_formulas() -> None:
+def test_regularizers_equal_their_formulas() -> None:
     images = np.random.default_rng(0).uniform(0, 1, (2, 3, 4, 1)).astype(np.float32)
     down, across = np.abs(np.diff(images, axis=1)), np.abs(np.diff(images, axis=2))
     expected = 2 * (down.mean(axis=(1, 2, 3)) + across.mean(axis=(1, 2, 3)))

@@ -479,7 +479,7 @@ class ModelAdapter(ModelFacts):
         ends : (float, float), default None
             What black and white are to the model; None: what `preprocess` makes of them.
         **plan
-            `parametrization`, `penalties`, `modifiers` and `transforms` of a `vizcnn.adapter.keras.ascent.Plan`, all four.
+            `parametrization`, `regularizers`, `modifiers` and `transforms` of a `vizcnn.adapter.keras.ascent.Plan`, all four.
 
         Returns
         -------
@@ -492,7 +492,7 @@ class ModelAdapter(ModelFacts):
         >>> import vizcnn as vz
         >>> from vizcnn.transforms import NONE
         >>> cnn = vz.assets.digits_cnn()
-        >>> plan = {"parametrization": "pixel", "penalties": (), "modifiers": (), "transforms": NONE}
+        >>> plan = {"parametrization": "pixel", "regularizers": (), "modifiers": (), "transforms": NONE}
         >>> made = cnn.ascend(vz.targets.Class("3").score(cnn, 1), (28, 28, 1), steps=2, **plan)
         >>> [images.shape for images, scores in made]
         [(1, 28, 28, 1), (1, 28, 28, 1), (1, 28, 28, 1)]

@@ -56,7 +56,7 @@ def maximize(
     parametrization: str = "fourier",
     transforms: Transforms | None = None,
     modifiers: Sequence[Any] = (),
-    penalties: Sequence[Any] = (),
+    regularizers: Sequence[Any] = (),
     optimizer: Any = None,
 ) -> Maximized:
     """Make one image per sample of a score.
@@ -69,7 +69,7 @@ def maximize(
         What is to rise.
     shape : (int, int, int)
         Shape (H, W, C) of an image.
-    steps, seed, frames, input_range, parametrization, transforms, modifiers, penalties, optimizer
+    steps, seed, frames, input_range, parametrization, transforms, modifiers, regularizers, optimizer
         See `vizcnn.activation_maximization`.
 
     Returns
@@ -106,7 +106,7 @@ def maximize(
         parametrization=parametrization,
         transforms=transforms or Transforms(),
         modifiers=tuple(modifiers),
-        penalties=tuple(penalties),
+        regularizers=tuple(regularizers),
     )
     keep = set(np.linspace(0, steps, frames).round().astype(int).tolist()) if frames else set()
     history, snapshots, images = [], [], np.empty(0, np.float32)

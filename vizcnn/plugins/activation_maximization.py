@@ -102,7 +102,6 @@ def activation_maximization(
     model.prepare(shape)
     score = _score(model, target, layer, num_images)
     own_transforms, modifiers = _own_and_others(transforms, shape)
-    penalties = _regularizers(regularizers, num_images)
     result = maximize(
         model,
         score,
@@ -115,7 +114,7 @@ def activation_maximization(
         parametrization=parametrization,
         transforms=own_transforms,
         modifiers=modifiers,
-        penalties=penalties,
+        regularizers=_regularizers(regularizers, num_images),
     )
     scores, outputs = model.evaluate(result.inputs, score)
     return Images(

@@ -79,7 +79,7 @@ def _preferred_inputs(
     """Return the images that excite the middle unit of each channel most, cut to what that unit sees, and the notes on them."""
     shape = image_shape(model)
     score = Channel(path, 0, "center").score(model, len(channels)).with_params(np.array(channels, dtype=np.int32))
-    result = maximize(model, score, shape, steps=steps, seed=seed, transforms=NONE, penalties=[TotalVariation()])
+    result = maximize(model, score, shape, steps=steps, seed=seed, transforms=NONE, regularizers=[TotalVariation()])
     reach = np.abs(model.gradients(result.inputs, score).gradients).max(axis=(0, 3)) > 0
     rows, columns = np.flatnonzero(reach.any(axis=1)), np.flatnonzero(reach.any(axis=0))
     if not len(rows):

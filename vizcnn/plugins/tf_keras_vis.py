@@ -50,9 +50,9 @@ def saliency(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Attributi
     ----------
     .. [1] Simonyan, Vedaldi and Zisserman, "Deep Inside Convolutional Networks", 2013. arXiv:1312.6034
     """
-    task = _Task.of(model, inputs, score)
-    gradient = _saliency(task, inputs, task.classes, gradient_modifier=None)
-    return AttributionBatch(np.abs(gradient).max(axis=-1), raw=gradient, **task.reached)
+    request = _Request.of(model, inputs, score)
+    gradient = _saliency(request, inputs, request.classes, gradient_modifier=None)
+    return AttributionBatch(np.abs(gradient).max(axis=-1), raw=gradient, **request.clean_run)
 
 
 @register("tf-keras-vis/smoothgrad", needs={"tensorflow"})
@@ -101,13 +101,13 @@ def smoothgrad(
     _check("num_samples", num_samples, "a whole number from 1 on", isinstance(num_samples, int) and num_samples >= 1)
     _check("noise", noise, "a number from 0 on", isinstance(noise, int | float) and noise >= 0)
     _check("seed", seed, "a whole number from 0 to 2**32 - 1", isinstance(seed, int) and 0 <= seed < 2**32)
-    task = _Task.of(model, inputs, score)
+    request = _Request.of(model, inputs, score)
     maps = []
-    for image, index in zip(inputs, task.classes, strict=True):
+    for image, index in zip(inputs, request.classes, strict=True):
         with _seeded(seed):
-            maps.append(_saliency(task, image[None], [index], smooth_samples=num_samples, smooth_noise=noise))
+            maps.append(_saliency(request, image[None], [index], smooth_samples=num_samples, smooth_noise=noise))
     raw = np.concatenate(maps)
-    return AttributionBatch(raw.max(axis=-1), raw=raw, **task.reached)
+    return AttributionBatch(raw.max(axis=-1), raw=raw, **request.clean_run)
 
 
 @register("tf-keras-vis/gradcam", needs={"tensorflow", "images"})
@@ -260,46 +260,48 @@ def scorecam(
     .. [1] Wang et al., "Score-CAM", CVPR Workshops 2020. arXiv:1910.01279
     .. [2] https://github.com/tabayashi0117/Score-CAM#faster-score-cam
     """
-    task = _Task.of(model, inputs, score, layer or _penultimate(model))
-    channels = task.facade.get_layer("layer").output.shape[-1]
+    request = _Request.of(model, inputs, score, layer or _penultimate(model))
+    channels = request.logits_model.get_layer("layer").output.shape[-1]
     fits = max_channels is None or (isinstance(max_channels, int) and 1 <= max_channels <= channels)
     _check("max_channels", max_channels, f"a whole number from 1 to {channels}, or None", fits)
     # One image at a time: it makes a masked image per channel, and takes the channels that vary in any of its images.
     options = {"max_N": max_channels, "batch_size": model.batch_size_for(inputs.shape[1:])}
     parts = [
-        _cam_of(task, "Scorecam", image[None], [index], **options)
-        for image, index in zip(inputs, task.classes, strict=True)
+        _cam_of(request, "Scorecam", image[None], [index], **options)
+        for image, index in zip(inputs, request.classes, strict=True)
     ]
     values, small = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return _where_it_lies(model, task, inputs, values, small)
+    return _where_it_lies(model, request, inputs, values, small)
 
 
 def _cam(kind: str, model: ModelAdapter, inputs: np.ndarray, score: Score, layer: str | None) -> AttributionBatch:
-    task = _Task.of(model, inputs, score, layer or _penultimate(model))
-    values, small = _cam_of(task, kind, inputs, task.classes, unconnected_gradients="zero")
-    return _where_it_lies(model, task, inputs, values, small)
+    request = _Request.of(model, inputs, score, layer or _penultimate(model))
+    values, small = _cam_of(request, kind, inputs, request.classes, unconnected_gradients="zero")
+    return _where_it_lies(model, request, inputs, values, small)
 
 
 def _where_it_lies(
-    model: ModelAdapter, task: _Task, inputs: np.ndarray, values: np.ndarray, small: np.ndarray
+    model: ModelAdapter, request: _Request, inputs: np.ndarray, values: np.ndarray, small: np.ndarray
 ) -> AttributionBatch:
     """Leave the map at the layer's size where stretching it over the whole image, as tf-keras-vis does, puts it wrong."""
-    placement = None if task.layer is None else model.placement(task.layer, small.shape[1:], inputs.shape[1:])
+    placement = None if request.layer is None else model.placement(request.layer, small.shape[1:], inputs.shape[1:])
     moved = placement is not None and placement.is_known
-    return AttributionBatch(np.maximum(small, 0) if moved else values, raw=small, layer=task.layer, **task.reached)
+    return AttributionBatch(
+        np.maximum(small, 0) if moved else values, raw=small, layer=request.layer, **request.clean_run
+    )
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Request:
     """What tf-keras-vis is given to work on."""
 
-    facade: Any
+    logits_model: Any
     classes: list[int]
     layer: str | None
-    reached: Mapping[str, Any]
+    clean_run: Mapping[str, Any]
 
     @classmethod
-    def of(cls, model: Any, inputs: np.ndarray, score: Score, layer: str | None = None) -> _Task:
+    def of(cls, model: Any, inputs: np.ndarray, score: Score, layer: str | None = None) -> _Request:
         if score.key != ("class", score.output):
             raise TargetError(
                 f"`target` {score.names[0]!r} isn't a class, and tf-keras-vis explains classes here: give a class index or a "
@@ -308,20 +310,20 @@ class _Task:
         scores, outputs = model.evaluate(inputs, score)
         predicted, _, _ = model.class_values(outputs, score.output)
         classes = [int(p) if i in (None, -1) else i for p, i in zip(predicted, score.classes, strict=True)]
-        facade = model.logits_model(inputs.shape[1:], score.output, layer=layer)
+        logits_model = model.logits_model(inputs.shape[1:], score.output, layer=layer)
         if layer is not None:
-            shape = facade.get_layer("layer").output.shape[1:]
+            shape = logits_model.get_layer("layer").output.shape[1:]
             if len(shape) != 3:
                 raise LayerError(
                     f"`layer` {layer!r} has no spatial map, its output has shape {tuple(shape)}; name a layer before the rows "
                     f"and columns are pooled or flattened away."
                 )
-        return cls(facade, classes, layer, {"scores": scores, "outputs": outputs})
+        return cls(logits_model, classes, layer, {"scores": scores, "outputs": outputs})
 
 
-def _saliency(task: _Task, inputs: np.ndarray, classes: list[int], **options: Any) -> np.ndarray:
+def _saliency(request: _Request, inputs: np.ndarray, classes: list[int], **options: Any) -> np.ndarray:
     library = _library()
-    visualize = library.Saliency(task.facade)
+    visualize = library.Saliency(request.logits_model)
     gradient = visualize(
         library.CategoricalScore(classes),
         inputs,
@@ -334,7 +336,7 @@ def _saliency(task: _Task, inputs: np.ndarray, classes: list[int], **options: An
 
 
 def _cam_of(
-    task: _Task, kind: str, inputs: np.ndarray, classes: list[int], **options: Any
+    request: _Request, kind: str, inputs: np.ndarray, classes: list[int], **options: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the enlarged map and the one before its negative part is cut."""
     library = _library()
@@ -345,7 +347,7 @@ def _cam_of(
         positive: np.ndarray = np.maximum(layer_outputs[-1], 0)
         return positive
 
-    visualize = getattr(library, kind)(task.facade)
+    visualize = getattr(library, kind)(request.logits_model)
     values = visualize(
         library.CategoricalScore(classes),
         inputs,

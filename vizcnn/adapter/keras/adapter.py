@@ -460,7 +460,7 @@ class KerasAdapter(ModelAdapter):
             return ()
         text = (
             f"In activation maximization of model {self.name!r} the gradient of the score was zero in every step: such an image "
-            f"shows its start and the penalties, and nothing of the model."
+            f"shows its start and the regularizers, and nothing of the model."
         )
         return (Note(text, "ascent"),)
 

@@ -1,4 +1,4 @@
-"""Gradient ascent on a model's input: parametrization, transforms, score, penalties and update in one compiled step."""
+"""Gradient ascent on a model's input: parametrization, transforms, score, regularizers and update in one compiled step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Plan:
         Shape (N, H, W, C) of the images.
     parametrization : str
         "pixel" or "fourier".
-    penalties : tuple
+    regularizers : tuple
         Functions of a namespace and the images (N, H, W, C) in 0..1, each returning (N,).
     modifiers : tuple
         Functions of the images that are applied before the model sees them.
@@ -44,7 +44,7 @@ class Plan:
 
     shape: tuple[int, int, int, int]
     parametrization: str
-    penalties: tuple[Any, ...]
+    regularizers: tuple[Any, ...]
     modifiers: tuple[Any, ...]
     transforms: Transforms
     optimizer: str
@@ -128,10 +128,10 @@ class Ascent:
                 "away."
             )
         reaches = keras.ops.any(gradient != 0, axis=tuple(range(1, len(gradient.shape))))
-        if plan.penalties:
-            loss = sum(keras.ops.sum(penalty(keras.ops, images)) for penalty in plan.penalties)
-            by_penalties = backend.gradient(loss, variable)
-            gradient = gradient if by_penalties is None else gradient + by_penalties
+        if plan.regularizers:
+            loss = sum(keras.ops.sum(regularizer(keras.ops, images)) for regularizer in plan.regularizers)
+            by_regularizers = backend.gradient(loss, variable)
+            gradient = gradient if by_regularizers is None else gradient + by_regularizers
         # Scores of different models and layers differ by orders of magnitude; the step's length should not.
         axes = tuple(range(1, len(gradient.shape)))
         size = keras.ops.sqrt(keras.ops.mean(gradient**2, axis=axes, keepdims=True))
