@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from vizcnn import cli
+from vizcnn.inputs import image_set
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,27 @@ def test_a_bad_image_is_listed_and_the_others_are_drawn(folder: Path, tmp_path: 
     assert "bad.png" in result.stderr.splitlines()[-1]
     assert written(tmp_path / "out") == ["a.activations.png"]
     assert run("activations", folder, bad, "--out", tmp_path / "out").exit_code == 2
+
+
+def test_activations_read_each_image_once_and_list_one_that_ends_too_early(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = tmp_path / "cut.png"
+    whole = (folder / "images" / "a.png").read_bytes()
+    cut.write_bytes(whole[: len(whole) // 2])
+    read: list[str] = []
+    real = image_set.pixels_of
+
+    def pixels_of(image: Any, channels: int, name: str, *args: Any) -> Any:
+        read.append(Path(name).name)
+        return real(image, channels, name, *args)
+
+    monkeypatch.setattr(image_set, "pixels_of", pixels_of)
+    result = run("activations", folder, cut, folder / "images" / "a.png", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "cut.png" in result.stderr.splitlines()[-1]
+    assert written(tmp_path / "out") == ["a.activations.png"]
+    assert read == ["cut.png", "a.png"]
 
 
 def test_maximize_makes_an_image_for_each_target(folder: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from vizcnn.cli.console import echo, echo_error, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.cli.picture_names import Plan
+from vizcnn.errors import InputError
 
 
 @app.command()
@@ -33,13 +34,17 @@ def activations(
     files, bad = find_images(images)
     adapter = model.load()
     planned = Plan(files, {"activations": "activations"}, out)
-    checked = open_images(files, adapter, to_the_end=True)
+    opened = open_images(files, adapter)
     done = 0
-    for paths, image in zip(planned, track(checked, len(files), "drawing feature maps"), strict=True):
+    for file, paths, image in zip(files, planned, track(opened, len(files), "drawing feature maps"), strict=True):
         if isinstance(image, Unreadable):
             bad.append(image)
             continue
-        result, messages = run_method("activations", adapter, image, layer)
+        try:
+            result, messages = run_method("activations", adapter, image, layer)
+        except InputError as error:  # that its pixels can't be read shows here
+            bad.append(Unreadable(file, str(error)))
+            continue
         echo(str(result.save(paths["activations"], top=top)))
         notes([*((image.names[0], note) for note in result.notes), *messages])
         done += 1
