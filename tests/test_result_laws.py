@@ -376,6 +376,7 @@ def test_measures_are_printed_by_the_command_and_stand_in_its_json(gap, tmp_path
 
 
 def test_table_has_a_row_for_each_image(gap):
+    pytest.importorskip("pandas")
     result = gap(network(), images(), 1)
     table = result.to_frame()
     assert list(table.columns) == [
