@@ -121,6 +121,7 @@ def test_every_command_that_loads_a_model_takes_all_that_loading_takes(name: str
     taken = {parameter.name for parameter in COMMANDS[name].params}
     renamed = {"decoding": "decode"}
     needed = set(inspect.signature(vz.adapt).parameters) - {"image_size", "input_shape"}  # of functions, and --size
+    needed -= {"fixed", "safe_mode"}  # other words for fixed_inputs and trusted
     assert {renamed.get(parameter, parameter) for parameter in needed} <= taken
 
 
@@ -140,7 +141,7 @@ def test_options_of_loading_reach_the_adapter(folder: Path) -> None:
         assert run("summary", folder / "tiny.keras", *args, *more).exit_code == 2
     assert given["preprocess"].name == "0..1"
     assert (given["batch_size"], given["num_runs"], given["token_grid"]) == (3, 2, (4, 5))
-    assert given["fixed"][1].tolist() == [2, 3]
+    assert given["fixed_inputs"][1].tolist() == [2, 3]
     assert (given["decoding"].page, given["trusted"], str(given["architecture"])) == (1, True, "a.json")
     assert list(given["labels"]) == ["cat", "dog", "cow"]
 

@@ -19,7 +19,7 @@ from examples.from_scratch.adapter import NumpyCnnAdapter, TwoLayerAdapter
 from examples.from_scratch.cnn import MaxPooling, make_cnn, train
 from tests.rounding import rounding
 from vizcnn.errors import InputError, LayerError, RuleError
-from vizcnn.targets import Channel, Contrast, Mix, Neuron
+from vizcnn.targets import Channel, Contrast, Neuron, WeightedSum
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RANDOM = np.random.default_rng(0)
@@ -227,7 +227,7 @@ TARGETS = {
     "predicted": None,
     "one per image": [3, 0, 7],
     "contrast": Contrast(2, 8),
-    "mix with the predicted class": Mix((None, Channel("hidden", 4)), (0.5, 3.0)),
+    "mix with the predicted class": WeightedSum((None, Channel("hidden", 4)), (0.5, 3.0)),
     "channel": Channel("conv_activation", 6),
     "neuron": Neuron("pool", (3, 4, 5)),
     "probability": Neuron("softmax", 2),

@@ -232,7 +232,7 @@ def test_one_of_several_inputs_is_asked_behind_its_own_layers() -> None:
         [layers.Dense(2)(age), layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(image / 255))]
     )
     model = keras.Model([age, image], layers.Dense(2)(both))
-    assert vz.adapt(model, fixed={"age": [30.0]}).input_range == (0, 255)
+    assert vz.adapt(model, fixed_inputs={"age": [30.0]}).input_range == (0, 255)
 
 
 def test_images_are_made_within_the_models_own_range() -> None:

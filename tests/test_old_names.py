@@ -5,19 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import vizcnn as vz
+import vizcnn.adapter.base
 import vizcnn.health
 import vizcnn.results
+import vizcnn.scores
+import vizcnn.targets
+import vizcnn.transforms
 from vizcnn.algorithms.diagnosis import Finding
 from vizcnn.cli import app
 from vizcnn.errors import OptionError, RenamedWarning
 from vizcnn.plugins import registry
 from vizcnn.targets import Channel
 
+BOX = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
 FINDING = Finding("bias", None, "biases make 95%", "The image moves the logits little.", "Check the preprocessing.")
 
 
@@ -31,8 +37,15 @@ FINDING = Finding("bias", None, "biases make 95%", "The image moves the logits l
         (registry.get("saliency"), "origin", "vizcnn.plugins.saliency"),
         (registry.get("saliency"), "meaning", registry.get("saliency").interpretation),
         (registry, "register", vizcnn.register),
+        (vizcnn.adapter.base, "end_of_model", vizcnn.adapter.base.io_node),
+        (vizcnn.targets, "Mix", vizcnn.targets.WeightedSum),
+        (vizcnn.targets.score, "Reading", vizcnn.targets.score.ForwardPass),
+        (vizcnn.scores, "Reading", vizcnn.scores.ForwardPass),
+        (BOX, "evaluate", BOX.scores_and_outputs),
+        (BOX, "class_values", BOX.class_outputs),
+        (BOX, "origin", "a black box: function"),
     ],
-    ids=["Maps", "LayerMaps", "health", "Finding.meaning", "Plugin.origin", "Plugin.meaning", "register"],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_old_name_gives_the_same_and_warns(owner: Any, old: str, now: Any) -> None:
     with pytest.warns(
@@ -149,3 +162,50 @@ def test_old_position_of_a_channel_is_taken(old: dict[str, str], now: str) -> No
     assert channel == Channel("conv1", 2, now)
     with pytest.warns(DeprecationWarning, match="`where` is `position` now"):
         assert channel.where == now
+
+
+def two_inputs() -> keras.Model:
+    image, age = keras.Input((4, 4, 1), name="image"), keras.Input((1,), name="age")
+    joined = keras.layers.concatenate([keras.layers.Flatten()(image), age])
+    return keras.Model([image, age], keras.layers.Dense(2)(joined))
+
+
+def test_old_name_of_fixed_inputs_is_taken_and_warns_once() -> None:
+    model, images = two_inputs(), np.ones((1, 4, 4, 1), np.float32)
+    with pytest.warns(RenamedWarning, match="`fixed` is called `fixed_inputs` now") as messages:
+        old = vz.adapt(model, fixed={"age": [3.0]})
+    assert [message.filename for message in messages] == [__file__]
+    now = vz.adapt(model, fixed_inputs={"age": [3.0]})
+    np.testing.assert_array_equal(old.scores(images, 0), now.scores(images, 0))
+
+
+def test_old_arguments_of_the_keras_adapter_are_taken_and_warn() -> None:
+    with pytest.warns(RenamedWarning) as messages:
+        adapter = vz.KerasAdapter(two_inputs(), fixed={"age": [3.0]}, origin="a gift", hold=True)
+    assert [str(message.message).partition(" now")[0] for message in messages] == [
+        "`fixed` is called `fixed_inputs`",
+        "`origin` is called `source`",
+        "`hold` is called `keep_alive`",
+    ]
+    assert adapter.source == "a gift"
+
+
+def test_adapter_of_a_stranger_may_set_its_source_by_the_old_name() -> None:
+    adapter = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
+    with pytest.warns(DeprecationWarning, match="`origin` is `source` now"):
+        adapter.origin = "a stranger"
+    assert adapter.source == "a stranger"
+
+
+def test_old_arguments_of_an_ascent_are_taken_and_warn(cnn: Any) -> None:
+    score = vz.targets.Class("3").score(cnn, 1)
+    plan = {"parametrization": "pixel", "modifiers": (), "transforms": vizcnn.transforms.NONE, "steps": 2}
+    penalty = vizcnn.transforms.Norm(6.0, 10.0)
+    with pytest.warns(RenamedWarning) as messages:
+        old = [images for images, _ in cnn.ascend(score, (28, 28, 1), ends=(0.0, 2.0), penalties=(penalty,), **plan)]
+    assert [str(message.message).partition(" now")[0] for message in messages] == [
+        "`ends` is called `input_range`",
+        "`penalties` is called `regularizers`",
+    ]
+    now = cnn.ascend(score, (28, 28, 1), input_range=(0.0, 2.0), regularizers=(penalty,), **plan)
+    np.testing.assert_array_equal(old, [images for images, _ in now])

@@ -14,7 +14,19 @@ import vizcnn as vz
 from tests.models import CLOSE, FORWARD, conv, convolve, differences, images, linear_model, nested, reference
 from tests.rounding import assert_same_sums
 from vizcnn.errors import TargetError
-from vizcnn.targets import Channel, Class, Contrast, Function, Mix, Neuron, Region, Score, Similarity, Target, resolve
+from vizcnn.targets import (
+    Channel,
+    Class,
+    Contrast,
+    Function,
+    Neuron,
+    Region,
+    Score,
+    Similarity,
+    Target,
+    WeightedSum,
+    resolve,
+)
 
 LABELS = ["tabby, tabby cat", "Egyptian_cat", "tiger cat"]
 
@@ -234,25 +246,29 @@ _weight = st.floats(-4, 4, width=32)
 def test_mix_is_the_weighted_sum(network: Any, weights: tuple[float, ...], index: int, channel: int) -> None:
     parts = (index, Channel("out", channel), Neuron("base/conv1", (0, 0, 0)))
     expected = sum(w * network.scores(images(), part) for w, part in zip(weights, parts, strict=True))
-    assert_same_sums(network.scores(images(), Mix(parts, weights)), expected, *FORWARD, size=10)  # three of up to 4
+    assert_same_sums(
+        network.scores(images(), WeightedSum(parts, weights)), expected, *FORWARD, size=10
+    )  # three of up to 4
 
 
 def test_mix_without_weights_is_the_sum(network: Any) -> None:
-    np.testing.assert_allclose(network.scores(images(), Mix((0, 2))), _logits()[:, 0] + _logits()[:, 2], **CLOSE)
+    np.testing.assert_allclose(
+        network.scores(images(), WeightedSum((0, 2))), _logits()[:, 0] + _logits()[:, 2], **CLOSE
+    )
 
 
 def test_mix_of_mixes_is_taken_apart(network: Any) -> None:
-    scores = network.scores(images(), Mix((Contrast(0, 1), 2), (2, 1)))
+    scores = network.scores(images(), WeightedSum((Contrast(0, 1), 2), (2, 1)))
     np.testing.assert_allclose(scores, _logits() @ [2, -2, 1], **CLOSE)
 
 
 def test_mix_is_named_by_its_parts(network: Any) -> None:
     assert resolve(Contrast(1, None), network, 1).names == ("Egyptian_cat − predicted",)
-    assert resolve(Mix((1, 2), (0.5, -2)), network, 1).names == ("0.5×Egyptian_cat − 2×tiger cat",)
+    assert resolve(WeightedSum((1, 2), (0.5, -2)), network, 1).names == ("0.5×Egyptian_cat − 2×tiger cat",)
 
 
-@pytest.mark.parametrize("mix", [Mix((0, 1), (1.0,)), Mix(()), Mix((0,), (1.0, 2.0))], ids=repr)
-def test_mix_needs_one_weight_per_target(network: Any, mix: Mix) -> None:
+@pytest.mark.parametrize("mix", [WeightedSum((0, 1), (1.0,)), WeightedSum(()), WeightedSum((0,), (1.0, 2.0))], ids=repr)
+def test_mix_needs_one_weight_per_target(network: Any, mix: WeightedSum) -> None:
     with pytest.raises(vz.errors.TargetError, match="`weights` must have one number per target; got"):
         network.scores(images(), mix)
 

@@ -154,5 +154,5 @@ def test_fusion_has_a_map_for_each_input() -> None:
     ct, mri = (WILD / f"fusion_two_inputs_keras305.{name}.png" for name in ("ct", "mri"))
     path, whole = WILD / "fusion_two_inputs_keras305.keras", Region(np.ones((256, 256), bool), 0)
     for image, fixed in ((ct, {1: mri}), (mri, {0: ct})):
-        maps = explained(vz.adapt(path, fixed=fixed, preprocess="0..1"), image, whole, patch_size=128)
+        maps = explained(vz.adapt(path, fixed_inputs=fixed, preprocess="0..1"), image, whole, patch_size=128)
         assert maps["occlusion"].shape == (1, 256, 256)

@@ -25,7 +25,7 @@ METHODS = [name for name in registry.names() if "/" not in name]
 def several_inputs() -> vz.ModelAdapter:
     image, number = keras.Input(SHAPE, name="image"), keras.Input((2,), name="number")
     x = layers.Concatenate()([layers.GlobalAveragePooling2D()(conv(image)), number])
-    return vz.adapt(keras.Model([image, number], layers.Dense(3, "softmax")(x)), fixed={"number": [0.1, 0.9]})
+    return vz.adapt(keras.Model([image, number], layers.Dense(3, "softmax")(x)), fixed_inputs={"number": [0.1, 0.9]})
 
 
 def black_box() -> vz.ModelAdapter:

@@ -21,7 +21,7 @@ def renamed(old: str, now: str) -> Any:
     Returns
     -------
     property
-        It warns, and gives what the attribute holds.
+        It warns, and reads or sets the attribute.
 
     Examples
     --------
@@ -40,7 +40,11 @@ def renamed(old: str, now: str) -> Any:
         warn_of_old(f"`{old}` is `{now}`")
         return getattr(self, now)
 
-    return property(get, doc=f"Old name of `{now}`.")
+    def put(self: Any, value: Any) -> None:
+        warn_of_old(f"`{old}` is `{now}`")
+        setattr(self, now, value)
+
+    return property(get, put, doc=f"Old name of `{now}`.")
 
 
 def warn_of_old(what: str) -> None:

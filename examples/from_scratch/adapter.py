@@ -30,7 +30,7 @@ STEP = 1e-5
 _KINDS = {"Convolution": "Conv2D", "MaxPooling": "MaxPooling2D"}  # Keras's words, by which plugins know a layer
 
 
-class Reading:
+class ForwardPass:
     """A run of a network, as the formulas of `vizcnn.targets` read it; it notes which layers they looked at."""
 
     xp = np
@@ -166,8 +166,8 @@ class NumpyAdapter(ModelAdapter):
         gradient, by, scores, outputs = (_float32(parts) for parts in zip(*found, strict=True))
         return Gradients(gradient, by, scores, (outputs,), layer=None if path is None else hit[0])
 
-    def _reading(self, values: Mapping[str, Array]) -> Reading:
-        return Reading(values, *self._ends, self.head)
+    def _reading(self, values: Mapping[str, Array]) -> ForwardPass:
+        return ForwardPass(values, *self._ends, self.head)
 
     def _check_rule(self, rule: str) -> None:
         if rule != "vanilla":
@@ -313,7 +313,7 @@ class TwoLayerAdapter(NumpyAdapter):
         yield "input", gradient.reshape(shape)
 
 
-def slopes(score: Score, values: Values, read: Callable[[Mapping[str, Array]], Reading]) -> tuple[Array, Values]:
+def slopes(score: Score, values: Values, read: Callable[[Mapping[str, Array]], ForwardPass]) -> tuple[Array, Values]:
     """Return the scores, and their gradient by the output of each layer that the score's formula reads.
 
     Formulas are short and mostly linear, so that moving every value up and down a little is exact to the last digits. All
@@ -326,7 +326,7 @@ def slopes(score: Score, values: Values, read: Callable[[Mapping[str, Array]], R
     values : mapping
         The output of every layer.
     read : callable
-        Makes a `Reading` of outputs.
+        Makes a `ForwardPass` of outputs.
 
     Returns
     -------
@@ -344,7 +344,9 @@ def slopes(score: Score, values: Values, read: Callable[[Mapping[str, Array]], R
     return scores, gradients
 
 
-def _slopes_of_one(score: Score, sample: Values, name: str, read: Callable[[Mapping[str, Array]], Reading]) -> Array:
+def _slopes_of_one(
+    score: Score, sample: Values, name: str, read: Callable[[Mapping[str, Array]], ForwardPass]
+) -> Array:
     def scores_after(moves: Array) -> Array:
         moved = {other: np.repeat(array, len(moves), axis=0) for other, array in sample.items()}
         moved[name] += moves.reshape(moved[name].shape)

@@ -201,6 +201,7 @@ def test_saved_model_that_reaches_outside_is_refused_unless_trusted(tmp_path: Pa
     with pytest.raises(ModelFileError, match=r"may reach outside of itself by ReadFile, StringLength. If you trust"):
         vz.adapt(tmp_path / "saved")
     assert isinstance(vz.adapt(tmp_path / "saved", trusted=True), BlackBoxAdapter)
+    assert isinstance(vz.adapt(tmp_path / "saved", safe_mode=False), BlackBoxAdapter)
 
 
 def test_damaged_files_of_runtimes_are_named(tmp_path: Path) -> None:

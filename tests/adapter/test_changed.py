@@ -13,7 +13,7 @@ from tests.models import images
 from tests.rounding import assert_same_sums
 from vizcnn.adapter.changed import Change, Copies, PredictedClass
 from vizcnn.errors import OptionError
-from vizcnn.targets import Contrast, Mix, Region
+from vizcnn.targets import Contrast, Region, WeightedSum
 
 SHAPE = (4, 5, 2)
 
@@ -91,7 +91,7 @@ def test_no_copies_at_all_are_refused() -> None:
 
 def test_predicted_class_in_a_sum_of_targets_is_that_of_the_unchanged_image() -> None:
     x = images(3, SHAPE)
-    target = Mix((Contrast(1, None), None), (1.0, 0.5))
+    target = WeightedSum((Contrast(1, None), None), (1.0, 0.5))
     changed = black_box(batch_size=4).changed_scores(x, target, shift(), companions={"step": STEPS})
     predicted = x[:, 0, 0].argmax(axis=-1)
     values = looped(x)[:, :, 0, 0]

@@ -102,7 +102,7 @@ def test_one_unit_of_a_file_is_two_classes(kind: str, end: str, tmp_path: Path) 
         outputs = model.outputs(np.full((1, *SHAPE), value, np.float32))
         (best,) = model.predictions(outputs)
         assert (best.label, best.probability) == (name, None if end == "logit" else pytest.approx(0.99, abs=0.01))
-        cat, dog = model.class_values(outputs)[1][0]
+        cat, dog = model.class_outputs(outputs)[1][0]
         assert cat == pytest.approx(-dog if end == "logit" else 1 - dog, abs=1e-6)
         scores = [model.scores(np.full((1, *SHAPE), value, np.float32), target)[0] for target in ("cat", "dog")]
         sign = 1 if name == "dog" else -1

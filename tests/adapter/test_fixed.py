@@ -42,7 +42,7 @@ def without(*names: str) -> dict[Any, Any]:
 @pytest.mark.parametrize("free", ["ct", "mri"])
 def test_each_input_has_a_map_with_the_others_as_they_are(struct: str, free: str) -> None:
     fusion, x = model(struct), values()
-    cnn = vz.adapt(fusion, fixed=without(free))
+    cnn = vz.adapt(fusion, fixed_inputs=without(free))
     assert cnn.input_shape == (6, 6, 1)
     full = x if struct == "dict" else list(x.values())
     np.testing.assert_allclose(cnn.outputs(x[free])[0], fusion.predict(full, verbose=0), **rounding(128, 128))
@@ -62,7 +62,7 @@ def test_each_input_has_a_map_with_the_others_as_they_are(struct: str, free: str
 
 @pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 def test_all_methods_work_and_the_class_activation_map_is_of_the_free_input() -> None:
-    cnn, x = vz.adapt(model(), fixed=without("mri")), values()["mri"]
+    cnn, x = vz.adapt(model(), fixed_inputs=without("mri")), values()["mri"]
     assert vz.gradcam(cnn, x, layer="conv_1").layer == "conv_1"
     assert vz.occlusion(cnn, np.repeat(x, 3, axis=0)).values.shape == (3, 6, 6)
     assert vz.activations(cnn, x, "conv_1").values.shape == (1, 4, 4, 3)
@@ -74,25 +74,25 @@ def test_all_methods_work_and_the_class_activation_map_is_of_the_free_input() ->
 def test_positions_samples_without_a_batch_axis_and_files_are_taken(tmp_path: Path) -> None:
     x = values()
     Image.fromarray((x["mri"][0, ..., 0] * 255).astype(np.uint8)).save(tmp_path / "mri.png")
-    from_file = vz.adapt(model(), fixed={1: tmp_path / "mri.png", -1: x["age"][0]}, preprocess="0..1")
-    plain = vz.adapt(model(), fixed=without("ct"), preprocess="0..1")
+    from_file = vz.adapt(model(), fixed_inputs={1: tmp_path / "mri.png", -1: x["age"][0]}, preprocess="0..1")
+    plain = vz.adapt(model(), fixed_inputs=without("ct"), preprocess="0..1")
     np.testing.assert_allclose(from_file.outputs(x["ct"])[0], plain.outputs(x["ct"])[0], atol=0.01)
 
 
 def test_model_of_several_inputs_says_how_the_others_are_given() -> None:
     with pytest.raises(
         UnsupportedModelError,
-        match=r"takes 3 inputs, 'ct', 'mri', 'age'; .*fixed=\{'mri': ..., 'age': ...\}.*--fixed NAME=VALUE",
+        match=r"takes 3 inputs, 'ct', 'mri', 'age'; .*fixed_inputs=\{'mri': ..., 'age': ...\}.*--fixed NAME=VALUE",
     ):
         vz.saliency(model(), values()["ct"])
 
 
 @pytest.mark.parametrize(
-    ("fixed", "error", "text"),
+    ("fixed_inputs", "error", "text"),
     [
-        ({"mry": 0}, OptionError, r"`fixed` must name inputs of the model, .* got 'mry'. Did you mean 'mri'\?"),
-        ([1], OptionError, "`fixed` must be a mapping of inputs to their values"),
-        ({"age": [[1], [2, 3]]}, InputError, "`fixed` input 'age' must be numbers of shape"),
+        ({"mry": 0}, OptionError, r"`fixed_inputs` must name inputs of the model, .* got 'mry'. Did you mean 'mri'\?"),
+        ([1], OptionError, "`fixed_inputs` must be a mapping of inputs to their values"),
+        ({"age": [[1], [2, 3]]}, InputError, "`fixed_inputs` input 'age' must be numbers of shape"),
         ({"age": ["q"]}, InputError, "must be numbers"),
         ({3: 0}, OptionError, "or their positions; got 3"),
         (
@@ -104,12 +104,12 @@ def test_model_of_several_inputs_says_how_the_others_are_given() -> None:
         (
             {**without("ct"), "age": [1, 2, 3]},
             InputError,
-            r"`fixed` input 'age' must have shape \(2,\), one sample; got \(3,\)",
+            r"`fixed_inputs` input 'age' must have shape \(2,\), one sample; got \(3,\)",
         ),
         ({**without("ct"), "age": "a.png"}, InputError, "which is not an image; give an array"),
         ({**without("ct"), "age": [1, np.nan]}, InputError, "it holds NaN or infinity"),
     ],
 )
-def test_values_that_do_not_fit_are_rejected(fixed: Any, error: type[Exception], text: str) -> None:
+def test_values_that_do_not_fit_are_rejected(fixed_inputs: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
-        vz.adapt(model(), fixed=fixed)
+        vz.adapt(model(), fixed_inputs=fixed_inputs)

@@ -16,7 +16,7 @@ import vizcnn as vz
 from tests.models import BOTH_WAYS, CLOSE, differences, images, linear_model, nested, operations
 from tests.rounding import assert_same_sums, rounding
 from vizcnn.adapter import LAST_SPATIAL
-from vizcnn.targets import Mix
+from vizcnn.targets import WeightedSum
 
 _float = st.floats(-8, 8, width=32)
 
@@ -54,7 +54,7 @@ def test_batch_is_its_loop(network: Any, indices: list[int], seed: int) -> None:
 @given(seed=st.integers(0, 99))
 def test_gradient_of_a_mix_is_the_mix_of_gradients(network: Any, seed: int) -> None:
     x = images(2, seed=seed)
-    mixed = network.gradients(x, Mix((0, 1, 2), (2.0, -1.0, 0.5)))
+    mixed = network.gradients(x, WeightedSum((0, 1, 2), (2.0, -1.0, 0.5)))
     parts = [network.gradients(x, index) for index in range(3)]
     for name in ("gradients", "scores"):
         first, second, third = (getattr(part, name) for part in parts)
@@ -77,7 +77,7 @@ def test_scores_and_outputs_come_with_the_gradient(network: Any) -> None:
 
 
 def test_scores_come_with_the_outputs_of_the_same_run(network: Any) -> None:
-    scores, (outputs,) = network.evaluate(images(3), 1)
+    scores, (outputs,) = network.scores_and_outputs(images(3), 1)
     np.testing.assert_allclose(scores, network.scores(images(3), 1), **CLOSE)
     np.testing.assert_allclose(outputs, network.outputs(images(3))[0], **CLOSE)
 

@@ -16,7 +16,7 @@ from tests import framework
 from tests.models import conv, convolve, dense, differences, images, linear_model
 from tests.rounding import rounding
 from vizcnn.errors import CapabilityError
-from vizcnn.targets import Class, Contrast, Mix, Region
+from vizcnn.targets import Class, Contrast, Region, WeightedSum
 
 SHAPE = (2, 3, 1)
 WEIGHTS = np.array([[1, -2, 0], [0, 1, 3], [2, 2, -1], [-1, 0, 1], [0.5, 1, 0], [3, -1, 2]], dtype=np.float32)
@@ -175,7 +175,7 @@ def test_each_output_of_a_mix_is_looked_at() -> None:
         _model(lambda x: {"age": dense("age", (WEIGHTS[:, :1], BIAS[:1]))(x), "mean": _average_of_two(x)})
     )
     with pytest.warns(vz.errors.VizcnnWarning, match="'mean' of model 'tiny' holds probabilities"):
-        scores = adapter.scores(x, Mix(({"age": 0}, {"mean": 1})))
+        scores = adapter.scores(x, WeightedSum(({"age": 0}, {"mean": 1})))
     np.testing.assert_allclose(scores, _logits(x)[:, 0] + np.log(_averaged(x))[:, 1], **CLOSE)
 
 
@@ -302,7 +302,7 @@ def test_targets_of_two_outputs_can_be_mixed() -> None:
     x, adapter = images(2, SHAPE), vz.adapt(_dict_model())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = adapter.scores(x, Mix(({"years": 0}, {"animal": 2}), (0.5, -2)))
+        scores = adapter.scores(x, WeightedSum(({"years": 0}, {"animal": 2}), (0.5, -2)))
     np.testing.assert_allclose(scores, 0.5 * _logits(x)[:, 0] - 2 * _logits(x)[:, 2], **CLOSE)
 
 

@@ -66,7 +66,7 @@ def test_answers_are_handed_checked_inputs_a_score_and_paths() -> None:
     assert model.handed == [(np.float32, (1, 0)), (("up", "up"), "block/conv", "relu"), ("block/conv",), "block/conv"]
 
 
-@pytest.mark.parametrize("question", ["outputs", "scores", "evaluate", "gradients"])
+@pytest.mark.parametrize("question", ["outputs", "scores", "scores_and_outputs", "gradients"])
 def test_inputs_of_another_shape_are_refused_before_anything_runs(question: str) -> None:
     model = Answers()
     with pytest.raises(
@@ -78,7 +78,7 @@ def test_inputs_of_another_shape_are_refused_before_anything_runs(question: str)
 
 
 def test_adapter_that_answers_the_public_questions_itself_still_works() -> None:
-    scores, outputs = Older().evaluate(np.ones((1, 4, 4, 1), np.float32), "down")
+    scores, outputs = Older().scores_and_outputs(np.ones((1, 4, 4, 1), np.float32), "down")
     assert scores.tolist() == [-16]
     assert outputs[0].tolist() == [[16, -16]]
 
@@ -92,7 +92,7 @@ def test_question_without_an_answer_is_refused() -> None:
 
 def test_keras_models_are_asked_the_same_way() -> None:
     adapter, x = vz.adapt(functional().model), images(2)
-    np.testing.assert_array_equal(adapter.evaluate(x, 1)[0], adapter.scores(x, 1))
+    np.testing.assert_array_equal(adapter.scores_and_outputs(x, 1)[0], adapter.scores(x, 1))
     with pytest.raises(vz.errors.InputError, match=r"must have shape \(N, H, W, C\)"):
         adapter.activations(x[:, :, :1], ["conv"])
 
@@ -102,8 +102,8 @@ def test_keras_models_are_asked_the_same_way() -> None:
     [
         (
             "function",
-            {"fixed": {"a": 1}},
-            r"`fixed` must be left out for a function; got .* a Keras model of several inputs",
+            {"fixed_inputs": {"a": 1}},
+            r"`fixed_inputs` must be left out for a function; got .* a Keras model of several inputs",
         ),
         ("function", {"custom_objects": {"A": 1}}, "`custom_objects` must be left out for a function"),
         ("function", {"trusted": True}, "`trusted` must be left out for a function; got True. It is for a file"),
@@ -114,7 +114,7 @@ def test_keras_models_are_asked_the_same_way() -> None:
             r"`input_shape` .* for a Keras model; got \(4, 4, 1\). It is for a function",
         ),
         ("keras", {"trusted": True}, "`trusted` must be left out for a Keras model"),
-        ("adapter", {"fixed": {"a": 1}}, "`fixed` must be left out for an adapter"),
+        ("adapter", {"fixed_inputs": {"a": 1}}, "`fixed_inputs` must be left out for an adapter"),
         ("file", {"input_shape": (4, 4, 1)}, "`input_shape` must be left out for the file of a Keras model"),
     ],
 )

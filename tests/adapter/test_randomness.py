@@ -112,7 +112,7 @@ def test_mean_over_runs_comes_near_the_expectation() -> None:
 def test_scores_and_outputs_are_means_too_and_the_note_says_so() -> None:
     adapter = vz.adapt(_model(Sampling), num_runs=50)
     with pytest.warns(vz.errors.VizcnnWarning, match="means over 50 runs"):
-        scores, (outputs,) = adapter.evaluate(_x(), 1)
+        scores, (outputs,) = adapter.scores_and_outputs(_x(), 1)
     np.testing.assert_allclose(scores, outputs[:, 1], rtol=1e-5)
     expected = _x().reshape(2, 16) @ WEIGHTS
     np.testing.assert_allclose(outputs, expected, atol=0.7)
@@ -139,7 +139,7 @@ def test_black_box_is_averaged_over_as_many_runs_as_are_asked_for() -> None:
     adapter = vz.adapt(rising, input_shape=SHAPE, num_runs=3)
     adapter.prepare(SHAPE)
     asked = len(runs)
-    scores, (outputs,) = adapter.evaluate(_x(), 0)
+    scores, (outputs,) = adapter.scores_and_outputs(_x(), 0)
     assert len(runs) == asked + 3
     np.testing.assert_array_equal(scores, [asked + 2] * 2)
     np.testing.assert_array_equal(outputs[:, 0], [asked + 2] * 2)

@@ -306,7 +306,7 @@ def lambda_model() -> Any:
 def test_stored_python_is_refused_by_name_unless_it_is_trusted(tmp_path: Path, suffix: str) -> None:
     lambda_model().save(tmp_path / f"model{suffix}")
     with pytest.raises(
-        ModelFileError, match=r"'m/double' \(Lambda\) runs a Python function that is stored.*trusted=True"
+        ModelFileError, match=r"'m/double' \(Lambda\) runs a Python function that is stored.*safe_mode=False"
     ):
         load_model(tmp_path / f"model{suffix}")
     loaded = load_model(tmp_path / f"model{suffix}", trusted=True)

@@ -16,7 +16,7 @@ from tests import framework
 from tests.models import linear_model
 from tests.rounding import rounding
 from vizcnn.errors import OptionError, TargetError
-from vizcnn.targets import Channel, Mix, Neuron
+from vizcnn.targets import Channel, Neuron, WeightedSum
 from vizcnn.transforms import NONE, Diversity, Norm, TotalVariation, Transforms
 
 RANGE = {"input_range": (-1.0, 1.0)}
@@ -81,7 +81,7 @@ def test_an_image_alone_equals_the_image_in_a_batch_without_transforms() -> None
         (2, {"layer": "conv"}, "conv, channel 2"),
         (Channel("conv", 2), {}, "conv, channel 2"),
         (Neuron("conv", (3, 4, 1)), {}, "conv, unit 3, 4, 1"),
-        (Mix((0, 1), (1.0, 0.5)), {}, "a + 0.5×b"),
+        (WeightedSum((0, 1), (1.0, 0.5)), {}, "a + 0.5×b"),
     ],
 )
 def test_channels_units_and_mixes_rise_too(cnn: Any, target: Any, options: Any, name: str) -> None:

@@ -12,6 +12,7 @@ from vizcnn.adapter.base import Gradients, ModelAdapter
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo
 from vizcnn.adapter.predictions import Prediction
 from vizcnn.adapter.recent import RecentAdapters
+from vizcnn.aliases import old_keyword
 from vizcnn.errors import OptionError, UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ def adapt(
     decoding: Decoding | None = None,
     num_runs: int | None = None,
     custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
     trusted: bool = False,
     architecture: str | os.PathLike[str] | None = None,
     input_shape: Sequence[int | None] | None = None,
-    fixed: Mapping[str | int, Any] | None = None,
+    fixed_inputs: Mapping[str | int, Any] | None = None,
     token_grid: tuple[int, int] | None = None,
+    fixed: Mapping[str | int, Any] | None = None,
 ) -> ModelAdapter:
     """Adapt a model, so that every method of vizcnn can look into it.
 
@@ -76,18 +79,22 @@ def adapt(
         returns that is averaged, whether it draws any or not.
     custom_objects : mapping, default None
         Names to classes or functions that the file of a model refers to.
+    safe_mode : bool, default True
+        Refuse the file of a model that holds Python code; False: run that code.
     trusted : bool, default False
-        Run Python code that is stored in the file of a model. Without it such a file is refused.
+        The same by another word: True is `safe_mode=False`.
     architecture : path, default None
         The JSON file that describes the model, where `model` is a file of weights alone. None: one of the same name beside it.
     input_shape : tuple of int, default None
         Shape (H, W, C) of an input, where `model` is a function: (T, C) of signals, (D, H, W, C) of volumes. None: that of the
         images.
-    fixed : mapping, default None
+    fixed_inputs : mapping, default None
         For a model of several inputs: names or positions of all but the one that is explained, to the values that they are held
         at: an array of one sample, or the file of an image.
     token_grid : (int, int), default None
         Rows and columns of patches that a transformer's tokens stand for. None: those of an earlier map, or of square patches.
+    fixed : mapping, default None
+        Old name of `fixed_inputs`.
 
     Returns
     -------
@@ -110,6 +117,8 @@ def adapt(
     >>> vz.adapt(model, labels=["cat", "dog"]).labels
     ('cat', 'dog')
     """
+    fixed_inputs = old_keyword("fixed", fixed, "fixed_inputs", fixed_inputs)
+    runs_code = trusted or not safe_mode
     settings: dict[str, Any] = {
         "preprocess": preprocess,
         "labels": labels,
@@ -121,10 +130,11 @@ def adapt(
     }
     given = {
         "custom_objects": custom_objects,
+        "safe_mode": None if safe_mode else False,
         "trusted": trusted or None,
         "architecture": architecture,
         "input_shape": input_shape,
-        "fixed": fixed or None,
+        "fixed_inputs": fixed_inputs or None,
     }
     if isinstance(model, ModelAdapter):
         _refuse(given, "an adapter")
@@ -145,22 +155,24 @@ def adapt(
             from vizcnn.adapter.blackbox import BlackBoxAdapter
             from vizcnn.adapter.runtimes import open_runtime
 
-            _refuse(given, f"the file of {kind} that `model` is", "trusted")
-            return BlackBoxAdapter(open_runtime(Path(path), kind, trusted=trusted), name, **settings)
-        _refuse(given, "the file of a Keras model", "custom_objects", "trusted", "architecture", "fixed")
+            _refuse(given, f"the file of {kind} that `model` is", "safe_mode", "trusted")
+            return BlackBoxAdapter(open_runtime(Path(path), kind, trusted=runs_code), name, **settings)
+        _refuse(
+            given, "the file of a Keras model", "custom_objects", "safe_mode", "trusted", "architecture", "fixed_inputs"
+        )
         _of_keras()
-        loaded = load_model(path, custom_objects=custom_objects, trusted=trusted, architecture=architecture)
-        model, settings["origin"], settings["repairs"] = loaded.model, loaded.origin, loaded.repairs
+        loaded = load_model(path, custom_objects=custom_objects, trusted=runs_code, architecture=architecture)
+        model, settings["source"], settings["repairs"] = loaded.model, loaded.source, loaded.repairs
         settings["name"], settings["loss"] = name, loaded.loss
-        given = {"fixed": fixed}
+        given = {"fixed_inputs": fixed_inputs}
     if _is_function(model):
         _refuse(given, "a function", "input_shape")
         from vizcnn.adapter.blackbox import adapt_function
 
         return adapt_function(model, input_shape, **settings)
     _check_keras(model)
-    _refuse(given, "a Keras model", "fixed")
-    adapter: ModelAdapter = _of_keras().KerasAdapter(model, fixed=fixed, **settings)
+    _refuse(given, "a Keras model", "fixed_inputs")
+    adapter: ModelAdapter = _of_keras().KerasAdapter(model, fixed_inputs=fixed_inputs, **settings)
     return adapter
 
 
@@ -184,10 +196,11 @@ _of_files = RecentAdapters()
 
 _MEANT_FOR = {
     "custom_objects": "the file of a Keras model that refers to classes of its own",
+    "safe_mode": "a file",
     "trusted": "a file",
     "architecture": "a file that holds the weights of a Keras model alone",
     "input_shape": "a function",
-    "fixed": "a Keras model of several inputs",
+    "fixed_inputs": "a Keras model of several inputs",
 }
 
 

@@ -17,7 +17,7 @@ from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, io_node, split_call
 from vizcnn.adapter.model_facts import ModelFacts
 from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.predictions import Prediction, looks_like_probabilities
-from vizcnn.aliases import moved
+from vizcnn.aliases import moved, old_keyword, renamed
 from vizcnn.errors import CapabilityError, InputError, Note
 from vizcnn.targets import resolve
 from vizcnn.targets.score import Score
@@ -57,7 +57,7 @@ class ModelAdapter(ModelFacts):
 
     Attributes
     ----------
-    origin : str
+    source : str
         What the model is, or what its file is and who wrote it.
     repairs : tuple of str
         What had to be repaired in that file.
@@ -118,9 +118,9 @@ class ModelAdapter(ModelFacts):
         >>> model.scores(inputs, 0).tolist(), model.scores(inputs).tolist()
         ([5.0], [7.0])
         """
-        return self.evaluate(inputs, target)[0]
+        return self.scores_and_outputs(inputs, target)[0]
 
-    def evaluate(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
+    def scores_and_outputs(self, inputs: Array, target: Any = None) -> tuple[Array, Outputs]:
         """Return the scores and what the model returns, from one run where the adapter can.
 
         Parameters
@@ -146,7 +146,9 @@ class ModelAdapter(ModelFacts):
         inputs = self._checked(inputs)
         return self._scores_and_outputs(inputs, resolve(target, self, len(inputs)))
 
-    def settled(self, inputs: Array, score: Score, outputs: Outputs) -> Score:
+    evaluate = renamed("evaluate", "scores_and_outputs")
+
+    def with_predicted_classes(self, inputs: Array, score: Score, outputs: Outputs) -> Score:
         """Return a score in which each class that was left to the model is the one that it chooses of these inputs.
 
         Parameters
@@ -174,10 +176,10 @@ class ModelAdapter(ModelFacts):
         """
         for choice in score.open_choices:
             if choice.formula is None:
-                classes, _, _ = self.class_values(outputs, choice.output)
+                classes, _, _ = self.class_outputs(outputs, choice.output)
             else:
                 classes = self.scores(inputs, score.chosen(choice)).round()
-            score = score.settled(choice, classes.tolist())
+            score = score.with_predicted_classes(choice, classes.tolist())
         return score
 
     def kernels(self, layer: Any) -> Array:
@@ -459,7 +461,7 @@ class ModelAdapter(ModelFacts):
         steps: int,
         seed: int = 0,
         optimizer: Any = None,
-        ends: tuple[float, float] | None = None,
+        input_range: tuple[float, float] | None = None,
         **plan: Any,
     ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         """Raise the score by changing the input; see `vizcnn.adapter.keras.ascent`.
@@ -476,7 +478,7 @@ class ModelAdapter(ModelFacts):
             Seed of the start and of the transforms.
         optimizer : keras.optimizers.Optimizer or str, default None
             What makes the steps, a copy of it that starts anew; None: Adam with a learning rate of 0.05.
-        ends : (float, float), default None
+        input_range : (float, float), default None
             What black and white are to the model; None: what `preprocess` makes of them.
         **plan
             `parametrization`, `regularizers`, `modifiers` and `transforms` of a `vizcnn.adapter.keras.ascent.Plan`, all four.
@@ -497,8 +499,10 @@ class ModelAdapter(ModelFacts):
         >>> [images.shape for images, scores in made]
         [(1, 28, 28, 1), (1, 28, 28, 1), (1, 28, 28, 1)]
         """
+        input_range = old_keyword("ends", plan.pop("ends", None), "input_range", input_range)
+        plan.setdefault("regularizers", old_keyword("penalties", plan.pop("penalties", None), "regularizers", ()))
         self.prepare(shape)
-        return self._ascend(score, shape, steps=steps, seed=seed, optimizer=optimizer, ends=ends, **plan)
+        return self._ascend(score, shape, steps=steps, seed=seed, optimizer=optimizer, input_range=input_range, **plan)
 
     def placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
         """Tell where the cells of a layer's map lie in the input.
@@ -603,7 +607,7 @@ class ModelAdapter(ModelFacts):
         steps: int,
         seed: int,
         optimizer: Any,
-        ends: tuple[float, float] | None,
+        input_range: tuple[float, float] | None,
         **plan: Any,
     ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         raise self._unanswered("ascend")
@@ -613,4 +617,4 @@ class ModelAdapter(ModelFacts):
         return None
 
     def _unanswered(self, question: str) -> CapabilityError:
-        return CapabilityError(f"Model {self.name!r}, {self.origin}, doesn't answer `{question}`.")
+        return CapabilityError(f"Model {self.name!r}, {self.source}, doesn't answer `{question}`.")

@@ -105,7 +105,7 @@ class BlackBoxAdapter(ModelAdapter):
 
     def __init__(self, source: Source, name: str, **settings: Any) -> None:
         super().__init__(name, **settings)
-        self.origin = f"a black box: {source.kind}"
+        self.source = f"a black box: {source.kind}"
         self._source = source
         self._lock = threading.Lock()
         self._shapes: dict[str, tuple[int | None, ...]] = {}
@@ -210,8 +210,8 @@ class BlackBoxAdapter(ModelAdapter):
             elif single:
                 self._kinds[name] = "sigmoid" if self._is_probability(name, values) else None
             else:
-                probable = name not in self._bare and self._are_probabilities(values, int(self._axes[name] or 0))
-                self._kinds[name] = "softmax" if probable else None
+                is_probability = name not in self._bare and self._are_probabilities(values, int(self._axes[name] or 0))
+                self._kinds[name] = "softmax" if is_probability else None
 
     def _axis(self, values: Array, ending: str | None) -> int | None:
         """Return the axis of the units; None where there is one unit."""

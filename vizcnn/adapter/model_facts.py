@@ -14,6 +14,7 @@ from vizcnn.adapter.labels import read_labels
 from vizcnn.adapter.layers import LayerInfo, find_layer, io_node
 from vizcnn.adapter.predictions import OutputReader
 from vizcnn.adapter.preprocessing import resolve_preprocess
+from vizcnn.aliases import renamed
 from vizcnn.errors import OptionError
 from vizcnn.inputs.pixels import Decoding
 
@@ -29,7 +30,8 @@ class ModelFacts(OutputReader):
         See `vizcnn.adapt`.
     """
 
-    origin: str = "a model"
+    source: str = "a model"
+    origin = renamed("origin", "source")
     repairs: tuple[str, ...] = ()
 
     def __init__(
@@ -84,9 +86,9 @@ class ModelFacts(OutputReader):
         """
         first = [io_node(name) for name in self.input_shapes] or [io_node("input")]
         chain = [info.path for info in self.layers if not info.is_container]
-        ends = [io_node(name) for name in self.output_shapes]
+        outputs = [io_node(name) for name in self.output_shapes]
         sources = [first, *([path] for path in chain)]
-        targets = [*([path] for path in chain), ends]
+        targets = [*([path] for path in chain), outputs]
         return tuple((a, b) for froms, tos in zip(sources, targets, strict=True) for a in froms for b in tos)
 
     @property

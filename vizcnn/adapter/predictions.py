@@ -12,6 +12,7 @@ from vizcnn.adapter.arrays import Array, Outputs
 from vizcnn.adapter.heads import Head, Traits, last_axis, read_head, remarks, warnings
 from vizcnn.adapter.losses import task_by_name
 from vizcnn.adapter.notes import NoteKeeper
+from vizcnn.aliases import renamed
 from vizcnn.errors import OptionError, VizcnnError, did_you_mean, listed
 
 
@@ -203,8 +204,12 @@ class OutputReader(NoteKeeper, ABC):
         except VizcnnError:  # too little is known of the model yet
             return names[0]
         count = len(self.labels or ())
-        probable = any(own.activation is not None for own in traits.values())
-        told = [name for name, own in traits.items() if own.units == 1 or own.activation is not None or not probable]
+        has_probabilities = any(own.activation is not None for own in traits.values())
+        told = [
+            name
+            for name, own in traits.items()
+            if own.units == 1 or own.activation is not None or not has_probabilities
+        ]
         fitting = [name for name in told if count and traits[name].num_classes == count]
         return (fitting or told)[0]
 
@@ -260,12 +265,12 @@ class OutputReader(NoteKeeper, ABC):
         >>> cnn.predictions((probabilities,))
         [Prediction(index=4, label='4', probability=0.4375)]
         """
-        return self.named_predictions(*self.class_values(outputs, output), output=output)
+        return self.named_predictions(*self.class_outputs(outputs, output), output=output)
 
     def named_predictions(
-        self, indices: Array, values: Array, probable: bool, *, output: str | int | None = None
+        self, indices: Array, values: Array, is_probability: bool, *, output: str | int | None = None
     ) -> list[Prediction]:
-        """Return what `class_values` found as predictions with labels.
+        """Return what `class_outputs` found as predictions with labels.
 
         Parameters
         ----------
@@ -273,7 +278,7 @@ class OutputReader(NoteKeeper, ABC):
             The predicted classes.
         values : ndarray, shape (N, K)
             Each class's value.
-        probable : bool
+        is_probability : bool
             Whether those are probabilities.
         output : str or int, default None
             The output, by name or position; None: that of the classes.
@@ -291,11 +296,13 @@ class OutputReader(NoteKeeper, ABC):
         """
         head = self.head(self.output_name(output))
         return [
-            Prediction(int(i) if head.is_classes else None, head.names[int(i)], float(row[i]) if probable else None)
+            Prediction(
+                int(i) if head.is_classes else None, head.names[int(i)], float(row[i]) if is_probability else None
+            )
             for i, row in zip(indices, values, strict=True)
         ]
 
-    def class_values(self, outputs: Outputs, output: str | int | None = None) -> tuple[Array, Array, bool]:
+    def class_outputs(self, outputs: Outputs, output: str | int | None = None) -> tuple[Array, Array, bool]:
         """Return the predicted classes, each class's value, and whether those are probabilities.
 
         Parameters
@@ -328,8 +335,10 @@ class OutputReader(NoteKeeper, ABC):
         name = self.output_name(output)
         head = self.head(name)
         values = head.values(np, outputs[list(self.output_shapes).index(name)])
-        probable = head.is_classes and (head.activation is not None or looks_like_probabilities(values))
-        return head.predicted(np, values), values, probable
+        is_probability = head.is_classes and (head.activation is not None or looks_like_probabilities(values))
+        return head.predicted(np, values), values, is_probability
+
+    class_values = renamed("class_values", "class_outputs")
 
 
 def looks_like_probabilities(values: Array, *, atol: float = 2e-3) -> bool:

@@ -102,7 +102,7 @@ def maximize(
         steps=steps,
         seed=seed,
         optimizer=optimizer,
-        ends=ends,
+        input_range=ends,
         parametrization=parametrization,
         transforms=transforms or Transforms(),
         modifiers=tuple(modifiers),

@@ -98,7 +98,7 @@ def check_up(model: ModelAdapter, image: Path | None = None) -> Iterator[Checkup
     ------
     Verdict, or at the end Checkup
     """
-    found = Checkup(model.name, model.origin, model.repairs)
+    found = Checkup(model.name, model.source, model.repairs)
     with catch_warnings() as messages:
         _describe(found, model)
         for name in [*every_method(), *(name for name in registry.names() if not registry.get(name).explains)]:

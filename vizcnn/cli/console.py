@@ -69,8 +69,8 @@ def echo(text: str, *, err: bool = False, **style: Any) -> None:
 
 def notes(said: Iterable[tuple[str, str]]) -> None:
     """Print notes, each with what it is about."""
-    for origin, text in said:
-        echo(f"  note ({origin}): {text}", err=True, dim=True)
+    for about, text in said:
+        echo(f"  note ({about}): {text}", err=True, dim=True)
 
 
 def echo_error(text: str) -> None:

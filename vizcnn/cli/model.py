@@ -49,7 +49,7 @@ class ModelFile:
             # Before the model, which may take long to load.
             settings["preprocess"] = resolve_preprocess(settings["preprocess"])
             settings["decoding"] = _decoding(settings.pop("decode"))
-            settings["fixed"] = dict(map(_fixed, settings["fixed"] or [])) or None
+            settings["fixed_inputs"] = dict(map(_fixed, settings["fixed_inputs"] or [])) or None
             settings["token_grid"] = _token_grid(settings["token_grid"])
             if settings["custom_objects"] is not None:
                 settings["custom_objects"] = read_custom_objects(settings["custom_objects"])

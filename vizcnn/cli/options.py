@@ -27,9 +27,11 @@ Custom = Annotated[
     ),
 ]
 
-Fixed = Annotated[
+FixedInputs = Annotated[
     list[str] | None,
     typer.Option(
+        "--fixed-inputs",
+        "--fixed",
         metavar="NAME=VALUE",
         help="For a model of several inputs: what one that isn't explained is held at, an image file, an .npy file or numbers "
         "with commas; again for each.",
@@ -186,7 +188,7 @@ _OF_THE_MODEL: dict[str, tuple[Any, Any]] = {
     "decode": (Decode, None),
     "batch_size": (BatchSize, None),
     "num_runs": (Runs, None),
-    "fixed": (Fixed, None),
+    "fixed_inputs": (FixedInputs, None),
     "token_grid": (TokenGrid, None),
     "custom_objects": (Custom, None),
     "architecture": (Architecture, None),

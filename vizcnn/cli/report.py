@@ -83,7 +83,7 @@ def report(
         raise typer.Exit(2)
     others = {f"the {RANKS[rank]} class": other for rank, other in of_rank.items()}
     figures = _figures(adapter, failures.without(together))
-    about = {"command": _command(), "model": adapter.origin, **_hashes(Path(model.path))}
+    about = {"command": _command(), "model": adapter.source, **_hashes(Path(model.path))}
     echo(str(explanation.to_html(out, about=about, figures=figures, others=others)))
     if failures.told or bad:
         raise typer.Exit(1)

@@ -95,7 +95,7 @@ def deletion(
     changed = model.changed_scores(
         inputs, score, change, companions=companions, each={"value": _ClassValue(output)} if of_classes else {}
     )
-    is_probability = of_classes and model.class_values(changed.outputs, output)[2]
+    is_probability = of_classes and model.class_outputs(changed.outputs, output)[2]
     curve = changed.each["value"] if is_probability else changed.copy_scores
     means = (curve[:, 1:] + curve[:, :-1]) / 2
     return MetricBatch((means * np.diff(hidden / size)).sum(axis=1), extras={"curve": curve})
@@ -122,4 +122,4 @@ class _ClassValue:
 
     def __call__(self, xp: Any, copies: Copies) -> Any:
         index = copies.companions["class"]
-        return pick(xp, copies.class_values(self.output), index, index)
+        return pick(xp, copies.class_outputs(self.output), index, index)

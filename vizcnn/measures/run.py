@@ -101,7 +101,7 @@ def measured(
         text = f"The maps of layer {result.layer!r} lie nowhere in the images, so they were not measured: {names}."
         return replace(result, notes=(*result.notes, Note(text, "unmeasured")))
     if score.open_choices:
-        score = model.settled(inputs, score, model.outputs(inputs))
+        score = model.with_predicted_classes(inputs, score, model.outputs(inputs))
     maps = np.stack([result.map(index) for index in range(len(result))])
     measures, extras = dict(result.measures), dict(result.extras)
     for call in calls:

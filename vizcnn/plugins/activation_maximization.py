@@ -116,7 +116,7 @@ def activation_maximization(
         modifiers=modifiers,
         regularizers=_regularizers(regularizers, num_images),
     )
-    scores, outputs = model.evaluate(result.inputs, score)
+    scores, outputs = model.scores_and_outputs(result.inputs, score)
     return Images(
         values=result.images,
         scores=scores,

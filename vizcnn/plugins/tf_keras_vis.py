@@ -307,8 +307,8 @@ class _Request:
                 f"`target` {score.names[0]!r} isn't a class, and tf-keras-vis explains classes here: give a class index or a "
                 f"label, or use vizcnn's own saliency and gradcam."
             )
-        scores, outputs = model.evaluate(inputs, score)
-        predicted, _, _ = model.class_values(outputs, score.output)
+        scores, outputs = model.scores_and_outputs(inputs, score)
+        predicted, _, _ = model.class_outputs(outputs, score.output)
         classes = [int(p) if i in (None, -1) else i for p, i in zip(predicted, score.classes, strict=True)]
         logits_model = model.logits_model(inputs.shape[1:], score.output, layer=layer)
         if layer is not None:

@@ -169,7 +169,7 @@ class AttributionBatch:
         outputs = self.outputs if self.outputs is not None else model.outputs(inputs)
         scores = self.scores if self.scores is not None else model.scores(inputs, score)
         if -1 in score.classes:
-            score = model.settled(inputs, score, outputs)
+            score = model.with_predicted_classes(inputs, score, outputs)
         predictions, targets, top, indices = explained(model, score, outputs)
         raw = np.asarray(self.raw if self.raw is not None else self.values, dtype=np.float32)
         values, alone, placement = over_images(self.values, self.layer, context)

@@ -60,14 +60,14 @@ def explained(
     list[tuple[int, ...]],
 ]:
     """Return what the model predicts, the name, class and probability of what is explained, the top classes and their indices."""
-    indices, values, probable = model.class_values(outputs, score.output)
+    indices, values, is_probability = model.class_outputs(outputs, score.output)
     head = model.head(model.output_name(score.output))
-    predictions = model.named_predictions(indices, values, probable, output=head.output)
+    predictions = model.named_predictions(indices, values, is_probability, output=head.output)
     targets: list[tuple[str, int | None, float | None]] = []
     for row, name, index in zip(values, score.names, score.classes, strict=True):
-        probability = float(row[index]) if probable and index is not None else None
+        probability = float(row[index]) if is_probability and index is not None else None
         targets.append((name or head.names[int(index or 0)], index if head.is_classes else None, probability))
-    if not probable and not head.is_classes:
+    if not is_probability and not head.is_classes:
         return predictions, targets, [], []
     # The five largest first, and only those sorted: of a thousand classes, half a millisecond per batch.
     rows, ranks = np.arange(len(values)), -values
@@ -79,4 +79,4 @@ def explained(
     best = np.take_along_axis(some, order, axis=1)
     top = [tuple((head.names[int(i)], float(row[i])) for i in order) for row, order in zip(values, best, strict=True)]
     ranked = [tuple(map(int, order)) for order in best]
-    return predictions, targets, top if probable else [], ranked if head.is_classes else []
+    return predictions, targets, top if is_probability else [], ranked if head.is_classes else []

@@ -2,8 +2,9 @@
 
 None is the class that the model predicts for each image; an integer or a label is that class; a list has one of these per
 image. The objects of this module say the rest: another output (`Class`), a unit or a channel of any layer (`Neuron`,
-`Channel`), one class against another (`Contrast`), any weighted sum (`Mix`), a part of an output map (`Region`), likeness to
-another image (`Similarity`). A function of the model's outputs is a target too, and so are the score objects of tf-keras-vis.
+`Channel`), one class against another (`Contrast`), any weighted sum (`WeightedSum`), a part of an output map (`Region`),
+likeness to another image (`Similarity`). A function of the model's outputs is a target too, and so are the score objects of
+tf-keras-vis.
 
 Class scores are logits: the value before a final softmax or sigmoid. A single unit that tells two classes apart is both of
 them, and the score of class 0 is the negative of its logit.
@@ -12,8 +13,9 @@ A module holds a target and its formula. Another kind of target is a subclass of
 it for its score.
 """
 
+from vizcnn.aliases import moved
 from vizcnn.targets.classes import Class, Region
-from vizcnn.targets.combined import Contrast, Function, Mix, resolve
+from vizcnn.targets.combined import Contrast, Function, WeightedSum, resolve
 from vizcnn.targets.score import Score
 from vizcnn.targets.similarity import Similarity
 from vizcnn.targets.target import Target
@@ -24,11 +26,13 @@ __all__ = [
     "Class",
     "Contrast",
     "Function",
-    "Mix",
     "Neuron",
     "Region",
     "Score",
     "Similarity",
     "Target",
+    "WeightedSum",
     "resolve",
 ]
+
+__getattr__ = moved(__name__, {"Mix": "vizcnn.targets.WeightedSum"})

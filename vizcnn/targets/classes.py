@@ -11,7 +11,7 @@ import numpy as np
 
 from vizcnn.errors import TargetError, did_you_mean, listed
 from vizcnn.targets.model import Head, Model
-from vizcnn.targets.score import Choice, Reading, Score, class_logits, pick
+from vizcnn.targets.score import Choice, ForwardPass, Score, class_logits, pick
 from vizcnn.targets.target import Target, plain
 
 
@@ -70,7 +70,7 @@ class Class(Target):
         )
 
 
-def class_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
+def class_score(reading: ForwardPass, params: Sequence[Any], output: str) -> Any:
     """Return the logit of a class: params are the indices (N,), -1 for the predicted; a map is averaged over its positions."""
     xp, head = reading.xp, reading.head(output)
     values = class_logits(reading, output)
@@ -167,18 +167,18 @@ class Region(Target):
         return np.asarray(mask / mask.sum(), dtype=np.float32)
 
 
-def region_score(reading: Reading, params: Sequence[Any], output: str) -> Any:
+def region_score(reading: ForwardPass, params: Sequence[Any], output: str) -> Any:
     """Return the logit of a class, averaged by a mask: params are the indices (N,) and weights (N, h, w)."""
     xp, values = reading.xp, _region_values(reading, params[1], output)
     return pick(xp, values, params[0], reading.head(output).predicted(xp, values))
 
 
-def region_class(reading: Reading, params: Sequence[Any], output: str) -> Any:
+def region_class(reading: ForwardPass, params: Sequence[Any], output: str) -> Any:
     """Return the class with the highest mean score within a mask, (N,): params as `region_score` takes them."""
     return reading.head(output).predicted(reading.xp, _region_values(reading, params[1], output))
 
 
-def _region_values(reading: Reading, mask: Any, output: str) -> Any:
+def _region_values(reading: ForwardPass, mask: Any, output: str) -> Any:
     xp = reading.xp
     return xp.sum(class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
 

@@ -13,12 +13,12 @@ import numpy as np
 from vizcnn.errors import TargetError
 from vizcnn.targets.classes import Class
 from vizcnn.targets.model import Model
-from vizcnn.targets.score import Reading, Score
+from vizcnn.targets.score import ForwardPass, Score
 from vizcnn.targets.target import Target, plain
 
 
 @dataclass(frozen=True)
-class Mix(Target):
+class WeightedSum(Target):
     """A weighted sum of targets.
 
     Parameters
@@ -74,7 +74,7 @@ class Mix(Target):
         )
 
 
-def mix_score(reading: Reading, params: Sequence[Any], parts: Sequence[Any], weights: Sequence[float]) -> Any:
+def mix_score(reading: ForwardPass, params: Sequence[Any], parts: Sequence[Any], weights: Sequence[float]) -> Any:
     """Return a weighted sum of other formulas, each of which takes its share of the params."""
     total: Any = 0.0
     start = 0
@@ -84,8 +84,9 @@ def mix_score(reading: Reading, params: Sequence[Any], parts: Sequence[Any], wei
     return total
 
 
-def Contrast(target: Any, other: Any) -> Mix:
-    """Return the score of one target minus that of another: why this and not that.
+@dataclass(frozen=True)
+class Contrast(Target):
+    """The score of one target minus that of another: why this and not that.
 
     Parameters
     ----------
@@ -94,10 +95,6 @@ def Contrast(target: Any, other: Any) -> Mix:
     other : any target
         What speaks for it is negative.
 
-    Returns
-    -------
-    Mix
-
     Examples
     --------
     >>> import vizcnn as vz
@@ -105,7 +102,24 @@ def Contrast(target: Any, other: Any) -> Mix:
     >>> vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3], why).target
     ('3 − 8',)
     """
-    return Mix((target, other), (1.0, -1.0))
+
+    target: Any
+    other: Any
+
+    def score(self, model: Model, count: int) -> Score:
+        """See `Target.score`.
+
+        Returns
+        -------
+        Score
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Contrast("3", None).score(vz.assets.digits_cnn(), 1).names
+        ('3 − predicted',)
+        """
+        return WeightedSum((self.target, self.other), (1.0, -1.0)).score(model, count)
 
 
 def _sum_name(names: list[str | None], weights: Sequence[float]) -> str:
@@ -165,7 +179,7 @@ class Function(Target):
         )
 
 
-def function_score(reading: Reading, params: Sequence[Any], function: Callable[[Any], Any]) -> Any:  # noqa: ARG001
+def function_score(reading: ForwardPass, params: Sequence[Any], function: Callable[[Any], Any]) -> Any:  # noqa: ARG001
     """Return whatever a function makes of what the model returns."""
     xp = reading.xp
     values = function(reading.returned())
@@ -251,7 +265,7 @@ def _from_tf_keras_vis(target: Any, model: Model, count: int) -> Target | None:
             active.append(Function(score))
     if not active:
         raise TargetError("`target` leaves every output inactive; give a score for at least one.")
-    return active[0] if len(active) == 1 else Mix(tuple(active))
+    return active[0] if len(active) == 1 else WeightedSum(tuple(active))
 
 
 def _is_foreign(score: Any) -> bool:

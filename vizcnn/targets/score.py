@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vizcnn.aliases import moved
 from vizcnn.targets.model import Head
 
 Names = tuple[str | None, ...]
 
 
-class Reading(Protocol):
+class ForwardPass(Protocol):
     """What a score's formula may read of a running model, as tensors of the namespace `xp`."""
 
     xp: Any
@@ -35,7 +36,7 @@ class Reading(Protocol):
         """Return a layer's output, (N, ..., K)."""
 
 
-Formula = Callable[[Reading, Sequence[Any]], Any]
+Formula = Callable[[ForwardPass, Sequence[Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Choice:
     output : str
         The output that the class belongs to.
     formula : callable or None
-        Takes a `Reading` and the params from that one on, and returns the class that the model chooses, (N,); None: the one that
-        it predicts of the whole output.
+        Takes a `ForwardPass` and the params from that one on, and returns the class that the model chooses, (N,); None: the one
+        that it predicts of the whole output.
     """
 
     param: int
@@ -67,7 +68,7 @@ class Score:
     key : hashable
         Two scores with equal keys are computed by the same formula; only their `params` differ.
     formula : callable
-        Takes a `Reading` and the params as tensors, and returns the scores, shape (N,).
+        Takes a `ForwardPass` and the params as tensors, and returns the scores, shape (N,).
     params : tuple of ndarray
         The numbers that the formula is fed, each with one row per sample.
     names : tuple of str or None
@@ -161,7 +162,7 @@ class Score:
         classes: tuple[None, ...] = (None,) * len(self)
         return replace(self, key=("chosen", choice.param, self.key), formula=formula, classes=classes, choices=())
 
-    def settled(self, choice: Choice, classes: Sequence[int]) -> Score:
+    def with_predicted_classes(self, choice: Choice, classes: Sequence[int]) -> Score:
         """Return the score in which what the model chooses is one class for each sample, whatever the image becomes.
 
         Parameters
@@ -258,13 +259,13 @@ class Score:
         )
 
 
-def _class_as_score(reading: Reading, params: Sequence[Any], choice: Choice) -> Any:
+def _class_as_score(reading: ForwardPass, params: Sequence[Any], choice: Choice) -> Any:
     if choice.formula is None:
         raise TypeError("What a model predicts is read from its outputs.")
     return reading.xp.multiply(choice.formula(reading, params[choice.param :]), 1.0)
 
 
-def class_logits(reading: Reading, output: str) -> Any:
+def class_logits(reading: ForwardPass, output: str) -> Any:
     """Return (N, ..., K), with a single unit that tells two classes apart opened into its two sides."""
     return reading.head(output).logits(reading.xp, reading.logits(output))
 
@@ -274,3 +275,6 @@ def pick(xp: Any, values: Any, index: Any, predicted: Any) -> Any:
     index = xp.where(index < 0, xp.cast(predicted, "int32") if hasattr(xp, "cast") else predicted, index)
     chosen = xp.equal(xp.expand_dims(index, -1), xp.arange(values.shape[-1], dtype="int32"))
     return xp.sum(xp.where(chosen, values, xp.zeros_like(values)), axis=-1)
+
+
+__getattr__ = moved(__name__, {"Reading": "vizcnn.targets.score.ForwardPass"})

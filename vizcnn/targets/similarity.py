@@ -12,7 +12,7 @@ import numpy as np
 from vizcnn.errors import TargetError
 from vizcnn.inputs import load
 from vizcnn.targets.model import Model
-from vizcnn.targets.score import Reading, Score
+from vizcnn.targets.score import ForwardPass, Score
 from vizcnn.targets.target import Target
 
 
@@ -118,7 +118,7 @@ class Similarity(Target):
 
 
 def similarity_score(
-    reading: Reading, params: Sequence[Any], *, output: str | None = None, path: str | None = None
+    reading: ForwardPass, params: Sequence[Any], *, output: str | None = None, path: str | None = None
 ) -> Any:
     """Return the cosine between an output, or a layer's, and a reference: params are the references (N, K)."""
     xp = reading.xp

@@ -12,7 +12,7 @@ import numpy as np
 from vizcnn.aliases import renamed
 from vizcnn.errors import RenamedWarning, TargetError, warn
 from vizcnn.targets.model import Model
-from vizcnn.targets.score import Reading, Score, pick
+from vizcnn.targets.score import ForwardPass, Score, pick
 from vizcnn.targets.target import Target
 
 _POSITIONS = {"everywhere": "mean", "centre": "center"}
@@ -88,7 +88,7 @@ class Channel(Target):
         )
 
 
-def channel_score(reading: Reading, params: Sequence[Any], path: str, position: str = "mean") -> Any:
+def channel_score(reading: ForwardPass, params: Sequence[Any], path: str, position: str = "mean") -> Any:
     """Return the mean of a channel of a layer, or its value in the middle: params are the channels (N,)."""
     values = reading.layer(path)
     if position == "center":
@@ -153,7 +153,7 @@ class Neuron(Target):
         )
 
 
-def neuron_score(reading: Reading, params: Sequence[Any], path: str, index: tuple[int, ...]) -> Any:  # noqa: ARG001
+def neuron_score(reading: ForwardPass, params: Sequence[Any], path: str, index: tuple[int, ...]) -> Any:  # noqa: ARG001
     """Return one unit of a layer."""
     return reading.layer(path)[(slice(None), *index)]
 

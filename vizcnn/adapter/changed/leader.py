@@ -19,10 +19,10 @@ from vizcnn.targets.score import Score
 class Model(Protocol):
     """What is asked of the model that the copies are of."""
 
-    def evaluate(self, inputs: Array, target: Score) -> tuple[Array, Outputs]:
+    def scores_and_outputs(self, inputs: Array, target: Score) -> tuple[Array, Outputs]:
         """Return the scores of the unchanged images, and what the model returns."""
 
-    def settled(self, inputs: Array, score: Score, outputs: Outputs) -> Score:
+    def with_predicted_classes(self, inputs: Array, score: Score, outputs: Outputs) -> Score:
         """Return the score in which the classes left to the model are those that it chooses of the unchanged images."""
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
@@ -65,8 +65,8 @@ def run(model: Model, question: Question, steps: Steps) -> Changed:
     Changed
     """
     inputs, change, score = question.inputs, question.change, question.score
-    scores, outputs = model.evaluate(inputs, score)
-    score = model.settled(inputs, score, outputs)
+    scores, outputs = model.scores_and_outputs(inputs, score)
+    score = model.with_predicted_classes(inputs, score, outputs)
     question = replace(question, score=score)
     shape = inputs.shape[1:]
     leader = _Leader(question, steps, lambda: model.batch_size_for(shape))

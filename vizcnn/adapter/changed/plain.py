@@ -22,7 +22,7 @@ class Model(Protocol):
     def output_shapes(self) -> Mapping[str, Any]:
         """Shape of each of its outputs, by name."""
 
-    def evaluate(self, inputs: Array, target: Score) -> tuple[Array, Outputs]:
+    def scores_and_outputs(self, inputs: Array, target: Score) -> tuple[Array, Outputs]:
         """Return the scores, and what the model returns."""
 
     def gradients(self, inputs: Array, target: Score, *, of: Any, rule: str) -> Gradients:
@@ -70,7 +70,7 @@ class PlainSteps:
             scores, outputs, gradients, values = taken.scores, taken.outputs, taken.gradients, taken.values
             self.layer, self.notes = taken.layer, taken.notes
         else:
-            scores, outputs = self._model.evaluate(changed, score)
+            scores, outputs = self._model.scores_and_outputs(changed, score)
         names = list(self._model.output_shapes)
         return Copies(
             np,

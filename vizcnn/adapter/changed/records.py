@@ -145,7 +145,7 @@ class Copies:
         """
         return self.output_of(name)
 
-    def class_values(self, output: str) -> Any:
+    def class_outputs(self, output: str) -> Any:
         """Return what the model says of each class; probabilities where it gives them.
 
         Parameters
@@ -194,7 +194,7 @@ class Copies:
         >>> model.changed_scores(inputs, 1, change, companions=black, each={"class": PredictedClass("output")}).each
         {'class': array([[1, 1]])}
         """
-        return self.head_of(output).predicted(self.xp, self.class_values(output))
+        return self.head_of(output).predicted(self.xp, self.class_outputs(output))
 
 
 Formula: TypeAlias = Callable[[Any, Copies], Any]

@@ -23,7 +23,7 @@ from vizcnn.adapter.keras.changed import CompiledSteps
 from vizcnn.adapter.keras.compiled import Traced
 from vizcnn.adapter.keras.default_layer import traced_layer
 from vizcnn.adapter.keras.first_weights import FirstWeights
-from vizcnn.adapter.keras.fixed import FixedInputs
+from vizcnn.adapter.keras.fixed_inputs import FixedInputs
 from vizcnn.adapter.keras.forward_pass import ForwardPass, outputs_of
 from vizcnn.adapter.keras.from_layer import scores_from
 from vizcnn.adapter.keras.gradient import differentiate
@@ -47,13 +47,13 @@ class KerasAdapter(ModelAdapter):
     ----------
     model : keras.Model
         The model; its weights, layers and training flag are the same after every call.
-    preprocess, labels, batch_size, image_size, decoding, fixed
+    preprocess, labels, batch_size, image_size, decoding, fixed_inputs
         See `vizcnn.adapt`.
     name : str, default None
         What to call it; None: the model's own name.
     keep_alive : bool, default True
         Keep the model alive.
-    origin : str, default "a Keras model"
+    source : str, default "a Keras model"
         What it is, or what its file is and who wrote it.
     repairs : tuple of str, default ()
         What had to be repaired in the file that it comes from.
@@ -76,20 +76,24 @@ class KerasAdapter(ModelAdapter):
         *,
         name: str | None = None,
         keep_alive: bool = True,
-        origin: str = "a Keras model",
+        source: str = "a Keras model",
         repairs: tuple[str, ...] = (),
         loss: Any = None,
-        fixed: Mapping[str | int, Any] | None = None,
+        fixed_inputs: Mapping[str | int, Any] | None = None,
         hold: bool | None = None,
+        origin: str | None = None,
+        fixed: Mapping[str | int, Any] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(name or model.name, **settings)
-        self.origin = origin
-        self.repairs = repairs
+        fixed_inputs = old_keyword("fixed", fixed, "fixed_inputs", fixed_inputs)
+        source = old_keyword("origin", origin, "source", source)
         keep_alive = old_keyword("hold", hold, "keep_alive", keep_alive)
-        inputs = FixedInputs(model, fixed, self.preprocess, self.decoding) if fixed else None
+        self.source = source
+        self.repairs = repairs
+        inputs = FixedInputs(model, fixed_inputs, self.preprocess, self.decoding) if fixed_inputs else None
         self._view = view = ModelView(
-            model, self.name, self.head, keep_alive=keep_alive, fixed=inputs, token_grid=self.token_grid
+            model, self.name, self.head, keep_alive=keep_alive, fixed_inputs=inputs, token_grid=self.token_grid
         )
         self._output_facts = OutputFacts(view, outputs=self.outputs, add_note=self.add_note, loss=loss)
         self._runner = Runner(
@@ -366,8 +370,8 @@ class KerasAdapter(ModelAdapter):
             )
 
     def _placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
-        ends = self.input_range or (0.0, 1.0)
-        return placement(self._view, self._runner, layer, shape, sample_shape, ends)
+        input_range = self.input_range or (0.0, 1.0)
+        return placement(self._view, self._runner, layer, shape, sample_shape, input_range)
 
     def logits_model(self, sample_shape: tuple[int, ...], output: str | int | None = None, *, layer: Any = None) -> Any:
         """Return a small Functional Keras model of this one's class scores, for a library that takes Keras models.
@@ -435,11 +439,11 @@ class KerasAdapter(ModelAdapter):
         steps: int,
         seed: int,
         optimizer: Any,
-        ends: tuple[float, float] | None,
+        input_range: tuple[float, float] | None,
         **plan: Any,
     ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
-        matrix, offset = affine(self.preprocess if ends is None else None, ends or (0.0, 1.0), shape[-1])
+        matrix, offset = affine(self.preprocess if input_range is None else None, input_range or (0.0, 1.0), shape[-1])
         made = Plan(
             shape=(len(score), *shape),
             optimizer=f"{type(maker).__name__} { {**maker.get_config(), 'name': ''} }",

@@ -196,14 +196,16 @@ def to_inputs(plan: Plan, images: Any) -> Any:
     return keras.ops.matmul(images, keras.ops.convert_to_tensor(matrix)) + keras.ops.convert_to_tensor(offset)
 
 
-def affine(preprocess: Callable[[np.ndarray], np.ndarray] | None, ends: tuple[float, float], channels: int) -> Any:
+def affine(
+    preprocess: Callable[[np.ndarray], np.ndarray] | None, input_range: tuple[float, float], channels: int
+) -> Any:
     """Return the matrix and the offset that turn an image of 0..1 into inputs.
 
     Parameters
     ----------
     preprocess : callable or None
         From pixels (0..255) to inputs; it is taken to be affine, as all of Keras's are, and asked at its corners.
-    ends : (float, float)
+    input_range : (float, float)
         Without `preprocess`: what 0 and 1 become.
     channels : int
         Channels of the image.
@@ -214,7 +216,7 @@ def affine(preprocess: Callable[[np.ndarray], np.ndarray] | None, ends: tuple[fl
         Shapes (C, C) and (C,): inputs = images @ matrix + offset.
     """
     if preprocess is None:
-        return np.eye(channels) * (ends[1] - ends[0]), np.full(channels, ends[0])
+        return np.eye(channels) * (input_range[1] - input_range[0]), np.full(channels, input_range[0])
     corners = np.zeros((channels + 1, 32, 32, channels), dtype=np.float32)
     for channel in range(channels):
         corners[channel + 1, ..., channel] = 255

@@ -76,14 +76,14 @@ def trace(
     def run(*tensors: Any) -> list[Any]:
         with Taps(operations, copy_identity=True) as taps:
             returned = model(_as_taken(model, tensors), training=False)
-        ends = _named(outputs, returned)
-        traced.outputs = _agreed({name: _shape(tensor)[1:] for name, tensor in ends.items()}, traced.outputs)
-        reached = {name: taps.ending(tensor) for name, tensor in ends.items()}
+        output_tensors = _named(outputs, returned)
+        traced.outputs = _agreed({name: _shape(tensor)[1:] for name, tensor in output_tensors.items()}, traced.outputs)
+        reached = {name: taps.ending(tensor) for name, tensor in output_tensors.items()}
         traced.activations = {name: PROBABILITIES.get(end.name) if end else None for name, end in reached.items()}
         traced.shapes = _agreed(_shapes(taps.calls), traced.shapes)
-        names[:] = map(io_node, ends)
+        names[:] = map(io_node, output_tensors)
         steps.clear()
-        listed = [*tensors, *ends.values()]
+        listed = [*tensors, *output_tensors.values()]
         for call in taps.calls:
             made = [tensor for tensor in keras.tree.flatten(call.output) if backend.is_traced(tensor)]
             given = [tensor for tensor in call.inputs if backend.is_traced(tensor)]
@@ -93,9 +93,9 @@ def trace(
         return listed
 
     nodes = backend.dataflow(run, list(inputs.values()))
-    starts = dict(zip(map(io_node, inputs), nodes.nodes, strict=False))
-    ends = dict(zip(names, nodes.nodes[len(inputs) :], strict=False))
-    traced.connections = tuple(dict.fromkeys(_edges(nodes, steps, starts, ends, containers)))
+    input_nodes = dict(zip(map(io_node, inputs), nodes.nodes, strict=False))
+    output_nodes = dict(zip(names, nodes.nodes[len(inputs) :], strict=False))
+    traced.connections = tuple(dict.fromkeys(_edges(nodes, steps, input_nodes, output_nodes, containers)))
     return traced
 
 
@@ -153,10 +153,14 @@ def _sealed(layers: Iterable[LayerInfo]) -> list[str]:
 
 
 def _edges(
-    dataflow: Dataflow, steps: Sequence[_Step], starts: Mapping[str, Any], ends: Mapping[str, Any], containers: set[str]
+    dataflow: Dataflow,
+    steps: Sequence[_Step],
+    input_nodes: Mapping[str, Any],
+    output_nodes: Mapping[str, Any],
+    containers: set[str],
 ) -> Iterator[tuple[str, str]]:
     """Yield (from, to), in the order of the calls."""
-    makers = {node: name for name, node in starts.items()}
+    makers = {node: name for name, node in input_nodes.items()}
     for step in steps:
         for node in dataflow.nodes[step.at : step.at + step.made]:
             makers.setdefault(node, step.address)
@@ -168,7 +172,7 @@ def _edges(
             # It made its output itself, of what went in and of what the layers inside it made.
             given = made and ([parent for node in made for parent in dataflow.parents(node)] or given)
         yield from ((source, step.address) for node in given for source in _sources(dataflow, makers, node))
-    for name, node in ends.items():
+    for name, node in output_nodes.items():
         yield from ((source, name) for source in _sources(dataflow, makers, node))
 
 

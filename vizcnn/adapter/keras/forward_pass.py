@@ -120,15 +120,15 @@ class ForwardPass:
         return scores
 
     def returned(self) -> Any:
-        """See `vizcnn.targets.score.Reading`."""
+        """See `vizcnn.targets.score.ForwardPass`."""
         return self._returned
 
     def output(self, output: str) -> Any:
-        """See `vizcnn.targets.score.Reading`."""
+        """See `vizcnn.targets.score.ForwardPass`."""
         return self._backend.float32(self._tensor(output))
 
     def logits(self, output: str) -> Any:
-        """See `vizcnn.targets.score.Reading`."""
+        """See `vizcnn.targets.score.ForwardPass`."""
         tensor = self._tensor(output)
         ending = self.taps.ending(tensor)
         if ending is not None and ending.is_probability:
@@ -144,7 +144,7 @@ class ForwardPass:
         return values
 
     def head(self, output: str) -> Head:
-        """See `vizcnn.targets.score.Reading`."""
+        """See `vizcnn.targets.score.ForwardPass`."""
         return self.view.heads(output)
 
     def _tensor(self, output: str) -> Any:
@@ -158,7 +158,7 @@ class ForwardPass:
         return tensor
 
     def layer(self, path: str, *, cast: bool = True) -> Any:
-        """See `vizcnn.targets.score.Reading`."""
+        """See `vizcnn.targets.score.ForwardPass`."""
         bare, index = split_call(path)
         found = [call for call in self.taps.calls if call.path == bare]
         match = [call for call in found if call.index == (index or 0)]

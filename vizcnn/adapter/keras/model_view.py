@@ -18,7 +18,7 @@ from vizcnn.adapter.heads import Head
 from vizcnn.adapter.keras.backends import current
 from vizcnn.adapter.keras.calling import errors_of_ours, fresh_state
 from vizcnn.adapter.keras.connections import trace
-from vizcnn.adapter.keras.fixed import FixedInputs
+from vizcnn.adapter.keras.fixed_inputs import FixedInputs
 from vizcnn.adapter.keras.maps import Layout
 from vizcnn.adapter.keras.model_state import ModelState
 from vizcnn.adapter.keras.randomness import user_seeds_kept
@@ -54,7 +54,7 @@ class ModelView:
         Tells how an output is read, by its name.
     keep_alive : bool, default True
         Keep the model alive.
-    fixed : FixedInputs, default None
+    fixed_inputs : FixedInputs, default None
         The values of all its inputs but one.
     token_grid : (int, int), default None
         The grid that tokens lie on, where that was said.
@@ -76,7 +76,7 @@ class ModelView:
         heads: Callable[[str], Head],
         *,
         keep_alive: bool = True,
-        fixed: FixedInputs | None = None,
+        fixed_inputs: FixedInputs | None = None,
         token_grid: tuple[int, int] | None = None,
     ) -> None:
         self.name = name
@@ -87,7 +87,7 @@ class ModelView:
         self.logarithm: dict[str, bool] = {}
         self._model = weakref.ref(model)
         self._held = model if keep_alive else None
-        self._fixed = fixed
+        self._fixed = fixed_inputs
         self._states: dict[tuple[int, ...] | None, ModelState] = {}
         self._shown = threading.local()
         self._last_shown: tuple[int, ...] | None = None
@@ -250,7 +250,7 @@ class ModelView:
             others = ", ".join(f"{name!r}: ..." for name in names[1:])
             raise UnsupportedModelError(
                 f"Model {self.name!r} takes {len(shapes)} inputs, {listed(names)}; one is explained at a time, with the others "
-                f"held fixed: vizcnn.adapt(model, fixed={{{others}}}), each an array of one sample or an image file "
+                f"held fixed: vizcnn.adapt(model, fixed_inputs={{{others}}}), each an array of one sample or an image file "
                 f"(--fixed NAME=VALUE on the command line)."
             )
         rank = self._input_rank

@@ -27,7 +27,7 @@ def placement(
     layer: str,
     shape: tuple[int, ...],
     sample_shape: tuple[int, ...],
-    ends: tuple[float, float],
+    input_range: tuple[float, float],
 ) -> Placement | None:
     """See `ModelAdapter.placement`: measured once, and only where something on the way may move positions.
 
@@ -43,7 +43,7 @@ def placement(
         Shape of its map, (h, w) or (h, w, K).
     sample_shape : tuple of int
         Shape (H, W, C) of one input.
-    ends : (float, float)
+    input_range : (float, float)
         Lowest and highest value of an input.
 
     Returns
@@ -57,7 +57,7 @@ def placement(
         if layer not in state.moved:
             learn(view)
         moved = state.moved.get(layer, True) or len(grid) != len(sample_shape) - 1
-        state.placements[key] = _measured(view, runner, layer, grid, sample_shape, ends) if moved else None
+        state.placements[key] = _measured(view, runner, layer, grid, sample_shape, input_range) if moved else None
     return state.placements[key]
 
 
@@ -67,12 +67,12 @@ def _measured(
     layer: str,
     grid: tuple[int, ...],
     sample_shape: tuple[int, ...],
-    ends: tuple[float, float],
+    input_range: tuple[float, float],
 ) -> Placement | None:
     chosen = [bands(count, _BANDS) for count in grid]
     masks = np.concatenate([_band_masks(axis, indices, grid) for axis, indices in enumerate(chosen)])
     random = np.random.default_rng(0)
-    low, high = ends
+    low, high = input_range
     inputs = random.uniform(low + 0.1 * (high - low), high, (len(masks), *sample_shape)).astype(np.float32)
     bare, index = split_call(layer)
     slack, fits = 0.0, True

@@ -333,12 +333,12 @@ class Taps:
         """Return the last activation on the way to this very tensor, where the way is known."""
         return self._endings.get(id(output))
 
-    def made_at_the_end(self, ends: Iterable[Any]) -> set[int]:
+    def made_at_the_end(self, tensors: Iterable[Any]) -> set[int]:
         """Return the `id` of each tensor that is an output already, but for its last activation and what moves it about."""
         known: set[int] = set()
-        for end in ends:
-            known.add(id(end))
-            ending = self.ending(end)
+        for tensor in tensors:
+            known.add(id(tensor))
+            ending = self.ending(tensor)
             if ending is None:
                 continue
             known.add(id(ending.made))
@@ -349,10 +349,10 @@ class Taps:
                 known.add(id(before.made))
         return known
 
-    def rule_report(self, ends: tuple[Any, ...]) -> tuple[Counter[str], Counter[str]]:
-        """Count the activations that were replaced, and those that were not, by name; those that make `ends` don't count."""
-        known = {id(end) for end in ends} | {
-            id(self._endings[id(end)].made) for end in ends if id(end) in self._endings
+    def rule_report(self, tensors: tuple[Any, ...]) -> tuple[Counter[str], Counter[str]]:
+        """Count the activations that were replaced, and those that were not, by name; those that make `tensors` don't count."""
+        known = {id(tensor) for tensor in tensors} | {
+            id(self._endings[id(tensor)].made) for tensor in tensors if id(tensor) in self._endings
         }
         done = Counter(a.name for a in self.activations if a.replaced)
         left = Counter(a.name for a in self.activations if not a.replaced and id(a.output) not in known)

@@ -53,7 +53,7 @@ class Loaded:
     loss: Any = None
 
     @property
-    def origin(self) -> str:
+    def source(self) -> str:
         """What the file is, and who wrote it."""
         form = {"keras": "a .keras archive", "hdf5": "an HDF5 file"}[self.kind]
         return f"{form}, written by {f'Keras {self.version}' if self.version else 'a Keras before 2.0'}"

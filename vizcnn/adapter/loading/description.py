@@ -101,7 +101,7 @@ def _check_harmless(node: Node, found: Collection[Any], known: Collection[str], 
     if why:
         what = f"{node.place!r} ({node.class_name})" if node.place else node.class_name
         raise ModelFileError(
-            f"`model` file {file!r} isn't opened: {what} {why}. If you trust whoever made the file, pass trusted=True to "
+            f"`model` file {file!r} isn't opened: {what} {why}. If you trust whoever made the file, pass safe_mode=False to "
             f"vizcnn.adapt, or --trusted on the command line."
         )
 

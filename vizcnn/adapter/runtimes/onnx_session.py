@@ -49,7 +49,7 @@ def open_onnx(file: Path, *, trusted: bool = False) -> Source:
     if strange:
         raise ModelFileError(
             f"`model` file {str(file)!r} isn't opened: it reads {', '.join(strange)}, which is not a file of its folder. If you "
-            f"trust whoever made it, pass trusted=True to vizcnn.adapt, or --trusted on the command line."
+            f"trust whoever made it, pass safe_mode=False to vizcnn.adapt, or --trusted on the command line."
         )
     try:
         session = onnxruntime.InferenceSession(str(file), providers=onnxruntime.get_available_providers())

@@ -109,7 +109,7 @@ def _check(kept: Sequence[Closure], meta: Any, folder: Path) -> None:
     if outside:
         raise ModelFileError(
             f"`model` {str(folder)!r} isn't opened: it may reach outside of itself by {', '.join(dict.fromkeys(outside))}. If "
-            f"you trust whoever made it, pass trusted=True to vizcnn.adapt, or --trusted on the command line."
+            f"you trust whoever made it, pass safe_mode=False to vizcnn.adapt, or --trusted on the command line."
         )
 
 

@@ -57,7 +57,7 @@ def open_tflite(file: Path, *, trusted: bool = False) -> Source:
     if outside:
         raise ModelFileError(
             f"`model` file {str(file)!r} isn't opened: it may reach outside of itself by TensorFlow's {', '.join(outside)}. If "
-            f"you trust whoever made it, pass trusted=True to vizcnn.adapt, or --trusted on the command line."
+            f"you trust whoever made it, pass safe_mode=False to vizcnn.adapt, or --trusted on the command line."
         )
     shape = tuple(int(size) for size in inputs[0]["shape_signature"]) if len(inputs) == 1 else ()
     if len(inputs) != 1 or len(shape) != 4:

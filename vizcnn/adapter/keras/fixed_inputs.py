@@ -23,7 +23,7 @@ class FixedInputs:
     ----------
     model : keras.Model
         The model.
-    fixed : mapping
+    fixed_inputs : mapping
         Names or positions of the inputs that are held fixed, to their values: an array of one sample, with or without the
         batch axis, an ``.npy`` file of one, or for an image its file.
     preprocess : callable or None
@@ -47,22 +47,22 @@ class FixedInputs:
     def __init__(
         self,
         model: Any,
-        fixed: Mapping[str | int, Any],
+        fixed_inputs: Mapping[str | int, Any],
         preprocess: Callable[[Array], Array] | None = None,
         decoding: Decoding | None = None,
     ) -> None:
-        if not isinstance(fixed, Mapping):
-            raise OptionError(f"`fixed` must be a mapping of inputs to their values; got {fixed!r}.")
+        if not isinstance(fixed_inputs, Mapping):
+            raise OptionError(f"`fixed_inputs` must be a mapping of inputs to their values; got {fixed_inputs!r}.")
         shapes = [shape[1:] for shape in input_shapes(model)]
         names = input_names(model, len(shapes))
         self._values: dict[int, Array] = {}
-        for key, value in fixed.items():
+        for key, value in fixed_inputs.items():
             position = _position(key, names)
             self._values[position] = _value(names[position], value, shapes[position], preprocess, decoding)
         left = [position for position in range(len(shapes)) if position not in self._values]
         if len(left) != 1:
             raise OptionError(
-                f"`fixed` must hold all inputs but the one that is explained; of {listed(names)} it leaves "
+                f"`fixed_inputs` must hold all inputs but the one that is explained; of {listed(names)} it leaves "
                 f"{listed(names[position] for position in left) if left else 'none'}."
             )
         self.free = left[0]
@@ -87,28 +87,29 @@ def _position(key: str | int, names: list[str]) -> int:
     if key in names:
         return names.index(str(key))
     raise OptionError(
-        f"`fixed` must name inputs of the model, {listed(names)}, or their positions; got {key!r}.{did_you_mean(key, names)}"
+        f"`fixed_inputs` must name inputs of the model, {listed(names)}, or their positions; got {key!r}."
+        f"{did_you_mean(key, names)}"
     )
 
 
 def _value(name: str, value: Any, shape: tuple[int | None, ...], preprocess: Any, decoding: Decoding | None) -> Array:
     if isinstance(value, str | os.PathLike) and os.fspath(value).endswith(".npy"):
-        value = read_npy(value, f"`fixed` {name!r} file")
+        value = read_npy(value, f"`fixed_inputs` {name!r} file")
     if isinstance(value, str | os.PathLike):
         if len(shape) != 3:
             raise InputError(
-                f"`fixed` input {name!r} has shape {shape}, which is not an image; give an array in place of a file."
+                f"`fixed_inputs` input {name!r} has shape {shape}, which is not an image; give an array in place of a file."
             )
         return load(value, shape, preprocess=preprocess, decoding=decoding).inputs(slice(0, 1))
     try:
         array = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise InputError(f"`fixed` input {name!r} must be numbers of shape {shape}; got {value!r}.") from error
+        raise InputError(f"`fixed_inputs` input {name!r} must be numbers of shape {shape}; got {value!r}.") from error
     if array.ndim == len(shape):
         array = array[None]
     fits = array.ndim == len(shape) + 1 and len(array) == 1
     if not fits or any(want not in (None, have) for want, have in zip(shape, array.shape[1:], strict=True)):
-        raise InputError(f"`fixed` input {name!r} must have shape {shape}, one sample; got {np.shape(value)}.")
+        raise InputError(f"`fixed_inputs` input {name!r} must have shape {shape}, one sample; got {np.shape(value)}.")
     if not np.isfinite(array).all():
-        raise InputError(f"`fixed` input {name!r} must be finite; it holds NaN or infinity.")
+        raise InputError(f"`fixed_inputs` input {name!r} must be finite; it holds NaN or infinity.")
     return array
