@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from vizcnn.adapter.arrays import AXES, Array, Outputs, slices
 from vizcnn.adapter.base import ModelAdapter
@@ -116,8 +117,8 @@ class BlackBoxAdapter(ModelAdapter):
         self._sample: tuple[int, ...] | None = None
 
     @property
+    @override
     def capabilities(self) -> frozenset[str]:
-        """See `ModelAdapter.capabilities`."""
         return frozenset({"outputs", "scores"})
 
     @property
@@ -126,8 +127,8 @@ class BlackBoxAdapter(ModelAdapter):
         return ()
 
     @property
+    @override
     def input_shape(self) -> tuple[int | None, ...]:
-        """See `ModelAdapter.input_shape`."""
         return self._source.input_shape
 
     @property
@@ -147,8 +148,8 @@ class BlackBoxAdapter(ModelAdapter):
         """See `ModelAdapter.output_activation`: as the file says, else by what it returned so far."""
         return self._kinds[output] if output in self.output_shapes else None
 
+    @override
     def output_traits(self, output: str) -> Traits:
-        """See `ModelAdapter.output_traits`."""
         shape = (None, *self.output_shapes[output])
         ending = self._source.endings.get(output, "")
         kind = self._kinds[output] or LOGARITHMS.get(ending)

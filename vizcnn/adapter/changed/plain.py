@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from typing_extensions import override
 
 from vizcnn.adapter.arrays import Array, Outputs
+from vizcnn.adapter.changed.leader import Steps
 from vizcnn.adapter.changed.records import Arrays, Copies, Cut, Question, Rows
 from vizcnn.adapter.gradients import Gradients
 from vizcnn.adapter.heads import Head
@@ -32,7 +34,7 @@ class Model(Protocol):
         """Return how an output is read."""
 
 
-class PlainSteps:
+class PlainSteps(Steps):
     """The batches of one question, in NumPy, by what any `ModelAdapter` answers."""
 
     layer: str | None = None
@@ -42,13 +44,13 @@ class PlainSteps:
         self._model = model
         self._sums: dict[str, Array] = {}
 
+    @override
     def begin(self, question: Question) -> None:
-        """See `Steps`."""
         self._question = question
         self._sums = {}
 
+    @override
     def step(self, cut: Cut, numbers: Arrays) -> Arrays:
-        """See `Steps`."""
         question, slots = self._question, cut.slots
         rows = Rows(np, numbers, cut.rows)
         companions = Rows(np, question.companions, slots)
@@ -85,8 +87,8 @@ class PlainSteps:
             values=values,
         )
 
+    @override
     def end(self) -> Arrays:
-        """See `Steps`."""
         return {name: values.astype(np.float32) for name, values in self._sums.items()}
 
     def recover(self, error: Exception, size: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from typing_extensions import override
 
 from vizcnn.adapter.arrays import Array, Outputs
 from vizcnn.adapter.base import Gradients, ModelAdapter
@@ -131,8 +132,8 @@ class KerasAdapter(ModelAdapter):
     # What the model is ------------------------------------------------------------------------------------------------
 
     @property
+    @override
     def layers(self) -> tuple[LayerInfo, ...]:
-        """See `ModelAdapter.layers`."""
         return self._view.layers
 
     def layer(self, layer: Any) -> LayerInfo:
@@ -160,23 +161,23 @@ class KerasAdapter(ModelAdapter):
         return self._view.connections
 
     @property
+    @override
     def input_shape(self) -> tuple[int | None, ...]:
-        """See `ModelAdapter.input_shape`."""
         return self._view.input_shape
 
     @property
+    @override
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
-        """See `ModelAdapter.input_shapes`."""
         return self._view.input_shapes
 
     @property
+    @override
     def num_params(self) -> int:
-        """See `ModelAdapter.num_params`."""
         return int(self.model.count_params()) if self.model.built else super().num_params
 
     @property
+    @override
     def output_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
-        """See `ModelAdapter.output_shapes`."""
         return self._output_facts.shapes
 
     def output_activation(self, output: str) -> str | None:

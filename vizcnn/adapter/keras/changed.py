@@ -7,9 +7,10 @@ from typing import Any
 
 import keras
 import numpy as np
+from typing_extensions import override
 
 from vizcnn.adapter.arrays import Array
-from vizcnn.adapter.changed import Arrays, Copies, Cut, Question, Rows
+from vizcnn.adapter.changed import Arrays, Copies, Cut, Question, Rows, Steps
 from vizcnn.adapter.keras.compiled import Build, Traced
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.gradient import differentiate
@@ -21,7 +22,7 @@ _SUM = "sum "
 """What the names of sums begin with among the answers of a compiled function."""
 
 
-class CompiledSteps:
+class CompiledSteps(Steps):
     """The batches of one question; see `vizcnn.adapter.changed.Steps`.
 
     Images, companions and params of the score lie on the device, a table each, for as long as their group is worked on. A batch
@@ -44,8 +45,8 @@ class CompiledSteps:
         self._runner = runner
         self._sums: dict[str, Any] = {}
 
+    @override
     def begin(self, question: Question) -> None:
-        """See `Steps`."""
         self._question = question
         self._count = len(question.inputs)
         self._sums = {}
@@ -53,8 +54,8 @@ class CompiledSteps:
         size = self._backend.padded(self._count)
         self._tables = [keras.ops.convert_to_tensor(_filled(table, size)) for table in tables]
 
+    @override
     def step(self, cut: Cut, numbers: Arrays) -> Arrays:
-        """See `Steps`."""
         question, padded = self._question, self._backend.padded
         count = cut.stop - cut.start
         size, images = padded(count), padded(self._count)
@@ -72,12 +73,12 @@ class CompiledSteps:
             self._sums[name] = keras.ops.add(self._sums[name], part) if name in self._sums else part
         return {name: values[:count] for name, values in answer.items()}
 
+    @override
     def end(self) -> Arrays:
-        """See `Steps`."""
         return {name: self._backend.numpy(total)[: self._count] for name, total in self._sums.items()}
 
+    @override
     def recover(self, error: Exception, size: int) -> None:
-        """See `Steps`."""
         if not self._runner.halve(error, size):
             raise error
 

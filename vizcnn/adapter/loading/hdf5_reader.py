@@ -19,6 +19,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from typing_extensions import override
 
 _MEMORY = 2**30
 _PIECE = 2**20
@@ -185,21 +186,21 @@ class Window(io.RawIOBase):
     def __init__(self, file: Any, start: int, size: int) -> None:
         self._file, self._start, self._size, self._place = file, start, size, 0
 
+    @override
     def readable(self) -> bool:
-        """See `io.IOBase`."""
         return True
 
+    @override
     def seekable(self) -> bool:
-        """See `io.IOBase`."""
         return True
 
+    @override
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """See `io.IOBase`."""
         self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
         return self._place
 
+    @override
     def readinto(self, buffer: Any) -> int:
-        """See `io.RawIOBase`."""
         self._file.seek(self._start + self._place)
         wanted = max(0, min(len(buffer), self._size - self._place))
         count = int(self._file.readinto(memoryview(buffer)[:wanted]))

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from jax import numpy as jnp
 from keras.src.backend.common.symbolic_scope import SymbolicScope
+from typing_extensions import override
 
 from vizcnn.adapter.keras.backends import base
 from vizcnn.errors import UnsupportedModelError
@@ -113,8 +114,8 @@ class Backend(base.Backend):
                 return traced, shapes
             absent |= found
 
+    @override
     def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
-        """See `base.Backend`."""
         with keras.StatelessScope(), SymbolicScope():
             self._traced(function, [jax.ShapeDtypeStruct(symbol.shape, symbol.dtype) for symbol in symbols])
 
@@ -127,8 +128,8 @@ class Backend(base.Backend):
 
         return marked
 
+    @override
     def gradient(self, total: Any, tensor: Any) -> Any | None:
-        """See `base.Backend`."""
         tracing = self._tracing
         number, tracing.asked = tracing.asked, tracing.asked + 1
         traced = isinstance(total, jax.core.Tracer) and isinstance(tensor, jax.core.Tracer)
@@ -137,12 +138,12 @@ class Backend(base.Backend):
         tracing.holes.append(number)
         return _HOLE.bind(total, tensor)
 
+    @override
     def is_traced(self, tensor: Any) -> bool:
-        """See `base.Backend`."""
         return isinstance(tensor, jax.core.Tracer) and getattr(tensor, "_trace", None) is self._tracing.top
 
+    @override
     def dataflow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Dataflow:
-        """See `base.Backend`."""
         (unknown,) = jax.export.symbolic_shape("unknown", constraints=["unknown>=2"])
 
         def traced(stand_in: Any) -> Any:
@@ -164,8 +165,8 @@ class Backend(base.Backend):
 
         return base.Dataflow([None if isinstance(v, jax.extend.core.Literal) else v for v in program.outvars], parents)
 
+    @override
     def array_modules(self) -> tuple[Any, ...]:
-        """See `base.Backend`."""
         return (jnp,)
 
     def detours(self) -> Iterator[base.Detour]:
@@ -178,17 +179,17 @@ class Backend(base.Backend):
         apart: AbstractContextManager[Any] = jax.disable_jit() if _RUN is None else _RUN(next(_NUMBERS))
         return apart
 
+    @override
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
-        """See `base.Backend`."""
         for name in _ACTIVATIONS:
             yield jax.nn, name
 
+    @override
     def is_out_of_memory(self, error: Exception) -> bool:
-        """See `base.Backend`."""
         return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
 
+    @override
     def is_unsupported(self, error: Exception) -> bool:
-        """See `base.Backend`."""
         return isinstance(error, NotImplementedError) or (
             isinstance(error, jax.errors.JaxRuntimeError) and "UNIMPLEMENTED" in str(error)
         )

@@ -17,6 +17,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.eager.polymorphic_function.autograph_util import py_func_from_autograph
 from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 from tensorflow.python.ops import custom_gradient, math_ops
+from typing_extensions import override
 
 from vizcnn.adapter.keras.backends import base
 
@@ -72,8 +73,8 @@ class Backend(base.Backend):
         generator = getattr(context.context(), "_rng", None)
         return None if generator is None else (generator, generator.getstate())
 
+    @override
     def restore_random_state(self, state: Any) -> None:
-        """See `base.Backend`."""
         if state is not None:
             generator, before = state
             if generator.getstate() != before:
@@ -91,8 +92,8 @@ class Backend(base.Backend):
         concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
         return concrete, tuple(concrete.output_shapes)
 
+    @override
     def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
-        """See `base.Backend`."""
         compute_output_spec(function, *symbols)
 
     def gradient(self, total: Any, tensor: Any) -> Any | None:
@@ -100,12 +101,12 @@ class Backend(base.Backend):
         (gradient,) = tf.gradients(total, tensor)
         return None if gradient is None else tf.convert_to_tensor(gradient)
 
+    @override
     def is_traced(self, tensor: Any) -> bool:
-        """See `base.Backend`."""
         return tf.is_tensor(tensor) and getattr(tensor, "graph", None) is tf.compat.v1.get_default_graph()
 
+    @override
     def dataflow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Dataflow:
-        """See `base.Backend`."""
         nodes: list[Any] = []
 
         def run(*tensors: Any) -> Any:
@@ -123,16 +124,16 @@ class Backend(base.Backend):
         """See `base.Backend`; a variable of Keras would be read by a protocol of NumPy's that it answers with a warning."""
         return np.asarray(tf.convert_to_tensor(tensor.value if isinstance(tensor, keras.Variable) else tensor))
 
+    @override
     def float32(self, tensor: Any) -> Any:
-        """See `base.Backend`."""
         return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
 
+    @override
     def is_out_of_memory(self, error: Exception) -> bool:
-        """See `base.Backend`."""
         return isinstance(error, tf.errors.ResourceExhaustedError)
 
+    @override
     def is_unsupported(self, error: Exception) -> bool:
-        """See `base.Backend`."""
         return isinstance(error, tf.errors.UnimplementedError | tf.errors.InvalidArgumentError)
 
     def layout_functions(self) -> Iterator[tuple[Any, str]]:
@@ -153,16 +154,16 @@ class Backend(base.Backend):
         for name in ("_graph_mode_decorator", "_eager_mode_decorator"):
             yield base.Detour(custom_gradient, name, _without_recomputing, "a custom gradient")
 
+    @override
     def array_modules(self) -> tuple[Any, ...]:
-        """See `base.Backend`."""
         return (tf,)
 
     def casts(self) -> Iterator[tuple[Any, str]]:
         """See `base.Backend`; Keras's own cast ends in these."""
         yield from ((module, "cast") for module in (tf, tf.dtypes, math_ops))
 
+    @override
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
-        """See `base.Backend`."""
         for name in _ACTIVATIONS:
             yield tf.nn, name
 

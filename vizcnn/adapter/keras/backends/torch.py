@@ -15,6 +15,7 @@ import torch
 import torch.utils.checkpoint
 from keras.src.backend import compute_output_spec
 from torch.overrides import TorchFunctionMode
+from typing_extensions import override
 
 from vizcnn.adapter.keras.backends import base
 
@@ -62,18 +63,18 @@ class Backend(base.Backend):
 
         return run
 
+    @override
     def differentiable(self, tensor: Any) -> Any:
-        """See `base.Backend`."""
         return tensor.detach().requires_grad_(torch.is_grad_enabled())
 
+    @override
     def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
-        """See `base.Backend`."""
         with torch.set_grad_enabled(True):
             tensors = [keras.ops.zeros(symbol.shape, symbol.dtype) for symbol in symbols]
             function(tensors[0].requires_grad_(), *tensors[1:])
 
+    @override
     def gradient(self, total: Any, tensor: Any) -> Any | None:
-        """See `base.Backend`."""
         self._run.differentiates = True
         if not total.requires_grad or not tensor.requires_grad:
             return None
@@ -119,18 +120,18 @@ class Backend(base.Backend):
         tensor = getattr(tensor, "value", tensor).detach().cpu()
         return np.array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
 
+    @override
     def random_state(self) -> Any:
-        """See `base.Backend`."""
         return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
 
+    @override
     def restore_random_state(self, state: Any) -> None:
-        """See `base.Backend`."""
         torch.set_rng_state(state[0])
         if state[1] is not None:
             torch.cuda.set_rng_state_all(state[1])
 
+    @override
     def reseed(self, seed: int) -> None:
-        """See `base.Backend`."""
         torch.manual_seed(seed)
 
     def draws(self, function: base.Compiled) -> bool:
@@ -147,8 +148,8 @@ class Backend(base.Backend):
         """See `base.Backend`; what is compiled runs as it is written."""
         return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
+    @override
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
-        """See `base.Backend`."""
         for name in _ACTIVATIONS:
             yield torch.nn.functional, name
             if hasattr(torch, name):
@@ -158,8 +159,8 @@ class Backend(base.Backend):
         """See `base.Backend`; a processor's allocator says it in words only."""
         return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
+    @override
     def is_unsupported(self, error: Exception) -> bool:
-        """See `base.Backend`."""
         return isinstance(error, NotImplementedError) or (
             isinstance(error, RuntimeError) and "not implemented for" in str(error)
         )
