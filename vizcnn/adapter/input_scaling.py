@@ -10,7 +10,7 @@ PROBES = np.array([0.0, 127.5, 255.0], dtype=np.float32)
 """Values of the constant images that a model is asked with."""
 
 _CONVENTIONS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
-"""What images usually lie in: scaled, scaled and centred, pixels."""
+"""What images usually lie in: scaled, scaled and centered, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class InputScaling:
 
     @property
     def accepted(self) -> tuple[float, float] | None:
-        """What inputs may lie in: `range`; where that isn't sure, three deviations about the centre too."""
+        """What inputs may lie in: `range`; where that isn't sure, three deviations about the center too."""
         sure = not self.fitted and all(_usual(*channel) for channel in self._channels())
         around = [] if sure or self.range is None else [_around(*channel) for channel in self._channels()]
         return _joined([*([self.range] if self.range is not None else []), *around])

@@ -13,10 +13,10 @@ STRAIGHT = 0.95
 """Share of the variance (R squared) that a straight line has to explain for a map's axis to run along one of the input's."""
 
 _FLAT = 0.2
-"""Share of an axis's length up to which centres that follow no line are taken to stay where they are."""
+"""Share of an axis's length up to which centers that follow no line are taken to stay where they are."""
 
 _NEAR = 0.2
-"""Share of what a row or column depends on that has to lie about its centre; less, and it looks at several places at once."""
+"""Share of what a row or column depends on that has to lie about its center; less, and it looks at several places at once."""
 
 
 _ALL = 0.8
@@ -262,17 +262,17 @@ def _along(indices: Array, depends: Array, axis: int, count: int) -> Along | str
         return None
     indices, own, total = indices[sees], own[sees], total[sees]
     places = np.arange(length) + 0.5
-    centres = own @ places / total
+    centers = own @ places / total
     inner = slice(1, -1) if len(indices) > 4 else slice(None)  # the outer ones may be cut off by the input's edge
-    step, first = np.polyfit(indices[inner], centres[inner], 1)
+    step, first = np.polyfit(indices[inner], centers[inner], 1)
     line = first + step * indices
-    spread = float(((centres[inner] - centres[inner].mean()) ** 2).sum())
-    off = float(((centres[inner] - line[inner]) ** 2).sum())
+    spread = float(((centers[inner] - centers[inner].mean()) ** 2).sum())
+    off = float(((centers[inner] - line[inner]) ** 2).sum())
     straight = spread > 0 and 1 - off / spread >= STRAIGHT
     near = np.abs(places[None] - line[:, None]) <= max(1.0, 1.5 * abs(step))
     if straight and (own * near).sum() >= _NEAR * own.sum():
         return Along(axis, float(first - step / 2), float(step), count)
-    return None if np.ptp(centres) <= _FLAT * length or _sees_all(weights) else "unclear"
+    return None if np.ptp(centers) <= _FLAT * length or _sees_all(weights) else "unclear"
 
 
 def _sees_all(weights: Array) -> bool:

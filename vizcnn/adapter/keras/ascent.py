@@ -16,7 +16,7 @@ from vizcnn.errors import CapabilityError
 from vizcnn.targets.score import Score
 from vizcnn.transforms import Transforms
 
-# Square root of the covariance of colours in ImageNet, as the feature-visualization literature uses it (Olah et al. 2017).
+# Square root of the covariance of colors in ImageNet, as the feature-visualization literature uses it (Olah et al. 2017).
 _COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]], dtype=np.float32)
 
 
@@ -171,7 +171,7 @@ def picture(plan: Plan, variable: Any) -> Any:
 
 
 def moved(images: Any, matrices: Any, transforms: Transforms, shape: tuple[int, int, int, int]) -> Any:
-    """Return the images after the affine maps, resampled once; beyond the edge lies mid-grey."""
+    """Return the images after the affine maps, resampled once; beyond the edge lies mid-gray."""
     ops = keras.ops
     pad = transforms.pad
     if pad:

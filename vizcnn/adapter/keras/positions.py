@@ -305,10 +305,10 @@ class StandIns:
                 middle -= max((count - 1) * stride + reach - n, 0) // 2
             elif operation.padding == "causal":
                 middle = 0.0
-            centres = middle + stride * np.arange(count)
+            centers = middle + stride * np.arange(count)
             stretch = (np.array([0, count - 1]) + 0.5) * n / count - 0.5
-            off = max(off, float(np.abs(centres[[0, -1]] - stretch).max()) / n)
-            rows.append(_taking(centres, n))
+            off = max(off, float(np.abs(centers[[0, -1]] - stretch).max()) / n)
+            rows.append(_taking(centers, n))
         return _gathered(mean, rows), off
 
 
@@ -316,9 +316,9 @@ def _stretched(length: int, count: int) -> np.ndarray:
     return _taking((np.arange(count) + 0.5) * length / count - 0.5, length)
 
 
-def _taking(centres: np.ndarray, length: int) -> np.ndarray:
+def _taking(centers: np.ndarray, length: int) -> np.ndarray:
     """Return the matrix (cells, positions) that takes the values at these places, between two positions half of each."""
-    places = np.clip(centres, 0, length - 1)
+    places = np.clip(centers, 0, length - 1)
     return np.asarray(np.maximum(0, 1 - np.abs(places[:, None] - np.arange(length))), dtype=np.float32)
 
 

@@ -74,7 +74,7 @@ def _linear(before: int, after: int, align_corners: bool) -> Any:
 
 
 def _between(before: int, after: Any) -> Any:
-    """Return where the centres of pixels lie among those before; their number may be a tensor."""
+    """Return where the centers of pixels lie among those before; their number may be a tensor."""
     scale = before / ops.cast(after, "float32")
     return (ops.cast(ops.arange(after), "float32") + 0.5) * scale - 0.5
 
@@ -178,8 +178,8 @@ def _mixed(matrix: Any) -> Function:
 
 
 def _grayscale(images: Any) -> Any:
-    grey = ops.sum(_floating(images) * tensor(_KEPT.tolist(), _floating(images)), axis=-1, keepdims=True)
-    return ops.cast(grey, images.dtype)
+    gray = ops.sum(_floating(images) * tensor(_KEPT.tolist(), _floating(images)), axis=-1, keepdims=True)
+    return ops.cast(gray, images.dtype)
 
 
 def _standardized(image: Any) -> Any:
