@@ -128,7 +128,7 @@ def adapt(
         "decoding": decoding,
         "token_grid": token_grid,
     }
-    given = {
+    special = {
         "custom_objects": custom_objects,
         "safe_mode": None if safe_mode else False,
         "trusted": trusted or None,
@@ -137,7 +137,7 @@ def adapt(
         "fixed_inputs": fixed_inputs or None,
     }
     if isinstance(model, ModelAdapter):
-        _refuse(given, "an adapter")
+        _refuse(special, "an adapter")
         if any(value is not None for value in settings.values()):
             raise UnsupportedModelError(
                 "`model` is adapted already, and keeps the settings it was adapted with; give `preprocess`, `labels`, "
@@ -155,23 +155,29 @@ def adapt(
             from vizcnn.adapter.blackbox import BlackBoxAdapter
             from vizcnn.adapter.runtimes import open_runtime
 
-            _refuse(given, f"the file of {kind} that `model` is", "safe_mode", "trusted")
+            _refuse(special, f"the file of {kind} that `model` is", "safe_mode", "trusted")
             return BlackBoxAdapter(open_runtime(Path(path), kind, trusted=runs_code), name, **settings)
         _refuse(
-            given, "the file of a Keras model", "custom_objects", "safe_mode", "trusted", "architecture", "fixed_inputs"
+            special,
+            "the file of a Keras model",
+            "custom_objects",
+            "safe_mode",
+            "trusted",
+            "architecture",
+            "fixed_inputs",
         )
         _of_keras()
         loaded = load_model(path, custom_objects=custom_objects, trusted=runs_code, architecture=architecture)
         model, settings["source"], settings["repairs"] = loaded.model, loaded.source, loaded.repairs
         settings["name"], settings["loss"] = name, loaded.loss
-        given = {"fixed_inputs": fixed_inputs}
+        special = {"fixed_inputs": fixed_inputs}
     if _is_function(model):
-        _refuse(given, "a function", "input_shape")
+        _refuse(special, "a function", "input_shape")
         from vizcnn.adapter.blackbox import adapt_function
 
         return adapt_function(model, input_shape, **settings)
     _check_keras(model)
-    _refuse(given, "a Keras model", "fixed_inputs")
+    _refuse(special, "a Keras model", "fixed_inputs")
     adapter: ModelAdapter = _of_keras().KerasAdapter(model, fixed_inputs=fixed_inputs, **settings)
     return adapter
 
@@ -204,9 +210,9 @@ _MEANT_FOR = {
 }
 
 
-def _refuse(given: Mapping[str, Any], what: str, *meant: str) -> None:
+def _refuse(arguments: Mapping[str, Any], what: str, *meant: str) -> None:
     """Refuse arguments of `adapt` that would be ignored."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         if value is not None and name not in meant:
             raise OptionError(f"`{name}` must be left out for {what}; got {value!r}. It is for {_MEANT_FOR[name]}.")
 

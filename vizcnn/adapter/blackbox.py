@@ -259,12 +259,12 @@ class BlackBoxAdapter(ModelAdapter):
     def _on_extremes(self, name: str, sample_shape: tuple[int, ...]) -> Array:
         """Return what the model says of what is no image; nothing where it refuses."""
         noise = extremes(sample_shape, self._source.batch or 8)
-        said = [np.empty(0, np.float32)]
+        values = [np.empty(0, np.float32)]
         for shown in (noise, -noise):
             # a stranger's function may refuse what is no image
             with suppress(Exception):
-                said.append(self._run_batch(shown)[name].ravel())
-        return np.concatenate(said)
+                values.append(self._run_batch(shown)[name].ravel())
+        return np.concatenate(values)
 
     def _run_batch(self, inputs: Array) -> dict[str, Array]:
         self._sample = inputs.shape[1:]

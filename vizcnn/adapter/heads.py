@@ -171,12 +171,12 @@ class Head:
         >>> vz.assets.digits_cnn().head("output").predicted(np, np.eye(10)[[3]]).tolist()
         [3]
         """
-        found = xp.argmax(values, axis=-1)
+        classes = xp.argmax(values, axis=-1)
         if self.is_mask:
-            return xp.ones_like(found)
+            return xp.ones_like(classes)
         if self.is_two_sided:
-            return xp.where(values[..., 1] >= values[..., 0], xp.ones_like(found), xp.zeros_like(found))
-        return found
+            return xp.where(values[..., 1] >= values[..., 0], xp.ones_like(classes), xp.zeros_like(classes))
+        return classes
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def read_head(output: str, traits: Mapping[str, Traits], labels: Sequence[str] |
     two_sided |= own.units == 1 and len(names) == 2 and (fitting == {output} or not fitting)
     count = 2 if two_sided else own.units
     is_classes = two_sided or (own.units > 1 and (own.task != "numbers" or own.activation == "softmax"))
-    called, said = _named(output, names, count, single=own.units == 1, is_classes=is_classes)
+    called, notes = _named(output, names, count, single=own.units == 1, is_classes=is_classes)
     positions = tuple(size for place, size in enumerate(own.shape) if place not in (0, own.axis))
     head = Head(
         output=output,
@@ -262,7 +262,7 @@ def read_head(output: str, traits: Mapping[str, Traits], labels: Sequence[str] |
         is_classes=is_classes,
         names=called,
     )
-    return head, said
+    return head, notes
 
 
 def _fits(traits: Traits, names: Sequence[str]) -> bool:
@@ -273,7 +273,7 @@ def _named(
     output: str, names: tuple[str, ...], count: int, *, single: bool, is_classes: bool
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return what the classes or numbers are called, and what is to be said of names that don't fit."""
-    said = []
+    notes = []
     if single and len(names) == 1:  # the name of what the unit says yes to, or of the number
         return ((f"not {names[0]}", names[0]) if count == 2 else names), []
     if names and len(names) != count:
@@ -282,19 +282,19 @@ def _named(
         )
         rule += f" has {count} class{'es' * (count != 1)}"
         if len(names) == count + 1 and names[0].casefold() in HEADINGS:
-            said.append(f"{rule}: the first name, {names[0]!r}, is left out, as no class of the model.")
+            notes.append(f"{rule}: the first name, {names[0]!r}, is left out, as no class of the model.")
             names = names[1:]
         elif abs(len(names) - count) == 1:
-            said.append(
+            notes.append(
                 f"{rule}: every name may be off by one. A list of one more often begins with a heading or a background, and a "
                 f"model of one more has the background as its first class; give one name for each class, in their order."
             )
         else:
-            said.append(f"{rule}: names may be wrong. Give one name for each class, in their order.")
+            notes.append(f"{rule}: names may be wrong. Give one name for each class, in their order.")
     if single and count == 1:
-        return (output,), said
+        return (output,), notes
     kind = "class" if is_classes else "unit"
-    return tuple(names[i] if i < len(names) else f"{kind} {i}" for i in range(count)), said
+    return tuple(names[i] if i < len(names) else f"{kind} {i}" for i in range(count)), notes
 
 
 def warnings(traits: Traits, head: Head) -> list[str]:
@@ -309,29 +309,29 @@ def warnings(traits: Traits, head: Head) -> list[str]:
 
 def remarks(traits: Traits, head: Head) -> list[str]:
     """Return how an output was understood, where that isn't plain."""
-    said = []
+    notes = []
     if head.is_two_sided and head.activation is None:
         first, second = head.names
-        said.append(
+        notes.append(
             f"output {head.output!r} is one number, read as a logit: 0 or more is {second!r}, less is {first!r}, whose score is "
             f"the negative."
             + " It was trained by the loss of a regression: where 0 is not what parts its classes, these are wrong."
             * (traits.task == "numbers")
         )
     elif head.units == 1 and not head.is_two_sided and traits.task is None:
-        said.append(
+        notes.append(
             f"output {head.output!r} is one number that no sigmoid makes a probability, and is explained as a number. If it is "
             f"the logit of two classes, name them: vizcnn.adapt(model, labels=[..., ...])."
         )
     elif not head.is_classes and head.units > 1:
-        said.append(
+        notes.append(
             f"output {head.output!r} holds {head.units} numbers and no classes, as its name or the loss says; without a `target` "
             f"the largest is explained. Give the index of one."
         )
     if len(head.positions) == 1 and head.positions[0] != 1:
         size = "each" if head.positions[0] is None else f"each of {head.positions[0]}"
-        said.append(
+        notes.append(
             f"output {head.output!r} holds {head.num_classes} values at {size} position{'s' * (size != 'each')}: scores and "
             f"probabilities are means over them. vizcnn.targets.Function explains one position."
         )
-    return said
+    return notes

@@ -107,28 +107,28 @@ def _lines(text: str) -> list[str]:
     # Not str.splitlines, which also splits at characters that may stand within a name.
     lines = [line.strip(" \t") for line in re.split(r"\r\n|\n|\r", text)]
     lines = [line for line in lines if line]
-    for given in (lines, lines[1:]):  # with a heading, what is numbered begins on the second line
-        names = _bullets(given) or _numbered(given) or _numbered(_turned(given))
+    for candidates in (lines, lines[1:]):  # with a heading, what is numbered begins on the second line
+        names = _bullets(candidates) or _numbered(candidates) or _numbered(_turned(candidates))
         if names:
             return names
     return lines
 
 
 def _bullets(lines: Sequence[str]) -> list[str]:
-    found = [_BULLET.fullmatch(line) for line in lines]
-    return [match[1] for match in found if match] if all(found) else []
+    matches = [_BULLET.fullmatch(line) for line in lines]
+    return [match[1] for match in matches if match] if all(matches) else []
 
 
 def _turned(lines: Iterable[str]) -> list[str]:
     """Return lines of a name and its number with the number first; [] where they are not."""
-    found = [_NAMED.fullmatch(line) for line in lines]
-    return [f"{match[2]}\t{match[1]}" for match in found if match] if all(found) else []
+    matches = [_NAMED.fullmatch(line) for line in lines]
+    return [f"{match[2]}\t{match[1]}" for match in matches if match] if all(matches) else []
 
 
 def _numbered(lines: Sequence[str]) -> list[str]:
     """Return the names by their numbers, where these are those of all classes; else []."""
-    found = [_NUMBERED.fullmatch(line) for line in lines]
-    names = {int(match[1]): _unquoted(match[2]) for match in found if match}
+    matches = [_NUMBERED.fullmatch(line) for line in lines]
+    names = {int(match[1]): _unquoted(match[2]) for match in matches if match}
     return [names[index] for index in range(len(lines))] if sorted(names) == list(range(len(lines))) else []
 
 

@@ -60,8 +60,8 @@ class LayerInfo:
 
     def __post_init__(self) -> None:
         if not self.role:
-            told = role_of(self.kind)
-            object.__setattr__(self, "role", "container" if told == "other" and self.is_container else told)
+            role = role_of(self.kind)
+            object.__setattr__(self, "role", "container" if role == "other" and self.is_container else role)
 
     @property
     def name(self) -> str:
@@ -100,13 +100,13 @@ def find_layer(layer: Any, layers: Sequence[LayerInfo], model: str) -> LayerInfo
         raise LayerError(f"`layer` must name a layer, and model {model!r} shows none; got {layer!r}.")
     path, call = split_call(layer.path if isinstance(layer, LayerInfo) else layer)
     by_path = {info.path: info for info in layers}
-    found = [by_path[path]] if path in by_path else [info for info in layers if info.name == path]
-    if len(found) == 1:
-        return found[0] if call is None else replace(found[0], path=f"{found[0].path}[{call}]")
-    if found:
+    matches = [by_path[path]] if path in by_path else [info for info in layers if info.name == path]
+    if len(matches) == 1:
+        return matches[0] if call is None else replace(matches[0], path=f"{matches[0].path}[{call}]")
+    if matches:
         raise LayerError(
-            f"`layer` {path!r} is the name of {len(found)} layers of model {model!r}; give the path of one: "
-            f"{listed(info.path for info in found)}."
+            f"`layer` {path!r} is the name of {len(matches)} layers of model {model!r}; give the path of one: "
+            f"{listed(info.path for info in matches)}."
         )
     maps = [info.path for info in layers if info.is_spatial and not info.is_container]
     raise LayerError(

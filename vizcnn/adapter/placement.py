@@ -161,10 +161,10 @@ class Placement:
                 f"alone, at the layer's own size."
             )
         words = _WORDS[len(self.size)]
-        said = []
+        parts = []
         for axis, along in enumerate(self.axes):
             if along is None:
-                said.append(f"axis {axis + 1} of the layer follows none of the input's, and the mean over it is shown")
+                parts.append(f"axis {axis + 1} of the layer follows none of the input's, and the mean over it is shown")
                 continue
             low, high = along.ends
             whole = self.size[along.axis]
@@ -172,8 +172,8 @@ class Placement:
             turned = axis != along.axis and len(self.axes) == len(self.size)
             how = f", along axis {axis + 1} of the layer" if turned else ""
             how += ", backwards" if along.step < 0 else ""
-            said.append(f"{words[along.axis]} {first} to {last} of 0 to {whole - 1}{how}")
-        return f"The map of layer {layer!r} lies where the layer looks, not over the whole input: {'; '.join(said)}."
+            parts.append(f"{words[along.axis]} {first} to {last} of 0 to {whole - 1}{how}")
+        return f"The map of layer {layer!r} lies where the layer looks, not over the whole input: {'; '.join(parts)}."
 
 
 _WORDS = {1: ("samples",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
@@ -184,12 +184,12 @@ def bands(count: int, most: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
 
 
-def fit(seen: Sequence[tuple[Sequence[int], Array]], grid: Sequence[int], size: Sequence[int]) -> Placement:
+def fit(measured: Sequence[tuple[Sequence[int], Array]], grid: Sequence[int], size: Sequence[int]) -> Placement:
     r"""Find where a map lies.
 
     Parameters
     ----------
-    seen : sequence of (sequence of int, ndarray)
+    measured : sequence of (sequence of int, ndarray)
         For each axis of the map: indices along it, and for each how much the cells there depend on each position of the input,
         (indices, \\*size).
     grid : sequence of int
@@ -213,33 +213,33 @@ def fit(seen: Sequence[tuple[Sequence[int], Array]], grid: Sequence[int], size: 
     """
     size = tuple(size)
     axes: list[Along | None] = []
-    for axis, ((indices, depends), count) in enumerate(zip(seen, grid, strict=True)):
+    for axis, ((indices, depends), count) in enumerate(zip(measured, grid, strict=True)):
         if count == 1:
             # One cell tells no direction: it stands for the whole of its own axis, where the input has that one.
             own = axis < len(size) and len(grid) == len(size)
             axes.append(Along(axis, 0.0, float(size[axis]), 1) if own else None)
             continue
-        found = [_along(np.asarray(indices), depends, a, count) for a in range(len(size))]
-        if any(isinstance(one, str) for one in found):
+        lines = [_along(np.asarray(indices), depends, a, count) for a in range(len(size))]
+        if any(isinstance(one, str) for one in lines):
             return Placement((), size)
-        runs = [one for one in found if isinstance(one, Along)]
+        runs = [one for one in lines if isinstance(one, Along)]
         if len(runs) > 1:
             return Placement((), size)
         axes.append(runs[0] if runs else None)
     axes = _with_single_cells(axes, grid, size)
-    taken = sorted(along.axis for along in axes if along is not None)
-    needed = [axis for axis, length in enumerate(size) if length > 1 or axis in taken]
-    return Placement(tuple(axes) if taken == needed else (), size)
+    used = sorted(along.axis for along in axes if along is not None)
+    needed = [axis for axis, length in enumerate(size) if length > 1 or axis in used]
+    return Placement(tuple(axes) if used == needed else (), size)
 
 
 def _with_single_cells(axes: Sequence[Along | None], grid: Sequence[int], size: Sequence[int]) -> list[Along | None]:
     """Let axes of one cell have the axes of the input that are left."""
-    taken = {along.axis for along, count in zip(axes, grid, strict=True) if along is not None and count > 1}
-    left = [axis for axis in range(len(size)) if axis not in taken]
+    used = {along.axis for along, count in zip(axes, grid, strict=True) if along is not None and count > 1}
+    free = [axis for axis in range(len(size)) if axis not in used]
     settled: list[Along | None] = []
     for along, count in zip(axes, grid, strict=True):
         if count == 1:
-            along = Along(left[0], 0.0, float(size[left.pop(0)]), 1) if left else None
+            along = Along(free[0], 0.0, float(size[free.pop(0)]), 1) if free else None
         settled.append(along)
     return settled
 

@@ -189,8 +189,8 @@ class OutputReader(NoteKeeper, ABC):
         key = output, self.labels, own
         if key not in self._heads:
             traits = {name: own if name == output else self.output_traits(name) for name in self.output_shapes}
-            head, said = read_head(output, traits, self.labels)
-            for text in (*said, *warnings(own, head)):
+            head, notes = read_head(output, traits, self.labels)
+            for text in (*notes, *warnings(own, head)):
                 self.add_note(f"Model {self.name!r}: {text}", "reading")
             for text in remarks(own, head):
                 self.add_note(f"Model {self.name!r}: {text}", "reading", quiet=True)
@@ -205,13 +205,13 @@ class OutputReader(NoteKeeper, ABC):
             return names[0]
         count = len(self.labels or ())
         has_probabilities = any(own.activation is not None for own in traits.values())
-        told = [
+        candidates = [
             name
             for name, own in traits.items()
             if own.units == 1 or own.activation is not None or not has_probabilities
         ]
-        fitting = [name for name in told if count and traits[name].num_classes == count]
-        return (fitting or told)[0]
+        fitting = [name for name in candidates if count and traits[name].num_classes == count]
+        return (fitting or candidates)[0]
 
     def label(self, index: int, output: str | None = None) -> str:
         """Return the name of class `index`, or ``class 3`` where there is none.

@@ -43,5 +43,5 @@ def role_of(kind: str) -> str:
     str
         One of those of `LayerInfo.role`; "other" where the name says nothing.
     """
-    found = (role for role, words in _BY_WORD if any(word in kind for word in words))
-    return _BY_EXACT_NAME.get(kind) or next(found, "other")
+    roles = (role for role, words in _BY_WORD if any(word in kind for word in words))
+    return _BY_EXACT_NAME.get(kind) or next(roles, "other")

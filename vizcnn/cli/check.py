@@ -35,7 +35,7 @@ def check(
     from vizcnn.progress import track
 
     try:
-        adapter, said = model.open()
+        adapter, messages = model.open()
     except VizcnnError as error:
         if not as_json:
             raise
@@ -43,28 +43,28 @@ def check(
         raise typer.Exit(2) from error
     from vizcnn.cli import checkup
 
-    found: Checkup | None = None
+    result: Checkup | None = None
     for step in track(checkup.check_up(adapter, image), checkup.methods_count() + 1, "trying methods"):
-        found = step if isinstance(step, checkup.Checkup) else None
-    if found is None:
+        result = step if isinstance(step, checkup.Checkup) else None
+    if result is None:
         raise RuntimeError("the check came to no end")
     if as_json:
-        echo(json.dumps({**found.to_dict(), "explains": found.explains}))
+        echo(json.dumps({**result.to_dict(), "explains": result.explains}))
     else:
-        _show(found)
-        repairs = {f"repaired in the file: {repair}." for repair in found.repairs}
-        notes(("model", text) for text in dict.fromkeys([*said, *found.notes]) if text not in repairs)
-    if not found.explains:
+        _show(result)
+        repairs = {f"repaired in the file: {repair}." for repair in result.repairs}
+        notes(("model", text) for text in dict.fromkeys([*messages, *result.notes]) if text not in repairs)
+    if not result.explains:
         if not as_json:
-            echo_error(f"no method explains images of model {found.model!r}.")
+            echo_error(f"no method explains images of model {result.model!r}.")
         raise typer.Exit(2)
 
 
-def _show(found: Checkup) -> None:
-    echo(f"{found.model}: {found.origin}", bold=True)
-    for repair in found.repairs:
+def _show(result: Checkup) -> None:
+    echo(f"{result.model}: {result.origin}", bold=True)
+    for repair in result.repairs:
         echo(f"  repaired: {repair}")
-    for title, ends in (("inputs", found.inputs), ("outputs", found.outputs)):
+    for title, ends in (("inputs", result.inputs), ("outputs", result.outputs)):
         echo(title, bold=True)
         width = max(map(len, ends), default=0)
         for name, about in ends.items():
@@ -72,15 +72,15 @@ def _show(found: Checkup) -> None:
         if not ends:
             echo("  not known before an image is shown")
     echo("maps", bold=True)
-    layers = f"{len(found.maps)} layers: {', '.join(found.maps[:3])}{', ...' * (len(found.maps) > 3)}"
-    default = f"; Grad-CAM takes {found.default_layer}" if found.default_layer else ""
-    echo(f"  {layers}{default}" if found.maps else "  no layer with rows and columns")
+    layers = f"{len(result.maps)} layers: {', '.join(result.maps[:3])}{', ...' * (len(result.maps) > 3)}"
+    default = f"; Grad-CAM takes {result.default_layer}" if result.default_layer else ""
+    echo(f"  {layers}{default}" if result.maps else "  no layer with rows and columns")
     echo("methods", bold=True)
-    for verdict in found.methods:
+    for verdict in result.methods:
         if verdict.seconds is not None:
             echo(f"  yes  {verdict.method}, {verdict.seconds:.2f} s")
     reasons: dict[str, list[str]] = {}
-    for verdict in found.methods:
+    for verdict in result.methods:
         if verdict.seconds is None:
             reasons.setdefault(verdict.why, []).append(verdict.method)
     for why, methods in reasons.items():

@@ -98,15 +98,15 @@ def check_up(model: ModelAdapter, image: Path | None = None) -> Iterator[Checkup
     ------
     Verdict, or at the end Checkup
     """
-    found = Checkup(model.name, model.source, model.repairs)
+    result = Checkup(model.name, model.source, model.repairs)
     with catch_warnings() as messages:
-        _describe(found, model)
+        _describe(result, model)
         for name in [*every_method(), *(name for name in registry.names() if not registry.get(name).explains)]:
             verdict = _try(name, model, image)
-            found.methods.append(verdict)
+            result.methods.append(verdict)
             yield verdict
-    found.notes += dict.fromkeys(messages if image is not None else ())
-    yield found
+    result.notes += dict.fromkeys(messages if image is not None else ())
+    yield result
 
 
 def methods_count() -> int:
@@ -114,7 +114,7 @@ def methods_count() -> int:
     return len(every_method()) + sum(not registry.get(name).explains for name in registry.names())
 
 
-def _describe(found: Checkup, model: ModelAdapter) -> None:
+def _describe(result: Checkup, model: ModelAdapter) -> None:
     scale = model.input_range
     reach = "range not known, say --preprocess" if scale is None else f"{scale[0]:g} to {scale[1]:g}"
     rank = max((info.rank for info in model.layers), default=2)
@@ -122,21 +122,21 @@ def _describe(found: Checkup, model: ModelAdapter) -> None:
     for name, shape in model.input_shapes.items():
         many = len(model.input_shapes) > 1
         kind = f"{what}, {reach}" if len(shape) >= 2 or not many else "numbers, held by --fixed"
-        found.inputs[name] = {"shape": shape_text(shape), "meaning": kind}
+        result.inputs[name] = {"shape": shape_text(shape), "meaning": kind}
     try:
         if None not in model.input_shape:
             model.prepare(tuple(int(size or 1) for size in model.input_shape))
         for name, shape in model.output_shapes.items():
-            found.outputs[name] = {"shape": shape_text(shape), "meaning": _meaning(model, name)}
+            result.outputs[name] = {"shape": shape_text(shape), "meaning": _meaning(model, name)}
     except VizcnnError:  # said by the methods
         pass
-    found.maps = tuple(info.path for info in model.layers if _is_map(info))
+    result.maps = tuple(info.path for info in model.layers if _is_map(info))
     if "gradients" in model.capabilities:
         try:
             model.prepare(door.load_images(model, _noise_image(model)).sample_shape)
-            found.default_layer = model.default_layer()
+            result.default_layer = model.default_layer()
         except VizcnnError:
-            found.default_layer = None
+            result.default_layer = None
 
 
 def _is_map(info: Any) -> bool:

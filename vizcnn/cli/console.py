@@ -67,9 +67,9 @@ def echo(text: str, *, err: bool = False, **style: Any) -> None:
     stream.flush()
 
 
-def notes(said: Iterable[tuple[str, str]]) -> None:
+def notes(messages: Iterable[tuple[str, str]]) -> None:
     """Print notes, each with what it is about."""
-    for about, text in said:
+    for about, text in messages:
         echo(f"  note ({about}): {text}", err=True, dim=True)
 
 
@@ -78,10 +78,10 @@ def echo_error(text: str) -> None:
     echo(f"vizcnn: {' '.join(text.split())}", err=True, fg=typer.colors.RED)
 
 
-def run_method(method: str, *args: Any, **given: Any) -> tuple[Any, list[tuple[str, str]]]:
+def run_method(method: str, *args: Any, **options: Any) -> tuple[Any, list[tuple[str, str]]]:
     """Run a method; return its result, and as notes what it says beside it."""
     from vizcnn.plugins import registry
 
     with catch_warnings() as messages:
-        result = registry.get(method).function(*args, **given)
+        result = registry.get(method).function(*args, **options)
     return result, [(method, text) for text in messages]

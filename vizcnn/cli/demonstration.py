@@ -108,13 +108,13 @@ def _looks(image: Path, *, preferred_inputs: int = 0, target: Any = None, **asce
 
 def every_method() -> list[str]:
     """Return all methods that explain images, and of those with a gradient rule each variant."""
-    found = []
+    methods = []
     for name in registry.names():
         plugin = registry.get(name)
         if plugin.explains:
             rules = [rule for rule in _VARIANTS[1:] if rule in plugin.choices("rule")]
-            found += [name, *(f"{name}:rule={rule}" for rule in rules)]
-    return found
+            methods += [name, *(f"{name}:rule={rule}" for rule in rules)]
+    return methods
 
 
 def pictures(demo: Demo, out: Path) -> Iterator[Pictures]:
@@ -122,8 +122,8 @@ def pictures(demo: Demo, out: Path) -> Iterator[Pictures]:
 
     Methods that reimplement another library's have a grid of their own, named after it: one of all would be too wide to read.
     """
-    for name, given, options in demo.looks:
-        yield _pictures(name, partial(_look, name, demo.model, given, options, out))
+    for name, args, options in demo.looks:
+        yield _pictures(name, partial(_look, name, demo.model, args, options, out))
     slugs = method_slugs(demo.methods)
     grids: dict[str, list[str]] = {}
     for method in demo.methods:
@@ -148,9 +148,9 @@ def _pictures(name: str, make: Callable[[], tuple[list[Path], tuple[str, ...]]])
 
 
 def _look(
-    name: str, model: ModelAdapter, given: Sequence[Any], options: Mapping[str, Any], out: Path
+    name: str, model: ModelAdapter, args: Sequence[Any], options: Mapping[str, Any], out: Path
 ) -> tuple[list[Path], tuple[str, ...]]:
-    result = registry.get(name).function(model, *given, **options)
+    result = registry.get(name).function(model, *args, **options)
     return [result.save(out / f"{name}.png")], ()
 
 

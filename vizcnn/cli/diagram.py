@@ -41,7 +41,7 @@ def diagram(
     from vizcnn.results import Architecture
 
     check_file(out, Architecture.suffixes)
-    adapter, said = model.open()
+    adapter, model_notes = model.open()
     result, messages = run_method("architecture", adapter, depth=depth)
     echo(str(result.save(out, fold=fold.value)))
-    notes([*(("model", text) for text in said), *messages])
+    notes([*(("model", text) for text in model_notes), *messages])

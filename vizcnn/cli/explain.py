@@ -48,18 +48,18 @@ def explain(
         calls, metrics = read_calls(method or DEFAULT_METHODS, layer), read_metrics(metric or ())
     notes(("plugins", text) for text in messages)
     files, unread = find_images(images)
-    adapter, said = model.open()
-    found = []
+    adapter, model_notes = model.open()
+    results = []
     for one in track(open_images(files, adapter), len(files), "opening images"):
         if isinstance(one, Unreadable):
             unread.append(one)
         else:
-            found.append(one)
+            results.append(one)
     bad = [ImageReport(one.path, error=one.error) for one in unread]
     show = _Json() if as_json else _Text()
     failed: list[tuple[str, str]] = []
     done = 0
-    good = ImageSet.join(found) if found else ()
+    good = ImageSet.join(results) if results else ()
     if isinstance(good, ImageSet):
         adapter.prepare(good.sample_shape)
         if layer is not None:
@@ -74,7 +74,7 @@ def explain(
                 bad.append(step)
             else:
                 done += 1
-                step.notes = [*(("model", text) for text in said), *understood, *step.notes]
+                step.notes = [*(("model", text) for text in model_notes), *understood, *step.notes]
                 show.image(step, failed)
     order = {file: position for position, file in enumerate(files)}
     bad.sort(key=lambda image: order.get(image.image, -1))  # as they were typed
@@ -102,10 +102,10 @@ class _Text:
             return  # listed at the end
         from vizcnn.results.attributions import in_words, with_probability
 
-        said = with_probability(image.prediction.label, image.prediction.probability)
+        line = with_probability(image.prediction.label, image.prediction.probability)
         if image.target != image.prediction.label:
-            said += f", explained {with_probability(str(image.target), image.target_probability)}"
-        echo(f"{image.image}: {said}", bold=True)
+            line += f", explained {with_probability(str(image.target), image.target_probability)}"
+        echo(f"{image.image}: {line}", bold=True)
         for method, file in (*image.files.items(), *([("", image.grid)] if image.grid else [])):
             measures = in_words(image.measures.get(method, {}))
             echo(f"  {file}" + (f"  {measures}" if measures else ""))

@@ -140,15 +140,15 @@ def explain_images(
         failures.append(failure)
 
     batches = stream(model, images, target, calls, on_failure=on_failure, longest=SHARPEST, metrics=metrics)
-    said: dict[str, None] = {}
+    remarks: dict[str, None] = {}
     for batch, messages in _with_messages(batches):
         yield from _told(failures, paths)
         noted = {note for result in batch.results.values() for note in result.notes}
-        said |= dict.fromkeys(text for text in messages if text not in noted)
+        remarks |= dict.fromkeys(text for text in messages if text not in noted)
         for i, index in enumerate(range(len(images))[batch.part]):
             results = {method: result[i] for method, result in batch.results.items()}
             try:
-                yield _write(paths[index], planned[index], results, model.notes, said)
+                yield _write(paths[index], planned[index], results, model.notes, remarks)
             except ResultError as error:  # its file may be a folder, say: the others go on
                 yield ImageReport(paths[index], error=str(error))
     yield from _told(failures, paths)
@@ -179,13 +179,13 @@ def _write(
     paths: Mapping[str, Path],
     results: Mapping[str, Attributions],
     of_model: Sequence[str],
-    said: Iterable[str],
+    remarks: Iterable[str],
 ) -> ImageReport:
     """Write the pictures of one image."""
     first = next(iter(results.values()))
     report = ImageReport(file, first.predictions[0], first.target[0], first.probabilities[0])
     of_image = getattr(first.images, "notes", ())
-    report.notes = [*(("image", note) for note in of_image), *(("model", note) for note in (*of_model, *said))]
+    report.notes = [*(("image", note) for note in of_image), *(("model", note) for note in (*of_model, *remarks))]
     for method, result in results.items():
         with catch_warnings() as messages:
             report.files[method] = result.save(paths[method])

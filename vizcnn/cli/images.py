@@ -27,15 +27,15 @@ class Unreadable:
 
 def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[Unreadable]]:
     """Return the files that paths and folders mean, each once, and the folders that hold none."""
-    found: dict[Path, Path] = {}
+    files: dict[Path, Path] = {}
     bad = []
     for path in paths:
         try:
             for file in image_files([path]):
-                found.setdefault(file.resolve(), file)
+                files.setdefault(file.resolve(), file)
         except InputError as error:
             bad.append(Unreadable(path, str(error)))
-    return list(found.values()), bad
+    return list(files.values()), bad
 
 
 def open_images(

@@ -94,10 +94,10 @@ def maximize(
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if not found or not int(found[1]) or (found[2] is not None and not int(found[2])):
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if not match or not int(match[1]) or (match[2] is not None and not int(match[2])):
         raise typer.BadParameter("it must be HxW, as in 224x320.", param_hint="'--size'")
-    return int(found[1]), int(found[2] or found[1])
+    return int(match[1]), int(match[2] or match[1])
 
 
 def _targets(texts: Sequence[str] | None, layer: str | None, model: ModelAdapter) -> Any:

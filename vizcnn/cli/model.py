@@ -32,8 +32,8 @@ class ModelFile:
 
     def load(self) -> ModelAdapter:
         """Load the model, and print what vizcnn has to say of it."""
-        adapter, said = self.open()
-        notes(("model", text) for text in said)
+        adapter, messages = self.open()
+        notes(("model", text) for text in messages)
         return adapter
 
     def open(self) -> tuple[ModelAdapter, list[str]]:

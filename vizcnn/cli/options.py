@@ -219,9 +219,9 @@ def takes_model(command: Callable[..., None]) -> Callable[..., None]:
     ]
     parameters = [model.replace(annotation=Model), *own, *added]
 
-    def run(**given: Any) -> None:
-        settings = {name: given.pop(name) for name in _OF_THE_MODEL}
-        command(ModelFile(given.pop("model"), settings), **given)
+    def run(**arguments: Any) -> None:
+        settings = {name: arguments.pop(name) for name in _OF_THE_MODEL}
+        command(ModelFile(arguments.pop("model"), settings), **arguments)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

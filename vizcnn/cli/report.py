@@ -117,10 +117,10 @@ def _figures(model: ModelAdapter, images: ImageSet) -> dict[str, Any]:
     if len(images) >= MIN_HEALTH_IMAGES:
         wanted.append(("The health of its filters", "diagnose", [images]))
     figures = {}
-    for title, method, given in wanted:
+    for title, method, arguments in wanted:
         try:
             with catch_warnings():
-                figures[title] = registry.get(method).function(model, *given)
+                figures[title] = registry.get(method).function(model, *arguments)
         except VizcnnError as error:
             notes([("report", f"without {title!r}: {error}")])
     return figures

@@ -15,7 +15,7 @@ def summary(
     depth: options.Depth = None,
 ) -> None:
     """Show a model's inputs, outputs and layers, with shapes and parameter counts."""
-    adapter, said = model.open()
+    adapter, model_notes = model.open()
     result, _ = run_method("architecture", adapter, depth=depth)
     echo(result.summary)
-    notes(("model", text) for text in said)
+    notes(("model", text) for text in model_notes)

@@ -184,7 +184,7 @@ def _region_values(reading: ForwardPass, mask: Any, output: str) -> Any:
 
 
 def _class_index(entry: Any, model: Model, head: Head) -> int:
-    given, entry = entry, plain(entry)
+    original, entry = entry, plain(entry)
     if entry is None:
         return -1
     classes = head.num_classes
@@ -192,7 +192,7 @@ def _class_index(entry: Any, model: Model, head: Head) -> int:
         return _label_index(entry, model, head)
     if isinstance(entry, bool | np.bool_) or not isinstance(entry, int | np.integer):
         remedy = " Of one-hot rows, give the indices: rows.argmax(axis=1)." if isinstance(entry, list) else ""
-        raise TargetError(f"`target` must be a class index or a label; got {given!r}.{remedy}")
+        raise TargetError(f"`target` must be a class index or a label; got {original!r}.{remedy}")
     if not 0 <= entry < classes:
         unit = " If its one number is the logit of two classes, name them: labels=[..., ...]." if classes == 1 else ""
         raise TargetError(
@@ -209,16 +209,16 @@ def _label_index(label: str, model: Model, head: Head) -> int:
             f"vizcnn.adapt(model, labels=[...])."
         )
     labels = head.names
-    found = [i for i, name in enumerate(labels) if name == label]
-    found = found or [i for i, name in enumerate(labels) if _fold(label) in (_fold(name), *_fold(name).split(", "))]
-    if len(found) > 1:
-        raise TargetError(f"`target` {label!r} is the label of several classes, {found}; give the index of one.")
-    if not found:
+    matches = [i for i, name in enumerate(labels) if name == label]
+    matches = matches or [i for i, name in enumerate(labels) if _fold(label) in (_fold(name), *_fold(name).split(", "))]
+    if len(matches) > 1:
+        raise TargetError(f"`target` {label!r} is the label of several classes, {matches}; give the index of one.")
+    if not matches:
         raise TargetError(
             f"`target` must be a label of model {model.name!r}; got {label!r}.{did_you_mean(label, labels)} "
             f"Labels: {listed(labels)}."
         )
-    return found[0]
+    return matches[0]
 
 
 def _fold(name: str) -> str:

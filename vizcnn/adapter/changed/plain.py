@@ -68,9 +68,9 @@ class PlainSteps(Steps):
         question, score = self._question, self._question.score.take(slots)
         gradients = values = None
         if question.differentiates:
-            taken = self._model.gradients(changed, score, of=question.of, rule=question.rule)
-            scores, outputs, gradients, values = taken.scores, taken.outputs, taken.gradients, taken.values
-            self.layer, self.notes = taken.layer, taken.notes
+            grads = self._model.gradients(changed, score, of=question.of, rule=question.rule)
+            scores, outputs, gradients, values = grads.scores, grads.outputs, grads.gradients, grads.values
+            self.layer, self.notes = grads.layer, grads.notes
         else:
             scores, outputs = self._model.scores_and_outputs(changed, score)
         names = list(self._model.output_shapes)

@@ -290,8 +290,8 @@ class Question:
                 raise OptionError(
                     f"`companions` must have one row per image; got {len(array)} of {name!r} for {len(inputs)} images."
                 )
-        given = {name: value for name, value in asked.items() if value is not None}
-        return cls(inputs, companions=kept, **given)
+        options = {name: value for name, value in asked.items() if value is not None}
+        return cls(inputs, companions=kept, **options)
 
 
 @dataclass(frozen=True)

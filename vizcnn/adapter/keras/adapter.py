@@ -357,8 +357,8 @@ class KerasAdapter(ModelAdapter):
         """Tell whether a layer's map (N, h, w, K) of `count` inputs is no picture of them, and pass over it from then on."""
         unfit = shape[0] not in (None, count)  # windows, say, folded into the batch
         if not unfit and self._view.state.attends and None not in shape[1:]:
-            found = self.placement(layer, tuple(int(size or 0) for size in shape[1:]), sample_shape)
-            unfit = found is not None and not found.is_possible
+            place = self.placement(layer, tuple(int(size or 0) for size in shape[1:]), sample_shape)
+            unfit = place is not None and not place.is_possible
         if unfit:
             self._view.state.unfit[layer] = None
         return unfit
@@ -418,8 +418,8 @@ class KerasAdapter(ModelAdapter):
         path = None if layer is None else self.layer(layer).path
         self.output_activation(name)  # so that the outputs are known by name before the logits are read
 
-        def finish(tensor: Any, *given: Any) -> Any:
-            overrides = {str(path): given[0]} if given else {}
+        def finish(tensor: Any, *others: Any) -> Any:
+            overrides = {str(path): others[0]} if others else {}
             reading = ForwardPass.run(self._view, tensor, overrides=overrides).record()
             return class_logits(reading, name)
 
@@ -445,7 +445,7 @@ class KerasAdapter(ModelAdapter):
     ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
         matrix, offset = affine(self.preprocess if input_range is None else None, input_range or (0.0, 1.0), shape[-1])
-        made = Plan(
+        parts = Plan(
             shape=(len(score), *shape),
             optimizer=f"{type(maker).__name__} { {**maker.get_config(), 'name': ''} }",
             scale=tuple(matrix.ravel().tolist()),
@@ -458,7 +458,7 @@ class KerasAdapter(ModelAdapter):
             return run.scores(score, params)
 
         ascent = self._runner.functions.keep(
-            ("ascent", made, score.key), lambda: Ascent(made, maker, scores, self._view.variables())
+            ("ascent", parts, score.key), lambda: Ascent(parts, maker, scores, self._view.variables())
         )
         yield from ascent.run(score, steps, seed)
         if ascent.reached:

@@ -116,11 +116,11 @@ class Ascent:
         plan, backend = self.plan, current()
         variable = keras.ops.convert_to_tensor(self._variable.value)
         images = picture(plan, variable)
-        seen = images
+        views = images
         for modifier in plan.modifiers:
-            seen = modifier(seen)
-        seen = moved(seen, matrices, plan.transforms, plan.shape)
-        scores = self.scores(to_inputs(plan, seen), *params)
+            views = modifier(views)
+        views = moved(views, matrices, plan.transforms, plan.shape)
+        scores = self.scores(to_inputs(plan, views), *params)
         gradient = backend.gradient(-keras.ops.sum(scores), variable)
         if gradient is None:
             raise CapabilityError(

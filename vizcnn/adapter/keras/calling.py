@@ -98,8 +98,8 @@ def _remedy(model: Any) -> str:
         if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
     others = [name for name in needed[2:] if name != "training"]
-    given = ", ".join(["image", *(f"{name}=..." for name in others)])
+    arguments = ", ".join(["image", *(f"{name}=..." for name in others)])
     return (
         f"vizcnn calls a model on one batch of images. One that takes something else is wrapped: image = keras.Input(shape); "
-        f"wrapped = keras.Model(image, model({given})), with what it takes made of the image."
+        f"wrapped = keras.Model(image, model({arguments})), with what it takes made of the image."
     )

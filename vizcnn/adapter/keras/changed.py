@@ -100,12 +100,12 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
     ops, backend, change = keras.ops, view.backend, question.change
     num_params, num_companions = len(question.score.params), len(question.companions)
 
-    def build(traced: Traced, images: Any, slots: Any, rows: Any, *given: Any) -> dict[str, Any]:
+    def build(traced: Traced, images: Any, slots: Any, rows: Any, *tensors: Any) -> dict[str, Any]:
         places = ops.minimum(slots, ops.shape(images)[0] - 1)
-        params = [ops.take(table, places, axis=0) for table in given[:num_params]]
+        params = [ops.take(table, places, axis=0) for table in tensors[:num_params]]
 
-        def looked_up(*given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-            tables, numbers = given[num_params:][:num_companions], given[num_params + num_companions :]
+        def looked_up(*tensors: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+            tables, numbers = tensors[num_params:][:num_companions], tensors[num_params + num_companions :]
             companions = dict(zip(question.companions, tables, strict=True))
             return Rows(ops, companions, places), Rows(ops, dict(zip(names, numbers, strict=True)), rows)
 
@@ -113,7 +113,7 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
             return ops.take(images, places, axis=0)
 
         def changed() -> Any:
-            copies = change.apply(ops, originals(), *looked_up(*given))
+            copies = change.apply(ops, originals(), *looked_up(*tensors))
             return ops.reshape(backend.float32(copies), (-1, *question.inputs.shape[1:]))
 
         inputs = backend.differentiable(backend.fused(changed))
@@ -122,7 +122,7 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
         values = gradients = None
         if question.differentiates:
             values, gradients = differentiate(run, question.score, scores, inputs, question.of, question.rule, traced)
-        companions, numbers = looked_up(*given)
+        companions, numbers = looked_up(*tensors)
         copies = Copies(
             ops,
             inputs=inputs,

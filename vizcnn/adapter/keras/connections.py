@@ -85,11 +85,11 @@ def trace(
         steps.clear()
         listed = [*tensors, *output_tensors.values()]
         for call in taps.calls:
-            made = [tensor for tensor in keras.tree.flatten(call.output) if backend.is_traced(tensor)]
-            given = [tensor for tensor in call.inputs if backend.is_traced(tensor)]
-            if made and not call.path.startswith(sealed):
-                steps.append(_Step(call.path, call.address, len(listed), len(made), len(given)))
-                listed += [*made, *given]
+            results = [tensor for tensor in keras.tree.flatten(call.output) if backend.is_traced(tensor)]
+            operands = [tensor for tensor in call.inputs if backend.is_traced(tensor)]
+            if results and not call.path.startswith(sealed):
+                steps.append(_Step(call.path, call.address, len(listed), len(results), len(operands)))
+                listed += [*results, *operands]
         return listed
 
     nodes = backend.dataflow(run, list(inputs.values()))
@@ -122,10 +122,10 @@ def _shape(tensor: Any) -> Shape:
     return tuple(size if isinstance(size, int) else None for size in tensor.shape)
 
 
-def _agreed(found: dict[str, Shape], before: Mapping[str, Shape]) -> dict[str, Shape]:
+def _agreed(shapes: dict[str, Shape], before: Mapping[str, Shape]) -> dict[str, Shape]:
     """Return shapes with None where an earlier run, with another stand-in for sizes that are open, had another size."""
     agreed = {}
-    for name, shape in found.items():
+    for name, shape in shapes.items():
         other = before.get(name, shape)
         same = zip(shape, other, strict=False)
         agreed[name] = tuple(a if a == b else None for a, b in same) if len(shape) == len(other) else shape
@@ -166,28 +166,28 @@ def _edges(
             makers.setdefault(node, step.address)
     for step in steps:
         middle = step.at + step.made
-        given = dataflow.nodes[middle : middle + step.given]
-        made = [node for node in dataflow.nodes[step.at : middle] if makers.get(node) == step.address]
+        operands = dataflow.nodes[middle : middle + step.given]
+        results = [node for node in dataflow.nodes[step.at : middle] if makers.get(node) == step.address]
         if step.path in containers:
             # It made its output itself, of what went in and of what the layers inside it made.
-            given = made and ([parent for node in made for parent in dataflow.parents(node)] or given)
-        yield from ((source, step.address) for node in given for source in _sources(dataflow, makers, node))
+            operands = results and ([parent for node in results for parent in dataflow.parents(node)] or operands)
+        yield from ((source, step.address) for node in operands for source in _sources(dataflow, makers, node))
     for name, node in output_nodes.items():
         yield from ((source, name) for source in _sources(dataflow, makers, node))
 
 
 def _sources(dataflow: Dataflow, makers: Mapping[Any, str], node: Any) -> list[str]:
     """Return the layers behind a tensor; what is computed between layers is looked through."""
-    found: dict[str, None] = {}
-    seen: set[Any] = set()
+    layers: dict[str, None] = {}
+    visited: set[Any] = set()
     queue = [node]
     while queue:
         one = queue.pop(0)
-        if one in seen:
+        if one in visited:
             continue
-        seen.add(one)
+        visited.add(one)
         if one in makers:
-            found[makers[one]] = None
+            layers[makers[one]] = None
         else:
             queue += dataflow.parents(one)
-    return list(found)
+    return list(layers)

@@ -87,19 +87,19 @@ def traced_layer(view: ModelView, score: Score, path: str = LAST_SPATIAL) -> tup
     sample, state = view.known_sample_shape(), view.state
     key = score.key, path, tuple(state.unfit)
     if key not in state.default_layers:
-        found: list[tuple[str, tuple[int | None, ...]]] = []
+        maps: list[tuple[str, tuple[int | None, ...]]] = []
 
         def look(tensor: Any, *params: Any) -> Any:
             run = ForwardPass.run(view, tensor).record()
             scores = run.scores(score, params)
             address, values, _ = differentiated(run, path, keras.ops.sum(scores))
-            found[:] = [(address, tuple(values.shape))]
+            maps[:] = [(address, tuple(values.shape))]
             return scores
 
         params = [keras.KerasTensor((2, *param.shape[1:]), str(param.dtype)) for param in score.params]
         with user_seeds_kept(view.backend):
             view.backend.trace(look, [keras.KerasTensor((2, *sample)), *params])
-        state.default_layers[key] = found[0]
+        state.default_layers[key] = maps[0]
     answer: tuple[str, tuple[int | None, ...]] = state.default_layers[key]
     return answer
 
@@ -151,13 +151,13 @@ def _last_maps(run: ForwardPass, layout: Layout, *, unfit: Collection[str]) -> I
 def _narrow_maps(taps: Taps, layout: Layout) -> list[tuple[str, tuple[int | None, ...]]]:
     """Return addresses and sizes of maps with one row, or one column, last first: to be named where there are no others."""
     inside = tuple(f"{call.path}/" for call in attention_layers(taps.calls))
-    found = []
+    maps = []
     for call in reversed(taps.calls):
         size = layout.size(getattr(call.output, "shape", ()))
         skipped = isinstance(call.operation, keras.Model) or _only_moves(call)
         if size and set(size) - {1} and not skipped and not call.path.startswith(inside):
-            found.append((call.address, size))
-    return found
+            maps.append((call.address, size))
+    return maps
 
 
 def _is_map(call: Call, layout: Layout) -> bool:

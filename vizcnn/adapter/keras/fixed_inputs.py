@@ -59,13 +59,13 @@ class FixedInputs:
         for key, value in fixed_inputs.items():
             position = _position(key, names)
             self._values[position] = _value(names[position], value, shapes[position], preprocess, decoding)
-        left = [position for position in range(len(shapes)) if position not in self._values]
-        if len(left) != 1:
+        free = [position for position in range(len(shapes)) if position not in self._values]
+        if len(free) != 1:
             raise OptionError(
                 f"`fixed_inputs` must hold all inputs but the one that is explained; of {listed(names)} it leaves "
-                f"{listed(names[position] for position in left) if left else 'none'}."
+                f"{listed(names[position] for position in free) if free else 'none'}."
             )
-        self.free = left[0]
+        self.free = free[0]
 
     def complete(self, model: Any, tensor: Any) -> Any:
         """Return all inputs in the structure that the model was made with: the free one, and the others as often as it needs."""

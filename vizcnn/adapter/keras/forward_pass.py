@@ -160,10 +160,10 @@ class ForwardPass:
     def layer(self, path: str, *, cast: bool = True) -> Any:
         """See `vizcnn.targets.score.ForwardPass`."""
         bare, index = split_call(path)
-        found = [call for call in self.taps.calls if call.path == bare]
-        match = [call for call in found if call.index == (index or 0)]
+        calls = [call for call in self.taps.calls if call.path == bare]
+        match = [call for call in calls if call.index == (index or 0)]
         if not match:
-            count = f"is called {len(found)} times" if found else "is not called"
+            count = f"is called {len(calls)} times" if calls else "is not called"
             raise LayerError(f"`layer` {path!r} can't be read: layer {bare!r} {count} in a run of the model.")
         tensor = match[0].output
         if not self._backend.is_traced(tensor):
@@ -179,18 +179,18 @@ def rule_notes(rule: str, run: ForwardPass) -> tuple[Note, ...]:
     """Say which activations a rule left as they are; raise `RuleError` where it found none to replace."""
     if rule == "vanilla":
         return ()
-    done, left = run.taps.rule_report(tuple(run.flat))
-    others = ", ".join(f"{kind} ({count})" for kind, count in left.most_common())
-    if not done:
-        found = f"its activations are {others}" if others else "no activation was found"
+    replaced, kept = run.taps.rule_report(tuple(run.flat))
+    others = ", ".join(f"{kind} ({count})" for kind, count in kept.most_common())
+    if not replaced:
+        activations = f"its activations are {others}" if others else "no activation was found"
         raise RuleError(
             f"`rule` {rule!r} changes how ReLU ({', '.join(sorted(RELU_FAMILY))}) hands the gradient on, and model "
-            f"{run.view.name!r} has none of them: {found}. Use rule='vanilla'."
+            f"{run.view.name!r} has none of them: {activations}. Use rule='vanilla'."
         )
-    if left:
+    if kept:
         return (
             Note(
-                f"Rule {rule!r} replaced {done.total()} activations (ReLU) and left {left.total()} as they are: {others}.",
+                f"Rule {rule!r} replaced {replaced.total()} activations (ReLU) and left {kept.total()} as they are: {others}.",
                 "rule",
             ),
         )

@@ -77,11 +77,11 @@ def scores_from(
     around = [] if joint.is_whole or inputs is None else [inputs]
 
     def build(traced: Traced, *tensors: Any) -> dict[str, Any]:
-        given, rest = tensors[0], tensors[1:]
+        activations_in, rest = tensors[0], tensors[1:]
         # Where everything goes through the layer, nothing of what is computed of the zeros is used.
-        tensor = rest[0] if around else keras.ops.zeros((keras.ops.shape(given)[0], *sample))
+        tensor = rest[0] if around else keras.ops.zeros((keras.ops.shape(activations_in)[0], *sample))
         params = rest[len(around) :]
-        run = _run_with(view, tensor, path, lambda _: given, traced)
+        run = _run_with(view, tensor, path, lambda _: activations_in, traced)
         return {"scores": run.scores(score, params, traced), **run.named_outputs()}
 
     key = "scores from", path, score.key, sample
@@ -93,7 +93,7 @@ def _joint(view: ModelView, path: str, score: Score, sample: tuple[int, ...]) ->
     key = path, score.key
     known: dict[Any, Joint] = view.state.joints
     if key not in known:
-        found: list[Joint] = []
+        joints: list[Joint] = []
 
         def look(tensor: Any, *params: Any) -> Any:
             plain = ForwardPass.run(view, tensor)
@@ -105,24 +105,24 @@ def _joint(view: ModelView, path: str, score: Score, sample: tuple[int, ...]) ->
             cut = _run_with(view, tensor, path, keras.ops.zeros_like)
             scores = cut.scores(score, params)
             round_it = view.backend.gradient(keras.ops.sum(scores), tensor)
-            found[:] = [Joint(shape[1:], round_it is None)]
+            joints[:] = [Joint(shape[1:], round_it is None)]
             return scores
 
         params = [keras.KerasTensor((2, *p.shape[1:]), str(p.dtype)) for p in score.params]
         with user_seeds_kept(view.backend):
             view.backend.trace(look, [keras.KerasTensor((2, *sample)), *params])
-        known[key] = found[0]
+        known[key] = joints[0]
     return known[key]
 
 
 def _run_with(
-    view: ModelView, tensor: Any, path: str, given: Callable[[Any], Any], traced: Traced | None = None
+    view: ModelView, tensor: Any, path: str, replacement: Callable[[Any], Any], traced: Traced | None = None
 ) -> ForwardPass:
-    """Run the model with a layer's map replaced by what `given` makes of it."""
+    """Run the model with a layer's map replaced by what `replacement` makes of it."""
     bare, index = split_call(path)
 
     def put(taps: Any, output: Any) -> Any:
         layout = view.layout(taps)
-        return layout.back(given(layout.of(output)), output)
+        return layout.back(replacement(layout.of(output)), output)
 
     return ForwardPass.run(view, tensor, traced, overrides={f"{bare}[{index}]" if index else bare: put})

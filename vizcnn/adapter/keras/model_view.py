@@ -177,15 +177,15 @@ class ModelView:
         """Every layer and `keras.ops` node that computes, by path."""
         with self.lock:
             if self._records is None:
-                found = dict(walk(self.model))
-                rank = rank_of(record.info.kind for record in found.values())
+                records = dict(walk(self.model))
+                rank = rank_of(record.info.kind for record in records.values())
                 if rank != 2:
-                    found = {path: replace(r, info=replace(r.info, rank=rank)) for path, r in found.items()}
-                self._records = found
+                    records = {path: replace(r, info=replace(r.info, rank=rank)) for path, r in records.items()}
+                self._records = records
                 self._rank = rank
                 # Of convolutions alone: Flatten and others have a data_format too, and often the default one.
-                convolutions = [r.operation for r in found.values() if "Conv" in r.info.kind]
-                self._kernel_channels = kernel_channels(r.operation for r in found.values())
+                convolutions = [r.operation for r in records.values() if "Conv" in r.info.kind]
+                self._kernel_channels = kernel_channels(r.operation for r in records.values())
                 self._has_channels_first = {getattr(c, "data_format", None) for c in convolutions} == {"channels_first"}
             return self._records
 
@@ -210,22 +210,22 @@ class ModelView:
                 names, _ = symbolic_outputs(self.model)
                 shape = next(iter(inputs.values())).shape
                 with user_seeds_kept(self.backend), errors_of_ours(self.model, self.name, shape, self.backend):
-                    told = trace(self.model, self.operations, self.layers, inputs, names)
+                    traced = trace(self.model, self.operations, self.layers, inputs, names)
                 state = self.state
-                for path, shape in told.shapes.items():
+                for path, shape in traced.shapes.items():
                     state.layer_shapes.setdefault(path, shape)
                 if not state.activations:
-                    state.outputs |= told.outputs
-                    state.activations |= told.activations
-                self._connections = told.connections
+                    state.outputs |= traced.outputs
+                    state.activations |= traced.activations
+                self._connections = traced.connections
             return self._connections
 
     def variables(self) -> list[Any]:
         """Return every variable of the model, those of layers that it doesn't track too."""
-        found = [*self.model.variables]
+        variables = [*self.model.variables]
         for operation in self.operations.values():
-            found += getattr(operation, "variables", ())
-        return list({id(variable): variable for variable in found}.values())
+            variables += getattr(operation, "variables", ())
+        return list({id(variable): variable for variable in variables}.values())
 
     @property
     def channels_first(self) -> bool:

@@ -100,12 +100,12 @@ def _measured(
     ]
     depends = np.nan_to_num(np.abs(Run.joined(runs).arrays["gradients"])).sum(axis=-1)
     if not depends.any():
-        found = Placement.unknown(grid, sample_shape[:-1])
-        return found if fits or not found.is_possible else None
+        place = Placement.unknown(grid, sample_shape[:-1])
+        return place if fits or not place.is_possible else None
     bounds = np.cumsum([0, *map(len, chosen)])
-    seen = [(indices, depends[a:b]) for indices, a, b in zip(chosen, bounds, bounds[1:], strict=False)]
-    found = fit(seen, grid, sample_shape[:-1])
-    return None if found.is_plain(slack) else found
+    measured = [(indices, depends[a:b]) for indices, a, b in zip(chosen, bounds, bounds[1:], strict=False)]
+    place = fit(measured, grid, sample_shape[:-1])
+    return None if place.is_plain(slack) else place
 
 
 def _band_masks(axis: int, indices: Sequence[int], grid: tuple[int, ...]) -> Array:

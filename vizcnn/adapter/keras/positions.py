@@ -111,35 +111,35 @@ def moves(model: Any, calls: Sequence[Call]) -> dict[str, bool]:
     dict of str to bool
         By the call's address. A layer of somebody else's code counts from the first layer inside it on.
     """
-    told: dict[str, bool] = {}
+    known: dict[str, bool] = {}
     moved = not is_own(model)
     unknown = {call.path for call in calls if not is_own(call.operation)}
     for number, call in enumerate(calls):
         parts = call.path.split("/")
         foreign = any("/".join(parts[:end]) in unknown for end in range(1, len(parts) + 1))
         moved = moved or foreign or not _stays(call, calls[:number], calls[number + 1 :])
-        told[call.address] = moved
-    return told
+        known[call.address] = moved
+    return known
 
 
 def _stays(call: Call, earlier: Sequence[Call], later: Sequence[Call]) -> bool:
     operation, kind = call.operation, type(call.operation).__name__
     if _is_window(operation) or kind in _IN_PLACE or kind.startswith("Global"):
         return _keeps_axes(operation)
-    given, made = _shape(call.inputs[0] if call.inputs else None), _shape(call.output)
-    if isinstance(operation, keras.Model) or given is None:
+    before, after = _shape(call.inputs[0] if call.inputs else None), _shape(call.output)
+    if isinstance(operation, keras.Model) or before is None:
         return True  # what is inside is looked at by itself
-    if made is None:
+    if after is None:
         return not isinstance(call.output, list | tuple)  # pieces, as of a split
     if kind.startswith("ZeroPadding"):
         return _is_undone(call, later)
     if kind not in _BY_SHAPE:
         # Whatever has one value per channel left, as the squeeze of a squeeze and excitation, has no positions to move.
-        return kind in ("Mean", "Max", "Min", "Sum") or set(made[1:-1]) <= {1}
+        return kind in ("Mean", "Max", "Min", "Sum") or set(after[1:-1]) <= {1}
     if kind == "Concatenate":
-        return bool(operation.axis % len(made) == _channels_of(earlier, len(made)))
+        return bool(operation.axis % len(after) == _channels_of(earlier, len(after)))
     if kind in ("Reshape", "Flatten"):
-        return _is_grid(given, made, earlier) or set(given[1:-1]) <= {1}
+        return _is_grid(before, after, earlier) or set(before[1:-1]) <= {1}
     return not any(getattr(operation, option, False) for option in ("crop_to_aspect_ratio", "pad_to_aspect_ratio"))
 
 
@@ -148,24 +148,24 @@ def _channels_of(calls: Sequence[Call], rank: int) -> int:
     return 1 if first else rank - 1
 
 
-def _is_grid(given: Sequence[int | None], made: Sequence[int | None], earlier: Sequence[Call]) -> bool:
+def _is_grid(before: Sequence[int | None], after: Sequence[int | None], earlier: Sequence[Call]) -> bool:
     """Tell whether a map became a row of tokens, or tokens went back to the grid that they came from."""
-    if made[-1] != given[-1] or min(len(made), len(given)) != 3:
+    if after[-1] != before[-1] or min(len(after), len(before)) != 3:
         return False
-    return len(made) == 3 or any(
-        (_shape(tensor) or ())[1:-1] == made[1:-1] for call in earlier for tensor in call.inputs
+    return len(after) == 3 or any(
+        (_shape(tensor) or ())[1:-1] == after[1:-1] for call in earlier for tensor in call.inputs
     )
 
 
 def _keeps_axes(operation: Any) -> bool:
     """Tell whether a layer of Keras hands positions on in their order, as all do but an equation that turns them."""
-    given, _, made = re.split(",|->", getattr(operation, "equation", "") or "a,a->a")
-    kept = [letter for letter in given if letter in made]
-    return kept == [letter for letter in made if letter in given]
+    before, _, after = re.split(",|->", getattr(operation, "equation", "") or "a,a->a")
+    kept = [letter for letter in before if letter in after]
+    return kept == [letter for letter in after if letter in before]
 
 
-def _is_of_channels(operation: Any, given: Sequence[int | None], made: Sequence[int | None]) -> bool:
-    return len(given) > 2 and given[1:-1] == made[1:-1] and _keeps_axes(operation)
+def _is_of_channels(operation: Any, before: Sequence[int | None], after: Sequence[int | None]) -> bool:
+    return len(before) > 2 and before[1:-1] == after[1:-1] and _keeps_axes(operation)
 
 
 def _is_undone(call: Call, later: Sequence[Call]) -> bool:
@@ -254,8 +254,8 @@ class StandIns:
         if not inputs or _shape(output) is None:
             return output
         slack = max(self._slack_of(tensor) for tensor in inputs)
-        made, off = self._made(operation, inputs, output) if is_own(operation) else (None, 0.0)
-        stand_in = output if made is None else keras.ops.cast(made, output.dtype)
+        positions, off = self._made(operation, inputs, output) if is_own(operation) else (None, 0.0)
+        stand_in = output if positions is None else keras.ops.cast(positions, output.dtype)
         self.slack = max(self.slack, slack + off)
         self._slacks[id(stand_in)] = slack + off
         self._kept.append(stand_in)
@@ -263,23 +263,23 @@ class StandIns:
 
     def _made(self, operation: Any, inputs: Sequence[Any], output: Any) -> tuple[Any | None, float]:
         """Return the stand-in, None where the layer isn't known, and how far its windows alone put the ends of the map off."""
-        given, made, kind = tuple(inputs[0].shape), tuple(output.shape), type(operation).__name__
-        if _is_window(operation) and len(given) == len(made) == len(_window(operation)) + 2:
-            return self._windows(operation, inputs[0], made)
-        if kind in _IN_PLACE and given[1:] == made[1:] and (len(inputs) == 1 or "Attention" in kind):
+        before, after, kind = tuple(inputs[0].shape), tuple(output.shape), type(operation).__name__
+        if _is_window(operation) and len(before) == len(after) == len(_window(operation)) + 2:
+            return self._windows(operation, inputs[0], after)
+        if kind in _IN_PLACE and before[1:] == after[1:] and (len(inputs) == 1 or "Attention" in kind):
             return inputs[0], 0.0
-        if kind in ("Dense", "EinsumDense") and _is_of_channels(operation, given, made):
-            return self._channels(inputs[0], made[-1]), 0.0
+        if kind in ("Dense", "EinsumDense") and _is_of_channels(operation, before, after):
+            return self._channels(inputs[0], after[-1]), 0.0
         return None, 0.0
 
-    def _windows(self, operation: Any, x: Any, made: tuple[int | None, ...]) -> tuple[Any | None, float]:
+    def _windows(self, operation: Any, x: Any, after: tuple[int | None, ...]) -> tuple[Any | None, float]:
         first = getattr(operation, "data_format", None) == "channels_first"
         x = keras.ops.moveaxis(x, 1, -1) if first else x
-        size = [length for length in (made[2:] if first else made[1:-1]) if length is not None]
-        if len(size) < len(made) - 2 or None in x.shape[1:-1]:
+        size = [length for length in (after[2:] if first else after[1:-1]) if length is not None]
+        if len(size) < len(after) - 2 or None in x.shape[1:-1]:
             return None, 0.0
         middles, off = self._middles(operation, x, size)
-        values = self._channels(middles, made[1] if first else made[-1])
+        values = self._channels(middles, after[1] if first else after[-1])
         return keras.ops.moveaxis(values, -1, 1) if first else values, off
 
     def _slack_of(self, tensor: Any) -> float:

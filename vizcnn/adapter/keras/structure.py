@@ -45,14 +45,14 @@ def _runs_its_graph(model: Any) -> bool:
 
 def walk(model: Any) -> Iterator[tuple[str, LayerRecord]]:
     """Yield every layer and `keras.ops` node that computes, by path, those that hold others before what they hold."""
-    seen = {id(model)}
+    visited = {id(model)}
     names: set[str] = set()
 
     def visit(parent: Any, prefix: str, depth: int) -> Iterator[tuple[str, LayerRecord]]:
         for child in _children(parent):
-            if id(child) in seen or isinstance(child, keras.layers.InputLayer):
+            if id(child) in visited or isinstance(child, keras.layers.InputLayer):
                 continue
-            seen.add(id(child))
+            visited.add(id(child))
             path, number = prefix + child.name, 1
             while path in names:
                 number += 1
@@ -92,8 +92,8 @@ def _role(operation: Any, is_container: bool) -> str:
         base = str(kind.__module__).startswith("keras.") and kind not in (keras.Layer, keras.Operation)
         if base and role_of(kind.__name__) != "other":
             return role_of(kind.__name__)
-    told = role_of(type(operation).__name__)
-    return "container" if told == "other" and is_container else told
+    role = role_of(type(operation).__name__)
+    return "container" if role == "other" and is_container else role
 
 
 def is_complete(model: Any) -> bool:
@@ -232,8 +232,8 @@ def names_of(struct: Any) -> list[str]:
         if len(positions) == len(flat):
             keys = list(struct)
             names = [str(keys[i]) for i in positions]
-    found = [name for name, value in zip(names, flat, strict=True) if _holds_numbers(value)]
-    return ["output"] if len(found) == 1 and not isinstance(struct, dict) else found
+    held = [name for name, value in zip(names, flat, strict=True) if _holds_numbers(value)]
+    return ["output"] if len(held) == 1 and not isinstance(struct, dict) else held
 
 
 def _holds_numbers(value: Any) -> bool:

@@ -195,9 +195,9 @@ class Taps:
                 known = {id(tensor) for tensor in inputs}
                 output = keras.tree.map_structure(lambda t: self._copy(t) if id(t) in known else t, output)
             index = self._counts[path]
-            given = self.overrides.get(f"{path}[{index}]" if index else path)
-            if given is not None:
-                output = keras.ops.cast(given(self, output) if callable(given) else given, output.dtype)
+            override = self.overrides.get(f"{path}[{index}]" if index else path)
+            if override is not None:
+                output = keras.ops.cast(override(self, output) if callable(override) else override, output.dtype)
             if opaque:
                 self._add(type(operation).__name__, False, output)
             self._end_of_layer(operation, args, output)
@@ -355,8 +355,8 @@ class Taps:
             id(self._endings[id(tensor)].made) for tensor in tensors if id(tensor) in self._endings
         }
         done = Counter(a.name for a in self.activations if a.replaced)
-        left = Counter(a.name for a in self.activations if not a.replaced and id(a.output) not in known)
-        return done, left
+        kept = Counter(a.name for a in self.activations if not a.replaced and id(a.output) not in known)
+        return done, kept
 
 
 _KERAS_DETOURS = (
@@ -393,23 +393,23 @@ def _channels_last(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs)
-        form = given.arguments.get("data_format") or keras.config.image_data_format()
-        first = next(iter(given.arguments))
-        values = given.arguments[first]
+        bound = signature.bind(*args, **kwargs)
+        form = bound.arguments.get("data_format") or keras.config.image_data_format()
+        first = next(iter(bound.arguments))
+        values = bound.arguments[first]
         if form != "channels_first" or len(values.shape) != 4:
             return original(*args, **kwargs)
-        given.arguments[first] = keras.ops.transpose(values, (0, 2, 3, 1))
-        given.arguments["data_format"] = "channels_last"
-        return keras.ops.transpose(original(*given.args, **given.kwargs), (0, 3, 1, 2))
+        bound.arguments[first] = keras.ops.transpose(values, (0, 2, 3, 1))
+        bound.arguments["data_format"] = "channels_last"
+        return keras.ops.transpose(original(*bound.args, **bound.kwargs), (0, 3, 1, 2))
 
     return function
 
 
 def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the tensors that a layer is called on; the mask that Keras hands along is none of them."""
-    given = (args, {name: value for name, value in kwargs.items() if name != "mask"})
-    return tuple(value for value in keras.tree.flatten(given) if keras.ops.is_tensor(value))
+    arguments = (args, {name: value for name, value in kwargs.items() if name != "mask"})
+    return tuple(value for value in keras.tree.flatten(arguments) if keras.ops.is_tensor(value))
 
 
 def _is_float(tensor: Any) -> bool:

@@ -28,22 +28,22 @@ def unflattened_shape(model: Any, shape: tuple[int | None, ...]) -> tuple[int, .
     if len(shape) != 1 or shape[0] is None:
         return None  # it is asked on every call
     flat = {id(tensor) for tensor in getattr(model, "inputs", None) or ()}
-    found: tuple[int, ...] | None = None
+    target: tuple[int, ...] | None = None
     for _, inner in walk(model):
         operation = inner.operation
         for node in getattr(operation, "_inbound_nodes", ()):
             if len(node.input_tensors) != 1 or id(node.input_tensors[0]) not in flat or _mixes(operation):
                 continue
-            made = node.outputs[0]
-            sizes = tuple(made.shape[1:])
+            output = node.outputs[0]
+            sizes = tuple(output.shape[1:])
             flat |= {id(tensor) for tensor in getattr(operation, "inputs", None) or ()}  # a nested model's own
-            if sizes == (found or shape):
-                flat.add(id(made))
+            if sizes == (target or shape):
+                flat.add(id(output))
             elif isinstance(operation, keras.Model) or None in sizes or math.prod(sizes) != shape[0]:
                 continue
-            elif found is None or sizes == (*found, 1):  # the channel axis may come in a step of its own
-                found, flat = sizes, {id(made)}
-    return found if found is not None and len(found) > 1 else None
+            elif target is None or sizes == (*target, 1):  # the channel axis may come in a step of its own
+                target, flat = sizes, {id(output)}
+    return target if target is not None and len(target) > 1 else None
 
 
 def _mixes(operation: Any) -> bool:

@@ -38,8 +38,8 @@ def objects_called(name: str, module: str | None) -> list[Any]:
     import keras
 
     homes = [keras, *(getattr(keras, part) for part in _CLASSES), *_module(module)]
-    found = [getattr(home, name) for home in homes if hasattr(home, name)]
-    return list({id(value): value for value in found}.values())
+    objects = [getattr(home, name) for home in homes if hasattr(home, name)]
+    return list({id(value): value for value in objects}.values())
 
 
 def why_not_class(value: Any) -> str | None:

@@ -114,5 +114,5 @@ def _what_json(head: bytes) -> str:
         error = json.loads(text)
     except ValueError:
         return "it is a JSON file, but no architecture of a model."
-    said = str(error.get("error") or error.get("message") or "") if isinstance(error, dict) else ""
-    return f"it is a JSON file, but no architecture of a model{f'; it says {said[:100]!r}' if said else ''}."
+    message = str(error.get("error") or error.get("message") or "") if isinstance(error, dict) else ""
+    return f"it is a JSON file, but no architecture of a model{f'; it says {message[:100]!r}' if message else ''}."

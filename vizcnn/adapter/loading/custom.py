@@ -34,7 +34,7 @@ def read_custom_objects(path: str | os.PathLike[str]) -> dict[str, Any]:
         namespace = runpy.run_path(str(file), run_name="custom_objects")
     except (Exception, SystemExit) as error:
         raise ModelFileError(f"`custom_objects` file {str(file)!r} failed: {type(error).__name__}: {error}") from error
-    found = {name: value for name, value in namespace.items() if callable(value) and not name.startswith("__")}
-    if not found:
+    objects = {name: value for name, value in namespace.items() if callable(value) and not name.startswith("__")}
+    if not objects:
         raise ModelFileError(f"`custom_objects` file {str(file)!r} defines no class and no function.")
-    return found
+    return objects

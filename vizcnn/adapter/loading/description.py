@@ -65,16 +65,16 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
         function = node.value["config"] if name == "function" else None
         if name in known or (isinstance(function, str) and function in known):
             continue
-        found = objects_called(name, node.module)
-        if name != "function" and not found and {registered, registered.rpartition(">")[2]} & set(known):
+        objects = objects_called(name, node.module)
+        if name != "function" and not objects and {registered, registered.rpartition(">")[2]} & set(known):
             continue
         if not trusted:
-            _check_harmless(node, found, known, file)
+            _check_harmless(node, objects, known, file)
         if functions.layer_of_applications(name) and _is_keras(node.module):
             continue
         if not _is_keras(node.module) or registered.partition(">")[1]:
             raise ModelFileError(_missing(node, registered or name, file))
-        if name in _MARKS or name == "function" or found or name in _REMOVED_CLASSES or operation_of(node):
+        if name in _MARKS or name == "function" or objects or name in _REMOVED_CLASSES or operation_of(node):
             continue
         if node.module.startswith("keras.") and not registered.partition(">")[1]:
             raise ModelFileError(_of_another_version(node, file))
@@ -82,9 +82,9 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
             raise ModelFileError(_missing(node, registered or name, file))
 
 
-def _check_harmless(node: Node, found: Collection[Any], known: Collection[str], file: str) -> None:
+def _check_harmless(node: Node, objects: Collection[Any], known: Collection[str], file: str) -> None:
     config = node.value["config"]
-    why = CODE.get(node.class_name) or next(filter(None, map(why_not_class, found)), None)
+    why = CODE.get(node.class_name) or next(filter(None, map(why_not_class, objects)), None)
     if node.class_name == "Lambda" and isinstance(config, Mapping):
         function = config.get("function")
         named = function.get("config") if isinstance(function, Mapping) else function

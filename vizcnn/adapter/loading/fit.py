@@ -87,12 +87,12 @@ def _other_weights(model: Any, stored: Stored) -> str | None:
         if _is_weight(array):
             in_model[_fingerprint(array)] += 1
             paths.setdefault(_fingerprint(array), f"{weight.path} {tuple(weight.shape)}")
-    left = [paths[key] for key in in_file if key not in in_model]
+    surplus = [paths[key] for key in in_file if key not in in_model]
     unset = [paths[key] for key, count in in_model.items() if count > in_file[key]]
-    if not left and not unset:
+    if not surplus and not unset:
         return None
-    first = f"{left[0]!r} of the file has no place in the model" if left else f"{unset[0]!r} is not from the file"
-    return f"{len(left)} of {len(in_file)} arrays are left over and {len(unset)} of the model's not set; {first}"
+    first = f"{surplus[0]!r} of the file has no place in the model" if surplus else f"{unset[0]!r} is not from the file"
+    return f"{len(surplus)} of {len(in_file)} arrays are left over and {len(unset)} of the model's not set; {first}"
 
 
 def _other_inputs(model: Any) -> Iterator[str]:

@@ -102,7 +102,7 @@ def read(file: Any, size: int, largest: int, largest_attribute: int) -> dict[str
 
 def _objects(file: Any) -> Iterator[Any]:
     """Yield each group, array and type once; a link may lead back to where it lies."""
-    groups, seen = [file], set()
+    groups, visited = [file], set()
     yield file
     while groups:
         group = groups.pop()
@@ -114,8 +114,8 @@ def _objects(file: Any) -> Iterator[Any]:
                 continue
             entry = group[name]
             address = h5py.h5o.get_info(entry.id).addr
-            if address not in seen:
-                seen.add(address)
+            if address not in visited:
+                visited.add(address)
                 yield entry
                 if isinstance(entry, h5py.Group):
                     groups.append(entry)
@@ -123,8 +123,8 @@ def _objects(file: Any) -> Iterator[Any]:
 
 def _attribute(entry: Any, name: str, largest: int) -> int:
     """Return the bytes of an attribute, read only where it says that they are few; texts lie elsewhere, and are read."""
-    found = h5py.h5a.open(entry.id, name.encode("utf-8", "surrogateescape"))
-    stored = found.get_type().get_size() * found.get_space().get_simple_extent_npoints()
+    attribute = h5py.h5a.open(entry.id, name.encode("utf-8", "surrogateescape"))
+    stored = attribute.get_type().get_size() * attribute.get_space().get_simple_extent_npoints()
     if stored > largest:
         raise Refusal(f"its attribute {name!r} has {stored:,} bytes")
     value = entry.attrs[name]

@@ -62,8 +62,10 @@ def _spell_out_ellipses(node: Node) -> None:
         key = args[1] if isinstance(args[1], list) else [args[1]]
         if any(map(_is_ellipsis, key)):
             rank = len(args[0]["config"]["shape"])
-            taken = sum(part is not None and not _is_ellipsis(part) for part in key)
-            dots = [{"class_name": "__slice__", "config": {"start": None, "stop": None, "step": None}}] * (rank - taken)
+            num_axes = sum(part is not None and not _is_ellipsis(part) for part in key)
+            dots = [{"class_name": "__slice__", "config": {"start": None, "stop": None, "step": None}}] * (
+                rank - num_axes
+            )
             args[1] = [part for entry in key for part in (dots if _is_ellipsis(entry) else [entry])]
 
 

@@ -20,7 +20,7 @@ def operations() -> Mapping[tuple[str, str], type]:
     """Return the classes of Keras's operations, by module and name; nothing else can be built by them."""
     import keras
 
-    found = {}
+    classes = {}
     modules = [f"keras.src.ops.{home}" for home in _HOMES]
     for module in [*modules, "keras.src.activations.activations", "keras.src.quantizers.quantizers"]:
         try:
@@ -30,8 +30,8 @@ def operations() -> Mapping[tuple[str, str], type]:
         for name, member in members.items():
             is_operation = inspect.isclass(member) and issubclass(member, keras.Operation)
             if is_operation and not issubclass(member, keras.layers.Layer) and member.__module__ == module:
-                found[module, name] = member
-    return found
+                classes[module, name] = member
+    return classes
 
 
 def operation_of(node: Node) -> tuple[str, str] | None:
@@ -76,7 +76,7 @@ def _as_tuple(value: Any) -> Any:
 
 def makers(nodes: Iterable[Node]) -> dict[str, Any]:
     """Return what makes the operations that have lists in their description, by the names that Keras asks for."""
-    found = {}
+    functions = {}
     for node in nodes:
         key, config = operation_of(node), node.value["config"]
         if (
@@ -84,5 +84,5 @@ def makers(nodes: Iterable[Node]) -> dict[str, Any]:
             and isinstance(config, Mapping)
             and any(isinstance(value, list) for value in config.values())
         ):
-            found[str(node.value.get("registered_name") or node.class_name)] = _WithTuples(operations()[key])
-    return found
+            functions[str(node.value.get("registered_name") or node.class_name)] = _WithTuples(operations()[key])
+    return functions

@@ -131,8 +131,8 @@ def _home(name: str) -> str | None:
     import keras
 
     homes = ("layers", "initializers", "regularizers", "constraints", "dtype_policies", "activations")
-    found = next((home for home in homes if hasattr(getattr(keras, home), name)), None)
-    return f"keras.{found}" if found else "keras" if hasattr(keras, name) else None
+    module = next((home for home in homes if hasattr(getattr(keras, home), name)), None)
+    return f"keras.{module}" if module else "keras" if hasattr(keras, name) else None
 
 
 @repair
@@ -219,13 +219,13 @@ def sequential_without_an_input(node: Node) -> str | None:
     if not isinstance(shape, list) or not all(size is None or isinstance(size, int) for size in shape):
         return None
     name = f"{first['config'].get('name', config.get('name', 'model'))}_input"
-    made: dict[str, Any] = {
+    layer: dict[str, Any] = {
         "class_name": "InputLayer",
         "config": {"batch_shape": shape, "dtype": "float32", "name": name},
     }
     if "module" in node.value:
-        made |= {"module": "keras.layers", "registered_name": None}
-    config["layers"].insert(0, made)
+        layer |= {"module": "keras.layers", "registered_name": None}
+    config["layers"].insert(0, layer)
     return "a Sequential without an input layer"
 
 
@@ -274,15 +274,15 @@ def axis_was_a_list(node: Node) -> str | None:
 @correction
 def hard_sigmoid_was_another(node: Node) -> str | None:
     """Take hard_sigmoid for clip(0.2 x + 0.5, 0, 1), which it was in Keras 2; now it is clip(x / 6 + 0.5, 0, 1)."""
-    config, found = node.value["config"], None
+    config, repair = node.value["config"], None
     if not isinstance(config, dict):
         return None
     for key in ("activation", "recurrent_activation"):
         if config.get(key) == "hard_sigmoid":
             name = "hard_sigmoid_of_keras_2"
             config[key] = {"module": "builtins", "class_name": "function", "config": name, "registered_name": name}
-            found = "hard_sigmoid, which was another function in Keras 2"
-    return found
+            repair = "hard_sigmoid, which was another function in Keras 2"
+    return repair
 
 
 _ANY = object()

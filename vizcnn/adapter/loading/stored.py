@@ -240,9 +240,9 @@ def _text(value: Any) -> str | None:
 
 
 def _arrays(group: Any) -> Iterator[tuple[str, np.ndarray]]:
-    found: list[tuple[str, Any]] = []
-    group.visititems(lambda path, entry: found.append((path, entry)) if isinstance(entry, h5py.Dataset) else None)
-    for path, entry in found:
+    arrays: list[tuple[str, Any]] = []
+    group.visititems(lambda path, entry: arrays.append((path, entry)) if isinstance(entry, h5py.Dataset) else None)
+    for path, entry in arrays:
         if (
             not path.startswith(("optimizer", "metrics"))
             and "seed_generator" not in path

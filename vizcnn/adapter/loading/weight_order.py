@@ -83,11 +83,11 @@ def in_order_of(names: Sequence[str], weights: Sequence[Any]) -> Sequence[Any]:
     """
     in_file, in_layer = _keys(names), _keys([weight.path for weight in weights])
     for parts in range(1, max(map(len, in_file + in_layer), default=0) + 1):
-        wanted, found = [key[-parts:] for key in in_file], [key[-parts:] for key in in_layer]
-        if len(set(wanted)) == len(wanted) and sorted(wanted) == sorted(found):
-            return [weights[found.index(key)] for key in wanted]
-    wanted, found = [key[-1:] for key in in_file], [key[-1:] for key in in_layer]
-    if sorted(wanted) == sorted(found) and wanted != found:
+        wanted, present = [key[-parts:] for key in in_file], [key[-parts:] for key in in_layer]
+        if len(set(wanted)) == len(wanted) and sorted(wanted) == sorted(present):
+            return [weights[present.index(key)] for key in wanted]
+    wanted, present = [key[-1:] for key in in_file], [key[-1:] for key in in_layer]
+    if sorted(wanted) == sorted(present) and wanted != present:
         raise ValueError(
             f"weights such as {names[0]!r} were saved in another order than the layer has them, because a part of it was "
             f"frozen, and their names don't tell which is which. Save the model as .keras instead"
@@ -110,5 +110,5 @@ def _keys(names: Sequence[str]) -> list[_Key]:
 
 
 def _numbered(part: str) -> tuple[str, int]:
-    found = re.fullmatch(r"(.*?)_(\d+)", part)
-    return (found[1], int(found[2])) if found else (part, -1)
+    match = re.fullmatch(r"(.*?)_(\d+)", part)
+    return (match[1], int(match[2])) if match else (part, -1)

@@ -41,13 +41,13 @@ def names_with_slashes(node: Node) -> str | None:
 
 
 def _without_slashes(names: list[str]) -> dict[str, str]:
-    taken, renamed = set(names), {}
+    used, renamed = set(names), {}
     for name in names:
         if "/" in name:
             now = name.replace("/", "_")
-            while now in taken:
+            while now in used:
                 now += "_"
-            taken.add(now)
+            used.add(now)
             renamed[name] = now
     return renamed
 
@@ -103,7 +103,7 @@ def calls_as_keras_2_wrote_them(node: Node) -> str | None:
         return None
     layers = node.value["config"]["layers"]
     names = {layer_name(layer) for layer in layers}
-    found = None
+    repair = None
     for layer in layers:
         calls = layer.get("inbound_nodes")
         for place, call in enumerate(calls if isinstance(calls, list) else ()):
@@ -118,8 +118,8 @@ def calls_as_keras_2_wrote_them(node: Node) -> str | None:
                 calls[place] = {"args": tensors, "kwargs": {}}
             elif not _is_plain(call, names) or (layer["class_name"] in _RECURRENT and len(call) > 1):
                 calls[place] = _arguments(call, partial(_tensor, names))
-                found = "calls that hold tensors as keywords"
-    return found
+                repair = "calls that hold tensors as keywords"
+    return repair
 
 
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional")
@@ -129,17 +129,17 @@ def states_among_inputs(node: Node) -> str | None:
     """Give the first states of a recurrent layer as such; Keras 2 wrote them beside its input."""
     if node.class_name not in _RECURRENT:
         return None
-    found, built = None, node.value.get("build_config")
+    repair, built = None, node.value.get("build_config")
     calls = node.value.get("inbound_nodes")
     for call in calls if isinstance(calls, list) else ():
         first = call["args"][0] if isinstance(call, dict) and call.get("args") else None
         if isinstance(first, list) and len(first) > 1:
             call["args"][0] = first[0]
             call["kwargs"]["initial_state"] = first[1:]
-            found = f"{node.class_name} with its first states"
-    if found and built:
+            repair = f"{node.class_name} with its first states"
+    if repair and built:
         built["input_shape"] = built["input_shape"][0]
-    return found
+    return repair
 
 
 def _is_plain(call: list[Any], names: Collection[str]) -> bool:
@@ -190,9 +190,9 @@ def _keywords(call: Any) -> Iterator[dict[str, Any]]:
 
 
 def _mapped(value: Any, written: Callable[[Any], Any]) -> Any:
-    found = written(value)
-    if found is not None:
-        return found[0]
+    mapped = written(value)
+    if mapped is not None:
+        return mapped[0]
     if isinstance(value, list):
         return [_mapped(entry, written) for entry in value]
     if isinstance(value, dict):
@@ -249,13 +249,13 @@ def outputs_that_were_a_list_of_one(node: Node) -> str | None:
     config = node.value["config"]
     if node.depth < 1 or not isinstance(config, dict) or "output_layers" not in config:
         return None
-    found = None
+    repair = None
     for key in ("input_layers", "output_layers"):
         ends = config.get(key)
         if isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list):
             config[key] = ends[0]
-            found = "a nested model that hands on a list of one"
-    return found
+            repair = "a nested model that hands on a list of one"
+    return repair
 
 
 def calls_that_were_counted_otherwise(node: Node) -> str | None:
@@ -274,13 +274,13 @@ def calls_that_were_counted_otherwise(node: Node) -> str | None:
     used: dict[str, set[int]] = {}
     for reference in found_references:
         used.setdefault(reference[0], set()).add(reference[1])
-    found = None
+    repair = None
     for reference in found_references:
         name, index = reference[0], reference[1]
         if name in calls and max(used[name]) >= calls[name] and len(used[name]) <= calls[name]:
             reference[1] = sorted(used[name]).index(index)
-            found = "calls of layers that were counted otherwise"
-    return found
+            repair = "calls of layers that were counted otherwise"
+    return repair
 
 
 def references(config: dict[str, Any]) -> Iterator[list[Any]]:

@@ -93,10 +93,10 @@ class Closure:
         body = self.main if function is None else _body(function)
         node = body.get(node_of(tensor))
         if node is None:
-            given = [] if function is None else [argument.name for argument in function.signature.input_arg]
-            if tensor not in given or given.index(tensor) >= len(calls[-1].input):
+            arguments = [] if function is None else [argument.name for argument in function.signature.input_arg]
+            if tensor not in arguments or arguments.index(tensor) >= len(calls[-1].input):
                 return None
-            return "Identity", (calls[-1].input[given.index(tensor)], calls[:-1])
+            return "Identity", (calls[-1].input[arguments.index(tensor)], calls[:-1])
         last = tensor.rpartition(":")[2]
         index = int(last) if last.isdecimal() and ":" in tensor else 0
         inner = self.inside.get(_called(node))
@@ -202,7 +202,7 @@ def _is_inside(kind: str, closure: Closure, *, restoring: bool) -> bool:
 @cache
 def computing() -> frozenset[str]:
     """Return the operations that only compute."""
-    found = set()
+    nodes = set()
     for family in _FAMILIES:
         module = importlib.import_module(f"tensorflow.python.ops.gen_{family}_ops")
         for name in vars(module):
@@ -212,8 +212,8 @@ def computing() -> frozenset[str]:
             text = any(argument.type == _TEXT for argument in (*definition.input_arg, *definition.output_arg))
             options = {option.name for option in definition.attr if "string" in option.type}
             if not text and options <= _OPTIONS:
-                found.add(name)
-    return frozenset(found)
+                nodes.add(name)
+    return frozenset(nodes)
 
 
 def _body(function: Any) -> dict[str, Any]:
@@ -222,13 +222,13 @@ def _body(function: Any) -> dict[str, Any]:
 
 def _is_fed(tensor: str, scope: str, scopes: Mapping[str, Mapping[str, Any]], closure: Closure, path: str) -> bool:
     """Tell whether a text is the path that is fed, handed on unchanged through copies and calls, and nothing else."""
-    seen: set[tuple[str, str]] = set()
+    visited: set[tuple[str, str]] = set()
     waiting = [(tensor, scope)]
     while waiting:
         place = tensor, scope = waiting.pop()
-        if place in seen:
+        if place in visited:
             continue
-        seen.add(place)
+        visited.add(place)
         name, body = node_of(tensor), scopes[scope]
         if name in body:
             if not scope and name == path and body[name].op in ("Placeholder", "PlaceholderWithDefault"):

@@ -59,10 +59,10 @@ def last_activation(tensor: Any, step: Step) -> str | None:
     """
     passed: set[str] = set()
     for _ in range(_FARTHEST):
-        made = step(tensor)
-        if made is None:
+        maker = step(tensor)
+        if maker is None:
             return None
-        kind = made[0].replace("_", "").lower()
+        kind = maker[0].replace("_", "").lower()
         if kind in ACTIVATIONS:
             return _behind(ACTIVATIONS[kind], passed)
         if kind in _NUMBERS:
@@ -72,7 +72,7 @@ def last_activation(tensor: Any, step: Step) -> str | None:
         if kind not in _KEEPING | _MOVING | _CUTTING | _ADDING:
             return None
         passed.add(kind)
-        tensor = made[1]
+        tensor = maker[1]
     return None
 
 

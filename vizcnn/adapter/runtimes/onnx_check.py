@@ -50,18 +50,18 @@ def strange_files(content: bytes, folder: Path) -> list[str]:
         Names of files, or what else is read from elsewhere.
     """
     waiting: list[Any] = [_model().FromString(content)]
-    found: list[str] = []
+    reasons: list[str] = []
     while waiting:
         message = waiting.pop()
         if message.DESCRIPTOR.name == "Entry":
             names = message.value if "location" in message.key else ()
-            found += [repr(name) for name in names if not _lies_in(name, folder)]
+            reasons += [repr(name) for name in names if not _lies_in(name, folder)]
         elif message.DESCRIPTOR.name == "Node" and set(message.op_type) & _READERS:
-            found += sorted(set(message.op_type) & _READERS)
+            reasons += sorted(set(message.op_type) & _READERS)
         for field, value in message.ListFields():
             if field.message_type is not None:
                 waiting += value
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(reasons))
 
 
 def endings(content: bytes, outputs: Mapping[str, int]) -> dict[str, str]:
@@ -80,7 +80,7 @@ def endings(content: bytes, outputs: Mapping[str, int]) -> dict[str, str]:
     """
     graphs = _model().FromString(content).graph
     makers = {name: node for graph in graphs for node in graph.node for name in node.output}
-    found = {}
+    activations = {}
     for output, rank in outputs.items():
 
         def step(tensor: str, rank: int = rank) -> tuple[str, str] | None:
@@ -89,8 +89,8 @@ def endings(content: bytes, outputs: Mapping[str, int]) -> dict[str, str]:
 
         ending = last_activation(output, step)
         if ending is not None:
-            found[output] = ending
-    return found
+            activations[output] = ending
+    return activations
 
 
 def _kind(node: Any, rank: int) -> str:
@@ -118,10 +118,10 @@ def _model() -> Any:
     for name, parts in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for field, (number, kind) in parts.items():
-            made = message.field.add(name=field, number=number, label=kinds.LABEL_REPEATED)
-            made.type = plain.get(kind, kinds.TYPE_MESSAGE)
+            entry = message.field.add(name=field, number=number, label=kinds.LABEL_REPEATED)
+            entry.type = plain.get(kind, kinds.TYPE_MESSAGE)
             if kind not in plain:
-                made.type_name = f".vizcnn_onnx.{kind}"
+                entry.type_name = f".vizcnn_onnx.{kind}"
     # proto2 messages: a text that is no UTF-8 is an error of ONNX Runtime's own
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)

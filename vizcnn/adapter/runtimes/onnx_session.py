@@ -62,8 +62,8 @@ def open_onnx(file: Path, *, trusted: bool = False) -> Source:
     sizes = inputs[0].shape if len(inputs) == 1 else []
     shape = tuple(size if isinstance(size, int) and size > 0 else None for size in sizes)
     if len(inputs) != 1 or len(shape) != 4 or inputs[0].type not in _TYPES:
-        given = [f"{part.name} {part.shape} {part.type}" for part in inputs]
-        raise ModelFileError(f"`model` file {str(file)!r} takes {given}; vizcnn explains models of one image.")
+        described = [f"{part.name} {part.shape} {part.type}" for part in inputs]
+        raise ModelFileError(f"`model` file {str(file)!r} takes {described}; vizcnn explains models of one image.")
     channels_first = shape[1] in (1, 3, 4) and shape[3] not in (1, 3, 4)
     kind = _TYPES[inputs[0].type]
 

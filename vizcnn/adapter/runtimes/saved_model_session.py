@@ -47,20 +47,20 @@ def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
         raise
     except Exception as error:
         raise ModelFileError(f"`model` {str(folder)!r} is a damaged SavedModel ({_line(error)}).") from error
-    found = meta.signature_def.get(_SIGNATURE) if _SIGNATURE in meta.signature_def else None
-    if found is None or len(found.inputs) != 1:
+    signature = meta.signature_def.get(_SIGNATURE) if _SIGNATURE in meta.signature_def else None
+    if signature is None or len(signature.inputs) != 1:
         names = [name for name in meta.signature_def if not name.startswith("__")]
         raise ModelFileError(
             f"`model` {str(folder)!r} has no signature {_SIGNATURE!r} of one input, by which it could be run (its signatures: "
             f"{', '.join(names) or 'none'})."
         )
-    (given,) = found.inputs.values()
-    shape = tuple(None if size.size < 0 else int(size.size) for size in given.tensor_shape.dim)
-    if len(shape) not in (3, 4) or given.dtype not in _TYPES:
+    (input_info,) = signature.inputs.values()
+    shape = tuple(None if size.size < 0 else int(size.size) for size in input_info.tensor_shape.dim)
+    if len(shape) not in (3, 4) or input_info.dtype not in _TYPES:
         raise ModelFileError(
             f"`model` {str(folder)!r} takes inputs of shape {shape}; vizcnn explains models of images."
         )
-    fetched = [node_of(info.name) for info in (given, *found.outputs.values())]
+    fetched = [node_of(info.name) for info in (input_info, *signature.outputs.values())]
     restored = [node_of(meta.saver_def.restore_op_name)] if meta.HasField("saver_def") else []
     kept = Closure(meta.graph_def, fetched), Closure(meta.graph_def, restored)
     if not trusted:
@@ -70,7 +70,7 @@ def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
             f"`model` {str(folder)!r} isn't opened: its constants unpack to more than its size explains."
         )
     try:
-        session, fetches = _session(pruned(meta, kept), folder, dict(found.outputs))
+        session, fetches = _session(pruned(meta, kept), folder, dict(signature.outputs))
     except Exception as error:
         raise ModelFileError(f"`model` {str(folder)!r} can't be run by TensorFlow: {_line(error)}") from error
     lock = threading.Lock()
@@ -78,10 +78,12 @@ def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
     def run(batch: np.ndarray) -> Any:
         rows = batch[..., 0] if len(shape) == 3 else batch
         with lock:
-            return session.run(fetches, {given.name: as_kind(rows, _TYPES[given.dtype])})
+            return session.run(fetches, {input_info.name: as_kind(rows, _TYPES[input_info.dtype])})
 
     sample = (*shape[1:], *([1] if len(shape) == 3 else []))
-    found_endings = {name: last_activation((info.name, ()), kept[0].made_by) for name, info in found.outputs.items()}
+    found_endings = {
+        name: last_activation((info.name, ()), kept[0].made_by) for name, info in signature.outputs.items()
+    }
     endings = {name: ending for name, ending in found_endings.items() if ending is not None}
     return Source(run, sample, "SavedModel", shape[0], endings=endings)
 

@@ -65,14 +65,14 @@ def open_tflite(file: Path, *, trusted: bool = False) -> Source:
         raise ModelFileError(
             f"`model` file {str(file)!r} takes inputs of shape {shapes}; vizcnn explains models of one image."
         )
-    given, lock = inputs[0], threading.Lock()
+    input_details, lock = inputs[0], threading.Lock()
 
     def run(batch: np.ndarray) -> Any:
         with lock:
             if tuple(interpreter.get_input_details()[0]["shape"]) != batch.shape:
-                interpreter.resize_tensor_input(given["index"], batch.shape)
+                interpreter.resize_tensor_input(input_details["index"], batch.shape)
                 interpreter.allocate_tensors()
-            interpreter.set_tensor(given["index"], _quantized(batch, given))
+            interpreter.set_tensor(input_details["index"], _quantized(batch, input_details))
             interpreter.invoke()
             return {part["name"]: _real(interpreter.get_tensor(part["index"]), part) for part in outputs}
 
@@ -92,10 +92,10 @@ def _endings(content: bytes, outputs: dict[str, int]) -> dict[str, str]:
     graph = model.Subgraphs(0)
     makers = {}
     for step in map(graph.Operators, range(graph.OperatorsLength())):
-        made = _fused(step) or _builtin(model.OperatorCodes(step.OpcodeIndex())), _first(step)
-        makers.update(dict.fromkeys(map(step.Outputs, range(step.OutputsLength())), made))
-    found = {name: last_activation(index, makers.get) for name, index in outputs.items()}
-    return {name: ending for name, ending in found.items() if ending is not None}
+        maker = _fused(step) or _builtin(model.OperatorCodes(step.OpcodeIndex())), _first(step)
+        makers.update(dict.fromkeys(map(step.Outputs, range(step.OutputsLength())), maker))
+    activations = {name: last_activation(index, makers.get) for name, index in outputs.items()}
+    return {name: ending for name, ending in activations.items() if ending is not None}
 
 
 def _builtin(code: Any) -> str:

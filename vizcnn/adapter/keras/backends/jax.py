@@ -80,10 +80,10 @@ class Backend(base.Backend):
             answer, changed = _patiently(lambda: programs[sizes](_values(variables), *arrays))
             for variable, value in zip(mutates, changed, strict=True):
                 variable.assign(value)
-            found = dict(zip(names, answer, strict=True))
+            outputs = dict(zip(names, answer, strict=True))
             if stays is not None:
-                return {name: tensor if name in stays else np.asarray(tensor) for name, tensor in found.items()}
-            filled = {name: np.asarray(tensor) for name, tensor in found.items()}
+                return {name: tensor if name in stays else np.asarray(tensor) for name, tensor in outputs.items()}
+            filled = {name: np.asarray(tensor) for name, tensor in outputs.items()}
             return {name: array[:count] if array.shape[:1] == (size,) else array for name, array in filled.items()}
 
         return run
@@ -97,8 +97,8 @@ class Backend(base.Backend):
         traced, shapes = self._traced(function, arguments)
         structure = jax.tree.structure(shapes)
 
-        def program(*given: Any) -> Any:
-            return jax.tree.unflatten(structure, _evaluate(traced, jax.tree.leaves(given)))
+        def program(*arrays: Any) -> Any:
+            return jax.tree.unflatten(structure, _evaluate(traced, jax.tree.leaves(arrays)))
 
         compiled: Callable[..., Any] = jax.jit(program)
         return compiled
@@ -109,10 +109,10 @@ class Backend(base.Backend):
         while True:
             self._tracing.absent, self._tracing.asked, self._tracing.holes = absent, 0, []
             traced, shapes = jax.make_jaxpr(self._marked(function), return_shape=True)(*arguments)
-            found = {self._tracing.holes[n] for n in _independent(traced.jaxpr)}
-            if not found:
+            holes = {self._tracing.holes[n] for n in _independent(traced.jaxpr)}
+            if not holes:
                 return traced, shapes
-            absent |= found
+            absent |= holes
 
     @override
     def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
@@ -158,10 +158,10 @@ class Backend(base.Backend):
         except Exception:  # noqa: BLE001 - whatever can't be computed of an open size
             traced(83)  # what differs between the two is open
             program = traced(97)
-        made = {output: equation.invars for equation in program.eqns for output in equation.outvars}
+        sources = {output: equation.invars for equation in program.eqns for output in equation.outvars}
 
         def parents(node: Any) -> list[Any]:
-            return [var for var in made.get(node, ()) if not isinstance(var, jax.extend.core.Literal)]
+            return [var for var in sources.get(node, ()) if not isinstance(var, jax.extend.core.Literal)]
 
         return base.Dataflow([None if isinstance(v, jax.extend.core.Literal) else v for v in program.outvars], parents)
 
@@ -220,12 +220,12 @@ def _evaluate(traced: Any, arguments: Sequence[Any]) -> list[Any]:
     """Run a traced program, filling its holes."""
     program = traced.jaxpr
     values = dict(zip((*program.constvars, *program.invars), (*traced.consts, *arguments), strict=True))
-    made = {output: n for n, equation in enumerate(program.eqns) for output in equation.outvars}
+    makers = {output: n for n, equation in enumerate(program.eqns) for output in equation.outvars}
     done = 0
     for n, hole in enumerate(program.eqns):
         if hole.primitive is not _HOLE:
             continue
-        start = made.get(hole.invars[1], -1) + 1
+        start = makers.get(hole.invars[1], -1) + 1
         _run(program.eqns[done:start], values)
         values |= _differentiated(hole, program.eqns[start:n], values)
         done = n + 1

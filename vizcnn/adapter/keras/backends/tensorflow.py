@@ -45,8 +45,8 @@ class Backend(base.Backend):
         specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in examples]
         # Always a graph, never eager: TensorFlow's eager gradient of some strided convolutions corrupts memory.
         concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
-        told = {id(variable.value) for variable in mutates}
-        written = [variable for variable in _written(concrete.graph) if id(variable) not in told]
+        mutated = {id(variable.value) for variable in mutates}
+        written = [variable for variable in _written(concrete.graph) if id(variable) not in mutated]
 
         def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
             before = [variable.read_value() for variable in written]
@@ -214,8 +214,8 @@ def _without_recomputing(function: Any, args: Any, kwargs: Any) -> Callable[[], 
     """Return the call of what `tf.recompute_grad` was given; None for any other custom gradient."""
     if function.__qualname__ != "recompute_grad.<locals>.inner":
         return None
-    given = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))["f"].cell_contents
-    return partial(given, *args, **kwargs)
+    plain = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))["f"].cell_contents
+    return partial(plain, *args, **kwargs)
 
 
 _ACTIVATIONS = ("relu", "relu6", "leaky_relu", "crelu", "elu", "selu", "gelu", "silu", "swish", "softplus", "softsign",

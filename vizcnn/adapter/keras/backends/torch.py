@@ -88,17 +88,17 @@ class Backend(base.Backend):
     def dataflow(self, function: Callable[..., Sequence[Any]], symbols: Sequence[Any]) -> base.Dataflow:
         """See `base.Backend`; PyTorch reports each function that it is asked to run."""
         nodes: list[Any] = []
-        made: dict[int, list[int]] = {}
+        sources: dict[int, list[int]] = {}
         kept: list[Any] = []  # an id says nothing of a tensor that is gone
 
         class Record(TorchFunctionMode):  # type: ignore[misc]  # PyTorch isn't installed where types are checked
             def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
                 answer = func(*args, **(kwargs or {}))
-                given = [value for value in keras.tree.flatten((args, kwargs or {})) if torch.is_tensor(value)]
+                operands = [value for value in keras.tree.flatten((args, kwargs or {})) if torch.is_tensor(value)]
                 for tensor in keras.tree.flatten(answer):
-                    if torch.is_tensor(tensor) and not any(tensor is one for one in given):
-                        made[id(tensor)] = [id(one) for one in given]
-                        kept.extend([tensor, *given])
+                    if torch.is_tensor(tensor) and not any(tensor is one for one in operands):
+                        sources[id(tensor)] = [id(one) for one in operands]
+                        kept.extend([tensor, *operands])
                 return answer
 
         def run(*tensors: Any) -> Any:
@@ -111,7 +111,7 @@ class Backend(base.Backend):
         compute_output_spec(run, *symbols)
 
         def parents(node: int, _kept: list[Any] = kept) -> list[int]:
-            return made.get(node, [])
+            return sources.get(node, [])
 
         return base.Dataflow(nodes, parents)
 
