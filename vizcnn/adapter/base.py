@@ -139,7 +139,7 @@ class ModelAdapter(ModelFacts):
         --------
         >>> import numpy as np, vizcnn as vz
         >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(8, 8, 2))
-        >>> scores, outputs = model.evaluate(np.ones((3, 8, 8, 2)), target=1)
+        >>> scores, outputs = model.scores_and_outputs(np.ones((3, 8, 8, 2)), target=1)
         >>> scores.tolist(), outputs[0].shape
         ([1.0, 1.0, 1.0], (3, 2))
         """
@@ -171,7 +171,7 @@ class ModelAdapter(ModelFacts):
         >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 2))
         >>> inputs = np.full((1, 4, 4, 2), [2.0, 6.0], np.float32)
         >>> score = vz.targets.Contrast(None, 0).score(model, 1)
-        >>> [param.tolist() for param in model.settled(inputs, score, model.outputs(inputs)).params]
+        >>> [param.tolist() for param in model.with_predicted_classes(inputs, score, model.outputs(inputs)).params]
         [[1], [0]]
         """
         for choice in score.open_choices:
@@ -260,8 +260,8 @@ class ModelAdapter(ModelFacts):
         Examples
         --------
         >>> import numpy as np, vizcnn as vz
-        >>> taken = vz.assets.digits_cnn().gradients(np.zeros((2, 28, 28, 1)), target="3")
-        >>> taken.gradients.shape, taken.scores.shape, taken.layer
+        >>> grads = vz.assets.digits_cnn().gradients(np.zeros((2, 28, 28, 1)), target="3")
+        >>> grads.gradients.shape, grads.scores.shape, grads.layer
         ((2, 28, 28, 1), (2,), None)
         """
         rule = check_rule(rule)

@@ -36,8 +36,8 @@ class Gradients:
     >>> import vizcnn as vz
     >>> cnn = vz.assets.digits_cnn()
     >>> inputs = vz.inputs.load(vz.assets.digits()[3], cnn.input_shape).inputs(slice(None))
-    >>> taken = cnn.gradients(inputs, "3", of="conv5")
-    >>> taken.layer, taken.gradients.shape, taken.scores.shape
+    >>> grads = cnn.gradients(inputs, "3", of="conv5")
+    >>> grads.layer, grads.gradients.shape, grads.scores.shape
     ('conv5', (1, 14, 14, 64), (1,))
     """
 

@@ -328,8 +328,8 @@ class OutputReader(NoteKeeper, ABC):
         >>> import keras, numpy as np, vizcnn as vz
         >>> unit = keras.layers.Dense(1, activation="sigmoid")
         >>> model = vz.adapt(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), unit]))
-        >>> indices, values, probable = model.class_values((np.array([[0.75]]),))
-        >>> indices.tolist(), values.tolist(), probable
+        >>> indices, values, is_probability = model.class_outputs((np.array([[0.75]]),))
+        >>> indices.tolist(), values.tolist(), is_probability
         ([1], [[0.25, 0.75]], True)
         """
         name = self.output_name(output)

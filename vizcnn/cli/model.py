@@ -99,7 +99,7 @@ def _fixed(text: str) -> tuple[str | int, Any]:
     name = int(key) if key.isdecimal() else key
     try:
         if Path(value).suffix == ".npy":
-            return name, read_npy(value, "`fixed` file")
+            return name, read_npy(value, "`fixed_inputs` file")
         return name, value if Path(value).exists() else np.array(value.split(","), dtype=np.float32)
     except (OSError, ValueError) as error:
         raise typer.BadParameter(

@@ -31,7 +31,7 @@ class WeightedSum(Target):
     Examples
     --------
     >>> import vizcnn as vz
-    >>> either = vz.targets.Mix(("3", "8"), (1.0, 0.5))
+    >>> either = vz.targets.WeightedSum(("3", "8"), (1.0, 0.5))
     >>> vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3], either).target
     ('3 + 0.5×8',)
     """
@@ -49,7 +49,7 @@ class WeightedSum(Target):
         Examples
         --------
         >>> import vizcnn as vz
-        >>> mixed = vz.targets.Mix(("3", vz.targets.Channel("conv5", 40)))
+        >>> mixed = vz.targets.WeightedSum(("3", vz.targets.Channel("conv5", 40)))
         >>> mixed.score(vz.assets.digits_cnn(), 1).names
         ('3 + conv5, channel 40',)
         """

@@ -155,7 +155,7 @@ class Score:
         >>> import keras, numpy as np, vizcnn as vz
         >>> cnn = vz.adapt(keras.Sequential([keras.Input((4, 4, 2)), keras.layers.UpSampling2D(1)]))
         >>> score = vz.targets.Region((0, 0, 2, 2)).score(cnn, 1)
-        >>> cnn.scores(np.array([0.0, 1.0]) * np.ones((1, 4, 4, 2)), score.chosen(score.choices[0]))
+        >>> cnn.scores(np.array([0.0, 2.0]) * np.ones((1, 4, 4, 2)), score.chosen(score.choices[0]))
         array([1.], dtype=float32)
         """
         formula = partial(_class_as_score, choice=choice)
@@ -180,7 +180,7 @@ class Score:
         --------
         >>> import vizcnn as vz
         >>> score = vz.targets.Class([None, 3]).score(vz.assets.digits_cnn(), 2)
-        >>> score.settled(score.choices[0], [7, 1]).classes
+        >>> score.with_predicted_classes(score.choices[0], [7, 1]).classes
         (7, 3)
         """
         param = self.params[choice.param]

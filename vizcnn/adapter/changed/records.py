@@ -165,7 +165,7 @@ class Copies:
         >>> inputs, black = np.full((1, 4, 4, 2), [2.0, 6.0]), {"baseline": np.zeros((1, 1, 1, 1))}
         >>> change = blend(np.array([0.25, 0.5]))
         >>> def values(xp, copies):
-        ...     return copies.class_values("output")
+        ...     return copies.class_outputs("output")
         >>> model.changed_scores(inputs, 1, change, companions=black, sums={"values": values}).sums["values"].tolist()
         [[1.5, 4.5]]
         """
