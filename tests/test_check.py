@@ -112,7 +112,7 @@ def test_file_that_is_no_model_is_exit_code_2_in_json_too(tmp_path: Path) -> Non
         ([layers.Conv2D(3, 1, activation="softmax")], "map of 3 classes (softmax)"),
         ([layers.Conv2D(3, 1)], "map of 3 values: an image, or raw scores"),
         ([layers.Flatten(), layers.Dense(5, activation="sigmoid")], "5 labels, each yes or no (sigmoid)"),
-        ([layers.Flatten(), layers.Dense(1)], "one number (regression)"),
+        ([layers.Flatten(), layers.Dense(1)], "scalar (regression)"),
         ([layers.Flatten(), layers.Dense(9)], "9 numbers: raw scores, or an embedding"),
     ],
 )

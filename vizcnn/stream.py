@@ -44,7 +44,7 @@ class MethodCall:
 
 @dataclass(frozen=True)
 class Failure:
-    """What an explanation goes on without: a method, which isn't tried again, or an image.
+    """What an explanation skips: a method, which isn't tried again, or an image.
 
     Attributes
     ----------

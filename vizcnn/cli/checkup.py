@@ -157,7 +157,7 @@ def _meaning(model: ModelAdapter, name: str) -> str:
     if head.is_two_sided:
         return "two classes (one logit)"
     if not head.is_classes:
-        return "one number (regression)" if units == 1 else f"{units} numbers (regression)"
+        return "scalar (regression)" if units == 1 else f"{units} numbers (regression)"
     return f"{units} numbers: raw scores, or an embedding"
 
 

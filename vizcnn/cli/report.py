@@ -85,23 +85,23 @@ def report(
     figures = _figures(adapter, failures.without(together))
     about = {"command": _command(), "model": adapter.source, **_hashes(Path(model.path))}
     echo(str(explanation.to_html(out, about=about, figures=figures, others=others)))
-    if failures.told or bad:
+    if failures.skipped or bad:
         raise typer.Exit(1)
 
 
 class _Failures:
-    """Says what the page goes on without."""
+    """Says what the page skips."""
 
     def __init__(self) -> None:
-        self.told: list[Failure] = []
+        self.skipped: list[Failure] = []
 
     def tell(self, failure: Failure) -> None:
-        self.told.append(failure)
+        self.skipped.append(failure)
         echo_error(failure.reason if failure.method is None else f"{failure.method}: {failure.reason}")
 
     def without(self, images: ImageSet) -> ImageSet:
         """Return the images that could be read."""
-        unread = {index for failure in self.told if failure.method is None for index in failure.images}
+        unread = {index for failure in self.skipped if failure.method is None for index in failure.images}
         kept = [images.part(slice(index, index + 1)) for index in range(len(images)) if index not in unread]
         return type(images).join(kept) if unread else images
 
