@@ -3,6 +3,8 @@
 tf-keras-vis gets a small Functional model of the class scores from the adapter. So its methods run on models that it fails on
 by itself (Sequential, nested, subclassed), on logits, and with compiled gradients; what is computed is its own code. The maps
 are not scaled: its `normalize_map` and `normalize_cam` are off.
+
+Long, because it registers each of that package's methods, with the docstring that a method has; it all serves that one package.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Attributions: how much each pixel of an image spoke for a target."""
+"""Attributions: how much each pixel of an image spoke for a target.
+
+Long by the docstrings of its public methods; cutting, joining, panels, tables and the class map stand in modules beside it.
+"""
 
 from __future__ import annotations
 
