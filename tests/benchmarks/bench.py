@@ -46,8 +46,8 @@ def main() -> None:
     names = given.model or list(MODELS)
 
     warm = ("model", "batch", "rule")
-    saliency = Table("Saliency, warm", warm, SIDES, limits(1.15, 4))
-    gradcam = Table("Grad-CAM, warm", warm, SIDES, limits(1.25, 6))
+    saliency = Table("Saliency, warm", warm, SIDES, limits(1.1, 4))
+    gradcam = Table("Grad-CAM, warm", warm, SIDES, limits(1.1, 6))
     first = Table(
         "First call on a model: set-up, tracing, compiling, one image",
         ("model", "method"),
