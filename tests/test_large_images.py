@@ -74,7 +74,7 @@ def test_a_preview_is_as_large_as_asked_for_and_no_larger_is_read(photo: Path) -
     assert np.abs(images.preview(0, 160) - averaged(photo, (120, 160))).mean() < 3
     assert images.shape_of(0) == (HEIGHT, WIDTH, 3)
     with opened(photo) as image:
-        assert pixels_of(image, 3, "photo", wanted=(150, 200)).shape == (150, 200, 3)
+        assert pixels_of(image, 3, "photo", size_hint=(150, 200)).shape == (150, 200, 3)
 
 
 def test_a_preview_of_a_photo_that_is_turned_upright_is_turned(tmp_path: Path) -> None:
