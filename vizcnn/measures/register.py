@@ -49,7 +49,7 @@ def register_metric(name: str, *, better: Better, needs: Collection[str] = ()) -
     >>> digits = vz.assets.digits()[3]
     >>> explained = vz.explain(vz.assets.digits_cnn(), digits, methods="saliency", metrics="share in the middle")
     >>> explained["saliency"].measures["share in the middle"].round(1)
-    array([0.7], dtype=float32)
+    array([0.4], dtype=float32)
     """
 
     def decorate(run: Run) -> Run:
