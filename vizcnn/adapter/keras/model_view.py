@@ -92,6 +92,8 @@ class ModelView:
         self._shown = threading.local()
         self._last_shown: tuple[int, ...] | None = None
         self._complete = False
+        # By the shape of an input: the records and the number of known shapes that the layers were made of, and the layers.
+        self._layers: dict[tuple[int, ...] | None, tuple[Any, int, tuple[LayerInfo, ...]]] = {}
         self._records: dict[str, LayerRecord] | None = None
         self._connections: tuple[tuple[str, str], ...] | None = None
         self._has_channels_first = False
@@ -119,7 +121,9 @@ class ModelView:
     @property
     def state(self) -> ModelState:
         """What is known of the model for inputs of that shape."""
-        return self._states.setdefault(self.sample_shape, ModelState(logarithm=self.logarithm))
+        shape = self.sample_shape
+        state = self._states.get(shape)  # asked dozens of times in a call
+        return state or self._states.setdefault(shape, ModelState(logarithm=self.logarithm))
 
     def known_sample_shape(self) -> tuple[int, ...]:
         """Return the shape of an input without open sizes, ready to be run on.
@@ -160,7 +164,7 @@ class ModelView:
     @property
     def is_complete(self) -> bool:
         """Whether the model has all its layers, and these their weights."""
-        return bool(self.model.built and is_complete(self.model))
+        return self._complete or bool(self.model.built and is_complete(self.model))
 
     def _make_layers(self, inputs: Array) -> None:
         """Call the model once, which makes the layers that it lacks; those that it has stay as they are."""
@@ -197,9 +201,13 @@ class ModelView:
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
         """See `ModelAdapter.layers`."""
-        shapes = self.state.layer_shapes
-        infos = [_shaped(record.info, shapes.get(path)) for path, record in self.records.items()]
-        return tuple(map(_with_channels_last, infos) if self.channels_first else infos)
+        records, shapes = self.records, self.state.layer_shapes
+        cached = self._layers.get(self.sample_shape)
+        if cached is None or cached[0] is not records or cached[1] != len(shapes):
+            infos = [_shaped(record.info, shapes.get(path)) for path, record in records.items()]
+            infos = [_with_channels_last(info) for info in infos] if self.channels_first else infos
+            cached = self._layers[self.sample_shape] = records, len(shapes), tuple(infos)
+        return cached[2]
 
     @property
     def connections(self) -> tuple[tuple[str, str], ...]:
