@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def abort(meta: Any) -> None:
 
 def disguised(meta: Any) -> None:
     """Call a function that is named like an operation."""
-    function = meta.graph_def.library.function.add()
+    function = attrgetter("library.function")(meta.graph_def).add()
     function.signature.name = "WriteFile"
     call = node(meta.graph_def.node, "WriteFile", "write")
     assert call.op == function.signature.name
@@ -125,7 +126,9 @@ def restoring(meta: Any) -> Any:
     """Return the call that restores, and the function that it calls."""
     name = meta.saver_def.restore_op_name.partition(":")[0]
     call = next(entry for entry in meta.graph_def.node if entry.name == name)
-    function = next(f for f in meta.graph_def.library.function if f.signature.name == call.attr["f"].func.name)
+    function = next(
+        f for f in attrgetter("library.function")(meta.graph_def) if f.signature.name == call.attr["f"].func.name
+    )
     return call, function
 
 

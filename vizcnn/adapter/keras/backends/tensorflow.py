@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import keras
@@ -174,7 +175,7 @@ _READING = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "V
 
 def _draws(graph: Any) -> bool:
     """Tell whether a graph, or a function that it may call, has an operation that draws random numbers."""
-    functions = graph.as_graph_def().library.function if graph._functions else ()
+    functions = attrgetter("library.function")(graph.as_graph_def()) if graph._functions else ()
     kinds = {operation.type for operation in graph.get_operations()}
     kinds |= {node.op for function in functions for node in function.node_def}
     return any(_DRAWING.search(kind) for kind in kinds)
