@@ -85,18 +85,13 @@ def run_commands(code: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*HDF5 file.*:UserWarning")
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_shows_runs(page: Path, readers: dict[str, Any]) -> None:
-    import matplotlib.pyplot as plt
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VizcnnWarning)  # random weights, random photographs
-            for language, code, line in blocks(page):
-                if language == "python":
-                    run_python(code, page, line, readers)
-                else:
-                    run_commands(code)
-    finally:
-        plt.close("all")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VizcnnWarning)  # random weights, random photographs
+        for language, code, line in blocks(page):
+            if language == "python":
+                run_python(code, page, line, readers)
+            else:
+                run_commands(code)
 
 
 def test_pages_with_code_are_found() -> None:

@@ -75,15 +75,10 @@ def _methods_stay_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_methods_stay_as_they_were")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_script_runs_and_writes_its_pictures(clone: Path, script: str) -> None:
-    import matplotlib.pyplot as plt
-
     before = {file: file.stat().st_mtime_ns for file in (clone / "out").rglob("*")}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VizcnnWarning)  # an untrained network
-            runpy.run_path(str(clone / "examples" / script), run_name="__main__")
-    finally:
-        plt.close("all")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VizcnnWarning)  # an untrained network
+        runpy.run_path(str(clone / "examples" / script), run_name="__main__")
     new = [file for file in (clone / "out").rglob("*.png") if before.get(file) != file.stat().st_mtime_ns]
     assert new
     for file in new:

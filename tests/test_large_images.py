@@ -99,7 +99,6 @@ def test_a_figure_reads_each_photo_once_and_no_sharper_than_it_shows(
     axis = plt.figure(figsize=(10, 10), dpi=100).add_axes((0, 0, 1, 1))
     results.results["saliency"].plot(axis)
     assert axis.images[0].get_size() == (HEIGHT, WIDTH)  # there is room for all pixels
-    plt.close("all")
 
 
 @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])

@@ -34,12 +34,6 @@ def model() -> Any:
     )
 
 
-@pytest.fixture(autouse=True)
-def no_figure_is_left() -> Any:
-    yield
-    plt.close("all")
-
-
 @pytest.mark.parametrize("layer", ["one", "pool", "two"])
 def test_maps_equal_a_submodels_outputs(model: Any, layer: str) -> None:
     batch = images(3, SHAPE)

@@ -32,12 +32,6 @@ def model() -> Any:
     )
 
 
-@pytest.fixture(autouse=True)
-def no_figure_is_left() -> Any:
-    yield
-    plt.close("all")
-
-
 def test_values_are_the_weights_of_the_layer(model: Any) -> None:
     result = vz.filters(model, "color")
     np.testing.assert_array_equal(result.values, keras.ops.convert_to_numpy(model.get_layer("color").kernel))

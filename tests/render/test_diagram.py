@@ -28,12 +28,6 @@ from vizcnn.results import Architecture
 from vizcnn.results.layer_graph import build
 
 
-@pytest.fixture(autouse=True)
-def no_figure_is_left_open() -> Any:
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def ax() -> Axes:
     return Figure(figsize=(10, 6)).add_axes((0, 0, 1, 1))

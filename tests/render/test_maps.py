@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,12 +17,6 @@ from vizcnn.errors import OptionError
 from vizcnn.explanation import Explanation
 from vizcnn.render import maps
 from vizcnn.render.style import DIVERGING, SEQUENTIAL
-
-
-@pytest.fixture(autouse=True)
-def no_figure_is_left_open() -> Any:
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -77,7 +77,6 @@ def test_every_style_that_is_listed_is_taken(kind):
     if kind == "images":
         given["title"] = "made"
     drawn = KINDS[kind].plot(**{name: given[name] for name in type(KINDS[kind]).plot.styles})
-    plt.close("all")
     assert drawn is not None
 
 
