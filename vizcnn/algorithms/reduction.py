@@ -46,10 +46,14 @@ def reduce_channels(values: np.ndarray, how: Reduction) -> np.ndarray:
     if how == "none":
         return values
     # Channel by channel: NumPy is many times slower over an axis of three.
-    channels = [values[..., channel] for channel in range(values.shape[-1])]
-    if how == "sum":
-        return np.asarray(np.add.reduce(channels))
-    return np.asarray(np.maximum.reduce([np.abs(channel) for channel in channels]))
+    first, *others = (values[..., channel] for channel in range(values.shape[-1]))
+    reduced = np.asarray(np.abs(first) if how == "max_abs" else first.copy())
+    for channel in others:
+        if how == "sum":
+            np.add(reduced, channel, out=reduced)
+        else:
+            np.maximum(reduced, np.abs(channel), out=reduced)
+    return reduced
 
 
 def one_per_place(values: np.ndarray, ndim: int) -> np.ndarray:

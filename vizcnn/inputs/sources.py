@@ -167,10 +167,9 @@ def as_array(images: Any) -> np.ndarray:
 
 
 def is_finite(array: np.ndarray) -> bool:
-    """Tell whether all values are finite as float32; the sum tells it without a copy."""
+    """Tell whether all values are finite as float32; the ends tell it without a copy, and NaN is both of them."""
     with np.errstate(all="ignore"):
-        total = abs(array.sum(dtype=np.float64))
-        return bool(total <= np.finfo(np.float32).max or np.isfinite(array.astype(np.float32)).all())
+        return array.size == 0 or bool(np.isfinite([np.float32(array.min()), np.float32(array.max())]).all())
 
 
 def describe(images: Any) -> str:

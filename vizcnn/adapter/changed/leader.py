@@ -35,6 +35,9 @@ class Steps(Protocol):
     layer: str | None
     notes: tuple[Note, ...]
 
+    def rows(self, count: int) -> int:
+        """Return how many rows are run for a batch of that many copies."""
+
     def begin(self, question: Question) -> None:
         """Begin with a group of images, those of the question."""
 
@@ -65,15 +68,16 @@ def run(model: Model, question: Question, steps: Steps) -> Changed:
     Changed
     """
     inputs, change, score = question.inputs, question.change, question.score
-    scores, outputs = model.scores_and_outputs(inputs, score)
-    score = model.with_predicted_classes(inputs, score, outputs)
-    question = replace(question, score=score)
     shape = inputs.shape[1:]
     leader = _Leader(question, steps, lambda: model.batch_size_for(shape))
     cost = _cost(question)
     name = change.name[:1].upper() + change.name[1:]
     clock = Clock(leader.num_cuts)
     with ThreadPoolExecutor(max_workers=1) as drawer:
+        leader.draw_first(drawer)
+        scores, outputs = model.scores_and_outputs(inputs, score)
+        score = model.with_predicted_classes(inputs, score, outputs)
+        leader.question = replace(question, score=score)
         for cut in track(leader.cuts(), leader.num_cuts, f"{change.name}, {cost}"):
             clock.tick(f"{name} takes {cost}", change.remedy)
             leader.run(cut, drawer)
@@ -94,7 +98,7 @@ class _Leader:
     """Cuts copies into batches, has them run, and keeps what comes back."""
 
     def __init__(self, question: Question, steps: Steps, size: Callable[[], int]) -> None:
-        self._question = question
+        self.question = question
         self._steps = steps
         self._size = size
         count, group = len(question.inputs), size()
@@ -107,13 +111,13 @@ class _Leader:
     @property
     def num_cuts(self) -> int:
         """How many batches there are, unless they have to become smaller."""
-        count = self._question.change.count
+        count = self.question.change.count
         return sum(-(-(group.stop - group.start) * count // self._size()) for group in self._groups)
 
     def cuts(self) -> Iterator[Cut]:
         """Yield one batch after another; the same copies again, fewer, where the last one could not be run."""
         for group in self._groups:
-            self._steps.begin(_of_group(self._question, group))
+            self._steps.begin(_of_group(self.question, group))
             self._done = 0
             while (cut := self._cut(group, self._done)) is not None:
                 yield cut
@@ -121,15 +125,30 @@ class _Leader:
                 self.sums.setdefault(name, []).append(rows)
 
     def _cut(self, group: slice, start: int) -> Cut | None:
-        last = (group.stop - group.start) * self._question.change.count
-        return None if start >= last else Cut(group, start, min(start + self._size(), last))
+        """Return the batch that begins with that copy: what is left is cut evenly, unless rows that fill up would cost more."""
+        images, most, cost = group.stop - group.start, self._size(), self._steps.rows
+        left = images * self.question.change.count - start
+        if left <= 0:
+            return None
+        cuts = -(-left // most)
+        even = min(most, -(-left // (cuts * images)) * images)  # the numbers of a copy serve all images in one batch
+        size = min((even, most), key=lambda size: (cuts - 1) * cost(size) + cost(max(0, left - (cuts - 1) * size)))
+        return Cut(group, start, start + min(size, left))
+
+    def draw_first(self, drawer: ThreadPoolExecutor) -> None:
+        """Have the first batch's numbers drawn, while the unchanged images are run."""
+        if self._groups and (cut := self._cut(self._groups[0], 0)) is not None:
+            self._draw_ahead(cut, drawer)
+
+    def _draw_ahead(self, cut: Cut, drawer: ThreadPoolExecutor) -> None:
+        self._next = cut.copies, drawer.submit(self._draw, cut.copies)
 
     def run(self, cut: Cut, drawer: ThreadPoolExecutor) -> None:
         """Run a batch, and draw the next one's numbers meanwhile."""
         numbers = self._numbers(cut)
         following = self._cut(cut.group, cut.stop)
         if following is not None:
-            self._next = following.copies, drawer.submit(self._draw, following.copies)
+            self._draw_ahead(following, drawer)
         try:
             answer = self._steps.step(cut, numbers)
         except Exception as error:  # noqa: BLE001 - raised again unless it says that memory ran out
@@ -144,7 +163,7 @@ class _Leader:
         return self._draw(cut.copies)
 
     def _draw(self, copies: slice) -> Arrays:
-        numbers = {name: as_numbers(array) for name, array in self._question.change.numbers(copies).items()}
+        numbers = {name: as_numbers(array) for name, array in self.question.change.numbers(copies).items()}
         count = copies.stop - copies.start
         for name, array in numbers.items():
             if len(array) != count:
@@ -154,7 +173,7 @@ class _Leader:
         return numbers
 
     def _keep(self, cut: Cut, answer: Arrays) -> None:
-        shape = len(self._question.inputs), self._question.change.count
+        shape = len(self.question.inputs), self.question.change.count
         for name, values in answer.items():
             values = np.asarray(values)
             if name not in self.each:

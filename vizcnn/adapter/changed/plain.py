@@ -45,6 +45,10 @@ class PlainSteps(Steps):
         self._sums: dict[str, Array] = {}
 
     @override
+    def rows(self, count: int) -> int:
+        return count
+
+    @override
     def begin(self, question: Question) -> None:
         self._question = question
         self._sums = {}

@@ -46,6 +46,11 @@ class CompiledSteps(Steps):
         self._sums: dict[str, Any] = {}
 
     @override
+    def rows(self, count: int) -> int:
+        rows: int = self._backend.padded(count)
+        return rows
+
+    @override
     def begin(self, question: Question) -> None:
         self._question = question
         self._count = len(question.inputs)

@@ -35,6 +35,8 @@ class Traced:
         What it drew seeds from.
     draws : bool
         Whether it draws random numbers, from those or otherwise.
+    leaves_seeds : bool
+        Whether it is known to leave the random states of Python, NumPy and the framework as they are.
     """
 
     layer: str | None = None
@@ -42,6 +44,7 @@ class Traced:
     undecided: frozenset[str] = frozenset()
     generators: list[Any] = field(default_factory=list)
     draws: bool = False
+    leaves_seeds: bool = False
 
 
 Build = Callable[..., dict[str, Any]]
@@ -122,10 +125,17 @@ class CompiledFunctions:
         kept: tuple[Callable[..., Any], Traced] = self.keep(key, make)
         return kept
 
+    def leaves_seeds(self, key: Hashable) -> bool:
+        """Tell whether the function of that key is compiled, and known to leave all random states as they are."""
+        with self._lock:
+            kept = self._kept.get((key, self.constants()))
+        return kept is not None and kept[1].leaves_seeds
+
     def run(self, key: Hashable, build: Build, arrays: Sequence[Array], *, stays: frozenset[str] | None = None) -> Run:
         """Run the function of that key on arrays that have one row per sample; for `stays` see `Backend.compile`."""
         repair()
         function, traced = self._prepared(key, build, arrays, stays)
         answer = function(*arrays)
         traced.draws = bool(traced.generators) or self.backend.draws(function)
+        traced.leaves_seeds = self.backend.runs_graphs and not traced.draws
         return Run(answer, traced)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from vizcnn.adapter.heads import Traits
 from vizcnn.adapter.placement import Placement
 
 _LONG = 64
@@ -29,6 +30,8 @@ class ModelState:
         Names of the outputs to their shapes, without the batch axis.
     activations : dict
         Names of the outputs to the softmax or sigmoid that they end in, or None.
+    traits : dict
+        Names of the outputs to how they are read, after what that was found by: what they end in, and the loss.
     layer_shapes : dict
         Paths of layers to the shapes of their outputs.
     endings : dict
@@ -54,6 +57,7 @@ class ModelState:
     outputs: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     activations: dict[str, str | None] = field(default_factory=dict)
     endings: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    traits: dict[str, tuple[tuple[Any, ...], Any, Traits]] = field(default_factory=dict)
     layer_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     logarithm: dict[str, bool] = field(default_factory=dict)
     batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)

@@ -67,8 +67,18 @@ class OutputFacts:
     def traits(self, output: str) -> Traits:
         """See `ModelAdapter.output_traits`."""
         activation = self.activation(output)
-        shape = (None, *self.shapes[output])
-        name, axis = self._view.state.endings.get(output, (None, self._unit_axis(shape)))
+        ending, shape, loss = self._view.state.endings.get(output), self.shapes[output], self.trained_with
+        known = self._view.state.traits.get(output)  # asked several times in a call
+        if known is not None and known[0] == (activation, ending, shape) and known[1] is loss:
+            return known[2]
+        traits = self._traits(output, activation, ending, (None, *shape))
+        self._view.state.traits[output] = (activation, ending, shape), loss, traits
+        return traits
+
+    def _traits(
+        self, output: str, activation: str | None, ending: tuple[str, int | None] | None, shape: tuple[int | None, ...]
+    ) -> Traits:
+        name, axis = ending or (None, self._unit_axis(shape))
         if axis is None and len(shape) == 2:
             axis = 1  # a map that was flattened: in a row of numbers each is a unit
         kind = activation or LOGARITHMS.get(str(name))

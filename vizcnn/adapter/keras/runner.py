@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -131,7 +132,7 @@ class Runner:
         def once() -> Run:
             return self.functions.run(full_key, build, arrays, stays=stays)
 
-        with user_seeds_kept(self._view.backend):
+        with nullcontext() if self.functions.leaves_seeds(full_key) else user_seeds_kept(self._view.backend):
             run = once()
             if run.traced.undecided and self._decide(run):
                 return self.run_batch(key, build, arrays, stays=stays)

@@ -187,6 +187,9 @@ class Backend(ABC):
         """Return a block in which nothing that is traced is taken for, or kept as, a trace of other runs."""
         return nullcontext()
 
+    runs_graphs = False
+    """Whether what is compiled runs no Python but that which `draws` knows of."""
+
     def draws(self, function: Compiled) -> bool:
         """Tell whether what `compile` returned draws random numbers past Keras's seed generators, as far as that is known."""
         del function

@@ -27,11 +27,12 @@ class Backend(base.Backend):
     """See `vizcnn.adapter.keras.backends.base`."""
 
     name = "tensorflow"
+    runs_graphs = True
 
     @property
     def max_useful_batch(self) -> int:
         """See `base.Backend`; caches of a processor are full early."""
-        return 64 if tf.config.list_physical_devices("GPU") else 16
+        return 64 if tf.config.list_physical_devices("GPU") else 32
 
     def compile(
         self,
