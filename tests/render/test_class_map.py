@@ -89,3 +89,14 @@ def test_method_without_a_map_of_classes_says_so(call: str) -> None:
 def test_opacity_is_checked() -> None:
     with pytest.raises(OptionError, match="`alpha` must be from 0 to 1"):
         result([[[1, 2]]]).plot_classes(alpha=2)
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_titles_and_legends_lie_within_the_figure_and_apart(count: int) -> None:
+    axes = np.ravel(result(np.ones((count, 4, 4))).plot_classes())
+    figure = axes[0].figure
+    figure.canvas.draw()
+    boxes = [(axis.title.get_window_extent(), axis.get_legend().get_window_extent()) for axis in axes]
+    assert all(0 <= legend.y0 < legend.y1 < title.y0 < title.y1 <= figure.bbox.height for title, legend in boxes)
+    if count == 5:
+        assert boxes[4][0].y1 < boxes[0][1].y0  # the second row's title is below the first row's legend

@@ -107,7 +107,7 @@ def save_class_maps(panels: Sequence[ClassPanel], file: BinaryIO, suffix: str, *
 
 def _axes(panels: Sequence[ClassPanel], *, pyplot: bool) -> list[Axes]:
     lines = max(min(len(panel.counts), MAX_CLASSES + 1) for panel in panels)
-    return new_panels([panel.aspect for panel in panels], below=_LEGEND * lines + 0.1, pyplot=pyplot)
+    return new_panels([panel.aspect for panel in panels], below=_LEGEND * lines + 0.1, bar=False, pyplot=pyplot)
 
 
 def _draw(axis: Axes, panel: ClassPanel, alpha: float, *, legend: bool) -> None:

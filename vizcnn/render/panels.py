@@ -142,9 +142,9 @@ def aspect_ratio(image: np.ndarray | ImageAt | None) -> float:
     return float(np.clip(shape[0] / shape[1], 0.25, 1.6))
 
 
-def new_panels(aspects: Sequence[float], *, below: float = 0.0, pyplot: bool) -> list[Axes]:
-    """Make one Axes per aspect, in rows that are as high as their images and leave so many inches below."""
-    heights = [aspect + below / _IMAGE for aspect in aspects]
+def new_panels(aspects: Sequence[float], *, below: float = 0.0, bar: bool = True, pyplot: bool) -> list[Axes]:
+    """Make one Axes per aspect, in rows that are as high as their images, with room for a color bar and so many inches below."""
+    heights = [(aspect * (_IMAGE if bar else _WIDTH) + below) / _IMAGE for aspect in aspects]
     columns = min(len(heights), max(_COLUMNS, int(np.ceil(np.sqrt(len(heights))))))
     rows = [max(heights[start : start + columns]) for start in range(0, len(heights), columns)]
     axes = list(new_grid(rows, columns, pyplot=pyplot).ravel())
