@@ -156,3 +156,34 @@ def test_fusion_has_a_map_for_each_input() -> None:
     for image, fixed in ((ct, {1: mri}), (mri, {0: ct})):
         maps = explained(vz.adapt(path, fixed_inputs=fixed, preprocess="0..1"), image, whole, patch_size=128)
         assert maps["occlusion"].shape == (1, 256, 256)
+
+
+def test_eegnet_with_channels_first_is_repaired() -> None:
+    cnn = vz.adapt(WILD / "eegnet_channels_first_keras216.h5")
+    assert any("SeparableConv2D(kernel_initializer" in repair for repair in cnn.repairs)
+    assert any("VarianceScaling" in repair for repair in cnn.repairs)
+    explained(cnn, noise(*cnn.input_shape) / 255)
+
+
+def test_ecg_with_a_mask_of_tensorflow_functions_is_repaired() -> None:
+    cnn = vz.adapt(WILD / "ecg_mask_keras214.h5")
+    assert {f"the TensorFlow function {name}" for name in ("math.not_equal", "cast")} <= set(cnn.repairs)
+    explained(cnn, noise(*cnn.input_shape) / 255)
+
+
+def test_ecg_transformer_that_was_written_on_windows_is_repaired() -> None:
+    cnn = vz.adapt(WILD / "ecg_transformer_keras215.keras")
+    assert "paths with the backslashes of Windows" in cnn.repairs
+    signal = noise(*cnn.input_shape) / 255
+    for method in OURS:
+        assert np.isfinite(registry.get(method).function(cnn, signal).values).all()
+    # Its normalization over one channel leaves nothing of the attention: it is a function of the signal's mean, and each
+    # sample's gradient is the same.
+    (turned,), (before,) = cnn.outputs(signal[:, ::-1].copy()), cnn.outputs(signal)
+    np.testing.assert_allclose(turned, before, rtol=1e-5)
+
+
+def test_encoder_of_keras_core_is_read_as_keras() -> None:
+    cnn = vz.adapt(WILD / "encoder_keras_core015.keras", preprocess="0..1")
+    assert "Keras Core 0.1.5" in cnn.source
+    explained(cnn, noise(28, 28, 1), Region(np.ones((14, 14), bool), 0))

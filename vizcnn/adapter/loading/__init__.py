@@ -16,12 +16,14 @@ from vizcnn.adapter.loading.applications import download, load_application
 from vizcnn.adapter.loading.building import limited_weights
 from vizcnn.adapter.loading.contents import kind_of
 from vizcnn.adapter.loading.description import check, strip_compile_config
+from vizcnn.adapter.loading.earlier import rewritten
 from vizcnn.adapter.loading.fit import check_fit, check_vocabularies
 from vizcnn.adapter.loading.locating import locate
 from vizcnn.adapter.loading.nodes import nodes
 from vizcnn.adapter.loading.operators import makers
 from vizcnn.adapter.loading.repairs import repaired
 from vizcnn.adapter.loading.stored import Stored, read_stored
+from vizcnn.adapter.loading.training_only import without_strangers
 from vizcnn.adapter.loading.weight_order import weights_by_name
 from vizcnn.errors import ModelFileError
 
@@ -122,39 +124,48 @@ def _load(
 ) -> Loaded:
     stored = read_stored(file, kind, None if architecture is None else Path(architecture))
     objects = dict(custom_objects or {})
+    with tempfile.TemporaryDirectory() as folder:
+        stored, rewrites = rewritten(stored, Path(folder))
+        return _build(stored, kind, rewrites, objects, Path(folder), trusted=trusted)
+
+
+def _build(
+    stored: Stored, kind: str, rewrites: tuple[str, ...], objects: dict[str, Any], folder: Path, *, trusted: bool
+) -> Loaded:
     stripped = strip_compile_config(stored.config)
-    check(stored.config, {*objects, *_registered()}, str(file), trusted=trusted)
-    check_vocabularies(stored)
+    known = {*objects, *_registered()}
     config = copy.deepcopy(stored.config)
-    repairs = repaired(config, stored.version, needed=False, known=objects)
+    repairs = rewrites + without_strangers(config, known)
+    check(config, known, stored.label, trusted=trusted)
+    check_vocabularies(stored)
+    repairs += repaired(config, stored.version, needed=False, known=objects)
     repairs += locate(config, stored.form, objects)
     operations = makers(nodes(config))
-    with tempfile.TemporaryDirectory() as folder:
-        if not repairs:
-            try:
-                whole = stored.write(Path(folder), stored.config) if stripped else _named(stored, Path(folder))
-                with limited_weights(stored.size):
-                    model = _keras_loads(whole, {**operations, **objects}, trusted=trusted)
-            except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
-                if isinstance(error, MemoryError):
-                    raise
-                first = error
-            else:
-                check_fit(model, stored, ())
-                return Loaded(model, kind, stored.version, (), stored.loss)
-        else:
-            first = None
-        repairs += repaired(config, stored.version, known=objects)
-        if first is not None and not repairs:
-            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: {_reason(first)}") from first
+    if not repairs:
         try:
-            whole = stored.write(Path(folder), config)
+            whole = stored.write(folder, stored.config) if stripped else _named(stored, folder)
             with limited_weights(stored.size):
-                model = _keras_loads(whole, {**functions.custom_objects(), **operations, **objects}, trusted=trusted)
-        except Exception as error:
-            raise ModelFileError(
-                f"`model` file {str(file)!r} can't be loaded, even after repairs ({', '.join(repairs)}): {_reason(error)}"
-            ) from error
+                model = _keras_loads(whole, {**operations, **objects}, trusted=trusted)
+        except Exception as error:  # Keras raises what its layers' constructors raise, which is anything
+            if isinstance(error, MemoryError):
+                raise
+            first = error
+        else:
+            check_fit(model, stored, ())
+            return Loaded(model, kind, stored.version, (), stored.loss)
+    else:
+        first = None
+    repairs += repaired(config, stored.version, known=objects)
+    if first is not None and not repairs:
+        raise ModelFileError(f"`model` file {stored.label!r} can't be loaded: {_reason(first)}") from first
+    try:
+        whole = stored.write(folder, config)
+        with limited_weights(stored.size):
+            model = _keras_loads(whole, {**functions.custom_objects(), **operations, **objects}, trusted=trusted)
+    except Exception as error:
+        raise ModelFileError(
+            f"`model` file {stored.label!r} can't be loaded, even after repairs ({', '.join(repairs)}): {_reason(error)}"
+        ) from error
     check_fit(model, stored, repairs)
     return Loaded(model, kind, stored.version, repairs, stored.loss)
 

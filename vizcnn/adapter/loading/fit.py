@@ -40,7 +40,7 @@ def check_fit(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
         why = _other_weights(model, stored)
     if why is not None:
         after = f"after repairs ({', '.join(repairs)}) " if repairs else ""
-        raise ModelFileError(f"`model` file {str(stored.file)!r} can't be loaded: {after}its weights don't fit, {why}.")
+        raise ModelFileError(f"`model` file {stored.label!r} can't be loaded: {after}its weights don't fit, {why}.")
 
 
 def check_vocabularies(stored: Stored) -> None:
@@ -63,7 +63,7 @@ def check_vocabularies(stored: Stored) -> None:
             continue
         if config.get("vocabulary") is None:
             raise ModelFileError(
-                f"`model` file {str(stored.file)!r} can't be loaded: layer {config.get('name')!r} has a vocabulary that it "
+                f"`model` file {stored.label!r} can't be loaded: layer {config.get('name')!r} has a vocabulary that it "
                 f"learned by `adapt`, and the file doesn't hold it. Save the model as .keras."
             )
 

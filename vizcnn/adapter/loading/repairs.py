@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
-from vizcnn.adapter.loading import functions, wiring
+from vizcnn.adapter.loading import functions, training_only, wiring
 from vizcnn.adapter.loading.nodes import Node, nodes
 from vizcnn.adapter.loading.operators import operation_of
 
@@ -73,7 +73,7 @@ def repaired(
 
 def is_keras_2(version: str | None) -> bool:
     """Tell whether a file comes from Keras 1 or 2; what says nothing is that old."""
-    return not (version or "").startswith("3")
+    return not (version or "").startswith(("3", "Core"))
 
 
 # Shapes of the description itself -------------------------------------------------------------------------------------------
@@ -395,6 +395,9 @@ def attention_was_built_otherwise(node: Node) -> str | None:
         return None
     del node.value["build_config"]
     return "MultiHeadAttention that was built otherwise"
+
+
+repair(training_only.arguments_for_training)
 
 
 # Connections -----------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,10 @@ class Stored:
         What the model was trained by, as Keras serializes it, where the file says so.
     assets : tuple of str, default ()
         Entries beside description and weights: the vocabularies of layers.
+    groups : tuple of str, default ()
+        The names in the root of the weights.
+    origin : str, default None
+        The file that was named, where `file` was made of it.
     """
 
     file: Path
@@ -52,6 +56,13 @@ class Stored:
     size: int = 0
     loss: Any = None
     assets: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    origin: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What to call the file in a message."""
+        return self.origin or str(self.file)
 
     def write(self, folder: Path, config: dict[str, Any]) -> Path:
         """Write a whole model file with another description, and return it."""
@@ -77,14 +88,14 @@ class Stored:
     def _write_zip(self, path: Path, config: dict[str, Any]) -> Path:
         weights = path.with_name("weights.h5")
         if self.architecture is None:
-            with zipfile.ZipFile(self.file) as archive, archive.open(_WEIGHTS) as source, weights.open("wb") as target:
+            with zipfile.ZipFile(self.file) as archive, archive.open(WEIGHTS) as source, weights.open("wb") as target:
                 shutil.copyfileobj(source, target)
         else:
             shutil.copyfile(self.file, weights)
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("config.json", json.dumps(config))
             archive.writestr("metadata.json", json.dumps({"keras_version": self.version or "3.0.0"}))
-            archive.write(weights, _WEIGHTS)
+            archive.write(weights, WEIGHTS)
             self._copy_assets(archive)
         return path
 
@@ -99,7 +110,7 @@ class Stored:
         if self.form == "keras" and self.architecture is None:
             with (
                 zipfile.ZipFile(self.file) as archive,
-                archive.open(_WEIGHTS) as stream,
+                archive.open(WEIGHTS) as stream,
                 h5py.File(stream, "r") as file,
             ):
                 yield from _arrays(file)
@@ -108,7 +119,9 @@ class Stored:
             yield from _arrays(file.get("model_weights", file))
 
 
-_WEIGHTS = "model.weights.h5"
+WEIGHTS = "model.weights.h5"
+"""The entry of a .keras archive with the weights."""
+
 _KERAS_2_LAYERS = "_layer_checkpoint_dependencies"
 
 
@@ -139,7 +152,9 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
     version = inside.version
     if inside.config is not None:
         loss = _loss(inside.training)
-        return Stored(file, _json(inside.config, file), "hdf5", version, size=inside.size, loss=loss)
+        return Stored(
+            file, _json(inside.config, file), "hdf5", version, size=inside.size, loss=loss, groups=inside.groups
+        )
     legacy = "layer_names" in inside.names
     if version is None and not legacy and _KERAS_2_LAYERS not in inside.groups:
         version = "3"  # weights alone don't say; Keras 2 wrote them otherwise
@@ -153,25 +168,28 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
     config = read_architecture(beside)
     modern = config.get("build_config") is not None or "registered_name" in config
     form = "hdf5" if legacy or not modern else "keras"
-    return Stored(file, config, form, version or _text(config.get("keras_version")), beside, inside.size)
+    return Stored(
+        file, config, form, version or _text(config.get("keras_version")), beside, inside.size, groups=inside.groups
+    )
 
 
 def _read_zip(file: Path) -> Stored:
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
-        if _WEIGHTS not in names:
-            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: it holds no {_WEIGHTS}, so no weights.")
-        with archive.open(_WEIGHTS) as stream:
+        if WEIGHTS not in names:
+            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: it holds no {WEIGHTS}, so no weights.")
+        with archive.open(WEIGHTS) as stream:
             head = stream.read(len(HDF5))
         if head != HDF5:
-            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its {_WEIGHTS} is damaged.")
+            raise ModelFileError(f"`model` file {str(file)!r} can't be loaded: its {WEIGHTS} is damaged.")
         config = _json(archive.read("config.json"), file)
         metadata = _json(archive.read("metadata.json"), file) if "metadata.json" in names else {}
-    size = inspect_hdf5(file, _WEIGHTS).size
+    inside = inspect_hdf5(file, WEIGHTS)
     trained = config.get("compile_config")
     loss = trained.get("loss") if isinstance(trained, dict) else None
     assets = tuple(name for name in names if name.startswith("assets/"))
-    return Stored(file, config, "keras", _text(metadata.get("keras_version")), size=size, loss=loss, assets=assets)
+    version = _text(metadata.get("keras_version"))
+    return Stored(file, config, "keras", version, size=inside.size, loss=loss, assets=assets, groups=inside.groups)
 
 
 def read_architecture(path: Path) -> dict[str, Any]:
