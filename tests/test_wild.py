@@ -28,7 +28,9 @@ pytestmark = [
 OURS = [name for name in registry.names() if "/" not in name and registry.get(name).explains]
 
 
-def explained(model: Any, images: Any, target: Any = None, patch_size: int | None = None) -> dict[str, np.ndarray]:
+def explained(
+    model: Any, images: Any, target: Any = None, patch_size: int | tuple[int | None, ...] | None = None
+) -> dict[str, np.ndarray]:
     """Explain by every method of ours; each map is finite and not constant."""
     maps = {}
     for method in OURS:
@@ -187,3 +189,13 @@ def test_encoder_of_keras_core_is_read_as_keras() -> None:
     cnn = vz.adapt(WILD / "encoder_keras_core015.keras", preprocess="0..1")
     assert "Keras Core 0.1.5" in cnn.source
     explained(cnn, noise(28, 28, 1), Region(np.ones((14, 14), bool), 0))
+
+
+def test_video_has_a_map_for_each_frame() -> None:
+    clip = np.random.default_rng(0).uniform(0, 255, (20, 64, 64, 3)).astype(np.float32)
+    cnn = vz.adapt(WILD / "video_convlstm_keras380.h5", preprocess="0..1")
+    maps = explained(cnn, clip, patch_size=(10, 32, None))
+    for method, values in maps.items():
+        assert values.shape == (1, 20, 64, 64)
+        between = np.ptp(values[0], axis=0)
+        assert between.any(), f"{method} has one map for all frames"

@@ -72,8 +72,8 @@ def occlusion(
     images: typing.Any,
     target: typing.Any = None,
     *,
-    patch_size: int | tuple[int, ...] | None = None,
-    stride: int | tuple[int, ...] | None = None,
+    patch_size: int | tuple[int | None, ...] | None = None,
+    stride: int | tuple[int | None, ...] | None = None,
     baseline: float | collections.abc.Sequence[float] | str = "mean",
     seed: int = 0,
 ) -> Attributions: ...

@@ -34,7 +34,7 @@ class LayerInfo:
     activation : str or None
         The activation inside it, if it has one that is not linear.
     rank : int
-        How many axes a map has in its model: 2 of images, 1 of signals, 3 of volumes.
+        How many axes a map has in its model: 2 of images, 1 of signals, 3 of volumes and video.
     role : str
         What it is for, decided by the adapter: "convolution", "depthwise convolution", "transposed convolution", "pooling",
         "activation", "softmax", "normalization", "attention", "recurrent", "dense", "addition", "merge", "dropout", "upsampling",
@@ -72,7 +72,30 @@ class LayerInfo:
     def is_spatial(self) -> bool:
         """Whether its output is a map with more than one row and column (True too where their number is open)."""
         shape = self.output_shape
-        return shape is None or (len(shape) == self.rank + 2 and 1 not in shape[1:-1])
+        return shape is None or (is_map(shape, self.rank) and 1 not in shape[1:-1])
+
+
+def is_map(shape: Sequence[int | None], rank: int) -> bool:
+    """Tell whether an output is a map, in a model of so many axes; of volumes and video one may have rows and columns alone.
+
+    Parameters
+    ----------
+    shape : sequence of int or None
+        The output's, with the axes of the batch and of the channels.
+    rank : int
+        How many axes a map has in the model.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from vizcnn.adapter.layers import is_map
+    >>> is_map((1, 20, 7, 7, 16), 3), is_map((1, 7, 7, 16), 3), is_map((1, 20, 16), 3)
+    (True, True, False)
+    """
+    return len(shape) == rank + 2 or (rank == 3 and len(shape) == 4)
 
 
 def find_layer(layer: Any, layers: Sequence[LayerInfo], model: str) -> LayerInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -108,6 +108,31 @@ class Placement:
         pairs = enumerate(zip(size, grid, strict=True))
         return cls(tuple(Along(axis, 0.0, a / b, b) for axis, (a, b) in pairs), tuple(size), is_known=False)
 
+    @classmethod
+    def on_every_frame(cls, grid: Sequence[int], size: Sequence[int]) -> Placement:
+        """Return where a map of rows and columns lies that is the same on every frame of its video.
+
+        Parameters
+        ----------
+        grid : (int, int)
+            The map's size.
+        size : (int, int, int)
+            The input's size: frames, rows and columns.
+
+        Returns
+        -------
+        Placement
+
+        Examples
+        --------
+        >>> from vizcnn.adapter.placement import Placement
+        >>> Placement.on_every_frame((4, 4), (20, 64, 64)).note("pool")
+        "The map of layer 'pool' has rows and columns alone, so it is the same on every frame or slice of the input."
+        """
+        return cls(
+            tuple(Along(axis, 0.0, size[axis] / count, count) for axis, count in enumerate(grid, 1)), tuple(size)
+        )
+
     @property
     def is_possible(self) -> bool:
         """Whether the map can be laid over the input."""
@@ -160,6 +185,9 @@ class Placement:
                 f"The map of layer {layer!r} can't be laid over the input, whose positions its axes don't follow: it is shown "
                 f"alone, at the layer's own size."
             )
+        everywhere = self._same_on_every_frame(layer)
+        if everywhere and self._frame().is_plain():
+            return everywhere
         words = _WORDS[len(self.size)]
         parts = []
         for axis, along in enumerate(self.axes):
@@ -173,7 +201,17 @@ class Placement:
             how = f", along axis {axis + 1} of the layer" if turned else ""
             how += ", backwards" if along.step < 0 else ""
             parts.append(f"{words[along.axis]} {first} to {last} of 0 to {whole - 1}{how}")
-        return f"The map of layer {layer!r} lies where the layer looks, not over the whole input: {'; '.join(parts)}."
+        where = f"The map of layer {layer!r} lies where the layer looks, not over the whole input: {'; '.join(parts)}."
+        return f"{where} {everywhere}".strip()
+
+    def _same_on_every_frame(self, layer: str) -> str:
+        if len(self.size) != 3 or self.size[0] == 1 or any(along is None or along.axis == 0 for along in self.axes):
+            return ""
+        return f"The map of layer {layer!r} has rows and columns alone, so it is the same on every frame or slice of the input."
+
+    def _frame(self) -> Placement:
+        """Return where the map lies on one frame."""
+        return Placement(tuple(replace(along, axis=along.axis - 1) for along in self.axes if along), self.size[1:])
 
 
 _WORDS = {1: ("samples",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
@@ -228,7 +266,9 @@ def fit(measured: Sequence[tuple[Sequence[int], Array]], grid: Sequence[int], si
         axes.append(runs[0] if runs else None)
     axes = _with_single_cells(axes, grid, size)
     used = sorted(along.axis for along in axes if along is not None)
-    needed = [axis for axis, length in enumerate(size) if length > 1 or axis in used]
+    # The frames of video, or a volume's slices, may be gone from a map: it is then the same on all of them.
+    gone = {0} if len(size) == 3 and len(grid) == 2 else set()
+    needed = [axis for axis, length in enumerate(size) if (length > 1 and axis not in gone) or axis in used]
     return Placement(tuple(axes) if used == needed else (), size)
 
 

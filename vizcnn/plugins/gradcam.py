@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vizcnn.adapter import LAST_SPATIAL, ModelAdapter
+from vizcnn.adapter.layers import is_map
 from vizcnn.errors import LayerError, Note
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
@@ -80,7 +81,7 @@ def gradcam(
     ('conv5', (1, 14, 14), (1, 28, 28))
     """
     grads = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
-    if grads.values.ndim != model.layer(grads.layer).rank + 2:
+    if not is_map(grads.values.shape, model.layer(grads.layer).rank):
         raise LayerError(
             f"`layer` {grads.layer!r} has no spatial map, its output has shape {grads.values.shape[1:]}; name a layer before the "
             f"rows and columns are pooled or flattened away."

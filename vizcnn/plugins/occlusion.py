@@ -24,8 +24,8 @@ def occlusion(
     inputs: np.ndarray,
     score: Score,
     *,
-    patch_size: int | tuple[int, ...] | None = None,
-    stride: int | tuple[int, ...] | None = None,
+    patch_size: int | tuple[int | None, ...] | None = None,
+    stride: int | tuple[int | None, ...] | None = None,
     baseline: float | Sequence[float] | str = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
@@ -41,10 +41,12 @@ def occlusion(
     model, inputs, score : as in every method
         See `vizcnn.register`.
     patch_size : int or (int, int), default None
-        Height and width of the hidden patch, in input pixels; of a signal its length, of a volume three numbers. None: a fifth
-        of the image.
+        Height and width of the hidden patch, in input pixels; of a signal its length, of a volume three numbers, of video
+        frames, height and width. None in the place of one of them: the whole of that axis, as (4, None, None) hides four frames
+        at a time and (None, 16, 16) a place on all frames. None: a fifth of the image.
     stride : int or (int, int), default None
-        Pixels from one patch to the next, down and across. None: half of the patch.
+        Pixels from one patch to the next, down and across; of video frames come first. None, also in the place of one of them:
+        half of the patch.
     baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
         What is put in place of the patch, in the units of the model's inputs: one number, one per channel, the image's mean
         color, the image blurred by a Gaussian as wide as the patch, or uniform noise between its lowest and highest value.
@@ -86,8 +88,9 @@ def occlusion(
     ((1, 3, 3), {'3': 8, '5': 1})
     """
     size = inputs.shape[1:-1]
-    patch = _sizes("patch_size", patch_size, [max(1, length // 5) for length in size])
-    step = _sizes("stride", stride, [max(1, length // 2) for length in patch])
+    patch = _sizes("patch_size", patch_size, [max(1, length // 5) for length in size], size)
+    half = [max(1, length // 2) for length in patch]
+    step = _sizes("stride", stride, half, half)
     if any(length > most for length, most in zip(patch, size, strict=True)):
         raise OptionError(f"`patch_size` must not be larger than the image, {_by(size)}; got {_by(patch)}.")
     if any(length > most for length, most in zip(step, patch, strict=True)):
@@ -125,10 +128,11 @@ def _decides(model: ModelAdapter, score: Score) -> bool:
     return head.is_classes and not head.is_mask
 
 
-def _sizes(argument: str, value: Any, default: Sequence[int]) -> tuple[int, ...]:
-    """Return one number for each axis of the image."""
+def _sizes(argument: str, value: Any, default: Sequence[int], whole: Sequence[int]) -> tuple[int, ...]:
+    """Return one number for each axis of the image; `whole` has those in the place of None."""
     count = len(default)
     sizes = default if value is None else (value,) * count if isinstance(value, int | np.integer) else tuple(value)
+    sizes = [length if size is None else size for size, length in zip(sizes, whole, strict=False)] + [*sizes[count:]]
     if len(sizes) != count or not all(isinstance(number, int | np.integer) and number > 0 for number in sizes):
         many = {1: "", 2: ", or two", 3: ", or three"}[count]
         raise OptionError(f"`{argument}` must be a positive whole number{many}; got {value!r}.")

@@ -42,15 +42,16 @@ def placed(values: np.ndarray, placement: Placement) -> np.ndarray:
     free = tuple(axis for axis, along in enumerate(placement.axes, start=1) if along is None)
     values = values.mean(axis=free)
     runs = [along for along in placement.axes if along is not None]
-    missing = [
-        axis for axis in range(len(placement.size)) if axis not in {along.axis for along in runs}
-    ]  # of one pixel
+    # Of one pixel, or the frames of a video, on all of which the map is the same.
+    missing = [axis for axis in range(len(placement.size)) if axis not in {along.axis for along in runs}]
     values = np.expand_dims(values, tuple(range(len(runs) + 1, len(runs) + 1 + len(missing))))
     order = [*(along.axis for along in runs), *missing]
     values = np.moveaxis(values, range(1, len(order) + 1), [axis + 1 for axis in order])
     for along in runs:
         weights = _weights(along, placement.size[along.axis])
         values = np.moveaxis(np.tensordot(weights, values, axes=(1, along.axis + 1)), 0, along.axis + 1)
+    for axis in missing:
+        values = np.repeat(values, placement.size[axis], axis=axis + 1)
     return np.ascontiguousarray(values)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from vizcnn.adapter.keras.taps import Call
+from vizcnn.adapter.layers import is_map
 from vizcnn.errors import Note
 
 Shape = Sequence[int | None]
@@ -25,7 +26,7 @@ class Layout:
     calls : sequence of Call
         The layers' calls in that run.
     rank : int
-        How many axes a map has: 2, or 1 in a model of signals and 3 in one of volumes.
+        How many axes a map has: 2, or 1 in a model of signals and 3 in one of volumes or video.
     channels_first : bool
         Whether the model keeps channels before rows and columns.
     size : tuple of int, default ()
@@ -62,7 +63,7 @@ class Layout:
         Tokens (N, T, K), as a vision transformer has them, lie on the grid of an earlier map with as many positions, or on one
         of the input's patches; those that are left (class, distillation, registers) come first and are left out.
         """
-        if len(shape) == self._rank + 2:
+        if is_map(shape, self._rank):
             return tuple(shape[2:] if self._channels_first else shape[1:-1])
         if len(shape) != 3 or shape[1] is None:
             return None
@@ -112,7 +113,7 @@ class Layout:
 
     def of(self, tensor: Any) -> Any:
         """Return an output as a map (N, h, w, K), or as it is where it is none."""
-        if len(tensor.shape) == self._rank + 2:
+        if is_map(tensor.shape, self._rank):
             return keras.ops.moveaxis(tensor, 1, -1) if self._channels_first else tensor
         grid = self.size(tensor.shape)
         if grid is None:
@@ -122,7 +123,7 @@ class Layout:
 
     def back(self, values: Any, tensor: Any) -> Any:
         """Return a map as the output that it would be `of`; tokens that have no place in a map are those of `tensor`."""
-        if len(tensor.shape) == self._rank + 2:
+        if is_map(tensor.shape, self._rank):
             return keras.ops.moveaxis(values, -1, 1) if self._channels_first else values
         grid = self.size(tensor.shape)
         if grid is None:

@@ -182,7 +182,7 @@ class ModelView:
         with self.lock:
             if self._records is None:
                 records = dict(walk(self.model))
-                rank = rank_of(record.info.kind for record in records.values())
+                rank = rank_of({path: record.info.kind for path, record in records.items()}, self._taken_shape())
                 if rank != 2:
                     records = {path: replace(r, info=replace(r.info, rank=rank)) for path, r in records.items()}
                 self._records = records
@@ -242,7 +242,7 @@ class ModelView:
 
     @property
     def rank(self) -> int:
-        """How many axes a map has: 1 in a model of signals, 2 of images, 3 of volumes."""
+        """How many axes a map has: 1 in a model of signals, 2 of images, 3 of volumes and video."""
         return self._rank if self.records else 2
 
     # Inputs -----------------------------------------------------------------------------------------------------------
@@ -270,8 +270,9 @@ class ModelView:
             return unflattened
         if shape and len(shape) != rank + 1:
             raise UnsupportedModelError(
-                f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C), and with "
-                f"convolutions of one or three dimensions those of signals, (T, C), and volumes, (D, H, W, C)."
+                f"Model {self.name!r} takes inputs of shape {shape}; vizcnn explains models of images, (H, W, C), with "
+                f"convolutions of one dimension those of signals, (T, C), and those of volumes, (D, H, W, C), and video, "
+                f"(T, H, W, C)."
             )
         return (*shape[1:], shape[0]) if shape and self._takes_channels_first else shape
 

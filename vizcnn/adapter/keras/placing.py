@@ -51,14 +51,24 @@ def placement(
     Placement or None
     """
     view.prepare(sample_shape)
-    state, grid = view.state, tuple(shape[: view.rank])
+    state = view.state
+    if layer not in state.moved:
+        learn(view)
+    size, grid = tuple(sample_shape[:-1]), tuple(shape[: _axes_of(view, layer)])
     key = layer, grid, tuple(sample_shape)
     if key not in state.placements:
-        if layer not in state.moved:
-            learn(view)
-        moved = state.moved.get(layer, True) or len(grid) != len(sample_shape) - 1
-        state.placements[key] = _measured(view, runner, layer, grid, sample_shape, input_range) if moved else None
+        has_no_frames = view.rank == 3 and len(grid) == 2
+        if state.moved.get(layer, True) or (len(grid) != len(size) and not has_no_frames):
+            state.placements[key] = _measured(view, runner, layer, grid, sample_shape, input_range)
+        else:
+            state.placements[key] = Placement.on_every_frame(grid, size) if has_no_frames else None
     return state.placements[key]
+
+
+def _axes_of(view: ModelView, layer: str) -> int:
+    """Return how many axes the map of a layer has: one fewer than others of video, where it let the frames go."""
+    shape = view.state.layer_shapes.get(split_call(layer)[0]) or ()
+    return 2 if view.rank == 3 and len(shape) == 4 else view.rank
 
 
 def _measured(

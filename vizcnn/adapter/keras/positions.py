@@ -127,7 +127,7 @@ def _stays(call: Call, earlier: Sequence[Call], later: Sequence[Call]) -> bool:
     if _is_window(operation) or kind in _IN_PLACE or kind.startswith("Global"):
         return _keeps_axes(operation)
     before, after = _shape(call.inputs[0] if call.inputs else None), _shape(call.output)
-    if isinstance(operation, keras.Model) or before is None:
+    if isinstance(operation, keras.Model | keras.layers.TimeDistributed) or before is None:
         return True  # what is inside is looked at by itself
     if after is None:
         return not isinstance(call.output, list | tuple)  # pieces, as of a split

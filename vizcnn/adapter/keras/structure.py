@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,9 +113,30 @@ def input_shapes(model: Any) -> list[tuple[int | None, ...]]:
     return [tuple(shape)] if isinstance(shape, tuple | list) and all(isinstance(s, int | None) for s in shape) else []
 
 
-def rank_of(kinds: Iterable[str]) -> int:
-    """Return how many axes a map has in a model of these layers: 1 of signals, 2 of images, 3 of volumes."""
-    ranks = {int(match[1]) for kind in kinds if (match := re.search(r"Conv([123])D", kind))}
+def rank_of(kinds: Mapping[str, str], shape: tuple[int | None, ...] = ()) -> int:
+    """Return how many axes a map has in a model of these layers: 1 of signals, 2 of images, 3 of volumes and video.
+
+    Parameters
+    ----------
+    kinds : mapping of str to str
+        Paths of the layers to their classes. Convolutions tell it, with one axis more, of frames, in a recurrent layer or inside
+        of a `TimeDistributed`.
+    shape : tuple of int or None, default ()
+        The input's shape, without the batch axis; () while it isn't known. Four axes tell it whatever the layers are: one that
+        lets the frames go has maps of rows and columns alone.
+
+    Returns
+    -------
+    int
+    """
+    if len(shape) == 4:
+        return 3
+    over_frames = [f"{path}/" for path, kind in kinds.items() if kind == "TimeDistributed"]
+    ranks = {
+        int(match[2]) + bool(match[1]) + sum(map(path.startswith, over_frames))
+        for path, kind in kinds.items()
+        if (match := re.search(r"Conv(LSTM)?([123])D", kind))
+    }
     return ranks.pop() if len(ranks) == 1 else 2
 
 

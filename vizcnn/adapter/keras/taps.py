@@ -30,6 +30,7 @@ from vizcnn.adapter.keras.backends import current
 from vizcnn.adapter.keras.backends.base import Detour
 from vizcnn.adapter.keras.block import Block
 from vizcnn.adapter.keras.endings import FOLLOWED, Ending, begin, follow
+from vizcnn.adapter.keras.frames import Frames, all_at_once, is_frame_by_frame
 from vizcnn.adapter.keras.rules import acts_on, with_rule
 
 _KERAS_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "glu", "softplus", "softsign",
@@ -117,8 +118,12 @@ class Taps:
     _inside: bool = False
     _hidden: str = ""
     _paused: bool = False
+    _frames: Frames = field(init=False)
     _block: Block = field(default_factory=Block)
     _traces: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self._frames = Frames(self._endings)
 
     def __enter__(self) -> Self:
         try:
@@ -164,7 +169,10 @@ class Taps:
             change(detour.owner, detour.name, self._past(detour, getattr(detour.owner, detour.name)))
         for path, operation in self.operations.items():
             method = "quantized_call" if getattr(operation, "quantization_mode", None) else "call"
-            change(operation, method, self._tapped_call(path, operation, getattr(operation, method)))
+            original = getattr(operation, method)
+            if is_frame_by_frame(operation):
+                original = all_at_once(operation, self._frames)
+            change(operation, method, self._tapped_call(path, operation, original))
             # A layer that was given the framework's own function holds it itself, where no module's wrapper reaches.
             wrapper = wrappers.get(id(vars(operation).get("activation")))
             if wrapper is not None:
@@ -194,6 +202,7 @@ class Taps:
             if self.copy_identity:
                 known = {id(tensor) for tensor in inputs}
                 output = keras.tree.map_structure(lambda t: self._copy(t) if id(t) in known else t, output)
+            output = self._frames.unfolded(output)
             index = self._counts[path]
             override = self.overrides.get(f"{path}[{index}]" if index else path)
             if override is not None:
@@ -201,11 +210,11 @@ class Taps:
             if opaque:
                 self._add(type(operation).__name__, False, output)
             self._end_of_layer(operation, args, output)
-            self.calls.append(Call(path, index, operation, output, inputs))
+            self.calls.append(Call(path, index, operation, output, self._frames.unfolded(inputs)))
             self._counts[path] += 1
             if self.stop_after and self.stop_after <= self._counts.keys():
                 raise StopForward
-            return output
+            return self._frames.folded(output)
 
         return call
 
