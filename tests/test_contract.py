@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 import vizcnn as vz
 from tests import framework
+from tests.few import few
 from tests.rounding import assert_same_sums
 from vizcnn.errors import TargetError
 from vizcnn.plugins import registry
@@ -61,7 +62,8 @@ def batches(draw: Any) -> np.ndarray:
 
 
 def run(method: str, images: np.ndarray, target: Any = None, **options: Any) -> vz.Attributions:
-    return registry.get(method).function(network(images.shape[-1]), images, target, **options)
+    plugin = registry.get(method)
+    return plugin.function(network(images.shape[-1]), images, target, **few(plugin), **options)
 
 
 def state(adapter: vz.ModelAdapter) -> list[Any]:
@@ -167,8 +169,10 @@ def test_wrong_class_is_rejected(method):
 
 @own
 def test_bare_model_and_its_adapter_answer_the_same(method):
-    function = registry.get(method).function
-    assert_same_sums(function(network(3).model, IMAGES, 1).values, run(method, IMAGES, 1).values, *BOTH_WAYS)
+    plugin = registry.get(method)
+    assert_same_sums(
+        plugin.function(network(3).model, IMAGES, 1, **few(plugin)).values, run(method, IMAGES, 1).values, *BOTH_WAYS
+    )
 
 
 @both

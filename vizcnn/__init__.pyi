@@ -77,6 +77,17 @@ def occlusion(
     baseline: float | collections.abc.Sequence[float] | str = "mean",
     seed: int = 0,
 ) -> Attributions: ...
+def rise(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    num_samples: int = 1000,
+    cells: int = 7,
+    keep: float = 0.5,
+    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    seed: int = 0,
+) -> Attributions: ...
 def saliency(
     model: typing.Any,
     images: typing.Any,

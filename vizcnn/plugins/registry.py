@@ -90,8 +90,8 @@ def methods() -> tuple[str, ...]:
     Examples
     --------
     >>> import vizcnn as vz
-    >>> [name for name in vz.methods() if vz.plugins.registry.get(name).explains][:3]
-    ['gradcam', 'occlusion', 'saliency']
+    >>> {"gradcam", "occlusion", "saliency"} <= set(vz.methods())
+    True
     """
     return names()
 

@@ -10,6 +10,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Copies
 from vizcnn.algorithms.changes import add_noise
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
+from vizcnn.algorithms.sampling import check_count, share_of_map
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
@@ -121,20 +122,12 @@ def smoothgrad(
         signed=statistic == "mean" and reduce != "max_abs",
         measures={}
         if values is variance or num_samples == 1
-        else {"standard error": _error(mean, variance, num_samples)},
+        else {"standard error": share_of_map(np.sqrt(variance / (num_samples - 1)), mean)},
     )
 
 
-def _error(mean: np.ndarray, variance: np.ndarray, count: int) -> np.ndarray:
-    """Return the standard error of means (N, ...) as a share of them, (N,)."""
-    axes = tuple(range(1, mean.ndim))
-    error, size = variance.sum(axis=axes) / (count - 1), np.square(mean).sum(axis=axes)
-    return np.asarray(np.sqrt(error / np.where(size > 0, size, 1)))
-
-
 def _check(num_samples: Any, noise: Any) -> None:
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int | np.integer) or num_samples < 1:
-        raise OptionError(f"`num_samples` must be a positive whole number; got {num_samples!r}.")
+    check_count("num_samples", num_samples)
     if isinstance(noise, bool) or not isinstance(noise, int | float | np.number) or not 0 <= noise < np.inf:
         raise OptionError(
             f"`noise` must be a number that is not negative, a share of the image's range; got {noise!r}."

@@ -1,0 +1,14 @@
+"""Options that make a method cheap, for tests of what all methods have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vizcnn.plugins.plugin import Plugin
+
+FEW = {"num_samples": 8, "num_segments": 4}
+
+
+def few(plugin: Plugin) -> dict[str, Any]:
+    """Return few samples and segments, of a method that has any."""
+    return {option: value for option, value in FEW.items() if option in plugin.options}
