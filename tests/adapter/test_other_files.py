@@ -36,7 +36,11 @@ FILES = [
     ("deploy.prototxt", b'name: "AlexNet"\nlayer {\n', "a description of a Caffe network"),
     ("model.xml", b'<?xml version="1.0"?>\n<net name="m">', "the description of an OpenVINO model"),
     ("model.mlmodel", b"\x08\x05\x12\x80\x01\x0a\x10", "a Core ML model"),
-    ("model.json", b'{"format": "layers-model", "modelTopology": {"class_name"', "a TensorFlow.js model"),
+    (
+        "model.json",
+        b'{"format": "layers-model", "modelTopology": {"class_name"',
+        "a damaged model.json of TensorFlow.js",
+    ),
     ("cat.png", b"\x89PNG\r\n\x1a\n", "an image. The model comes first, then the images"),
     ("cat.jpg", b"\xff\xd8\xff\xe0", "an image"),
     ("train.py", b"import keras\n", "Python source. Run it"),
@@ -69,7 +73,11 @@ def test_part_of_a_saved_model_names_its_folder(tmp_path: Path, name: str) -> No
     [
         ("model.keras", b"PK", "it holds no saved_model.pb. Name the file, such as 'model.keras'"),
         ("m.index", b"", "a TensorFlow checkpoint, weights without the architecture"),
-        ("model.json", b'{"modelTopology": {}}', "it holds a TensorFlow.js model"),
+        (
+            "model.json",
+            b'{"modelTopology": {"node": []}}',
+            "it is a graph model of TensorFlow.js, whose layers are gone",
+        ),
     ],
 )
 def test_folder_is_named_as_what_it_holds(tmp_path: Path, name: str, content: bytes, text: str) -> None:

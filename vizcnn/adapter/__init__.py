@@ -17,6 +17,7 @@ from vizcnn.errors import OptionError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from vizcnn.adapter.keras import KerasAdapter
+    from vizcnn.adapter.loading.packed import Opened
     from vizcnn.inputs import Decoding
 
 __all__ = [
@@ -57,7 +58,8 @@ def adapt(
     Parameters
     ----------
     model : keras.Model, path, function, or ModelAdapter
-        The trained model, or the file that holds it: ``.keras`` or HDF5. A TensorFlow SavedModel, a TensorFlow Lite or an ONNX
+        The trained model, or the file that holds it: ``.keras`` or HDF5, a TensorFlow.js layers model (its folder or model.json),
+        or a zip archive of one of them, whose file of labels is read too. A TensorFlow SavedModel, a TensorFlow Lite or an ONNX
         file, or any function from a batch of inputs (N, H, W, C) to predictions, is a black box: methods that need only scores
         work on it. An adapter is returned as it is.
     preprocess : callable or str, default None
@@ -146,31 +148,13 @@ def adapt(
             )
         return model
     if isinstance(model, str | os.PathLike):
-        from vizcnn.adapter.loading import kind_of, load_model
+        from vizcnn.adapter.loading.packed import opened
 
-        path = os.fspath(model)
-        name = os.path.basename(os.path.normpath(path))
-        kind = kind_of(Path(path))
-        if kind not in ("keras", "hdf5"):
-            from vizcnn.adapter.blackbox import BlackBoxAdapter
-            from vizcnn.adapter.runtimes import open_runtime
-
-            _refuse(special, f"the file of {kind} that `model` is", "safe_mode", "trusted")
-            return BlackBoxAdapter(open_runtime(Path(path), kind, trusted=runs_code), name, **settings)
-        _refuse(
-            special,
-            "the file of a Keras model",
-            "custom_objects",
-            "safe_mode",
-            "trusted",
-            "architecture",
-            "fixed_inputs",
-        )
-        _of_keras()
-        loaded = load_model(path, custom_objects=custom_objects, trusted=runs_code, architecture=architecture)
-        model, settings["source"], settings["repairs"] = loaded.model, loaded.source, loaded.repairs
-        settings["name"], settings["loss"] = name, loaded.loss
-        special = {"fixed_inputs": fixed_inputs}
+        with opened(Path(os.fspath(model))) as file:
+            settings["name"] = os.path.basename(os.path.normpath(os.fspath(model)))
+            if labels is None:
+                settings["labels"] = file.labels
+            return _adapt_file(file, special, settings, trusted=runs_code)
     if _is_function(model):
         _refuse(special, "a function", "input_shape")
         from vizcnn.adapter.blackbox import adapt_function
@@ -179,6 +163,38 @@ def adapt(
     _check_keras(model)
     _refuse(special, "a Keras model", "fixed_inputs")
     adapter: ModelAdapter = _of_keras().KerasAdapter(model, fixed_inputs=fixed_inputs, **settings)
+    return adapter
+
+
+def _adapt_file(file: Opened, special: Mapping[str, Any], settings: dict[str, Any], *, trusted: bool) -> ModelAdapter:
+    """Adapt the model of a file, with those of the arguments of `adapt` that have a meaning for it."""
+    from vizcnn.adapter.loading import KERAS_KINDS, load_model
+
+    adapter: ModelAdapter
+    if file.kind in KERAS_KINDS:
+        meant = ("custom_objects", "safe_mode", "trusted", "architecture", "fixed_inputs")
+        _refuse(special, "the file of a Keras model", *meant)
+        of_keras = _of_keras()
+        loaded = load_model(
+            file.path,
+            custom_objects=special["custom_objects"],
+            trusted=trusted,
+            architecture=special["architecture"],
+        )
+        facts = {"source": loaded.source, "repairs": loaded.repairs, "loss": loaded.loss}
+        adapter = of_keras.KerasAdapter(loaded.model, fixed_inputs=special["fixed_inputs"], **facts, **settings)
+    else:
+        from vizcnn.adapter.blackbox import BlackBoxAdapter
+        from vizcnn.adapter.runtimes import open_runtime
+
+        _refuse(special, f"the file of {file.kind} that `model` is", "safe_mode", "trusted")
+        adapter = BlackBoxAdapter(open_runtime(file.path, file.kind, trusted=trusted), **settings)
+    if file.is_packed:
+        adapter.source += ", in a zip archive"
+    if file.labels is not None and adapter.labels == file.labels:
+        adapter.add_note(
+            f"The classes' names are those of {file.labels_file!r} beside the model.", "labels", quiet=True
+        )
     return adapter
 
 

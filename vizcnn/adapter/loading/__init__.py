@@ -23,11 +23,16 @@ from vizcnn.adapter.loading.nodes import nodes
 from vizcnn.adapter.loading.operators import makers
 from vizcnn.adapter.loading.repairs import repaired
 from vizcnn.adapter.loading.stored import Stored, read_stored
+from vizcnn.adapter.loading.tfjs import read_tfjs
 from vizcnn.adapter.loading.training_only import without_strangers
 from vizcnn.adapter.loading.weight_order import weights_by_name
 from vizcnn.errors import ModelFileError
 
 __all__ = ["Loaded", "download", "kind_of", "load_application", "load_model"]
+
+
+KERAS_KINDS = ("keras", "hdf5", "tfjs")
+"""Kinds of files that become Keras models."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Loaded:
     model : keras.Model
         The model.
     kind : str
-        What the file is: "keras" or "hdf5".
+        What the file is: "keras", "hdf5" or "tfjs".
     version : str or None
         The Keras that wrote it.
     repairs : tuple of str
@@ -57,6 +62,8 @@ class Loaded:
     @property
     def source(self) -> str:
         """What the file is, and who wrote it."""
+        if self.kind == "tfjs":
+            return f"a TensorFlow.js model{f', made by Keras {self.version}' if self.version else ''}"
         form = {"keras": "a .keras archive", "hdf5": "an HDF5 file"}[self.kind]
         return f"{form}, written by {f'Keras {self.version}' if self.version else 'a Keras before 2.0'}"
 
@@ -76,7 +83,7 @@ def load_model(
     Parameters
     ----------
     path : path
-        A ``.keras`` file or an HDF5 file, under any name.
+        A ``.keras`` file or an HDF5 file, under any name; or the folder or the model.json of a TensorFlow.js layers model.
     custom_objects : mapping, default None
         Names to classes or functions of the model's own.
     trusted : bool, default False
@@ -95,10 +102,13 @@ def load_model(
     """
     file = Path(path)
     kind = kind_of(file)
-    if kind not in ("keras", "hdf5"):
+    if kind not in KERAS_KINDS:
         raise ModelFileError(f"`model` {str(file)!r} is a model of another framework ({kind}); vizcnn.adapt runs it.")
     try:
-        return _load(file, kind, custom_objects, trusted=trusted, architecture=architecture)
+        with tempfile.TemporaryDirectory() as folder:
+            described = None if architecture is None else Path(architecture)
+            stored = read_tfjs(file, Path(folder)) if kind == "tfjs" else read_stored(file, kind, described)
+            return _load(stored, kind, Path(folder), custom_objects, trusted=trusted)
     except ModelFileError:
         raise
     except RecursionError as error:
@@ -115,18 +125,11 @@ def load_model(
 
 
 def _load(
-    file: Path,
-    kind: str,
-    custom_objects: Mapping[str, Any] | None,
-    *,
-    trusted: bool,
-    architecture: str | os.PathLike[str] | None,
+    stored: Stored, kind: str, folder: Path, custom_objects: Mapping[str, Any] | None, *, trusted: bool
 ) -> Loaded:
-    stored = read_stored(file, kind, None if architecture is None else Path(architecture))
     objects = dict(custom_objects or {})
-    with tempfile.TemporaryDirectory() as folder:
-        stored, rewrites = rewritten(stored, Path(folder))
-        return _build(stored, kind, rewrites, objects, Path(folder), trusted=trusted)
+    stored, rewrites = rewritten(stored, folder)
+    return _build(stored, kind, rewrites, objects, folder, trusted=trusted)
 
 
 def _build(
@@ -187,7 +190,8 @@ def _keras_loads(file: Path, objects: Mapping[str, Any], *, trusted: bool) -> An
 
     from vizcnn.adapter.keras.state import finalize
 
-    with weights_by_name():
+    # In scope, too: layers that make copies of what they wrap don't hand custom_objects on.
+    with weights_by_name(), keras.saving.custom_object_scope(dict(objects)):
         model = keras.saving.load_model(file, custom_objects=dict(objects), compile=False, safe_mode=not trusted)
     finalize(model)
     return model

@@ -11,7 +11,8 @@ from typing import Any
 
 import h5py
 
-from vizcnn.adapter.loading.stored import WEIGHTS, Stored
+from vizcnn.adapter.loading.contents import WEIGHTS
+from vizcnn.adapter.loading.stored import Stored
 
 Rewrite = Callable[[Stored, Path], "tuple[Stored, str] | None"]
 

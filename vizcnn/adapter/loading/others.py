@@ -66,7 +66,7 @@ def what_else(file: Path, head: bytes) -> str | None:
 
 
 def folder_of(file: Path) -> str:
-    """Return what a folder holds that isn't a TensorFlow SavedModel, and what to name instead."""
+    """Return what a folder holds that is no model, and what to name instead."""
     if (file.parent / "saved_model.pb").is_file():
         return f"it is a part of one. Name the folder {str(file.parent)!r}."
     models = sorted(
@@ -77,8 +77,6 @@ def folder_of(file: Path) -> str:
     if any(file.glob("*.index")):
         return "it holds a TensorFlow checkpoint, weights without the architecture. Load them in Python, and pass the model."
     described = file / "model.json"
-    if described.is_file() and b"modelTopology" in described.read_bytes()[:4096]:
-        return f"it holds a TensorFlow.js model. {_CONVERT}"
     if described.is_file() or (file / "config.json").is_file():
         name = "model.json" if described.is_file() else "config.json"
         return f"it holds {name}, but no saved_model.pb. Name the .keras or HDF5 file itself."

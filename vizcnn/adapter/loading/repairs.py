@@ -103,7 +103,7 @@ def models_moved(node: Node) -> str | None:
         node.value["module"] = "keras.src.models.functional"
         node.value["class_name"] = "Functional"
     elif module.startswith(_OLD) and not _importable(module, node.class_name):
-        home = _home(node.class_name)
+        home = home_of(node.class_name)
         if home is None:
             return None
         node.value["module"] = home
@@ -127,12 +127,25 @@ def _importable(module: str, name: str) -> bool:
     return hasattr(home, name)
 
 
-def _home(name: str) -> str | None:
+def home_of(name: str) -> str | None:
+    """Return the part of Keras that has a class of that name."""
     import keras
 
     homes = ("layers", "initializers", "regularizers", "constraints", "dtype_policies", "activations")
     module = next((home for home in homes if hasattr(getattr(keras, home), name)), None)
     return f"keras.{module}" if module else "keras" if hasattr(keras, name) else None
+
+
+@repair
+def wrapped_layer_without_a_module(node: Node) -> str | None:
+    """Say where the class of a layer inside another is, which Keras 2 left out until 2.12."""
+    config = node.value["config"]
+    inner = [config.get(key) for key in ("layer", "backward_layer")]
+    bare = [layer for layer in inner if isinstance(layer, dict) and "module" not in layer and "config" in layer]
+    known = [layer for layer in bare if home_of(str(layer.get("class_name"))) == "keras.layers"]
+    for layer in known:
+        layer["module"] = "keras.layers"
+    return f"the layer in a {node.class_name}, without its module" if known else None
 
 
 @repair

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from vizcnn.adapter.loading.archive import LARGEST_CONFIG
-from vizcnn.adapter.loading.contents import HDF5
+from vizcnn.adapter.loading.contents import HDF5, WEIGHTS
 from vizcnn.adapter.loading.hdf5 import inspect_hdf5
 from vizcnn.errors import ModelFileError
 
@@ -118,9 +118,6 @@ class Stored:
         with h5py.File(self.file, "r") as file:
             yield from _arrays(file.get("model_weights", file))
 
-
-WEIGHTS = "model.weights.h5"
-"""The entry of a .keras archive with the weights."""
 
 _KERAS_2_LAYERS = "_layer_checkpoint_dependencies"
 

@@ -1,10 +1,13 @@
-"""HDF5 files list the weights of a layer by the order at the time of saving: each goes where its name says, not its place."""
+"""Each weight goes where its name says, not where it stands: HDF5 files list a layer's by the order at the time of saving.
+
+What TensorFlow.js keeps has no layers at all, only names: `assign_by_name`.
+"""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,14 +43,23 @@ def weights_by_name() -> Iterator[None]:
             weights = in_order_of(values.names, weights)
         original_assign(instance, weights, values, *args, **options)
 
+    def load(group: h5py.Group, model: Any, *args: Any, **options: Any) -> None:
+        if "layer_names" in group.attrs or "layer_names0" in group.attrs:
+            original_load(group, model, *args, **options)
+        else:
+            assign_by_name(group, model)
+
     with _lock:
+        original_load = keras_hdf5.load_weights_from_hdf5_group
         original_read, original_assign = keras_hdf5.load_subset_weights_from_hdf5_group, keras_hdf5._set_weights
         keras_hdf5.load_subset_weights_from_hdf5_group, keras_hdf5._set_weights = read, assign
+        keras_hdf5.load_weights_from_hdf5_group = load
         try:
             yield
         finally:
             keras_hdf5.load_subset_weights_from_hdf5_group = original_read
             keras_hdf5._set_weights = original_assign
+            keras_hdf5.load_weights_from_hdf5_group = original_load
 
 
 _lock = threading.RLock()
@@ -59,6 +71,64 @@ class _Named(list[np.ndarray]):
     def __init__(self, arrays: Sequence[np.ndarray], names: Sequence[str]) -> None:
         super().__init__(arrays)
         self.names = list(names)
+
+
+def assign_by_name(group: h5py.Group, model: Any) -> None:
+    """Set all weights of a model from arrays that are told apart by nothing but their names.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        The arrays; their paths are names, as "dense_1/kernel". What a name lacks of a weight's path, or has beside it, are
+        models and cells that hold the layer: "lstm/kernel" is "encoder/lstm/lstm_cell/kernel".
+    model : keras.Model
+        The model.
+
+    Raises
+    ------
+    ValueError
+        If an array has no place, or more than one, or a weight no array.
+    """
+    arrays: dict[str, h5py.Dataset] = {}
+    group.visititems(lambda path, entry: arrays.update({path: entry}) if isinstance(entry, h5py.Dataset) else None)
+    weights = {weight.path: weight for weight in model.weights if "seed_generator" not in weight.path}
+    if len(arrays) != len(weights):
+        raise ValueError(f"the file has {len(arrays)} weights, and the model that it describes {len(weights)}")
+    places = {name: _places(name, array.shape, weights) for name, array in arrays.items()}
+    while places:
+        name = min(places, key=lambda name: len(places[name]))
+        if len(places[name]) != 1:
+            what = f"may be {' or '.join(places[name][:3])}" if places[name] else "has no place in the model"
+            raise ValueError(f"weight {name!r} of shape {arrays[name].shape} {what}")
+        (path,) = places.pop(name)
+        weights[path].assign(arrays[name][()])
+        for others in places.values():
+            if path in others:
+                others.remove(path)
+
+
+def _places(name: str, shape: tuple[int, ...], weights: Mapping[str, Any]) -> list[str]:
+    """Return the paths of the weights that a name may mean, those of which it has most."""
+    parts = name.split("/")
+    shared = {
+        path: len(set(parts) & set(path.split("/")))
+        for path, weight in weights.items()
+        if tuple(weight.shape) == shape and _leads_to(parts, path.split("/"))
+    }
+    most = max(shared.values(), default=0)
+    return [path for path, count in shared.items() if count == most]
+
+
+def _leads_to(name: Sequence[str], path: Sequence[str]) -> bool:
+    """Tell whether a name and a path are of the same weight, and one has all parts of the other in their order."""
+    shorter, longer = sorted((name, path), key=len)
+    rest = iter(longer[:-1])
+    same = path[-1] in (name[-1], _RENAMED.get(name[-1]))
+    return same and len(shorter) > 1 and all(part in rest for part in shorter[:-1])
+
+
+_RENAMED = {"depthwise_kernel": "kernel"}
+"""What Keras 2 called weights that have another name now."""
 
 
 def in_order_of(names: Sequence[str], weights: Sequence[Any]) -> Sequence[Any]:
