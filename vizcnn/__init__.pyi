@@ -19,6 +19,7 @@ from .adapter import ModelAdapter as ModelAdapter
 from .adapter import adapt as adapt
 from .explanation import Explanation as Explanation
 from .explanation import explain as explain
+from .inputs import Preprocess as Preprocess
 from .measures.register import register_metric as register_metric
 from .measures.registry import metrics as metrics
 from .plugins.register import register as register

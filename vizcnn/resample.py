@@ -5,8 +5,17 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+INTERPOLATIONS = {
+    "area": cv2.INTER_AREA,
+    "bilinear": cv2.INTER_LINEAR,
+    "nearest": cv2.INTER_NEAREST,
+    "bicubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
+"""Ways to resize by name, with OpenCV's: all but "area" read single places, however much the image shrinks."""
 
-def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+
+def resize(image: np.ndarray, size: tuple[int, ...], interpolation: str = "area") -> np.ndarray:
     """Resize an image or a map to `size`; one of a signal or a volume too, which are only ever enlarged.
 
     Bilinear with half-pixel centers where it grows (the corners' pixels keep their place, as in TensorFlow, PyTorch and
@@ -18,6 +27,9 @@ def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         Any numeric dtype.
     size : (int, int)
         Height and width; one number for (T[, C]), three for (D, H, W[, C]).
+    interpolation : str, default "area"
+        Of images "bilinear", "nearest", "bicubic" or "lanczos" too, with half-pixel centers and without averaging where it
+        shrinks: "bilinear" is what `tf.image.resize` and Keras's loaders do.
 
     Returns
     -------
@@ -38,7 +50,10 @@ def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     array = np.ascontiguousarray(image if image.dtype == np.uint8 else image.astype(np.float32))
     # OpenCV takes up to four channels at once.
     if array.ndim == 3 and array.shape[2] > 4:
-        return np.concatenate([resize(array[..., i : i + 4], size) for i in range(0, array.shape[2], 4)], axis=-1)
+        parts = [resize(array[..., i : i + 4], size, interpolation) for i in range(0, array.shape[2], 4)]
+        return np.concatenate(parts, axis=-1)
+    if interpolation != "area":
+        return _resized(array, (size[0], size[1]), INTERPOLATIONS[interpolation])
     # One axis may shrink while the other grows, and OpenCV's area mean doesn't grow bilinearly.
     smaller = (min(size[0], array.shape[0]), min(size[1], array.shape[1]))
     return _resized(_resized(array, smaller, cv2.INTER_AREA), size, cv2.INTER_LINEAR)
@@ -68,13 +83,41 @@ def shrink(image: np.ndarray, longest: int) -> np.ndarray:
     """
     if image.ndim != 3 or max(image.shape[:2]) <= longest:
         return image
-    factor = longest / max(image.shape[:2])
-    return resize(image, (max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))))
+    return resize(image, within((image.shape[0], image.shape[1]), longest))
+
+
+def within(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Return the height and width of an image that was made smaller where one of them is above `longest`.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width.
+    longest : int
+        Most pixels of each.
+
+    Returns
+    -------
+    (int, int)
+
+    Examples
+    --------
+    >>> from vizcnn.resample import within
+    >>> within((3000, 10), 600), within((30, 10), 600)
+    ((600, 2), (30, 10))
+    """
+    factor = min(1.0, longest / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def _resized(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
     if array.shape[:2] == size:
         return array
+    if interpolation == cv2.INTER_NEAREST:  # OpenCV's lies half a pixel beside that of Pillow and TensorFlow
+        rows, columns = (
+            (2 * np.arange(to) + 1) * have // (2 * to) for to, have in zip(size, array.shape[:2], strict=True)
+        )
+        return np.ascontiguousarray(array[rows[:, None], columns])
     # OpenCV takes width before height, and drops an axis of one channel.
     resized = cv2.resize(array, size[::-1], interpolation=interpolation)
     return np.asarray(resized).reshape(*size, *array.shape[2:])

@@ -17,6 +17,7 @@ from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.aliases import renamed
 from vizcnn.errors import OptionError
 from vizcnn.inputs.pixels import Decoding
+from vizcnn.inputs.preprocessing import Preprocess
 
 
 class ModelFacts(OutputReader):
@@ -110,13 +111,18 @@ class ModelFacts(OutputReader):
         return sum(info.num_params for info in self.layers if info.depth == 0)
 
     @property
+    def pixel_preprocess(self) -> Preprocess | None:
+        """What becomes of pixels: `preprocess`; None where it is about the size of pictures alone."""
+        return self.preprocess if self.preprocess is not None and self.preprocess.steps else None
+
+    @property
     def input_range(self) -> tuple[float, float] | None:
         """Lowest and highest value that the model's inputs take, as far as that is known.
 
         Of `preprocess` what black and white become; without one what the model's own scaling is made for.
         """
-        if self.preprocess is not None:
-            return self.preprocess.output_range
+        if self.pixel_preprocess is not None:
+            return self.pixel_preprocess.output_range
         return self.input_scaling.range if self.input_scaling is not None else None
 
     @property

@@ -80,14 +80,15 @@ def maximize(
     ends = input_range
     if ends is not None and not ends[0] < ends[1]:
         raise OptionError(f"`input_range` must be (lowest, highest); got {ends!r}.")
-    if ends is None and model.preprocess is not None and not model.preprocess.is_affine:
+    preprocess = model.pixel_preprocess
+    if ends is None and preprocess is not None and not preprocess.is_affine:
         ends = (0.0, 1.0)
         text = (
-            f"`preprocess` {model.preprocess.name!r} doesn't treat each pixel for itself, so it can't be turned back: the image "
+            f"`preprocess` {preprocess.name!r} doesn't treat each pixel for itself, so it can't be turned back: the image "
             f"was made for inputs of 0 to 1. Give `input_range`."
         )
         notes.append(Note(text, "range"))
-    elif ends is None and model.preprocess is None:
+    elif ends is None and preprocess is None:
         ends = model.input_range
         if ends is None:
             ends = (0.0, 1.0)
@@ -151,7 +152,7 @@ def image_shape(model: ModelAdapter, size: tuple[int, int] | None = None) -> tup
 
 
 def _inputs(model: ModelAdapter, images: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray:
-    if ends is None and model.preprocess is not None:
-        return model.preprocess(images * 255)
+    if ends is None and model.pixel_preprocess is not None:
+        return model.pixel_preprocess(images * 255)
     low, high = ends or (0.0, 1.0)
     return np.asarray(low + images * (high - low), dtype=np.float32)

@@ -81,9 +81,10 @@ Labels = Annotated[
 Preprocess = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME",
-        help="How pixels become inputs: a module of keras.applications ('mobilenet'), '0..1', '-1..1' or 'none'.  "
-        "[default: as they are]",
+        metavar="STEPS",
+        help="How pictures become inputs, with commas: 'rows 60:140'; 'crop', 'crop 256' or 'pad' in place of stretching; 'bgr', "
+        "'gray', 'yuv'; arithmetic as '/127.5 - 1', 'mean', 'std', 'standardize'; '0..1', '-1..1', 'imagenet', 'none'; a module of "
+        "keras.applications ('mobilenet'); FILE.py:function, which is run.  [default: stretched, pixels as they are]",
         show_default=False,
         rich_help_panel=_MODEL,
     ),

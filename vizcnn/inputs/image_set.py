@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from vizcnn.errors import Note
+from vizcnn.inputs.geometry import Geometry
 from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, measure, opened, pixels_of
-from vizcnn.inputs.preprocessing import Preprocess
+from vizcnn.inputs.preprocessing import Preprocess, as_preprocess
 from vizcnn.notes import join_notes, notes_of_part
 from vizcnn.resample import resize, shrink
 
@@ -48,6 +49,8 @@ class ImageSet(Sequence[np.ndarray]):
         How files are read.
     file_ranges : mapping
         Lowest and highest value of files that hold floats.
+    geometry : tuple of Geometry
+        Where each image lies in its input; empty where all of them are stretched over the whole of it.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class ImageSet(Sequence[np.ndarray]):
     preprocess: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
     decoding: Decoding = AS_KERAS
     file_ranges: Mapping[Path | Encoded, tuple[float, float]] = field(default_factory=dict, repr=False)
+    geometry: tuple[Geometry, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -96,7 +100,13 @@ class ImageSet(Sequence[np.ndarray]):
         ('digit_3.png', 'digit_4.png')
         """
         places, names = range(len(self))[part], self.names[part]
-        return replace(self, sources=self.sources[part], names=names, notes=notes_of_part(self.notes, places, names))
+        return replace(
+            self,
+            sources=self.sources[part],
+            names=names,
+            notes=notes_of_part(self.notes, places, names),
+            geometry=self.geometry[part],
+        )
 
     def is_like(self, other: ImageSet) -> bool:
         """Tell whether other images are read and prepared in the same way, so that both can be one set.
@@ -150,6 +160,7 @@ class ImageSet(Sequence[np.ndarray]):
             names=names,
             notes=join_notes(((start, part.notes) for start, part in zip(starts, parts, strict=False)), names),
             file_ranges={source: ends for known in ranges for source, ends in known.items()},
+            geometry=_joined_geometry(parts),
         )
 
     @property
@@ -192,7 +203,7 @@ class ImageSet(Sequence[np.ndarray]):
         index : int
             Which image.
         row : ndarray of float32, shape (H, W, C)
-            Is filled with the image at the model's size, before preprocessing.
+            Is filled with the image at the model's size, before its numbers are changed.
         longest : int, default None
             Most pixels, height and width, of the image that is returned; None: none is.
 
@@ -218,7 +229,10 @@ class ImageSet(Sequence[np.ndarray]):
         # Of a huge file no more pixels than the model and the picture take.
         enough = (max(self.size[0] * _MARGIN, longest or 0), max(self.size[-1] * _MARGIN, longest or 0))
         image = self._read(self.sources[index], enough)
-        row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
+        if self.geometry and isinstance(self.preprocess, Preprocess):
+            row[...] = self.preprocess.fitted(image, self.geometry[index])
+        else:
+            row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
         return None if longest is None else shrink(image, longest)
 
     def preprocessed(self, rows: np.ndarray) -> np.ndarray:
@@ -240,10 +254,9 @@ class ImageSet(Sequence[np.ndarray]):
         >>> images.preprocessed(np.full((1, 28, 28, 1), 255, np.float32)).max()
         np.float32(1.0)
         """
-        if self.preprocess is None:
-            return rows
-        preprocess = self.preprocess if isinstance(self.preprocess, Preprocess) else Preprocess(self.preprocess)
-        return preprocess(rows)
+        preprocess = as_preprocess(self.preprocess)
+        # A function that resizes images itself was called when they were read.
+        return rows if preprocess is None or preprocess.makes_size else preprocess(rows)
 
     def preview(self, index: int, longest: int) -> np.ndarray:
         """Return an image, made smaller where its height or width is above `longest`, without reading it larger than that takes.
@@ -386,6 +399,17 @@ class ImageSet(Sequence[np.ndarray]):
             return False
         fits = all(want in (None, have) for want, have in zip(shape, self.sample_shape, strict=False))
         return fits and preprocess is self.preprocess and (None not in shape[:-1] or size in (None, self.size))
+
+
+def _joined_geometry(parts: Sequence[ImageSet]) -> tuple[Geometry, ...]:
+    """Return that of all images; of those that are stretched over the whole input it is made where others aren't."""
+    if not any(part.geometry for part in parts):
+        return ()
+    return tuple(
+        one
+        for part in parts
+        for one in part.geometry or (Geometry.whole(part.shape_of(index)[:2], part.size) for index in range(len(part)))
+    )
 
 
 def is_read_smaller(size: tuple[int, int], size_hint: tuple[int, ...]) -> bool:

@@ -17,8 +17,11 @@ from PIL import Image
 
 from vizcnn.errors import InputError, Note
 from vizcnn.inputs.files import read_npy
+from vizcnn.inputs.fit import Fit
+from vizcnn.inputs.geometry import Geometry
 from vizcnn.inputs.image_set import ImageSet, is_read_smaller
 from vizcnn.inputs.pixels import AS_KERAS, MODES, Decoding, Encoded, Header, measure, opened, pixels_of
+from vizcnn.inputs.preprocessing import Preprocess
 from vizcnn.inputs.sources import LABELS_LEFT_OUT, Held, Sources, describe, is_finite
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -43,7 +46,7 @@ def load(
     shape : (H, W, C), default ()
         What the model takes, None where open; (T, C) or (D, H, W, C) where that is signals or volumes (`load_arrays`).
     preprocess : callable, default None
-        Turns one image's pixels (H, W, C), float32, into the model's input of the same shape.
+        Turns one image's pixels (H, W, C), float32, into the model's input of the same shape; or a `vizcnn.Preprocess`.
     image_size : (int, int), default None
         Height and width where the model leaves them open; None: those of the first image.
     decoding : Decoding, default None
@@ -88,11 +91,12 @@ def load(
     for source in image_sources:
         _check_channels(source, channels)
     set_sources = [source.for_channels(channels) for source in image_sources]
-    first = image_size or image_sources[0].size
+    first = image_size or _own_size(image_sources[0], preprocess, is_open=not (height and width))
     size = (height or first[0], width or first[1])
+    geometry = _geometry(image_sources, preprocess, size)
     notes = [
         *_decoding_notes(image_sources, channels, decoding),
-        *_size_notes(image_sources, size, is_fixed=bool(height and width)),
+        *_size_notes(image_sources, size, geometry, preprocess, is_fixed=bool(height and width)),
     ]
     if sources.labelled:
         notes.append(LABELS_LEFT_OUT)
@@ -105,6 +109,7 @@ def load(
         preprocess=preprocess,
         decoding=decoding,
         file_ranges={source.item: source.range for source in image_sources if source.holds_floats},
+        geometry=geometry,
     )
 
 
@@ -283,12 +288,40 @@ def _kind(header: Header | None) -> str:
     return "floats" if mode == "F" else "32-bit numbers" if mode == "I" else "16-bit numbers"
 
 
-def _size_notes(image_sources: Sequence[_Source], size: tuple[int, int], *, is_fixed: bool) -> Iterator[Note]:
+def _own_size(source: _Source, preprocess: Any, *, is_open: bool) -> tuple[int, int]:
+    """Return the size of an image where the model leaves it open: of what is left of it."""
+    if not isinstance(preprocess, Preprocess):
+        return source.size
+    if preprocess.makes_size and is_open:
+        raise InputError(
+            f"`image_size` must be given, as the model takes any, and `preprocess` {preprocess.name!r} resizes images itself. "
+            f"Give vizcnn.adapt what it resizes them to."
+        )
+    _, _, kept_height, kept_width = preprocess.fit.kept(source.size)
+    return kept_height, kept_width
+
+
+def _geometry(sources: Sequence[_Source], preprocess: Any, size: tuple[int, int]) -> tuple[Geometry, ...]:
+    """Return where each image lies in its input; () where all are stretched over the whole of it, as is usual."""
+    if not isinstance(preprocess, Preprocess) or preprocess.fit == Fit():
+        return ()
+    return tuple(preprocess.geometry(source.size, size) for source in sources)
+
+
+def _size_notes(
+    image_sources: Sequence[_Source],
+    size: tuple[int, int],
+    geometry: Sequence[Geometry],
+    preprocess: Any,
+    *,
+    is_fixed: bool,
+) -> Iterator[Note]:
     names = [source.name for source in image_sources]
     others = [at for at, source in enumerate(image_sources) if source.size != size]
     if others:
         why = "the model takes" if is_fixed else "images of one call share"
-        text = f"Images of {{sizes.listed}} (height x width) were resized to the {size[0]}x{size[1]} that {why}."
+        verb = preprocess.verb(geometry[others[0]]) if geometry else "resized"
+        text = f"Images of {{sizes.listed}} (height x width) were {verb} to the {size[0]}x{size[1]} that {why}."
         yield Note.about(
             others, names, "resized", text, {"sizes": [image_sources[at].size for at in others]}, quiet=True
         )

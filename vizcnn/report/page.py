@@ -198,6 +198,8 @@ def _top(result: Attributions, index: int) -> Sequence[tuple[str, float]]:
 def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int) -> dict[str, Any]:
     """Return a map as the browser takes it: steps between its lowest and its highest value, and the scale's ends."""
     values = np.atleast_2d(one_per_place(result.values[index], 2))
+    if result.geometry and not result.alone:
+        values = result.geometry[index].on_picture(values, size, outside=np.nan)
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     small = resize(finite, (size[0], size[1])) if max(size) < max(values.shape) and not result.alone else finite
     low, high = float(small.min()), float(small.max())

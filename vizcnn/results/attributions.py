@@ -14,6 +14,7 @@ import numpy as np
 from vizcnn.adapter.base import Prediction
 from vizcnn.algorithms.reduction import one_per_place
 from vizcnn.errors import Note, OptionError, ResultError
+from vizcnn.inputs import Geometry
 from vizcnn.notes import noted, notes_of_part
 from vizcnn.render.keywords import takes_style
 from vizcnn.render.style import MAP_STYLES, NOTEBOOK
@@ -75,6 +76,9 @@ class Attributions(WithClassMap, Result):
     extras : dict of str to ndarray, shape (N, ...)
         Arrays that belong to each map, by name. Occlusion: "class_map" (N, rows, columns), the class that the model predicts
         while each position is hidden; also `class_map`, which is None for other methods.
+    geometry : tuple of Geometry
+        Where each image lies in its input, and the way back: what preprocessing cut off, how it scaled, what it filled up. Empty
+        where images are stretched over the whole input.
 
     Examples
     --------
@@ -107,13 +111,14 @@ class Attributions(WithClassMap, Result):
     measures: dict[str, np.ndarray] = field(default_factory=dict)
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     top_indices: tuple[tuple[int, ...], ...] = ()
+    geometry: tuple[Geometry, ...] = ()
 
     kind: ClassVar[str] = "attributions"
-    added: ClassVar[tuple[str, ...]] = ("top_indices", "measures", "extras")
+    added: ClassVar[tuple[str, ...]] = ("top_indices", "measures", "extras", "geometry")
     collections: ClassVar[tuple[str, ...]] = ("images", "measures", "extras")
     rows: ClassVar[tuple[str, ...]] = (
         "values", "raw", "scores", "images", "target", "classes", "probabilities", "predictions", "names", "top_classes",
-        "top_indices", "measures", "extras",
+        "top_indices", "measures", "extras", "geometry",
     )  # fmt: skip
     """Fields with an entry for each image."""
 
@@ -232,7 +237,7 @@ class Attributions(WithClassMap, Result):
         shapes.check("scores", self.scores, "N")
         for name in ("images", "target", "classes", "probabilities", "predictions"):
             shapes.count(name, getattr(self, name), "N")
-        for name in ("names", "top_classes", "top_indices"):
+        for name in ("names", "top_classes", "top_indices", "geometry"):
             shapes.count(name, getattr(self, name), "N", empty=True)
         for name, array in (*self.measures.items(), *self.extras.items()):
             shapes.check(name, array, "N", *[None] * (array.ndim - 1), kinds="fiub")
@@ -241,6 +246,8 @@ class Attributions(WithClassMap, Result):
         if any(note.images and note.images[-1] >= len(self.values) for note in self.notes):
             raise ValueError("`notes` are about more images than there are")
         check_images(self.images)
+        if any(not self.alone and geometry.size != self.values.shape[1:3] for geometry in self.geometry):
+            raise ValueError("`geometry` has another size than the maps")
         if any(
             not values.ndim <= image.ndim <= values.ndim + 1
             for image, values in zip(self.images, self.values, strict=True)
@@ -249,7 +256,7 @@ class Attributions(WithClassMap, Result):
         self._check_class_map(shapes)
 
     def map(self, index: int) -> np.ndarray:
-        """Return the map of an image as it is drawn: its channels summed.
+        """Return the map of an image with its channels summed; `on_picture` lays it where it is drawn.
 
         Parameters
         ----------
@@ -271,6 +278,38 @@ class Attributions(WithClassMap, Result):
         values: np.ndarray = self.values[index]
         sample_shape = getattr(self.images, "sample_shape", None) or self.images[index].shape
         return values if self.alone else one_per_place(values, len(sample_shape) - 1)
+
+    def on_picture(self, index: int) -> np.ndarray:
+        """Return the map of an image where it belongs on it: back through the cropping or padding of `preprocess`.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Returns
+        -------
+        ndarray of float32, shape (H, W)
+            At the image's own size; 0 where the model sees nothing of it.
+
+        Raises
+        ------
+        ResultError
+            If the image is a signal or a volume, or the map lies nowhere in it.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 1), preprocess="crop")
+        >>> result = vz.occlusion(model, np.ones((4, 8, 1)), patch_size=1, stride=1)
+        >>> result.values.shape, result.on_picture(0).shape, np.argwhere(result.on_picture(0)).tolist()
+        ((1, 4, 4), (4, 8), [[0, 2]])
+        """
+        values, size = self.map(index), self.images[index].shape[:-1]
+        if self.alone or len(size) != 2:
+            raise ResultError(f"Method {self.method!r} must have maps over images to lay on them; it has none here.")
+        geometry = self.geometry[index] if self.geometry else Geometry.whole(size, values.shape)
+        return geometry.on_picture(values, size)
 
     def title(self, index: int) -> str:
         """Return what an image was taken for, and what is explained where that is something else.

@@ -16,6 +16,7 @@ import numpy as np
 from vizcnn.adapter.base import Prediction
 from vizcnn.errors import ResultError
 from vizcnn.files import PICTURES, write_file
+from vizcnn.inputs import Geometry
 from vizcnn.notes import noted, restored_note
 from vizcnn.render.keywords import check_style
 from vizcnn.results.checks import check_kind, check_notes
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
     from vizcnn.inputs import ImageSet
     from vizcnn.targets.score import Score
+
+
+_Pair = tuple[int, int]
+_RECORDS: dict[str, tuple[Any, Any]] = {
+    "predictions": (Prediction, tuple[int | None, str, float | None]),
+    "geometry": (Geometry, tuple[_Pair, tuple[int, int, int, int], _Pair, _Pair, _Pair]),
+}
+"""Fields that are a record for each image, to the class of these and to what is kept of one."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +201,8 @@ class Result(Picture):
             value = getattr(self, name)
             if name in self.collections:
                 about[name] = list(value) if isinstance(value, Mapping) else len(value)
-            elif name == "predictions":
-                about[name] = [[p.index, p.label, p.probability] for p in value]
+            elif name in _RECORDS:
+                about[name] = [list(vars(record).values()) for record in value]
             elif not isinstance(value, np.ndarray):
                 about[name] = value
         return about
@@ -250,8 +259,9 @@ class Result(Picture):
                 values[name] = {key: arrays[f"{name} {key}"] for key in keys}
         if "notes" in values:
             values["notes"] = tuple(map(restored_note, values["notes"]))
-        if "predictions" in values:
-            values["predictions"] = tuple(Prediction(*row) for row in values["predictions"])
+        for name in values.keys() & _RECORDS.keys():
+            record, _ = _RECORDS[name]
+            values[name] = tuple(record(*row) for row in values[name])
         names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         return cls(**values, **{name: array for name, array in arrays.items() if name in names})
 
@@ -270,8 +280,8 @@ class Result(Picture):
                     raise ValueError(f"`{one.name}` is missing")
             elif one.name in cls.collections:
                 expected |= _names_in(one.name, about[one.name], len(arrays))
-            elif one.name == "predictions":
-                check_kind(one.name, _tuples(about[one.name]), tuple[tuple[int | None, str, float | None], ...])
+            elif one.name in _RECORDS:
+                check_kind(one.name, _tuples(about[one.name]), tuple[_RECORDS[one.name][1], ...])  # type: ignore[misc]
             elif one.name == "notes":
                 check_notes(_tuples(about["notes"]))
             else:

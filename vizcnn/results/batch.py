@@ -205,4 +205,5 @@ class AttributionBatch:
             alone=alone,
             measures={name: array.astype(np.float32) for name, array in measures.items()},
             extras=extras,
+            geometry=images.geometry[part],
         )

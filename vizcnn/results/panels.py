@@ -8,8 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from vizcnn.errors import OptionError
+from vizcnn.inputs import Geometry
 from vizcnn.render.class_map import ClassPanel
 from vizcnn.render.panels import ImageAt, Panel
+from vizcnn.render.style import SHARPEST
+from vizcnn.resample import within
 
 
 class _Mapped(Protocol):
@@ -26,6 +29,9 @@ class _Mapped(Protocol):
 
     @property
     def layer(self) -> str | None: ...
+
+    @property
+    def geometry(self) -> Sequence[Geometry]: ...
 
     def __len__(self) -> int: ...
 
@@ -69,11 +75,20 @@ def map_panel(result: _Mapped, index: int, title: str | None = None) -> Panel:
     image = ImageAt(result.images, index)
     return Panel(
         image=None if result.alone else image,
-        values=result.map(index),
+        values=_laid(result, index, image),
         signed=result.signed,
         title=result.title(index) if title is None else title,
         caption=result.measured(index),
     )
+
+
+def _laid(result: _Mapped, index: int, image: ImageAt) -> np.ndarray:
+    """Return a map as it is stretched over its image: no number where the model sees nothing of that."""
+    values = result.map(index)
+    if not result.geometry or result.alone:
+        return values
+    size = within((image.shape[0], image.shape[1]), SHARPEST)
+    return result.geometry[index].on_picture(values, size, outside=np.nan)
 
 
 def map_panels(result: _Mapped, index: int | None = None, limit: int | None = None) -> list[Panel]:
@@ -106,10 +121,24 @@ def class_panels(result: Any, index: int | None = None) -> list[ClassPanel]:
             names=result.class_labels,
             # None in a result from before numbers were told from classes.
             unchanged=-1 if result.predictions[i].index is None else result.predictions[i].index,
-            extent=_extent(result.options, result.class_map.shape[1:], result.values.shape[1:3]),
+            extent=_on_picture(
+                _extent(result.options, result.class_map.shape[1:], result.values.shape[1:3]),
+                result.geometry[i] if result.geometry else None,
+            ),
         )
         for i in chosen(index, len(result))
     ]
+
+
+def _on_picture(
+    extent: tuple[float, float, float, float], geometry: Geometry | None
+) -> tuple[float, float, float, float]:
+    """Return shares of the input as shares of the picture."""
+    if geometry is None:
+        return extent
+    left, right, bottom, top = extent
+    corners = geometry.to_picture(np.array([[top, left], [bottom, right]]) * geometry.size) / geometry.picture
+    return float(corners[0, 1]), float(corners[1, 1]), float(corners[1, 0]), float(corners[0, 0])
 
 
 def _extent(

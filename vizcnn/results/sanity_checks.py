@@ -86,12 +86,12 @@ class SanityChecks:
         )
 
     def _range_notes(self, part: slice, inputs: np.ndarray, names: Sequence[str]) -> Iterator[Note]:
-        model, preprocess = self._model, self._model.preprocess
+        model, preprocess = self._model, self._preprocess
         rows = inputs.reshape(len(inputs), -1)
         ends = list(zip(rows.min(axis=1).tolist(), rows.max(axis=1).tolist(), strict=True))
         if preprocess is None:
             remedy = "Check what range the images have, and `preprocess`."
-        elif preprocess.name == "none":
+        elif preprocess.is_none:
             return
         else:
             remedy = "The model scales its inputs itself: leave `preprocess` out."
@@ -126,7 +126,7 @@ class SanityChecks:
 
     def _notes_on_scaling(self, ends: Sequence[Ends], remedy: str, names: Sequence[str]) -> Iterator[Note]:
         """Yield what is wrong with the inputs by what the model itself does to them before its first weights."""
-        scaling, preprocess = self._model.input_scaling, self._model.preprocess
+        scaling, preprocess = self._model.input_scaling, self._preprocess
         if scaling is None or scaling.range is None or scaling.accepted is None:
             return
         low, high = scaling.range
@@ -143,6 +143,12 @@ class SanityChecks:
         else:
             text = f"outside the {low:.4g} to {high:.4g} that the model takes. {own} {remedy}"
             yield from _note_on_range(ends, lambda of: not _within(of, accepted), text, names)
+
+    @property
+    def _preprocess(self) -> Preprocess | None:
+        """What says how pixels are scaled."""
+        preprocess = self._model.preprocess
+        return preprocess if preprocess is not None and preprocess.changes_numbers else None
 
     @cached_property
     def _float_range(self) -> Ends | None:

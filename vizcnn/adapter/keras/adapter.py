@@ -231,7 +231,7 @@ class KerasAdapter(ModelAdapter):
     def input_range(self) -> tuple[float, float] | None:
         """See `ModelAdapter.input_range`; bytes are pixels."""
         known = super().input_range
-        pixels = known is None and self.preprocess is None and takes_bytes(self.model)
+        pixels = known is None and self.pixel_preprocess is None and takes_bytes(self.model)
         return (0.0, 255.0) if pixels else known
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
@@ -444,7 +444,8 @@ class KerasAdapter(ModelAdapter):
         **plan: Any,
     ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
-        matrix, offset = affine(self.preprocess if input_range is None else None, input_range or (0.0, 1.0), shape[-1])
+        preprocess = self.pixel_preprocess if input_range is None else None
+        matrix, offset = affine(preprocess, input_range or (0.0, 1.0), shape[-1])
         parts = Plan(
             shape=(len(score), *shape),
             optimizer=f"{type(maker).__name__} { {**maker.get_config(), 'name': ''} }",
