@@ -122,7 +122,28 @@ class Preprocess:
 
     @classmethod
     def of(cls, fit: Fit, steps: tuple[Step, ...], name: str | None = None) -> Preprocess:
-        """Return that of a fit and steps, as `vizcnn.inputs.preprocessing_text.read_text` returns them."""
+        """Return that of a fit and steps, as `vizcnn.inputs.preprocessing_text.read_text` returns them.
+
+        Parameters
+        ----------
+        fit : Fit
+            How pictures are brought to the model's size.
+        steps : tuple of Step
+            What happens to them then.
+        name : str, default None
+            As `Preprocess` takes it.
+
+        Returns
+        -------
+        Preprocess
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> from vizcnn.inputs.preprocessing_text import read_text
+        >>> vz.Preprocess.of(*read_text("crop, / 255"))
+        Preprocess('crop, / 255')
+        """
         made = cls()
         made._set(fit, steps, name)
         return made
