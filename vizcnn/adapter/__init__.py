@@ -63,8 +63,8 @@ def adapt(
         file, or any function from a batch of inputs (N, H, W, C) to predictions, is a black box: methods that need only scores
         work on it. An adapter is returned as it is.
     preprocess : vizcnn.Preprocess, callable or str, default None
-        What happens to pictures before the model sees them. A function turns one image's pixels (H, W, C), float32 in 0..255, into
-        the model's input of the same shape; a Keras layer does too. A string is the text form of `vizcnn.Preprocess`, such as
+        What happens to pictures before the model sees them. A function turns one image's pixels (H, W, C), float32 in 0..255,
+        into the model's input of the same shape; a Keras layer does too. Text is the short form of `vizcnn.Preprocess`, such as
         "crop 256, bgr, / 127.5 - 1", a scaling ("0..1", "-1..1", "imagenet", "none"), or a module of `keras.applications`
         ("mobilenet", "resnet50", ...). None: pictures are stretched to the model's size, and pixels go in as they are, which is
         right for a model that scales its inputs itself.

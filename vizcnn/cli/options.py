@@ -83,8 +83,8 @@ Preprocess = Annotated[
     typer.Option(
         metavar="STEPS",
         help="How pictures become inputs, with commas: 'rows 60:140'; 'crop', 'crop 256' or 'pad' in place of stretching; 'bgr', "
-        "'gray', 'yuv'; arithmetic as '/127.5 - 1', 'mean', 'std', 'standardize'; '0..1', '-1..1', 'imagenet', 'none'; a module of "
-        "keras.applications ('mobilenet'); FILE.py:function, which is run.  [default: stretched, pixels as they are]",
+        "'gray', 'yuv'; arithmetic as '/127.5 - 1', 'mean', 'std', 'standardize'; '0..1', '-1..1', 'imagenet', 'none'; a module "
+        "of keras.applications ('mobilenet'); FILE.py:function, which is run.  [default: stretched, pixels as they are]",
         show_default=False,
         rich_help_panel=_MODEL,
     ),
