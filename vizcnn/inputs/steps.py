@@ -159,7 +159,7 @@ class Function:
     geometry: Callable[[tuple[int, int], tuple[int, int]], Geometry] | None = None
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Return what it makes of a batch; an `InputError` where it raises, or returns anything but finite images of that shape."""
+        """Return what it makes of a batch; an `InputError` where it raises, or returns no finite images of that shape."""
         if self.takes_batches:
             return np.asarray(self.function(batch.copy()), dtype=np.float32)  # Keras's own change it in place
         return np.stack([self.one(image.copy()) for image in batch]) if len(batch) else batch
