@@ -6,9 +6,9 @@ from typing import Any
 
 from vizcnn.plugins.plugin import Plugin
 
-FEW = {"num_samples": 8, "num_segments": 4}
+FEW = {"num_samples": 8, "num_segments": 4, "num_steps": 4}
 
 
 def few(plugin: Plugin) -> dict[str, Any]:
-    """Return few samples and segments, of a method that has any."""
+    """Return few samples, segments and steps, of a method that has any."""
     return {option: value for option, value in FEW.items() if option in plugin.options}

@@ -215,7 +215,7 @@ def noise_dropout_and_prelu() -> Any:
     return keras.Model(image, head(layers.PReLU()(layers.SpatialDropout2D(0.2)(x))))
 
 
-@kind(without="saliency smoothgrad")  # a cast has no gradient
+@kind(without="gradient_x_input integrated_gradients saliency smoothgrad")  # a cast has no gradient
 def uint8_inputs() -> Any:
     image = keras.Input(SHAPE, dtype="uint8")
     return keras.Model(image, head(conv(ops.cast(image, "float32") / 255)))

@@ -56,10 +56,76 @@ def activations(
 ) -> FeatureMaps: ...
 def architecture(model: typing.Any, *, depth: int | None = None) -> Architecture: ...
 def diagnose(model: typing.Any, images: typing.Any) -> Diagnosis: ...
+def eigencam(
+    model: typing.Any, images: typing.Any, target: typing.Any = None, *, layer: str | None = None, relu: bool = True
+) -> Attributions: ...
+def eigengradcam(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    relu: bool = True,
+) -> Attributions: ...
+def fem(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    num_deviations: float = 2.0,
+) -> Attributions: ...
 def filters(
     model: typing.Any, layer: str | None = None, *, preferred_inputs: int = 0, steps: int = 128, seed: int = 0
 ) -> Kernels: ...
 def gradcam(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    relu: bool = True,
+) -> Attributions: ...
+def gradcam_plus_plus(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    relu: bool = True,
+) -> Attributions: ...
+def gradient_x_input(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
+) -> Attributions: ...
+def hirescam(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    relu: bool = True,
+) -> Attributions: ...
+def integrated_gradients(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    num_steps: int = 50,
+    baseline: float | collections.abc.Sequence[float] | str = 0.0,
+    quadrature: typing.Literal["gauss_legendre", "trapezoid"] = "gauss_legendre",
+    idgi: bool = False,
+    reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
+    seed: int = 0,
+) -> Attributions: ...
+def layercam(
     model: typing.Any,
     images: typing.Any,
     target: typing.Any = None,
@@ -108,4 +174,13 @@ def smoothgrad(
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     reduce: typing.Literal["max_abs", "sum", "none"] = "max_abs",
     seed: int = 0,
+) -> Attributions: ...
+def xgradcam(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    relu: bool = True,
 ) -> Attributions: ...

@@ -202,7 +202,7 @@ def add_noise(count: int, shape: Sequence[int], *, seed: int = 0, **words: str) 
 
 
 def _noisy(xp: Any, images: Any, companions: Given, numbers: Given) -> Any:
-    return images + _each(xp, companions["scale"], images) * numbers["noise"]
+    return images + one_each(xp, companions["scale"], images) * numbers["noise"]
 
 
 def blend(alphas: Array, **words: str) -> Change:
@@ -236,10 +236,10 @@ def blend(alphas: Array, **words: str) -> Change:
 
 def _blended(xp: Any, images: Any, companions: Given, numbers: Given) -> Any:
     baseline = companions["baseline"]
-    return baseline + _each(xp, numbers["alpha"], images) * (images - baseline)
+    return baseline + one_each(xp, numbers["alpha"], images) * (images - baseline)
 
 
-def _each(xp: Any, values: Any, images: Any) -> Any:
+def one_each(xp: Any, values: Any, images: Any) -> Any:
     """Return one value per image so that it stands beside them."""
     return xp.reshape(values, (-1, *[1] * (len(images.shape) - 1)))
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-from vizcnn.adapter import LAST_SPATIAL, ModelAdapter
-from vizcnn.adapter.layers import is_map
-from vizcnn.errors import LayerError, Note
+from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.cam import Rule, coarse, feature_maps, places, shown
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
-
-Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
 
 @register("gradcam", needs={"gradients"})
@@ -80,23 +75,7 @@ def gradcam(
     >>> result.layer, result.raw.shape, result.values.shape
     ('conv5', (1, 14, 14), (1, 28, 28))
     """
-    grads = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
-    if not is_map(grads.values.shape, model.layer(grads.layer).rank):
-        raise LayerError(
-            f"`layer` {grads.layer!r} has no spatial map, its output has shape {grads.values.shape[1:]}; name a layer before the "
-            f"rows and columns are pooled or flattened away."
-        )
-    weights = grads.gradients.mean(axis=tuple(range(1, grads.values.ndim - 1)), keepdims=True)
+    grads = feature_maps(model, inputs, score, layer, rule)
+    weights = grads.gradients.mean(axis=places(grads.values), keepdims=True)
     cam = (weights * grads.values).sum(axis=-1)
-    values = np.maximum(cam, 0) if relu else cam
-    return AttributionBatch.of(grads, values, raw=cam, signed=not relu, notes=_notes(cam, grads.layer))
-
-
-def _notes(cam: np.ndarray, layer: str | None) -> tuple[Note, ...]:
-    if 1 not in cam.shape[1:]:
-        return ()
-    text = (
-        f"The map of layer {layer!r} is {'x'.join(map(str, cam.shape[1:]))} pixels, so it says little of where: name a layer "
-        f"that comes earlier."
-    )
-    return (Note(text, "coarse"),)
+    return AttributionBatch.of(grads, shown(cam, relu), raw=cam, signed=not relu, notes=coarse(cam, grads.layer))

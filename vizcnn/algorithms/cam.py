@@ -1,0 +1,110 @@
+"""Class activation maps: what all methods share that make one map of a layer's feature maps and their gradients."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from vizcnn.adapter import LAST_SPATIAL, Gradients, ModelAdapter
+from vizcnn.adapter.layers import is_map
+from vizcnn.errors import LayerError, Note
+from vizcnn.targets.score import Score
+
+Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
+
+
+def feature_maps(
+    model: ModelAdapter, inputs: np.ndarray, score: Score, layer: str | None, rule: str = "vanilla"
+) -> Gradients:
+    """Return the feature maps of a layer and the gradients of the scores by them.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model.
+    inputs : ndarray, shape (N, H, W, C)
+        Images, or signals, or volumes.
+    score : Score
+        What is explained.
+    layer : str or None
+        The layer; None: the last one with rows and columns.
+    rule : str, default "vanilla"
+        What ReLU does to the gradient between the score and the layer.
+
+    Returns
+    -------
+    Gradients
+        `values` and `gradients` (N, h, w, K).
+
+    Raises
+    ------
+    LayerError
+        If the layer has no rows and columns.
+    """
+    grads = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
+    if not is_map(grads.values.shape, model.layer(grads.layer).rank):
+        raise LayerError(
+            f"`layer` {grads.layer!r} has no spatial map, its output has shape {grads.values.shape[1:]}; name a layer before the "
+            f"rows and columns are pooled or flattened away."
+        )
+    return grads
+
+
+def shown(cam: np.ndarray, relu: bool) -> np.ndarray:
+    """Return a signed map as it is shown: with relu its positive part."""
+    return np.maximum(cam, 0) if relu else cam
+
+
+def places(maps: np.ndarray) -> tuple[int, ...]:
+    """Return the axes of the places in maps (N, h, w, K)."""
+    return tuple(range(1, maps.ndim - 1))
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide, 0 where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
+
+
+def first_component(maps: np.ndarray) -> np.ndarray:
+    """Project maps on their first singular vector.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (N, h, w, K)
+        The maps.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, h, w)
+        Of each image the combination of its channels, the weights' squares adding up to 1, that has the largest sum of squares;
+        its sign, which is open, such that the largest magnitude is positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.algorithms.cam import first_component
+    >>> first_component(np.array([[[[3.0, 4.0], [0.0, 0.0]]]])).round(3)
+    array([[[5., 0.]]], dtype=float32)
+    """
+    rows = maps.reshape(len(maps), -1, maps.shape[-1]).astype(np.float64)
+    # By the smaller of the two matrices of products: a layer has more channels than places, or the other way round.
+    if rows.shape[1] <= rows.shape[2]:
+        values, vectors = np.linalg.eigh(rows @ rows.transpose(0, 2, 1))
+        cam = vectors[..., -1] * np.sqrt(np.maximum(values[:, -1:], 0))
+    else:
+        vectors = np.linalg.eigh(rows.transpose(0, 2, 1) @ rows)[1]
+        cam = (rows @ vectors[..., -1:])[..., 0]
+    largest = np.take_along_axis(cam, np.abs(cam).argmax(axis=1)[:, None], axis=1)
+    return np.asarray((cam * np.where(largest < 0, -1, 1)).reshape(maps.shape[:-1]), dtype=np.float32)
+
+
+def coarse(cam: np.ndarray, layer: str | None) -> tuple[Note, ...]:
+    """Return a note where a map (N, h, w) has one row or one column."""
+    if 1 not in cam.shape[1:]:
+        return ()
+    text = (
+        f"The map of layer {layer!r} is {'x'.join(map(str, cam.shape[1:]))} pixels, so it says little of where: name a layer "
+        f"that comes earlier."
+    )
+    return (Note(text, "coarse"),)
