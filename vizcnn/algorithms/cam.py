@@ -63,7 +63,8 @@ def places(maps: np.ndarray) -> tuple[int, ...]:
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Divide, 0 where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
+    quotient: np.ndarray = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
+    return quotient
 
 
 def first_component(maps: np.ndarray) -> np.ndarray:
