@@ -45,6 +45,7 @@ def adapt(
     safe_mode: bool = True,
     trusted: bool = False,
     architecture: str | os.PathLike[str] | None = None,
+    builder: Any = None,
     input_shape: Sequence[int | None] | None = None,
     fixed_inputs: Mapping[str | int, Any] | None = None,
     token_grid: tuple[int, int] | None = None,
@@ -89,6 +90,9 @@ def adapt(
         The same by another word: True is `safe_mode=False`.
     architecture : path, default None
         The JSON file that describes the model, where `model` is a file of weights alone. None: one of the same name beside it.
+    builder : callable or keras.Model, default None
+        Makes the model whose weights `model` is a file of: a function without arguments; or the model itself, which gets them.
+        Every array of the file must have its place. Of a file of a whole model only the weights are taken.
     input_shape : tuple of int, default None
         Shape (H, W, C) of an input, where `model` is a function: (T, C) of signals, (D, H, W, C) of volumes. None: that of the
         images.
@@ -137,6 +141,7 @@ def adapt(
         "safe_mode": None if safe_mode else False,
         "trusted": trusted or None,
         "architecture": architecture,
+        "builder": builder,
         "input_shape": input_shape,
         "fixed_inputs": fixed_inputs or None,
     }
@@ -173,7 +178,14 @@ def _adapt_file(file: Opened, special: Mapping[str, Any], settings: dict[str, An
     from vizcnn.adapter.loading import KERAS_KINDS, load_model
 
     adapter: ModelAdapter
-    if file.kind in KERAS_KINDS:
+    if special["builder"] is not None and file.kind in ("keras", "hdf5"):
+        from vizcnn.adapter.loading.built import load_into
+
+        _refuse(special, "a model that `builder` makes", "builder", "fixed_inputs")
+        of_keras = _of_keras()
+        model, source = load_into(file.path, file.kind, special["builder"])
+        adapter = of_keras.KerasAdapter(model, fixed_inputs=special["fixed_inputs"], source=source, **settings)
+    elif file.kind in KERAS_KINDS:
         meant = ("custom_objects", "safe_mode", "trusted", "architecture", "fixed_inputs")
         _refuse(special, "the file of a Keras model", *meant)
         of_keras = _of_keras()
@@ -222,6 +234,7 @@ _MEANT_FOR = {
     "custom_objects": "the file of a Keras model that refers to classes of its own",
     "safe_mode": "a file",
     "trusted": "a file",
+    "builder": "a file of weights, HDF5 or .keras",
     "architecture": "a file that holds the weights of a Keras model alone",
     "input_shape": "a function",
     "fixed_inputs": "a Keras model of several inputs",

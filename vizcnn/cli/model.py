@@ -43,7 +43,7 @@ class ModelFile:
         settings = {**self.settings, "labels": read_labels(self.settings["labels"])}
         with quiet_stderr():
             from vizcnn.adapter import adapt
-            from vizcnn.adapter.loading.custom import read_custom_objects
+            from vizcnn.adapter.loading.custom import read_builder, read_custom_objects
             from vizcnn.adapter.preprocessing import resolve_preprocess
 
             # Before the model, which may take long to load.
@@ -53,6 +53,8 @@ class ModelFile:
             settings["token_grid"] = _token_grid(settings["token_grid"])
             if settings["custom_objects"] is not None:
                 settings["custom_objects"] = read_custom_objects(settings["custom_objects"])
+            if settings["builder"] is not None:
+                settings["builder"] = read_builder(settings["builder"])
             with catch_warnings() as messages:
                 adapter = adapt(self.path, **settings)
         repairs = [f"repaired in the file: {repair}." for repair in adapter.repairs]

@@ -60,6 +60,16 @@ Architecture = Annotated[
     ),
 ]
 
+Builder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:FUNCTION",
+        help="The function that builds the model, for a MODEL of weights alone; the file is run.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+
 Trusted = Annotated[
     bool, typer.Option("--trusted", help="Run Python code that is stored in MODEL.", rich_help_panel=_MODEL)
 ]
@@ -193,6 +203,7 @@ _OF_THE_MODEL: dict[str, tuple[Any, Any]] = {
     "token_grid": (TokenGrid, None),
     "custom_objects": (Custom, None),
     "architecture": (Architecture, None),
+    "builder": (Builder, None),
     "trusted": (Trusted, False),
 }
 """Parameters of `vizcnn.adapt` to their options and defaults."""

@@ -43,6 +43,26 @@ def check_fit(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
         raise ModelFileError(f"`model` file {stored.label!r} can't be loaded: {after}its weights don't fit, {why}.")
 
 
+def check_weights(model: Any, stored: Stored) -> None:
+    """Refuse a model whose weights aren't those of a file, all of them and no others.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    stored : Stored
+        The file.
+
+    Raises
+    ------
+    ModelFileError
+        If an array of the file has no place in the model, or a weight isn't from the file.
+    """
+    why = _other_weights(model, stored)
+    if why is not None:
+        raise ModelFileError(f"`model` file {stored.label!r} can't be loaded: its weights don't fit, {why}.")
+
+
 def check_vocabularies(stored: Stored) -> None:
     """Refuse a model with a layer whose vocabulary isn't in the file.
 

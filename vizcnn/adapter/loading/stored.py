@@ -159,8 +159,8 @@ def read_stored(file: Path, kind: str, architecture: Path | None = None) -> Stor
     if beside is None:
         raise ModelFileError(
             f"`model` file {str(file)!r} can't be loaded: it holds weights only, without the architecture. Give the JSON file of "
-            f"model.to_json() as `architecture`, or put it beside the weights as {_beside(file)[0].name!r}; or build the model "
-            f"in Python, call its load_weights, and pass the model."
+            f"model.to_json() as `architecture`, or put it beside the weights as {_beside(file)[0].name!r}; or give the "
+            f"function that builds the model as `builder` (--builder FILE.py:function on the command line)."
         )
     config = read_architecture(beside)
     modern = config.get("build_config") is not None or "registered_name" in config
