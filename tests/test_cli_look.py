@@ -176,7 +176,9 @@ def test_wrong_calls_are_one_line_and_leave_nothing(
 
 
 def test_repairs_custom_objects_and_trust_reach_every_command(folder: Path, tmp_path: Path) -> None:
-    keras.Sequential([keras.Input((4, 4, 1)), layers.Lambda(lambda x: x, name="code")]).save(tmp_path / "m.keras")
+    keras.Sequential([keras.Input((4, 4, 1)), layers.Lambda(lambda x: (lambda y: y)(x), name="code")]).save(
+        tmp_path / "m.keras"
+    )
     result = CliRunner().invoke(cli.app, ["summary", str(tmp_path / "m.keras")])
     assert result.exit_code == 2
     assert "--trusted" in result.stderr

@@ -208,3 +208,21 @@ def test_doodles_of_tensorflow_js_are_read_with_their_names() -> None:
     assert len(cnn.labels) == cnn.num_classes() == 100
     assert cnn.num_params == 126564  # all of the one shard, 506,256 bytes
     explained(cnn, noise(28, 28, 1), "sun")
+
+
+def test_steering_with_arithmetic_as_python_code_is_read_and_not_run() -> None:
+    cnn = vz.adapt(WILD / "steering_lambda_keras2.h5")
+    assert cnn.repairs[:2] == (
+        "lambda_1: x / 255.0 - 0.5",
+        "lambda_2: keras.backend.tf.image.resize_images(x, (64, 64), align_corners=True)",
+    )
+    explained(cnn, noise(160, 320, 3), patch_size=64)
+
+
+def test_siamese_distance_as_python_code_is_read_and_not_run() -> None:
+    path = WILD / "siamese_lambda_keras350.keras"
+    cnn = vz.adapt(path, fixed_inputs={1: np.zeros((720, 720, 1), np.float32)}, preprocess="0..1")
+    assert "lambda_3: tf.sqrt(tf.reduce_sum(tf.square(tensors[0] - tensors[1]), axis=1, keepdims=True))" in cnn.repairs
+    (same,), (other,) = (cnn.outputs(np.full((1, 720, 720, 1), value, np.float32)) for value in (0, 1))
+    assert same != other
+    assert np.ptp(vz.saliency(cnn, noise(720, 720, 1), 0).values) > 0

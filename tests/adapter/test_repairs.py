@@ -297,8 +297,10 @@ def test_architecture_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 def lambda_model() -> Any:
+    """Return a model whose Lambda is more than arithmetic that can be read."""
     return keras.Sequential(
-        [keras.Input((2, 2, 1)), layers.Lambda(lambda x: x * 2, name="double"), layers.Flatten()], name="m"
+        [keras.Input((2, 2, 1)), layers.Lambda(lambda x: (lambda y: y * 2)(x), name="double"), layers.Flatten()],
+        name="m",
     )
 
 

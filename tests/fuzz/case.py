@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +80,8 @@ def _door(kind: str) -> Callable[[Path], Any]:
     from vizcnn.adapter.labels import read_labels
     from vizcnn.inputs import load, read_idx
 
+    if kind == "lambda":
+        return lambda path: vz.adapt(_with_code(path))
     if kind in MODELS:
         return vz.adapt
     if kind == "idx":
@@ -86,3 +91,21 @@ def _door(kind: str) -> Callable[[Path], Any]:
     if kind in ("attributions", "filters", "activations", "diagnosis"):
         return vz.load_result
     return lambda path: load(path, (6, 6, 3)).inputs(slice(0, 1))
+
+
+def _with_code(path: Path) -> Path:
+    """Write a model with a Lambda that stores this code beside it."""
+    import keras
+
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Lambda(lambda x: x, name="code")])
+    model.save(path.with_suffix(".keras"))
+    with zipfile.ZipFile(path.with_suffix(".keras")) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(entries["config.json"])
+    stored = {"code": base64.b64encode(path.read_bytes()).decode(), "defaults": [-1], "closure": None}
+    config["config"]["layers"][1]["config"]["function"]["config"] = stored
+    entries["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path.with_suffix(".keras"), "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return path.with_suffix(".keras")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import marshal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-MODELS = ("keras", "nested", "h5", "weights", "savedmodel", "tflite", "onnx")
+MODELS = ("keras", "nested", "h5", "weights", "savedmodel", "tflite", "onnx", "lambda")
 OTHERS = ("png", "jpg", "gif", "bmp", "tif", "webp", "npy", "idx", "json", "txt", "csv", "attributions", "filters", "activations",
           "diagnosis")  # fmt: skip
 
@@ -50,6 +51,10 @@ def _models(folder: Path) -> None:
     nodes = [helper.make_node("Conv", ["image", "k"], ["conv"]), helper.make_node("Flatten", ["conv"], ["flat"])]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in
             {"image": ["n", 1, 6, 6], "flat": ["n", 32]}.items()]  # fmt: skip
+    squash = (
+        lambda x, axis=-1: x[..., ::-1] / tf.sqrt(tf.reduce_sum(tf.square(x - 0.5), axis=axis, keepdims=True))
+    ).__code__
+    (folder / "lambda.code").write_bytes(marshal.dumps(squash))
     graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], [kernel])
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(made, folder / "onnx.onnx")

@@ -197,6 +197,8 @@ def _adapt_file(file: Opened, special: Mapping[str, Any], settings: dict[str, An
         )
         facts = {"source": loaded.source, "repairs": loaded.repairs, "loss": loaded.loss}
         adapter = of_keras.KerasAdapter(loaded.model, fixed_inputs=special["fixed_inputs"], **facts, **settings)
+        for note in loaded.notes:
+            adapter.add_note(note, "sampling", quiet=True)
     else:
         from vizcnn.adapter.blackbox import BlackBoxAdapter
         from vizcnn.adapter.runtimes import open_runtime

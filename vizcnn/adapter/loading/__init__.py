@@ -18,6 +18,7 @@ from vizcnn.adapter.loading.contents import kind_of
 from vizcnn.adapter.loading.description import check, strip_compile_config
 from vizcnn.adapter.loading.earlier import rewritten
 from vizcnn.adapter.loading.fit import check_fit, check_vocabularies
+from vizcnn.adapter.loading.lambdas import read_lambdas
 from vizcnn.adapter.loading.locating import locate
 from vizcnn.adapter.loading.nodes import nodes
 from vizcnn.adapter.loading.operators import makers
@@ -51,6 +52,8 @@ class Loaded:
         What had to be repaired in its description; () where it was read as it is.
     loss : default None
         What it was trained by, as Keras serializes it, where the file says so.
+    notes : tuple of str, default ()
+        What the readers of its pictures should know of how it was read.
     """
 
     model: Any
@@ -58,6 +61,7 @@ class Loaded:
     version: str | None
     repairs: tuple[str, ...]
     loss: Any = None
+    notes: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -139,8 +143,11 @@ def _build(
     known = {*objects, *_registered()}
     config = copy.deepcopy(stored.config)
     repairs = rewrites + without_strangers(config, known)
-    check(config, known, stored.label, trusted=trusted)
+    lambdas = [] if trusted else list(read_lambdas(config, stored.version, objects))
+    check(config, known, stored.label, trusted=trusted, lambdas=lambdas)
     check_vocabularies(stored)
+    repairs += tuple(one.replace() for one in lambdas)
+    draws = tuple(note for one in lambdas for note in one.notes)
     repairs += repaired(config, stored.version, needed=False, known=objects)
     repairs += locate(config, stored.form, objects)
     operations = makers(nodes(config))
@@ -170,7 +177,7 @@ def _build(
             f"`model` file {stored.label!r} can't be loaded, even after repairs ({', '.join(repairs)}): {_reason(error)}"
         ) from error
     check_fit(model, stored, repairs)
-    return Loaded(model, kind, stored.version, repairs, stored.loss)
+    return Loaded(model, kind, stored.version, repairs, stored.loss, draws)
 
 
 def _named(stored: Stored, folder: Path) -> Path:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from vizcnn.adapter.loading import functions
 from vizcnn.adapter.loading.allowed import CODE, is_function, is_unloaded, objects_called, why_not_class
 from vizcnn.adapter.loading.nodes import Node, nodes
 from vizcnn.adapter.loading.operators import operation_of
 from vizcnn.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.loading.lambdas import ReadLambda
 
 _KERAS = (
     "keras",
@@ -41,7 +44,14 @@ def strip_compile_config(config: dict[str, Any]) -> bool:
     return any(value is not None for value in stripped)
 
 
-def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trusted: bool) -> None:
+def check(
+    config: Mapping[str, Any],
+    known: Collection[str],
+    file: str,
+    *,
+    trusted: bool,
+    lambdas: Iterable[ReadLambda] = (),
+) -> None:
     """Refuse a description that needs classes which aren't known, or would reach outside of the model.
 
     Parameters
@@ -54,13 +64,19 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
         What to call the file.
     trusted : bool
         Whether code that is stored in it may be run, and other files opened.
+    lambdas : iterable of ReadLambda, default ()
+        What was read of Lambdas in it: nothing of them is run.
 
     Raises
     ------
     ModelFileError
         If so; the text names class and place.
     """
+    read = {id(inner.value) for one in lambdas if one.reading for inner in nodes(one.node.value)}
+    unread = {id(one.node.value): one.why_not for one in lambdas if not one.reading}
     for node in nodes(config):
+        if id(node.value) in read:
+            continue
         name, registered = node.class_name, str(node.value.get("registered_name") or "")
         function = node.value["config"] if name == "function" else None
         if name in known or (isinstance(function, str) and function in known):
@@ -69,7 +85,7 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
         if name != "function" and not objects and {registered, registered.rpartition(">")[2]} & set(known):
             continue
         if not trusted:
-            _check_harmless(node, objects, known, file)
+            _check_harmless(node, objects, known, file, unread.get(id(node.value)))
         if functions.layer_of_applications(name) and _is_keras(node.module):
             continue
         if not _is_keras(node.module) or registered.partition(">")[1]:
@@ -82,13 +98,17 @@ def check(config: Mapping[str, Any], known: Collection[str], file: str, *, trust
             raise ModelFileError(_missing(node, registered or name, file))
 
 
-def _check_harmless(node: Node, objects: Collection[Any], known: Collection[str], file: str) -> None:
+def _check_harmless(
+    node: Node, objects: Collection[Any], known: Collection[str], file: str, unread: str | None
+) -> None:
     config = node.value["config"]
     why = CODE.get(node.class_name) or next(filter(None, map(why_not_class, objects)), None)
     if node.class_name == "Lambda" and isinstance(config, Mapping):
         function = config.get("function")
         named = function.get("config") if isinstance(function, Mapping) else function
         why = None if isinstance(named, str) and named in known else why
+    if unread is not None:
+        why = f"{why}, which can't be read as arithmetic: {unread}"
     if node.class_name == "function" and not is_function(config, node.module):
         why = f"names the function {config!r} of {node.module!r}, which has no place in a model"
     elif is_unloaded(node.module):

@@ -22,6 +22,7 @@ def custom_objects() -> Mapping[str, Any]:
     import keras
 
     from vizcnn.adapter.loading import wiring
+    from vizcnn.adapter.loading.lambdas.layer import LambdaExpression
     from vizcnn.adapter.loading.tensorflow_functions import counterpart
 
     class TFOpLambda(keras.layers.Layer):  # type: ignore[misc]
@@ -74,7 +75,8 @@ def custom_objects() -> Mapping[str, Any]:
         for name, home in LAYERS_OF_APPLICATIONS.items()
     }
     functions = {"hard_sigmoid_of_keras_2": hard_sigmoid_of_keras_2}
-    return {**functions, "TFOpLambda": TFOpLambda, "ThresholdedReLU": ThresholdedReLU, **applications}
+    layers = (LambdaExpression, TFOpLambda, ThresholdedReLU)
+    return {**functions, **{layer.__name__: layer for layer in layers}, **applications}
 
 
 LAYERS_OF_APPLICATIONS = {

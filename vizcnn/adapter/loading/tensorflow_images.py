@@ -57,6 +57,21 @@ def _resize_v1(method: str) -> Function:
     return call
 
 
+_METHODS = ("bilinear", "nearest", "bicubic", "area")
+"""Ways to resize by their numbers in TensorFlow 1."""
+
+
+def _resize_images(
+    images: Any, size: Any, method: Any = "bilinear", align_corners: bool = False, preserve_aspect_ratio: bool = False
+) -> Any:
+    method = _METHODS[method] if isinstance(method, int) else str(method).rpartition(".")[2].lower()
+    if method == "area" or preserve_aspect_ratio:
+        return _resize(images, size, method, preserve_aspect_ratio=preserve_aspect_ratio)
+    if method == "bicubic":
+        raise ValueError("the bicubic resizing of TensorFlow 1 has no counterpart in this Keras")
+    return _resize_v1(method)(images, size, align_corners=align_corners)
+
+
 def _places(before: int, after: int, align_corners: bool) -> Any:
     scale = (before - 1) / (after - 1) if align_corners and after > 1 else before / after
     return np.arange(after) * scale
@@ -280,7 +295,7 @@ def _patches(images: Any, sizes: Any, strides: Any, rates: Any, padding: str) ->
 
 FUNCTIONS: dict[str, Function] = {
     "image.resize": _resize,
-    "image.resize_images": _resize,
+    "image.resize_images": _resize_images,
     "image.resize_bilinear": _resize_v1("bilinear"),
     "image.resize_nearest_neighbor": _resize_v1("nearest"),
     "image.resize_with_pad": _resize_with_pad,
