@@ -62,7 +62,8 @@ def adapt(
         The trained model, or the file that holds it: ``.keras`` or HDF5, a TensorFlow.js layers model (its folder or model.json),
         or a zip archive of one of them, whose file of labels is read too. A TensorFlow SavedModel, a TensorFlow Lite or an ONNX
         file, or any function from a batch of inputs (N, H, W, C) to predictions, is a black box: methods that need only scores
-        work on it. An adapter is returned as it is.
+        work on it. An adapter is returned as it is. Of a file, what ``vizcnn.toml`` beside it says is used for the arguments
+        that are left out, and a note says so.
     preprocess : vizcnn.Preprocess, callable or str, default None
         What happens to pictures before the model sees them. A function turns one image's pixels (H, W, C), float32 in 0..255,
         into the model's input of the same shape; a Keras layer does too. Text is the short form of `vizcnn.Preprocess`, such as
@@ -125,6 +126,7 @@ def adapt(
     >>> vz.adapt(model, labels=["cat", "dog"]).labels
     ('cat', 'dog')
     """
+    adapter: ModelAdapter
     fixed_inputs = old_keyword("fixed", fixed, "fixed_inputs", fixed_inputs)
     runs_code = trusted or not safe_mode
     settings: dict[str, Any] = {
@@ -156,12 +158,19 @@ def adapt(
         return model
     if isinstance(model, str | os.PathLike):
         from vizcnn.adapter.loading.packed import opened
+        from vizcnn.adapter.settings import read_settings
 
+        stored = read_settings(Path(model), trusted=runs_code)
+        note = stored.note({**settings, **special})
+        settings, special = ({**given, **stored.only(given)} for given in (settings, special))
         with opened(Path(os.fspath(model))) as file:
             settings["name"] = os.path.basename(os.path.normpath(os.fspath(model)))
-            if labels is None:
+            if settings["labels"] is None:
                 settings["labels"] = file.labels
-            return _adapt_file(file, special, settings, trusted=runs_code)
+            adapter = _adapt_file(file, special, settings, trusted=runs_code)
+        if note:
+            adapter.add_note(note, "settings", quiet=True)
+        return adapter
     if _is_function(model):
         _refuse(special, "a function", "input_shape")
         from vizcnn.adapter.blackbox import adapt_function
@@ -169,7 +178,7 @@ def adapt(
         return adapt_function(model, input_shape, **settings)
     _check_keras(model)
     _refuse(special, "a Keras model", "fixed_inputs")
-    adapter: ModelAdapter = _of_keras().KerasAdapter(model, fixed_inputs=fixed_inputs, **settings)
+    adapter = _of_keras().KerasAdapter(model, fixed_inputs=fixed_inputs, **settings)
     return adapter
 
 

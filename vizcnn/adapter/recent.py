@@ -62,11 +62,12 @@ def _state(path: Path) -> Hashable | None:
     """Return what changes with a model: its files, and the classes that are registered; None where unknown.
 
     A file's time can be set, so that of its last change on the disk counts too. The description of a model may lie beside the
-    file of its weights.
+    file of its weights, and so do its settings.
     """
     try:
         folder = path.is_dir()
         files = sorted(path.rglob("*")) if folder else [path, *sorted(path.parent.glob("*.json"))]
+        files += path.parent.glob("vizcnn.toml")
         if len(files) > _MANY:
             return None
         stats = tuple((str(file), *_version(file.stat())) for file in files)

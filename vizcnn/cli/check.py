@@ -30,6 +30,16 @@ def check(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write",
+            help="Write the options given here into vizcnn.toml beside MODEL, where every command and vizcnn.adapt read them.",
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With --write: change a vizcnn.toml that is there.")
+    ] = False,
 ) -> None:
     """Tell what a model file is, and which methods work on it; exit code 2 where none does."""
     from vizcnn.progress import track
@@ -41,6 +51,10 @@ def check(
             raise
         echo(json.dumps({"model": model.path, "error": str(error)}))
         raise typer.Exit(2) from error
+    if write:
+        from vizcnn.adapter.settings import write_settings
+
+        echo(f"wrote {write_settings(Path(model.path), model.plain_settings(), overwrite=overwrite)}", err=as_json)
     from vizcnn.cli import checkup
 
     result: Checkup | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vizcnn.cli.console import catch_warnings, notes, quiet_stderr
+from vizcnn.errors import OptionError
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
@@ -57,8 +58,45 @@ class ModelFile:
                 settings["builder"] = read_builder(settings["builder"])
             with catch_warnings() as messages:
                 adapter = adapt(self.path, **settings)
+        messages += [note for note in adapter.notes if note.kind == "settings"]
         repairs = [f"repaired in the file: {repair}." for repair in adapter.repairs]
         return adapter, [*messages, *repairs]
+
+    def plain_settings(self) -> dict[str, Any]:
+        """Return the options that were given as `vizcnn.toml` holds them; what runs code is no part of it."""
+        given = {name: value for name, value in self.settings.items() if value}
+        refused = [name for name in ("custom_objects", "trusted") if given.pop(name, None)]
+        if refused:
+            raise OptionError(
+                f"`{refused[0]}` can't be written into a file beside a model: it runs code. Leave it out."
+            )
+        if "decode" in given:
+            decoding = asdict(_decoding(given.pop("decode")))
+            given["decoding"] = {name: value for name, value in decoding.items() if value is not None}
+        if "token_grid" in given:
+            given["token_grid"] = list(_token_grid(given["token_grid"]) or ())
+        if "fixed_inputs" in given:
+            pairs = [text.partition("=") for text in given["fixed_inputs"]]
+            given["fixed_inputs"] = {name: self._plain_value(value) for name, _, value in pairs}
+        return {name: self._plain(name, value) for name, value in given.items()}
+
+    def _plain(self, name: str, value: Any) -> Any:
+        if name == "labels" and not self._is_beside(Path(value)):
+            from vizcnn.adapter.labels import read_labels
+
+            return list(read_labels(value) or ())
+        return self._relative(Path(value)) if name in ("labels", "architecture") else value
+
+    def _plain_value(self, text: str) -> Any:
+        return self._relative(Path(text)) if Path(text).exists() else [float(number) for number in text.split(",")]
+
+    def _is_beside(self, file: Path) -> bool:
+        return file.resolve().is_relative_to(Path(self.path).resolve().parent)
+
+    def _relative(self, file: Path) -> str:
+        if not self._is_beside(file):
+            raise OptionError(f"`write` takes files in the folder of the model; got {str(file)!r}. Copy it there.")
+        return file.resolve().relative_to(Path(self.path).resolve().parent).as_posix()
 
 
 def _token_grid(text: str | None) -> tuple[int, int] | None:
@@ -72,7 +110,6 @@ def _token_grid(text: str | None) -> tuple[int, int] | None:
 
 def _decoding(text: str | None) -> Any:
     """Read the option --decode: 'upright', 'background=COLOR' and 'page=N', with commas."""
-    from vizcnn.errors import OptionError
     from vizcnn.inputs import Decoding
 
     if text is None:
