@@ -13,7 +13,7 @@ import vizcnn as vz
 from tests import framework
 from vizcnn.errors import ModelFileError
 from vizcnn.plugins import registry
-from vizcnn.targets import Region
+from vizcnn.targets import Box, Region
 
 WILD = Path(os.environ.get("VIZCNN_TEST_DATA", "")) / "wild"
 
@@ -226,3 +226,16 @@ def test_siamese_distance_as_python_code_is_read_and_not_run() -> None:
     (same,), (other,) = (cnn.outputs(np.full((1, 720, 720, 1), value, np.float32)) for value in (0, 1))
     assert same != other
     assert np.ptp(vz.saliency(cnn, noise(720, 720, 1), 0).values) > 0
+
+
+def test_box_of_a_face_detector_is_explained() -> None:
+    model = vz.adapt(WILD / "face_boxes.tflite", preprocess="-1..1")
+    result = vz.occlusion(model, WILD / "deepfake_meso4.real.jpg", patch_size=24, stride=12)
+    left, top, right, bottom = result.extras["boxes"][0, 0]
+    assert left < 50 < 110 < right  # of 128: the face is in the middle of the portrait
+    assert top < 30 < 90 < bottom
+    inside = np.zeros((128, 128), bool)
+    inside[int(top) : int(bottom), int(left) : int(right)] = True
+    assert result.values[0][inside].mean() > 3 * abs(result.values[0][~inside].mean())
+    same = vz.occlusion(model, WILD / "deepfake_meso4.real.jpg", Box((55, 20, 256, 215)), patch_size=24, stride=12)
+    assert np.corrcoef(result.values.ravel(), same.values.ravel())[0, 1] > 0.9

@@ -18,7 +18,7 @@ from vizcnn.plugins import door, registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.registry import asked_name, is_one
 from vizcnn.results import Attributions
-from vizcnn.targets import resolve
+from vizcnn.targets import resolve_on
 
 Method = str | tuple[str, Mapping[str, Any]]
 
@@ -181,7 +181,7 @@ def stream(
     slice(4, 8, None) {'saliency': 4, 'gradcam': 4}
     slice(8, 10, None) {'saliency': 2, 'gradcam': 2}
     """
-    score = resolve(target, model, len(images))
+    score = resolve_on(target, model, images)
     for one in metrics:
         metric_registry.INSTALLED.check_needs(one.metric, model)
     working: dict[str, door.MethodRun] = {}

@@ -17,6 +17,7 @@ from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, io_node, split_call
 from vizcnn.adapter.model_facts import ModelFacts
 from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.predictions import Prediction, looks_like_probabilities
+from vizcnn.adapter.probe import extremes
 from vizcnn.aliases import moved, old_keyword, renamed
 from vizcnn.errors import CapabilityError, InputError, Note
 from vizcnn.targets import resolve
@@ -178,9 +179,53 @@ class ModelAdapter(ModelFacts):
             if choice.formula is None:
                 classes, _, _ = self.class_outputs(outputs, choice.output)
             else:
-                classes = self.scores(inputs, score.chosen(choice)).round()
-            score = score.with_predicted_classes(choice, classes.tolist())
+                chosen = self.scores(inputs, score.chosen(choice))
+                classes = chosen if choice.count is None else chosen.argmax(axis=-1)
+            score = score.with_predicted_classes(choice, classes)
         return score
+
+    def outputs_of_noise(self, sample_shape: tuple[int, ...]) -> Outputs:
+        """Return what the model returns for a few images that are none: from that the kind of its numbers is told.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+
+        Returns
+        -------
+        tuple of ndarray
+            As `outputs`.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().outputs_of_noise((28, 28, 1))[0].shape
+        (4, 10)
+        """
+        return self.outputs(extremes(sample_shape, 4))
+
+    def box_anchors(self, sample_shape: tuple[int, ...]) -> Array | None:
+        """Return the boxes that a detector's own are counted from, where the model carries them.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+
+        Returns
+        -------
+        ndarray of float32, shape (A, 4), or None
+            Center x, center y, width and height in the input's pixels.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().box_anchors((28, 28, 1)) is None
+        True
+        """
+        del sample_shape  # an adapter that knows better says so
+        return None
 
     def kernels(self, layer: Any) -> Array:
         """Return the weights of a convolution; of a separable one the depthwise part, of which K is the multiplier.

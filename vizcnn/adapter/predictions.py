@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from vizcnn.adapter.losses import task_by_name
 from vizcnn.adapter.notes import NoteKeeper
 from vizcnn.aliases import renamed
 from vizcnn.errors import OptionError, VizcnnError, did_you_mean, listed
+
+_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,33 @@ class OutputReader(NoteKeeper, ABC):
         self.name = name
         self.labels = labels
         self._heads: dict[tuple[str, tuple[str, ...] | None, Traits], Head] = {}
+        self._remembered: dict[Hashable, Any] = {}
+
+    def remember(self, key: Hashable, find: Callable[[], _Kept]) -> _Kept:
+        """Return what was found of the model under a key, and find it first where nothing was.
+
+        Parameters
+        ----------
+        key : hashable
+            What it is, and all that it depends on beside the model.
+        find : callable
+            Finds it.
+
+        Returns
+        -------
+        any
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0])
+        >>> model.remember("answer", lambda: 42), model.remember("answer", lambda: 43)
+        (42, 42)
+        """
+        if key not in self._remembered:
+            self._remembered[key] = find()
+        found: _Kept = self._remembered[key]
+        return found
 
     @property
     @abstractmethod

@@ -21,7 +21,7 @@ from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.progress import track
 from vizcnn.results import Attributions, Context, Picture
-from vizcnn.targets import resolve
+from vizcnn.targets import resolve_on
 
 
 def call(plugin: Plugin, model: Any, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -119,12 +119,12 @@ class MethodRun:
     ) -> MethodRun:
         """Resolve the target and the layer, and begin."""
         all_options = _with_layer_paths(options, model)
-        score = resolve(target, model, len(images)) if "target" in plugin.takes else None
+        score = resolve_on(target, model, images) if "target" in plugin.takes else None
         return cls(plugin, Context(model, plugin.name, images, score, all_options))
 
     def on(self, images: ImageSet, target: Any) -> MethodRun:
         """Return the same method with the same options, on other images and another target."""
-        score = resolve(target, self.context.model, len(images))
+        score = resolve_on(target, self.context.model, images)
         return MethodRun(self.plugin, replace(self.context, images=images, score=score))
 
     def batches(self) -> list[slice]:

@@ -124,6 +124,8 @@ def occlusion(
 
 def _decides(model: ModelAdapter, score: Score) -> bool:
     """Tell whether the model predicts one class or another of an image: no number does, and no map of one object."""
+    if score.is_part:
+        return False
     head = model.head(model.output_name(score.output))
     return head.is_classes and not head.is_mask
 

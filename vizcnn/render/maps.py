@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from vizcnn.render.canvas import check_axes, hide_ticks, one_or_all, save
@@ -17,7 +19,7 @@ from vizcnn.render.image import limits, opacity, to_display
 from vizcnn.render.lettering import set_title
 from vizcnn.render.panels import LONGEST, Panel, grayscale, new_grid, new_panels, say_how_many, sharpness
 from vizcnn.render.signals import draw_signal, is_signal, is_volume, label_slices, lay_out_slices
-from vizcnn.render.style import MapStyle, default_cmap
+from vizcnn.render.style import OUTLINE, MapStyle, default_cmap
 from vizcnn.resample import resize
 
 
@@ -144,6 +146,7 @@ def _draw(axis: Axes, panel: Panel, sample: np.ndarray | None, look: MapStyle) -
     if panel.values is None:
         if sample is not None:
             _draw_sample(axis, sample)
+            _outline(axis, panel.boxes)
         return
     low, high = limits(panel.values, signed=panel.signed, percentile=look.percentile, vmin=look.vmin, vmax=look.vmax)
     look = replace(look, cmap=look.cmap or default_cmap(signed=panel.signed))
@@ -154,6 +157,7 @@ def _draw(axis: Axes, panel: Panel, sample: np.ndarray | None, look: MapStyle) -
         _draw_over_signal(axis, sample, panel.values, norm, look)
     else:
         _draw_over_image(axis, sample, panel.values, norm, look)
+        _outline(axis, panel.boxes)
 
 
 def _draw_sample(axis: Axes, sample: np.ndarray) -> None:
@@ -210,6 +214,18 @@ def _draw_over_image(axis: Axes, image: np.ndarray, values: np.ndarray, norm: No
     hide_ticks(axis)
     if look.colorbar:
         _add_colorbar(axis, ScalarMappable(norm=artist.norm, cmap=artist.cmap))
+
+
+def _outline(axis: Axes, boxes: Sequence[Sequence[float]]) -> None:
+    """Draw the edges of boxes, which are shares of the image, so that they are seen on dark and on bright."""
+    for left, top, right, bottom in boxes:
+        height, width = axis.images[-1].get_size()
+        corner = (left * width - 0.5, top * height - 0.5)
+        edges = Rectangle(
+            corner, (right - left) * width, (bottom - top) * height, fill=False, edgecolor=OUTLINE, linewidth=1.2
+        )
+        edges.set_path_effects([withStroke(linewidth=2.6, foreground="black")])
+        axis.add_patch(edges)
 
 
 def _add_colorbar(axis: Axes, mappable: ScalarMappable) -> None:

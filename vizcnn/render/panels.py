@@ -81,6 +81,8 @@ class Panel:
         Above the picture.
     caption : str, default ""
         Under the title: what else there is to say, such as numbers.
+    boxes : sequence of (float, float, float, float), default ()
+        Left, top, right and bottom of what is outlined, as shares of the image.
 
     Examples
     --------
@@ -95,6 +97,7 @@ class Panel:
     signed: bool = False
     title: str = ""
     caption: str = ""
+    boxes: Sequence[Sequence[float]] = ()
 
     @property
     def heading(self) -> str:

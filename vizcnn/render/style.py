@@ -36,6 +36,9 @@ SHARPEST = 800
 NOTEBOOK = 12
 """Images, or rows of images, that a notebook shows of a result."""
 
+OUTLINE = "white"
+"""Color of what is outlined on a picture, between two lines of black."""
+
 GRAY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the brightness of a color (ITU-R BT.601)."""
 

@@ -168,14 +168,16 @@ class AttributionBatch:
         model, images, names = context.model, context.images, context.images.names[part]
         outputs = self.outputs if self.outputs is not None else model.outputs(inputs)
         scores = self.scores if self.scores is not None else model.scores(inputs, score)
-        if -1 in score.classes:
+        if -1 in score.classes or (score.is_part and score.open_choices):
             score = model.with_predicted_classes(inputs, score, outputs)
         predictions, targets, top, indices = explained(model, score, outputs)
         raw = np.asarray(self.raw if self.raw is not None else self.values, dtype=np.float32)
         values, alone, placement = over_images(self.values, self.layer, context)
         measures = checked_rows("measures", self.measures, len(inputs), f"method {context.method!r}")
         extras = checked_rows("extras", self.extras, len(inputs), f"method {context.method!r}")
-        class_labels = model.head(model.output_name(score.output)).names
+        if score.boxes:
+            extras["boxes"] = np.stack([score.params[box][:, :4] for box in score.boxes], axis=1)
+        of_classes = any(array.dtype.kind in "iu" for array in extras.values())
         notes = (
             *notes_of_part(images.notes, range(len(images))[part], names),
             *model.notes,
@@ -199,7 +201,7 @@ class AttributionBatch:
             options={**context.options, **self.options},
             names=names,
             notes=join_notes([(0, notes)], names),
-            class_labels=class_labels if any(array.dtype.kind in "iu" for array in extras.values()) else (),
+            class_labels=model.head(model.output_name(score.output)).names if of_classes else (),
             top_classes=tuple(top),
             top_indices=tuple(indices),
             alone=alone,

@@ -60,6 +60,9 @@ def explained(
     list[tuple[int, ...]],
 ]:
     """Return what the model predicts, the name, class and probability of what is explained, the top classes and their indices."""
+    if score.is_part:
+        names = [str(name) for name in score.names]
+        return [Prediction(None, name, None) for name in names], [(name, None, None) for name in names], [], []
     indices, values, is_probability = model.class_outputs(outputs, score.output)
     head = model.head(model.output_name(score.output))
     predictions = model.named_predictions(indices, values, is_probability, output=head.output)

@@ -33,6 +33,12 @@ class _Mapped(Protocol):
     @property
     def geometry(self) -> Sequence[Geometry]: ...
 
+    @property
+    def values(self) -> np.ndarray: ...
+
+    @property
+    def extras(self) -> Mapping[str, np.ndarray]: ...
+
     def __len__(self) -> int: ...
 
     def map(self, index: int) -> np.ndarray: ...
@@ -79,6 +85,7 @@ def map_panel(result: _Mapped, index: int, title: str | None = None) -> Panel:
         signed=result.signed,
         title=result.title(index) if title is None else title,
         caption=result.measured(index),
+        boxes=_boxes(result, index),
     )
 
 
@@ -89,6 +96,18 @@ def _laid(result: _Mapped, index: int, image: ImageAt) -> np.ndarray:
         return values
     size = within((image.shape[0], image.shape[1]), SHARPEST)
     return result.geometry[index].on_picture(values, size, outside=np.nan)
+
+
+def _boxes(result: _Mapped, index: int) -> Sequence[Sequence[float]]:
+    """Return the boxes that a target was about, as shares of the image."""
+    boxes = result.extras.get("boxes")
+    if boxes is None or result.alone or result.values.ndim != 3:
+        return ()
+    size = result.values.shape[1:]
+    geometry = result.geometry[index] if result.geometry else Geometry.whole(size, size)
+    corners = geometry.to_picture(boxes[index].reshape(-1, 2)[:, ::-1]) / geometry.picture
+    shares: list[list[float]] = corners[:, ::-1].reshape(-1, 4).tolist()
+    return shares
 
 
 def map_panels(result: _Mapped, index: int | None = None, limit: int | None = None) -> list[Panel]:
@@ -107,7 +126,7 @@ def grid_panels(
         maps = [
             map_panel(result, i, "" if rows else title) for title, result in zip(titles, results.values(), strict=True)
         ]
-        rows.append([Panel(ImageAt(first.images, i), title=first.title(i)), *maps])
+        rows.append([Panel(ImageAt(first.images, i), title=first.title(i), boxes=_boxes(first, i)), *maps])
     return rows
 
 

@@ -1,10 +1,10 @@
 """What is explained: a target, resolved against a model, gives one score per sample.
 
-None is the class that the model predicts for each image; an integer or a label is that class; a list has one of these per
-image. The objects of this module say the rest: another output (`Class`), a unit or a channel of any layer (`Neuron`,
-`Channel`), one class against another (`Contrast`), any weighted sum (`WeightedSum`), a part of an output map (`Region`),
-likeness to another image (`Similarity`). A function of the model's outputs is a target too, and so are the score objects of
-tf-keras-vis.
+None is the class that the model predicts for each image, or the box that a detector is most sure of; an integer or a label is
+that class; a list has one of these per image. The objects of this module say the rest: another output (`Class`), a unit or a
+channel of any layer (`Neuron`, `Channel`), one class against another (`Contrast`), any weighted sum (`WeightedSum`), a part of an
+output map (`Region`), what a detector predicts in a box (`Box`), likeness to another image (`Similarity`). A function of the
+model's outputs is a target too, and so are the score objects of tf-keras-vis.
 
 Class scores are logits: the value before a final softmax or sigmoid. A single unit that tells two classes apart is both of
 them, and the score of class 0 is the negative of its logit.
@@ -14,14 +14,18 @@ it for its score.
 """
 
 from vizcnn.aliases import moved
+from vizcnn.targets.box_layout import BoxLayout
+from vizcnn.targets.boxes import Box
 from vizcnn.targets.classes import Class, Region
-from vizcnn.targets.combined import Contrast, Function, WeightedSum, resolve
+from vizcnn.targets.combined import Contrast, Function, WeightedSum, resolve, resolve_on
 from vizcnn.targets.score import Score
 from vizcnn.targets.similarity import Similarity
 from vizcnn.targets.target import Target
 from vizcnn.targets.units import Channel, Neuron
 
 __all__ = [
+    "Box",
+    "BoxLayout",
     "Channel",
     "Class",
     "Contrast",
@@ -33,6 +37,7 @@ __all__ = [
     "Target",
     "WeightedSum",
     "resolve",
+    "resolve_on",
 ]
 
 __getattr__ = moved(__name__, {"Mix": "vizcnn.targets.WeightedSum"})

@@ -58,7 +58,7 @@ class Class(Target):
             raise TargetError(
                 f"`target` as a list must have one entry per image; got {len(wanted)} for {count} images."
             )
-        indices = [_class_index(entry, model, head) for entry in wanted]
+        indices = [class_index(entry, model, head) for entry in wanted]
         return Score(
             key=("class", output),
             formula=partial(class_score, output=output),
@@ -136,7 +136,7 @@ class Region(Target):
                 f"shape {model.output_shapes[output]}. Give a class."
             )
         mask = self._mask(shape)
-        index = _class_index(self.index, model, head)
+        index = class_index(self.index, model, head)
         return Score(
             key=("region", output),
             formula=partial(region_score, output=output),
@@ -144,7 +144,7 @@ class Region(Target):
             names=(None if index < 0 else f"{head.names[index]} in a region",) * count,
             classes=(index,) * count,
             output=output,
-            choices=(Choice(0, output, partial(region_class, output=output)),),
+            choices=(Choice(0, output, partial(region_class, output=output), count=head.num_classes),),
         )
 
     def _mask(self, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -183,7 +183,21 @@ def _region_values(reading: ForwardPass, mask: Any, output: str) -> Any:
     return xp.sum(class_logits(reading, output) * xp.expand_dims(mask, -1), axis=(1, 2))
 
 
-def _class_index(entry: Any, model: Model, head: Head) -> int:
+@dataclass(frozen=True)
+class ClassNames:
+    """What the classes of an output are called, where that is not its head's to say."""
+
+    output: str
+    names: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """How many there are."""
+        return len(self.names)
+
+
+def class_index(entry: Any, model: Model, head: Head | ClassNames) -> int:
+    """Return the class that an index or a label means; -1 of None."""
     original, entry = entry, plain(entry)
     if entry is None:
         return -1
@@ -202,7 +216,7 @@ def _class_index(entry: Any, model: Model, head: Head) -> int:
     return int(entry)
 
 
-def _label_index(label: str, model: Model, head: Head) -> int:
+def _label_index(label: str, model: Model, head: Head | ClassNames) -> int:
     if not model.labels:
         raise TargetError(
             f"`target` {label!r} is a label, but model {model.name!r} has none. Give the class index, or name the classes: "

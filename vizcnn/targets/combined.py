@@ -12,7 +12,8 @@ import numpy as np
 
 from vizcnn.errors import TargetError
 from vizcnn.targets.classes import Class
-from vizcnn.targets.model import Model
+from vizcnn.targets.default import default_target
+from vizcnn.targets.model import Model, Pictures
 from vizcnn.targets.score import ForwardPass, Score
 from vizcnn.targets.target import Target, plain
 
@@ -58,7 +59,7 @@ class WeightedSum(Target):
             raise TargetError(f"`weights` must have one number per target; got {len(weights)} for {len(self.targets)}.")
         parts = [resolve(target, model, count) for target in self.targets]
         names = [_sum_name([part.names[i] for part in parts], weights) for i in range(count)]
-        starts = accumulate((len(part.params) for part in parts), initial=0)
+        starts = [0, *accumulate(len(part.params) for part in parts)][: len(parts)]
         return Score(
             key=("mix", tuple(weights), tuple(part.key for part in parts)),
             formula=partial(mix_score, parts=[(part.formula, len(part.params)) for part in parts], weights=weights),
@@ -68,10 +69,28 @@ class WeightedSum(Target):
             output=next((part.output for part in parts if part.output is not None), None),
             choices=tuple(
                 replace(choice, param=start + choice.param)
-                for start, part in zip(starts, parts, strict=False)
+                for start, part in zip(starts, parts, strict=True)
                 for choice in part.choices
             ),
+            boxes=tuple(start + box for start, part in zip(starts, parts, strict=True) for box in part.boxes),
+            is_part=any(part.is_part for part in parts),
         )
+
+    def on_images(self, images: Pictures) -> WeightedSum:
+        """See `Target.on_images`.
+
+        Returns
+        -------
+        WeightedSum
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> digits = vz.inputs.load(vz.assets.digits(), (28, 28, 1))
+        >>> vz.targets.WeightedSum(("3", "8")).on_images(digits).targets
+        ('3', '8')
+        """
+        return replace(self, targets=tuple(_on_images(target, images) for target in self.targets))
 
 
 def mix_score(reading: ForwardPass, params: Sequence[Any], parts: Sequence[Any], weights: Sequence[float]) -> Any:
@@ -120,6 +139,26 @@ class Contrast(Target):
         ('3 − predicted',)
         """
         return WeightedSum((self.target, self.other), (1.0, -1.0)).score(model, count)
+
+    def on_images(self, images: Pictures) -> Contrast:
+        """See `Target.on_images`.
+
+        Returns
+        -------
+        Contrast
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> digits = vz.inputs.load(vz.assets.digits(), (28, 28, 1))
+        >>> vz.targets.Contrast("3", "8").on_images(digits)
+        Contrast(target='3', other='8')
+        """
+        return Contrast(_on_images(self.target, images), _on_images(self.other, images))
+
+
+def _on_images(target: Any, images: Pictures) -> Any:
+    return target.on_images(images) if isinstance(target, Target) else target
 
 
 def _sum_name(names: list[str | None], weights: Sequence[float]) -> str:
@@ -203,6 +242,17 @@ class _Identity:
         return isinstance(other, _Identity) and self.function is other.function
 
 
+def resolve_on(target: Any, model: Model, images: Pictures) -> Score:
+    """Return the score of a target on images: what it says in their pixels is said in the inputs' that they become.
+
+    Returns
+    -------
+    Score
+    """
+    target = default_target(model, images) if target is None else _on_images(target, images)
+    return resolve(target, model, len(images))
+
+
 def resolve(target: Any, model: Model, count: int) -> Score:
     """Turn every accepted form of a target into the score of `count` samples.
 
@@ -222,7 +272,9 @@ def resolve(target: Any, model: Model, count: int) -> Score:
         return target
     if isinstance(target, Target):
         return target.score(model, count)
-    if target is None or isinstance(target, str | int | np.integer):
+    if target is None:
+        return default_target(model).score(model, count)
+    if isinstance(target, str | int | np.integer):
         return Class(target).score(model, count)
     if isinstance(target, Mapping):
         if len(target) != 1:

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from vizcnn.inputs.geometry import Geometry
 from vizcnn.inputs.pixels import Decoding
+
+_Kept = TypeVar("_Kept")
+
+
+class Pictures(Protocol):
+    """The images that are explained; `vizcnn.inputs.ImageSet` is one."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape (H, W, C) of the input that each becomes."""
+
+    @property
+    def geometry(self) -> Sequence[Geometry]:
+        """Where each lies in its input; empty where all are stretched over it."""
+
+    def shape_of(self, index: int) -> tuple[int, ...]:
+        """Return the shape (H, W, C) of one as it is."""
 
 
 class Layer(Protocol):
@@ -28,6 +49,14 @@ class Head(Protocol):
     @property
     def output(self) -> str:
         """Its name."""
+
+    @property
+    def activation(self) -> str | None:
+        """The activation that makes its numbers probabilities."""
+
+    @property
+    def is_logarithm(self) -> bool:
+        """Whether its numbers are logarithms of probabilities."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,3 +131,15 @@ class Model(Protocol):
 
     def activations(self, inputs: np.ndarray, layers: Sequence[Any]) -> dict[str, np.ndarray]:
         """Return the outputs of layers, by path."""
+
+    def outputs_of_noise(self, sample_shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+        """Return what it returns for a few images that are none."""
+
+    def box_anchors(self, sample_shape: tuple[int, ...]) -> np.ndarray | None:
+        """Return the boxes (A, 4) that its own are counted from, by center and size in pixels, where it carries them."""
+
+    def remember(self, key: Hashable, find: Callable[[], _Kept]) -> _Kept:
+        """Return what was found of it under that key, and find it first where nothing was."""
+
+    def add_note(self, text: str, kind: str = "", *, quiet: bool = False) -> None:
+        """Keep a note for all its pictures."""

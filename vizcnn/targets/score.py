@@ -41,22 +41,28 @@ Formula = Callable[[ForwardPass, Sequence[Any]], Any]
 
 @dataclass(frozen=True)
 class Choice:
-    """A class that is left to the model, where a param of a score holds -1 in place of an index.
+    """What is left to the model, where a param of a score holds -1 in place of an index, or NaN in place of a number.
 
     Attributes
     ----------
     param : int
-        Place of that param, of one index per sample.
+        Place of that param: of one index per sample, or of numbers (N, ...).
     output : str
-        The output that the class belongs to.
+        The output that it belongs to.
     formula : callable or None
-        Takes a `ForwardPass` and the params from that one on, and returns the class that the model chooses, (N,); None: the one
-        that it predicts of the whole output.
+        Takes a `ForwardPass` and the params from that one on, and returns what the model chooses, shaped as the param; None: the
+        class that it predicts of the whole output.
+    count : int or None
+        Among how many classes is chosen; None: numbers are.
+    name : callable or None
+        Takes a row of the param, once it is chosen, and says what a sample is called that had no name.
     """
 
     param: int
     output: str
     formula: Formula | None = None
+    count: int | None = None
+    name: Callable[[np.ndarray], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,12 @@ class Score:
     output : str or None
         The output that a class belongs to.
     choices : tuple of Choice
-        The params that hold indices of classes, which may be left to the model.
+        The params that may be left to the model, in the order in which they are settled.
+    boxes : tuple of int
+        The params that are boxes in the input's pixels, (N, 4) or more: x0, y0, x1, y1 first.
+    is_part : bool
+        Whether a part of what the model says is explained, such as a box: then that, and no class of the whole, is what a picture
+        says to be predicted.
 
     Examples
     --------
@@ -95,6 +106,8 @@ class Score:
     classes: tuple[int | None, ...]
     output: str | None = None
     choices: tuple[Choice, ...] = field(default=(), compare=False)
+    boxes: tuple[int, ...] = ()
+    is_part: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -136,10 +149,12 @@ class Score:
     @property
     def open_choices(self) -> tuple[Choice, ...]:
         """Those of `choices` that some sample leaves to the model."""
-        return tuple(choice for choice in self.choices if (self.params[choice.param] < 0).any())
+        return tuple(choice for choice in self.choices if _is_open(self.params[choice.param]).any())
 
     def chosen(self, choice: Choice) -> Score:
-        """Return the class that the model chooses as a score of its own: a number that is the class's index.
+        """Return what the model chooses as a score of its own: of a class one number for each that there is, 1 for the chosen.
+
+        The mean of several runs of a model that draws random numbers is then a vote.
 
         Parameters
         ----------
@@ -156,21 +171,21 @@ class Score:
         >>> cnn = vz.adapt(keras.Sequential([keras.Input((4, 4, 2)), keras.layers.UpSampling2D(1)]))
         >>> score = vz.targets.Region((0, 0, 2, 2)).score(cnn, 1)
         >>> cnn.scores(np.array([0.0, 2.0]) * np.ones((1, 4, 4, 2)), score.chosen(score.choices[0]))
-        array([1.], dtype=float32)
+        array([[0., 1.]], dtype=float32)
         """
-        formula = partial(_class_as_score, choice=choice)
+        formula = partial(_choice_as_score, choice=choice)
         classes: tuple[None, ...] = (None,) * len(self)
         return replace(self, key=("chosen", choice.param, self.key), formula=formula, classes=classes, choices=())
 
-    def with_predicted_classes(self, choice: Choice, classes: Sequence[int]) -> Score:
-        """Return the score in which what the model chooses is one class for each sample, whatever the image becomes.
+    def with_predicted_classes(self, choice: Choice, classes: Sequence[int] | np.ndarray) -> Score:
+        """Return the score in which what the model chooses is settled for each sample, whatever the image becomes.
 
         Parameters
         ----------
         choice : Choice
             One of `choices`.
-        classes : sequence of int
-            The class that the model chooses for each sample; of those that don't leave it to the model it isn't used.
+        classes : sequence of int, or ndarray
+            What the model chooses for each sample, a class or numbers; of those that don't leave it to the model it isn't used.
 
         Returns
         -------
@@ -184,10 +199,14 @@ class Score:
         (7, 3)
         """
         param = self.params[choice.param]
-        index = np.where(param < 0, np.asarray(classes, dtype=param.dtype), param)
-        params = (*self.params[: choice.param], index, *self.params[choice.param + 1 :])
-        known = tuple(int(new) if old == -1 else old for old, new in zip(self.classes, index, strict=True))
-        return replace(self, params=params, classes=known)
+        rows = np.where(_is_open(param), np.asarray(classes, dtype=param.dtype), param)
+        params = (*self.params[: choice.param], rows, *self.params[choice.param + 1 :])
+        known, names = self.classes, self.names
+        if param.dtype.kind == "i":
+            known = tuple(int(new) if old == -1 else old for old, new in zip(known, rows, strict=True))
+        if choice.name is not None:
+            names = tuple(choice.name(row) if old is None else old for old, row in zip(names, rows, strict=True))
+        return replace(self, params=params, classes=known, names=names)
 
     def with_params(self, *params: np.ndarray) -> Score:
         """Return the score of other numbers: channels of the same layer, say.
@@ -259,10 +278,24 @@ class Score:
         )
 
 
-def _class_as_score(reading: ForwardPass, params: Sequence[Any], choice: Choice) -> Any:
+def _is_open(param: np.ndarray) -> np.ndarray:
+    """Tell which entries of a param are left to the model."""
+    is_open: np.ndarray = np.isnan(param) if param.dtype.kind == "f" else np.less(param, 0)
+    return is_open
+
+
+def _choice_as_score(reading: ForwardPass, params: Sequence[Any], choice: Choice) -> Any:
     if choice.formula is None:
         raise TypeError("What a model predicts is read from its outputs.")
-    return reading.xp.multiply(choice.formula(reading, params[choice.param :]), 1.0)
+    xp, chosen = reading.xp, choice.formula(reading, params[choice.param :])
+    if choice.count is not None:
+        chosen = xp.equal(xp.expand_dims(chosen, -1), xp.arange(choice.count))
+    return xp.where(chosen, 1.0, 0.0) if choice.count is not None else chosen
+
+
+def constant(xp: Any, values: Any) -> Any:
+    """Return values that no gradient goes through."""
+    return xp.stop_gradient(values) if hasattr(xp, "stop_gradient") else values
 
 
 def class_logits(reading: ForwardPass, output: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from vizcnn.targets.model import Model
+from vizcnn.targets.model import Model, Pictures
 from vizcnn.targets.score import Score
 
 
@@ -57,6 +57,28 @@ class Target(ABC):
         'three.png'
         """
         return cls(text)  # type: ignore[call-arg]  # a class of one text; others read it themselves
+
+    def on_images(self, images: Pictures) -> Self:
+        """Return the target as it is said of these images; of most it is the same for all.
+
+        Parameters
+        ----------
+        images : ImageSet
+            The images, at their own sizes.
+
+        Returns
+        -------
+        Target
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> digits = vz.inputs.load(vz.assets.digits(), (28, 28, 1))
+        >>> vz.targets.Class(3).on_images(digits)
+        Class(index=3, output=None)
+        """
+        del images
+        return self
 
     @abstractmethod
     def score(self, model: Model, count: int) -> Score:
