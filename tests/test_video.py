@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
+from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests.rounding import assert_same_sums
 from vizcnn.adapter.keras.taps import Taps
+from vizcnn.cli import app
 from vizcnn.errors import OptionError
 
 T, SIZE = 4, 10
@@ -172,3 +177,22 @@ def test_frames_and_places_are_hidden_as_asked(patch: tuple[int | None, ...], ra
 def test_whole_axis_is_no_size_of_a_patch_alone() -> None:
     with pytest.raises(OptionError, match=r"`patch_size` must be a positive whole number, or three"):
         vz.occlusion(linear_video(values(T, 6, 6, 1)), values(T, 6, 6, 1), 0, patch_size=(None, 0, 2))
+
+
+# From the command line ----------------------------------------------------------------------------------------------------
+
+
+def test_folder_of_frames_is_one_clip_on_the_command_line(tmp_path: Path) -> None:
+    frame_by_frame(image_model()).save(tmp_path / "m.keras")
+    (tmp_path / "clip").mkdir()
+    for i in range(6):
+        Image.fromarray(np.full((16, 12, 3), 40 * i, np.uint8)).save(tmp_path / "clip" / f"{i}.png")
+    asked = ["explain", str(tmp_path / "m.keras"), str(tmp_path / "clip"), "-m", "occlusion:patch_size=(1,None,None)"]
+    done = CliRunner().invoke(app, [*asked, "--decode", "frames=1:", "--out", str(tmp_path / "out"), "--json"])
+    assert done.exit_code == 0, done.stderr
+    line = json.loads(done.stdout)
+    assert [Path(file).name for file in line["files"].values()] == ["clip.occlusion-patch_size-1-None-None.png"]
+    assert "image: Of 5 frames 4 were taken, evenly spread: 1, 2, 4, 5." in line["notes"]
+    wrong = CliRunner().invoke(app, [*asked[:2], str(tmp_path / "clip" / "1.png"), "--out", str(tmp_path / "out")])
+    assert wrong.exit_code == 2
+    assert "must be clips, and '1.png' is a still image" in wrong.stderr

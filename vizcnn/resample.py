@@ -59,12 +59,42 @@ def resize(image: np.ndarray, size: tuple[int, ...], interpolation: str = "area"
     return _resized(_resized(array, smaller, cv2.INTER_AREA), size, cv2.INTER_LINEAR)
 
 
-def shrink(image: np.ndarray, longest: int) -> np.ndarray:
-    """Make an image smaller where its height or width is above `longest`; a signal or a volume stays as it is.
+def resize_frames(clip: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize each frame of a clip, or slice of a volume, as `resize` does an image.
 
     Parameters
     ----------
-    image : ndarray, shape (H, W, C)
+    clip : ndarray, shape (T, H, W) or (T, H, W, C)
+        Any numeric dtype.
+    size : (int, int)
+        Height and width.
+
+    Returns
+    -------
+    ndarray, shape (T, height, width[, C])
+        The clip itself where it has that size; otherwise uint8 for uint8, float32 for the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.resample import resize_frames
+    >>> resize_frames(np.zeros((5, 30, 40, 3), np.uint8), (15, 20)).shape
+    (5, 15, 20, 3)
+    """
+    if clip.shape[1:3] == tuple(size):
+        return clip
+    frames = np.empty((len(clip), *size, *clip.shape[3:]), np.uint8 if clip.dtype == np.uint8 else np.float32)
+    for row, frame in zip(frames, clip, strict=True):
+        row[...] = resize(frame, size)
+    return frames
+
+
+def shrink(image: np.ndarray, longest: int) -> np.ndarray:
+    """Make an image, or the frames of a clip, smaller where height or width is above `longest`; a signal stays as it is.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, C) or (T, H, W, C)
         Any numeric dtype.
     longest : int
         Most pixels of height and of width.
@@ -81,9 +111,11 @@ def shrink(image: np.ndarray, longest: int) -> np.ndarray:
     >>> shrink(np.zeros((3000, 10, 1)), 600).shape
     (600, 2, 1)
     """
-    if image.ndim != 3 or max(image.shape[:2]) <= longest:
+    height, width = image.shape[-3:-1] if image.ndim in (3, 4) else (0, 0)
+    if max(height, width) <= longest:
         return image
-    return resize(image, within((image.shape[0], image.shape[1]), longest))
+    size = within((height, width), longest)
+    return resize_frames(image, size) if image.ndim == 4 else resize(image, size)
 
 
 def within(size: tuple[int, int], longest: int) -> tuple[int, int]:

@@ -31,8 +31,8 @@ def activations(
     from vizcnn.progress import track
 
     check_folder(out, images)
-    files, bad = find_images(images)
     adapter = model.load()
+    files, bad = find_images(images, adapter)
     planned = Plan(files, {"activations": "activations"}, out)
     opened = open_images(files, adapter)
     done = 0

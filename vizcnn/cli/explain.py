@@ -47,8 +47,8 @@ def explain(
     with catch_warnings() as messages:
         calls, metrics = read_calls(method or DEFAULT_METHODS, layer), read_metrics(metric or ())
     notes(("plugins", text) for text in messages)
-    files, unread = find_images(images)
     adapter, model_notes = model.open()
+    files, unread = find_images(images, adapter)
     results = []
     for one in track(open_images(files, adapter), len(files), "opening images"):
         if isinstance(one, Unreadable):

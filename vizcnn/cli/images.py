@@ -25,13 +25,19 @@ class Unreadable:
     error: str
 
 
-def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[Unreadable]]:
-    """Return the files that paths and folders mean, each once, and the folders that hold none."""
+def find_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[list[Path], list[Unreadable]]:
+    """Return the files that paths and folders mean to a model, each once, and the folders that hold none.
+
+    Of a model of video a folder of pictures is one clip, and returned as it is.
+    """
+    from vizcnn.inputs.clips import clip_paths
+
+    inside = clip_paths if len(model.input_shape) == 4 else image_files
     files: dict[Path, Path] = {}
     bad = []
     for path in paths:
         try:
-            for file in image_files([path]):
+            for file in inside([path]):
                 files.setdefault(file.resolve(), file)
         except InputError as error:
             bad.append(Unreadable(path, str(error)))
@@ -90,7 +96,7 @@ def read_images(paths: Iterable[Path], model: ModelAdapter, *, to_the_end: bool 
     (ImageSet, bool)
         The images, and whether there are others.
     """
-    files, bad = find_images(paths)
+    files, bad = find_images(paths, model)
     good: list[ImageSet] = []
     for images in open_images(files, model, to_the_end=to_the_end):
         if isinstance(images, Unreadable):

@@ -109,7 +109,7 @@ def _token_grid(text: str | None) -> tuple[int, int] | None:
 
 
 def _decoding(text: str | None) -> Any:
-    """Read the option --decode: 'upright', 'background=COLOR' and 'page=N', with commas."""
+    """Read the option --decode: 'upright', 'background=COLOR', 'page=N' and 'frames=START:STOP:STEP', with commas."""
     from vizcnn.inputs import Decoding
 
     if text is None:
@@ -123,8 +123,13 @@ def _decoding(text: str | None) -> Any:
             settings["background"] = value
         elif name == "page" and value.isdecimal():
             settings["page"] = int(value)
+        elif name == "frames" and value:
+            settings["frames"] = value
         else:
-            raise OptionError(f"`decode` must be of 'upright', 'background=COLOR' and 'page=N'; got {entry.strip()!r}.")
+            raise OptionError(
+                f"`decode` must be of 'upright', 'background=COLOR', 'page=N' and "
+                f"'frames=START:STOP:STEP'; got {entry.strip()!r}."
+            )
     return Decoding(**settings)
 
 

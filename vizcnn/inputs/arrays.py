@@ -1,4 +1,4 @@
-"""Signals and volumes: inputs that no picture file holds, from arrays and ``.npy`` files."""
+"""Signals: inputs that no picture file holds, from arrays and ``.npy`` files."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from vizcnn.inputs.files import read_npy
 from vizcnn.inputs.image_set import ImageSet
 from vizcnn.inputs.sources import LABELS_LEFT_OUT, Held, Sources, describe, is_finite
 
-_AXES = {2: "(T, C)", 4: "(D, H, W, C)"}
-
 
 def load_arrays(
     values: Any,
     shape: Sequence[int | None],
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> ImageSet:
-    """Take signals or volumes in any form and check them.
+    """Take signals in any form and check them.
 
     Parameters
     ----------
     values : array, tensor, tf.data.Dataset, path of an ``.npy`` file, a folder of them, or a list of these
         Arrays are of one sample or of a batch, with or without the axis of a single channel.
-    shape : (T, C) or (D, H, W, C)
+    shape : (T, C)
         What the model takes, None where open.
     preprocess : callable, default None
         Turns one sample, float32, into the model's input of the same shape.
@@ -74,7 +72,7 @@ def _named(item: Held, shape: tuple[int | None, ...]) -> Iterator[tuple[str | No
     elif isinstance(item, np.ndarray):
         yield from ((None, array) for array in _samples(item, shape))
     else:
-        raise InputError(f"`images` must be {_AXES[len(shape)]}, which no picture file holds; got {describe(item)}.")
+        raise InputError(f"`images` must be (T, C), which no picture file holds; got {describe(item)}.")
 
 
 def _files(path: Path) -> list[Path]:
@@ -82,7 +80,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     files = sorted(path.glob("*.npy"))
     if not files:
-        raise InputError(f"`images` folder {str(path)!r} holds no .npy file, as signals and volumes come in.")
+        raise InputError(f"`images` folder {str(path)!r} holds no .npy file, as signals come in.")
     return files
 
 
@@ -97,6 +95,6 @@ def _samples(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
             return form
     expected = f"({', '.join('any' if size is None else str(size) for size in shape)})"
     raise InputError(
-        f"`images` must have the shape of the model's input, {_AXES[len(shape)]} = {expected}, or be a batch of such; got shape "
+        f"`images` must have the shape of the model's input, (T, C) = {expected}, or be a batch of such; got shape "
         f"{array.shape}."
     )

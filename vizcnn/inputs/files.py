@@ -47,7 +47,10 @@ _BEGINNINGS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
             rb".{4}ftypcrx|FUJIFILMCCD|IIRO|IIU\0|II\x1a\0\0\0HEAPCCDR",
             "a camera's raw file. Develop it to JPEG or TIFF",
         ),
-        (rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI ", "a video. Save its frames as PNG"),
+        (
+            rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI ",
+            "a video. To explain its frames: vizcnn video MODEL FILE --out FILE.gif",
+        ),
         (rb"\x1f\x8b|PK\x03\x04|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ", "a packed file. Unpack it first"),
     )
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from vizcnn.inputs.geometry import Geometry
 from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, measure, opened, pixels_of
 from vizcnn.inputs.preprocessing import Preprocess, as_preprocess
 from vizcnn.notes import join_notes, notes_of_part
-from vizcnn.resample import resize, shrink
+from vizcnn.resample import resize, resize_frames, shrink
 
 MAX_PIXELS = 32_000_000
 """Pixels up to which every one of a file goes into the model's inputs."""
@@ -24,19 +24,34 @@ _MARGIN = 4
 """Of larger files so many times the pixels that the model takes, down and across."""
 
 
+class Frames(Protocol):
+    """A clip that lies in a file; `vizcnn.inputs.clips.Clip` is one."""
+
+    def shape(self, channels: int) -> tuple[int, ...]:
+        """Return the shape (T, H, W, C), without reading it."""
+
+    def read(self, channels: int) -> np.ndarray:
+        """Return the frames (T, H, W, C)."""
+
+
+ImageSource = Path | Encoded | Frames | np.ndarray
+"""What holds an image, or a clip."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet(Sequence[np.ndarray]):
-    """Images at their own resolution, and the model's inputs made of them; signals and volumes too.
+    """Images at their own resolution, and the model's inputs made of them; signals, volumes and clips too.
 
     As a sequence it gives each image as it was, (H, W, C): uint8 from files and Pillow, or their own numbers where they have
-    more bits; otherwise the array's own dtype. A signal is (T, C), a volume (D, H, W, C).
+    more bits; otherwise the array's own dtype. A signal is (T, C), a volume (D, H, W, C), a clip (T, H, W, C).
 
     Attributes
     ----------
-    sources : list of Path, Encoded or ndarray
+    sources : list of Path, Encoded, Clip or ndarray
         Where each image is.
     size : tuple of int
-        Height and width that the model is given; length of a signal; depth, height and width of a volume.
+        Height and width that the model is given; length of a signal; depth (or frames), height and width of a
+        volume (or clip).
     channels : int
         Channels that the model is given.
     names : tuple of str
@@ -62,14 +77,14 @@ class ImageSet(Sequence[np.ndarray]):
     ('Images of 28x28 (height x width) were resized to the 14x14 that the model takes.',)
     """
 
-    sources: list[Path | Encoded | np.ndarray]
+    sources: list[ImageSource]
     size: tuple[int, ...]
     channels: int
     names: tuple[str, ...]
     notes: tuple[Note, ...] = ()
     preprocess: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
     decoding: Decoding = AS_KERAS
-    file_ranges: Mapping[Path | Encoded, tuple[float, float]] = field(default_factory=dict, repr=False)
+    file_ranges: Mapping[Any, tuple[float, float]] = field(default_factory=dict, repr=False)
     geometry: tuple[Geometry, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
@@ -230,10 +245,18 @@ class ImageSet(Sequence[np.ndarray]):
         enough = (max(self.size[0] * _MARGIN, longest or 0), max(self.size[-1] * _MARGIN, longest or 0))
         image = self._read(self.sources[index], enough)
         if self.geometry and isinstance(self.preprocess, Preprocess):
-            row[...] = self.preprocess.fitted(image, self.geometry[index])
+            row[...] = self._fitted(image, self.geometry[index], self.preprocess)
+        elif image.ndim == 4:
+            row[...] = resize_frames(image, (self.size[1], self.size[2]))
         else:
             row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
         return None if longest is None else shrink(image, longest)
+
+    @staticmethod
+    def _fitted(image: np.ndarray, geometry: Geometry, preprocess: Preprocess) -> np.ndarray:
+        if image.ndim == 3:
+            return preprocess.fitted(image, geometry)
+        return np.stack([preprocess.fitted(frame, geometry) for frame in image])
 
     def preprocessed(self, rows: np.ndarray) -> np.ndarray:
         """Return the model's inputs for images at its size.
@@ -271,7 +294,7 @@ class ImageSet(Sequence[np.ndarray]):
         Returns
         -------
         ndarray, shape (H, W, C)
-            As the image itself; float32 where whole numbers of more than 8 bits were averaged. A signal or a volume as it is.
+            As the image itself; float32 where whole numbers of more than 8 bits were averaged. A signal as it is.
 
         Examples
         --------
@@ -280,8 +303,8 @@ class ImageSet(Sequence[np.ndarray]):
         (14, 14, 1)
         """
         source = self.sources[index]
-        if isinstance(source, np.ndarray):
-            return shrink(source, longest)
+        if not isinstance(source, Path | Encoded):
+            return shrink(self._read(source), longest)
         with opened(source) as image:
             height, width = measure(image, self.decoding, str(source)).size
             enough = min(1.0, 2 * longest / max(height, width))
@@ -310,6 +333,8 @@ class ImageSet(Sequence[np.ndarray]):
         source = self.sources[index]
         if isinstance(source, np.ndarray):
             return source.shape
+        if not isinstance(source, Path | Encoded):
+            return source.shape(self.channels)
         with opened(source) as image:
             return (*measure(image, self.decoding, str(source)).size, self.channels)
 
@@ -354,15 +379,17 @@ class ImageSet(Sequence[np.ndarray]):
         """
         return self._float_range(self.sources[index])
 
-    def _float_range(self, source: Path | Encoded | np.ndarray) -> tuple[float, float] | None:
+    def _float_range(self, source: ImageSource) -> tuple[float, float] | None:
         if not isinstance(source, np.ndarray):
             return self.file_ranges.get(source)
         return (float(source.min()), float(source.max())) if source.dtype.kind == "f" else None
 
-    def _read(self, source: Path | Encoded | np.ndarray, size_hint: tuple[int, int] | None = None) -> np.ndarray:
+    def _read(self, source: ImageSource, size_hint: tuple[int, int] | None = None) -> np.ndarray:
         """Return an image; of a huge file no more pixels than `wanted` takes."""
         if isinstance(source, np.ndarray):
             return source
+        if not isinstance(source, Path | Encoded):
+            return source.read(self.channels)
         with opened(source) as image:
             is_large = image.width * image.height > MAX_PIXELS
             return pixels_of(image, self.channels, str(source), self.decoding, size_hint if is_large else None)

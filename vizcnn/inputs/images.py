@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,7 @@ from vizcnn.errors import InputError, Note
 from vizcnn.inputs.files import read_npy
 from vizcnn.inputs.fit import Fit
 from vizcnn.inputs.geometry import Geometry
-from vizcnn.inputs.image_set import ImageSet, is_read_smaller
+from vizcnn.inputs.image_set import ImageSet, ImageSource, is_read_smaller
 from vizcnn.inputs.pixels import AS_KERAS, MODES, Decoding, Encoded, Header, measure, opened, pixels_of
 from vizcnn.inputs.preprocessing import Preprocess
 from vizcnn.inputs.sources import LABELS_LEFT_OUT, Held, Sources, describe, is_finite
@@ -44,7 +44,8 @@ def load(
         Arrays are (H, W), (H, W, C) or (N, H, W, C), and (N, H, W) for a model of one channel. A dataset is a
         `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader` or their like; its labels are left out.
     shape : (H, W, C), default ()
-        What the model takes, None where open; (T, C) or (D, H, W, C) where that is signals or volumes (`load_arrays`).
+        What the model takes, None where open; (T, C) where that is signals (`load_arrays`), (T, H, W, C) where it is video or
+        volumes (`load_clips`).
     preprocess : callable, default None
         Turns one image's pixels (H, W, C), float32, into the model's input of the same shape; or a `vizcnn.Preprocess`.
     image_size : (int, int), default None
@@ -72,11 +73,17 @@ def load(
         if images.serves(shape, preprocess, image_size):
             return images
         decoding = decoding or images.decoding
-        images = images.sources
-    if len(shape) in (2, 4):
+        images = [
+            getattr(source, "source", source) for source in images.sources
+        ]  # of a clip all that it was taken from
+    if len(shape) == 2:
         from vizcnn.inputs.arrays import load_arrays
 
         return load_arrays(images, shape, preprocess)
+    if len(shape) == 4:
+        from vizcnn.inputs.clips import load_clips
+
+        return load_clips(images, shape, preprocess, image_size=image_size, decoding=decoding)
     height, width, channels = tuple(shape) if len(shape) == 3 else (None, None, None)
     decoding = decoding or AS_KERAS
     sources = Sources((height, width, channels))
@@ -90,10 +97,10 @@ def load(
     channels = channels or image_sources[0].channels
     for source in image_sources:
         _check_channels(source, channels)
-    set_sources = [source.for_channels(channels) for source in image_sources]
-    first = image_size or _own_size(image_sources[0], preprocess, is_open=not (height and width))
+    set_sources: list[ImageSource] = [source.for_channels(channels) for source in image_sources]
+    first = image_size or own_size(image_sources[0], preprocess, is_open=not (height and width))
     size = (height or first[0], width or first[1])
-    geometry = _geometry(image_sources, preprocess, size)
+    geometry = geometry_of(image_sources, preprocess, size)
     notes = [
         *_decoding_notes(image_sources, channels, decoding),
         *_size_notes(image_sources, size, geometry, preprocess, is_fixed=bool(height and width)),
@@ -111,6 +118,14 @@ def load(
         file_ranges={source.item: source.range for source in image_sources if source.holds_floats},
         geometry=geometry,
     )
+
+
+class Sized(Protocol):
+    """An image, or a clip, before it is read."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
 
 
 class _Source:
@@ -163,6 +178,10 @@ def _entries(item: Held, sources: Sources) -> Iterator[_Entry]:
         yield from _from_path(item)
     elif isinstance(item, np.ndarray):
         yield from ((None, image) for image in _samples(item, sources))
+    elif hasattr(item, "num_frames"):
+        raise InputError(
+            f"`images` must be images, as the model takes; {describe(getattr(item, 'name', item))} is a clip."
+        )
     else:
         yield getattr(item, "name", None), item
 
@@ -288,7 +307,7 @@ def _kind(header: Header | None) -> str:
     return "floats" if mode == "F" else "32-bit numbers" if mode == "I" else "16-bit numbers"
 
 
-def _own_size(source: _Source, preprocess: Any, *, is_open: bool) -> tuple[int, int]:
+def own_size(source: Sized, preprocess: Any, *, is_open: bool) -> tuple[int, int]:
     """Return the size of an image where the model leaves it open: of what is left of it."""
     if not isinstance(preprocess, Preprocess):
         return source.size
@@ -301,7 +320,7 @@ def _own_size(source: _Source, preprocess: Any, *, is_open: bool) -> tuple[int, 
     return kept_height, kept_width
 
 
-def _geometry(sources: Sequence[_Source], preprocess: Any, size: tuple[int, int]) -> tuple[Geometry, ...]:
+def geometry_of(sources: Sequence[Sized], preprocess: Any, size: tuple[int, int]) -> tuple[Geometry, ...]:
     """Return where each image lies in its input; () where all are stretched over the whole of it, as is usual."""
     if not isinstance(preprocess, Preprocess) or preprocess.fit == Fit():
         return ()

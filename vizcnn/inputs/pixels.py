@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ _TURNS = {
 }
 
 
+_SLICE = r"\d*:\d*(:0*[1-9]\d*)?"
+
 _ACROSS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
 
@@ -57,12 +60,15 @@ class Decoding:
         Color, by name or as "#rrggbb", that transparent pixels are laid on. None: transparency is left out, and a pixel has the
         color that is stored beneath it.
     page : int, default 0
-        Which page of a TIFF file, or frame of an animation.
+        Which page of a TIFF file, or frame of an animation, is an image.
+    frames : str, default None
+        Which frames of a clip there are to take from, "START:STOP" or "START:STOP:STEP" as in a slice: "0:100", "50:", "::2". A
+        model that takes a number of frames gets as many, evenly spread over these. None: all.
 
     Raises
     ------
     OptionError
-        If the color isn't one, or the page is negative.
+        If the color isn't one, the page is negative, or the frames aren't a slice.
 
     Examples
     --------
@@ -78,12 +84,15 @@ class Decoding:
     upright: bool = False
     background: str | None = None
     page: int = 0
+    frames: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.upright, bool):
             raise OptionError(f"`upright` must be True or False; got {self.upright!r}.")
         if not isinstance(self.page, int) or isinstance(self.page, bool) or self.page < 0:
             raise OptionError(f"`page` must be a whole number from 0 on; got {self.page!r}.")
+        if self.frames is not None and not (isinstance(self.frames, str) and re.fullmatch(_SLICE, self.frames)):
+            raise OptionError(f"`frames` must be START:STOP or START:STOP:STEP, as in '0:100:2'; got {self.frames!r}.")
         if self.background is not None:
             try:
                 ImageColor.getrgb(self.background)
@@ -91,6 +100,27 @@ class Decoding:
                 raise OptionError(
                     f"`background` must be a color such as 'white' or '#808080', or None; got {self.background!r}."
                 ) from None
+
+    def frames_of(self, count: int) -> range:
+        """Return which frames of a clip there are to take from.
+
+        Parameters
+        ----------
+        count : int
+            How many it has.
+
+        Returns
+        -------
+        range
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.inputs.Decoding(frames="2:8:2").frames_of(100)
+        range(2, 8, 2)
+        """
+        ends = [int(end) if end else None for end in (self.frames or ":").split(":")]
+        return range(count)[slice(*ends)]
 
 
 AS_KERAS = Decoding()
@@ -156,7 +186,7 @@ class Encoded:
 @contextlib.contextmanager
 def opened(source: Path | Encoded) -> Iterator[Image.Image]:
     """Open a file as a Pillow image; what goes wrong then is told with its name."""
-    with _stream(source) as stream, _open(stream, str(source)) as image:
+    with stream_of(source) as stream, _open(stream, str(source)) as image:
         if image.format == "TIFF" and _DNG_VERSION in image.tag_v2:  # type: ignore[attr-defined]
             raise InputError(f"`images` file {str(source)!r} is a camera's raw file (DNG). Develop it to JPEG or TIFF.")
         yield image
@@ -290,7 +320,8 @@ def _open(stream: BinaryIO, name: str) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _stream(source: Path | Encoded) -> Iterator[BinaryIO]:
+def stream_of(source: Path | Encoded) -> Iterator[BinaryIO]:
+    """Open the bytes of a file, whatever it is."""
     if isinstance(source, Encoded):
         yield io.BytesIO(source.data)
         return

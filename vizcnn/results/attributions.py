@@ -246,7 +246,8 @@ class Attributions(WithClassMap, Result):
         if any(note.images and note.images[-1] >= len(self.values) for note in self.notes):
             raise ValueError("`notes` are about more images than there are")
         check_images(self.images)
-        if any(not self.alone and geometry.size != self.values.shape[1:3] for geometry in self.geometry):
+        frame = slice(2, 4) if any(image.ndim == 4 for image in self.images) else slice(1, 3)
+        if any(not self.alone and geometry.size != self.values.shape[frame] for geometry in self.geometry):
             raise ValueError("`geometry` has another size than the maps")
         if any(
             not values.ndim <= image.ndim <= values.ndim + 1

@@ -94,8 +94,11 @@ def _laid(result: _Mapped, index: int, image: ImageAt) -> np.ndarray:
     values = result.map(index)
     if not result.geometry or result.alone:
         return values
-    size = within((image.shape[0], image.shape[1]), SHARPEST)
-    return result.geometry[index].on_picture(values, size, outside=np.nan)
+    height, width = image.shape[-3:-1]
+    size, geometry = within((height, width), SHARPEST), result.geometry[index]
+    if values.ndim == 2:
+        return geometry.on_picture(values, size, outside=np.nan)
+    return np.stack([geometry.on_picture(frame, size, outside=np.nan) for frame in values])
 
 
 def _boxes(result: _Mapped, index: int) -> Sequence[Sequence[float]]:
