@@ -3,8 +3,8 @@
 from vizcnn.inputs.geometry import Geometry
 from vizcnn.inputs.idx import read_idx, read_idx_pair
 from vizcnn.inputs.image_set import ImageSet
-from vizcnn.inputs.images import SUFFIXES, image_files, load
-from vizcnn.inputs.pixels import Decoding, read_image
+from vizcnn.inputs.images import image_files, load
+from vizcnn.inputs.pixels import SUFFIXES, Decoding, read_image
 from vizcnn.inputs.preprocessing import Preprocess
 
 __all__ = [

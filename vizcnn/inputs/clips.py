@@ -20,8 +20,8 @@ from vizcnn.errors import InputError, Note, listed
 from vizcnn.inputs.files import read_npy
 from vizcnn.inputs.frames import VIDEO_SUFFIXES, FrameSource, Pages, Pictures, open_frames
 from vizcnn.inputs.image_set import MAX_PIXELS, ImageSet
-from vizcnn.inputs.images import SUFFIXES, geometry_of, own_size
-from vizcnn.inputs.pixels import AS_KERAS, MODES, Decoding, Encoded
+from vizcnn.inputs.pixels import AS_KERAS, MODES, SUFFIXES, Decoding, Encoded
+from vizcnn.inputs.sizes import geometry_of, own_size
 from vizcnn.inputs.sources import LABELS_LEFT_OUT, Held, Sources, describe, is_finite
 from vizcnn.resample import resize_frames
 

@@ -10,22 +10,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from vizcnn.errors import InputError, Note
 from vizcnn.inputs.files import read_npy
-from vizcnn.inputs.fit import Fit
 from vizcnn.inputs.geometry import Geometry
 from vizcnn.inputs.image_set import ImageSet, ImageSource, is_read_smaller
-from vizcnn.inputs.pixels import AS_KERAS, MODES, Decoding, Encoded, Header, measure, opened, pixels_of
-from vizcnn.inputs.preprocessing import Preprocess
+from vizcnn.inputs.pixels import AS_KERAS, MODES, SUFFIXES, Decoding, Encoded, Header, measure, opened, pixels_of
+from vizcnn.inputs.sizes import geometry_of, own_size
 from vizcnn.inputs.sources import LABELS_LEFT_OUT, Held, Sources, describe, is_finite
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-"""Files that are taken from a folder."""
 
 
 def load(
@@ -118,14 +114,6 @@ def load(
         file_ranges={source.item: source.range for source in image_sources if source.holds_floats},
         geometry=geometry,
     )
-
-
-class Sized(Protocol):
-    """An image, or a clip, before it is read."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
 
 
 class _Source:
@@ -305,26 +293,6 @@ _OTHER_COLORS = {"CMYK", "YCbCr", "LAB", "HSV"}
 def _kind(header: Header | None) -> str:
     mode = "" if header is None else header.mode
     return "floats" if mode == "F" else "32-bit numbers" if mode == "I" else "16-bit numbers"
-
-
-def own_size(source: Sized, preprocess: Any, *, is_open: bool) -> tuple[int, int]:
-    """Return the size of an image where the model leaves it open: of what is left of it."""
-    if not isinstance(preprocess, Preprocess):
-        return source.size
-    if preprocess.makes_size and is_open:
-        raise InputError(
-            f"`image_size` must be given, as the model takes any, and `preprocess` {preprocess.name!r} resizes images itself. "
-            f"Give vizcnn.adapt what it resizes them to."
-        )
-    _, _, kept_height, kept_width = preprocess.fit.kept(source.size)
-    return kept_height, kept_width
-
-
-def geometry_of(sources: Sequence[Sized], preprocess: Any, size: tuple[int, int]) -> tuple[Geometry, ...]:
-    """Return where each image lies in its input; () where all are stretched over the whole of it, as is usual."""
-    if not isinstance(preprocess, Preprocess) or preprocess.fit == Fit():
-        return ()
-    return tuple(preprocess.geometry(source.size, size) for source in sources)
 
 
 def _size_notes(

@@ -24,6 +24,9 @@ FORMATS = (
 )
 """Formats that are opened, whatever the file's name: all of pixels. For others Pillow may start another program."""
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+"""Files that are taken from a folder."""
+
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's modes, by the channels that a model takes."""
 
