@@ -23,19 +23,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 METHODS = [name for name in registry.names() if "/" not in name]
 
 EVERYWHERE = {"occlusion"}
-"""Of the methods that ask a model for scores alone, those that are run on every kind of model: what one of them asks, all do."""
+"""Of the methods that take no gradient, those that are run on every kind of model: what one of them asks, all do."""
 
-SAMPLED = ("black_box", "channels_first", "mixed_float16", "several_inputs")
+SAMPLED = ("black_box", "channels_first", "mixed_float16", "several_inputs", "vision_transformer")
 """Kinds of models on which all methods are run."""
 
 
 def methods_on(kind: str) -> list[str]:
     """Return the methods that are tried on a kind of model."""
-    return [name for name in METHODS if kind in SAMPLED or name in EVERYWHERE or not _asks_scores_alone(name)]
+    return [name for name in METHODS if kind in SAMPLED or name in EVERYWHERE or not _takes_no_gradient(name)]
 
 
-def _asks_scores_alone(method: str) -> bool:
-    return registry.get(method).needs <= {"scores", "outputs"} and registry.get(method).explains
+def _takes_no_gradient(method: str) -> bool:
+    plugin = registry.get(method)
+    return plugin.explains and "gradients" not in plugin.needs
 
 
 def several_inputs() -> vz.ModelAdapter:
@@ -71,6 +72,7 @@ INSIDE = CAMS | frozenset(
         "gradient_x_input",
         "integrated_gradients",
         "saliency",
+        "scorecam",
         "smoothgrad",
     }
 )

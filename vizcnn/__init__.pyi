@@ -163,6 +163,18 @@ def saliency(
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     reduce: typing.Literal["max_abs", "sum", "none"] = "max_abs",
 ) -> Attributions: ...
+def scorecam(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    top: int | None = None,
+    weighting: typing.Literal["softmax", "increase"] = "softmax",
+    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    relu: bool = True,
+    seed: int = 0,
+) -> Attributions: ...
 def smoothgrad(
     model: typing.Any,
     images: typing.Any,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.models import images
-from vizcnn.adapter.changed import Change
+from vizcnn.adapter.changed import Change, Rows
 from vizcnn.algorithms.changes import add_noise, blend, fill, grid_masks, hide_windows, mask_by_grids
 from vizcnn.resample import resize
 
@@ -104,3 +104,10 @@ def test_fill_is_one_color_for_each_image() -> None:
     x = images(2, SHAPE)
     np.testing.assert_array_equal(fill(x, np.arange(3.0))[:, 0, 0], [[0, 1, 2]] * 2)
     np.testing.assert_array_equal(fill(x, np.arange(6.0).reshape(2, 3))[:, 0, 0], [[0, 1, 2], [3, 4, 5]])
+
+
+def test_entry_of_each_copy_is_what_its_whole_row_holds_there() -> None:
+    table, slots, entries = images(3, (4, 2, 2)), np.array([2, 0, 1, 0]), np.array([3, 0, 1, 2])
+    for xp in (np, keras.ops):
+        rows = Rows(xp, {"maps": table if xp is np else xp.convert_to_tensor(table)}, slots)
+        np.testing.assert_array_equal(np.asarray(rows.entries("maps", entries)), table[slots, entries])

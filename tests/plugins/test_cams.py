@@ -27,7 +27,7 @@ def network(*, pooled: bool = False, signed: bool = False) -> vz.ModelAdapter:
     x = layers.Conv2D(4, 3, activation="tanh")(image)
     x = layers.Conv2D(5, 3, activation=None if signed else "relu", name="maps")(x)
     x = layers.GlobalAveragePooling2D()(x) if pooled else layers.Dense(6, activation="tanh")(layers.Flatten()(x))
-    return vz.adapt(keras.Model(image, layers.Dense(3, activation="softmax")(x)))
+    return vz.adapt(keras.Model(image, layers.Dense(3, activation="softmax", name="dense")(x)))
 
 
 @pytest.fixture(scope="module")

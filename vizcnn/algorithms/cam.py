@@ -43,12 +43,46 @@ def feature_maps(
         If the layer has no rows and columns.
     """
     grads = model.gradients(inputs, score, of=LAST_SPATIAL if layer is None else layer, rule=rule)
-    if not is_map(grads.values.shape, model.layer(grads.layer).rank):
+    _check_map(model, str(grads.layer), grads.values)
+    return grads
+
+
+def activation_maps(model: ModelAdapter, inputs: np.ndarray, score: Score, layer: str | None) -> tuple[str, np.ndarray]:
+    """Return the feature maps of a layer, without a gradient.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model.
+    inputs : ndarray, shape (N, H, W, C)
+        Images, or signals, or volumes.
+    score : Score
+        What is explained.
+    layer : str or None
+        The layer; None: the last one with rows and columns.
+
+    Returns
+    -------
+    (str, ndarray of float32, shape (N, h, w, K))
+        The layer's path, and its maps.
+
+    Raises
+    ------
+    LayerError
+        If the layer has no rows and columns.
+    """
+    path = model.default_layer(score) if layer is None else model.layer(layer).path
+    maps = model.activations(inputs, [path])[path]
+    _check_map(model, path, maps)
+    return path, maps
+
+
+def _check_map(model: ModelAdapter, path: str, values: np.ndarray) -> None:
+    if not is_map(values.shape, model.layer(path).rank):
         raise LayerError(
-            f"`layer` {grads.layer!r} has no spatial map, its output has shape {grads.values.shape[1:]}; name a layer before the "
+            f"`layer` {path!r} has no spatial map, its output has shape {values.shape[1:]}; name a layer before the "
             f"rows and columns are pooled or flattened away."
         )
-    return grads
 
 
 def shown(cam: np.ndarray, relu: bool) -> np.ndarray:

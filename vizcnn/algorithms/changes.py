@@ -8,12 +8,13 @@ on every backend, and however the copies are cut into batches.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter.arrays import Array
-from vizcnn.adapter.changed import Arrays, Change
+from vizcnn.adapter.changed import Arrays, Change, Rows
 
 Given = Mapping[str, Any]
 
@@ -153,6 +154,62 @@ def grid_masks(xp: Any, numbers: Given, size: Sequence[int]) -> Any:
         masks = xp.moveaxis(masks, axis + 1, -1)
         masks = xp.moveaxis(xp.einsum("b...c,blc->b...l", masks, weights), -1, axis + 1)
     return masks
+
+
+def see_through(matrices: Sequence[Array], count: int, **words: str) -> Change:
+    """Show the image through one of its maps after another: bright where the map is high, as Score-CAM does [1]_.
+
+    Parameters
+    ----------
+    matrices : sequence of ndarray, shape (H, h), (W, w)
+        What enlarges the maps along each axis of the image.
+    count : int
+        Maps of each image.
+    **words
+        `name` and `remedy` of the change.
+
+    Returns
+    -------
+    Change
+        It needs the companions "maps" (N, count, h, w), and "fill", as `hide_windows` does. Each map, enlarged, is brought to the
+        range from 0, hidden, to 1, seen; one that is the same everywhere hides all.
+
+    References
+    ----------
+    .. [1] Wang et al., "Score-CAM", CVPR Workshops 2020. arXiv:1910.01279
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> from vizcnn.algorithms.changes import see_through
+    >>> model = vz.adapt(lambda inputs: inputs.sum(axis=(1, 2)), input_shape=(2, 2, 1))
+    >>> maps = np.array([[[[5.0, 7.0], [5.0, 5.0]], [[0.0, 1.0], [2.0, 4.0]]]])
+    >>> companions = {"maps": maps, "fill": np.zeros((1, 1, 1, 1))}
+    >>> model.changed_scores(
+    ...     np.ones((1, 2, 2, 1)), 0, see_through([np.eye(2)] * 2, 2), companions=companions
+    ... ).copy_scores
+    array([[1.  , 1.75]], dtype=float32)
+    """
+    tables = tuple(np.asarray(matrix, dtype=np.float32) for matrix in matrices)
+    key = ("seen through maps", tuple((table.shape, table.tobytes()) for table in tables))
+    return Change(key, count, lambda part: {"map": np.arange(part.start, part.stop)}, _SeenThrough(tables), **words)
+
+
+@dataclass(frozen=True)
+class _SeenThrough:
+    """How images are seen through their maps."""
+
+    matrices: tuple[Array, ...]
+
+    def __call__(self, xp: Any, images: Any, companions: Rows, numbers: Given) -> Any:
+        maps = companions.entries("maps", numbers["map"])
+        for axis, matrix in enumerate(self.matrices, start=1):
+            maps = xp.moveaxis(xp.tensordot(maps, matrix, ((axis,), (1,))), -1, axis)
+        axes = tuple(range(1, len(maps.shape)))
+        low, high = xp.min(maps, axis=axes, keepdims=True), xp.max(maps, axis=axes, keepdims=True)
+        masks = (maps - low) / xp.where(high > low, high - low, 1.0)
+        fill = companions["fill"]
+        return fill + masks[..., None] * (images - fill)
 
 
 def add_noise(count: int, shape: Sequence[int], *, seed: int = 0, **words: str) -> Change:

@@ -38,21 +38,45 @@ def placed(values: np.ndarray, placement: Placement) -> np.ndarray:
     >>> placed(np.array([[1.0, 3.0]]), lower)
     array([[0. , 0. , 1. , 1.5, 2.5, 3. ]], dtype=float32)
     """
+    values, matrices = separated(values, placement)
+    for axis, matrix in enumerate(matrices, start=1):
+        values = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
+    return np.ascontiguousarray(values)
+
+
+def separated(values: np.ndarray, placement: Placement) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return maps whose axes run along those of the input, and what puts each of these axes in its place.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N, h, w[, C])
+        The maps, at the layer's size.
+    placement : Placement
+        Where they lie; it must be possible.
+
+    Returns
+    -------
+    (ndarray of float32, list of ndarray)
+        The maps, and for each axis of the input a matrix (length, cells).
+    """
     values = np.asarray(values, dtype=np.float32)
     free = tuple(axis for axis, along in enumerate(placement.axes, start=1) if along is None)
     values = values.mean(axis=free)
-    runs = [along for along in placement.axes if along is not None]
+    runs = {along.axis: along for along in placement.axes if along is not None}
     # Of one pixel, or the frames of a video, on all of which the map is the same.
-    missing = [axis for axis in range(len(placement.size)) if axis not in {along.axis for along in runs}]
+    missing = [axis for axis in range(len(placement.size)) if axis not in runs]
     values = np.expand_dims(values, tuple(range(len(runs) + 1, len(runs) + 1 + len(missing))))
-    order = [*(along.axis for along in runs), *missing]
+    order = [*runs, *missing]
     values = np.moveaxis(values, range(1, len(order) + 1), [axis + 1 for axis in order])
-    for along in runs:
-        weights = _weights(along, placement.size[along.axis])
-        values = np.moveaxis(np.tensordot(weights, values, axes=(1, along.axis + 1)), 0, along.axis + 1)
-    for axis in missing:
-        values = np.repeat(values, placement.size[axis], axis=axis + 1)
-    return np.ascontiguousarray(values)
+    lengths = enumerate(placement.size)
+    ones = [np.ones((length, 1), dtype=np.float32) for length in placement.size]
+    return values, [_weights(runs[axis], length) if axis in runs else ones[axis] for axis, length in lengths]
+
+
+def stretching(grid: tuple[int, ...], size: tuple[int, ...]) -> list[np.ndarray]:
+    """Return what stretches a map over the whole input: for each axis a matrix (length, cells)."""
+    pairs = enumerate(zip(grid, size, strict=True))
+    return [_weights(Along(axis, 0.0, length / cells, cells), length) for axis, (cells, length) in pairs]
 
 
 def _weights(along: Along, length: int) -> np.ndarray:

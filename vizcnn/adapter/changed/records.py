@@ -54,7 +54,7 @@ class Change:
     key: Hashable
     count: int
     numbers: Callable[[slice], Arrays]
-    apply: Callable[[Any, Any, Mapping[str, Any], Mapping[str, Any]], Any]
+    apply: Callable[[Any, Any, Rows, Rows], Any]
     name: str = "changed copies"
     remedy: str = ""
 
@@ -67,6 +67,32 @@ class Rows(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         return self._xp.take(self._tables[name], self._index, axis=0)
+
+    def entries(self, name: str, index: Any) -> Any:
+        """Return of each copy's row one entry: what would be ``rows[name][arange(B), index]``, without the rows.
+
+        Parameters
+        ----------
+        name : str
+            The table, of K entries in each row.
+        index : array of int32, shape (B,)
+            Which entry of its row each copy has.
+
+        Returns
+        -------
+        array, shape (B, ...)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vizcnn.adapter.changed import Rows
+        >>> maps = Rows(np, {"maps": np.array([[1.0, 2.0], [3.0, 4.0]])}, np.array([0, 1, 1]))
+        >>> maps.entries("maps", np.array([1, 1, 0]))
+        array([2., 4., 3.])
+        """
+        table, xp = self._tables[name], self._xp
+        count = int(table.shape[1])
+        return xp.take(xp.reshape(table, (-1, *table.shape[2:])), self._index * count + index, axis=0)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -109,7 +109,7 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
         places = ops.minimum(slots, ops.shape(images)[0] - 1)
         params = [ops.take(table, places, axis=0) for table in tensors[:num_params]]
 
-        def looked_up(*tensors: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        def looked_up(*tensors: Any) -> tuple[Rows, Rows]:
             tables, numbers = tensors[num_params:][:num_companions], tensors[num_params + num_companions :]
             companions = dict(zip(question.companions, tables, strict=True))
             return Rows(ops, companions, places), Rows(ops, dict(zip(names, numbers, strict=True)), rows)
