@@ -143,13 +143,37 @@ def test_pointer_of_git_lfs_is_named_with_the_size_of_the_file() -> None:
 
 
 @framework.needs_tensorflow
-def test_saved_model_runs_as_a_black_box() -> None:
+def test_saved_model_is_differentiated_and_has_no_map() -> None:
     cnn = vz.adapt(WILD / "nepali_digits_savedmodel_tf29", preprocess="0..1")
     assert cnn.num_classes() == 10
-    result = vz.occlusion(cnn, noise(32, 32, 1))
-    assert np.ptp(result.values) > 0
-    with pytest.raises(vz.errors.CapabilityError, match="needs gradients"):
-        vz.saliency(cnn, noise(32, 32, 1))
+    assert [info.kind for info in cnn.layers if info.role == "dense"] == ["MatMul"] * 3  # it has no convolution
+    image = noise(32, 32, 1)
+    assert np.ptp(vz.occlusion(cnn, image).values) > 0
+    result = vz.saliency(cnn, image)
+    step = np.zeros_like(image)
+    row, column = np.unravel_index(result.values[0].argmax(), (32, 32))
+    step[0, row, column] = 0.5
+    inputs = vz.inputs.load(
+        np.concatenate([image + step, image - step]), (32, 32, 1), preprocess=cnn.preprocess
+    ).inputs(slice(None))
+    up, down = cnn.scores(inputs, result.classes[0])
+    assert abs(abs(up - down) - result.values[0].max() / 255) < 0.05 * abs(up - down)
+    with pytest.raises(vz.errors.LayerError, match="no operation with more than one row and column"):
+        vz.gradcam(cnn, image)
+
+
+def test_onnx_is_explained_by_every_method_that_needs_scores_alone() -> None:
+    pytest.importorskip("onnxruntime")
+    cnn = vz.adapt(WILD / "deepfake_meso4.onnx", preprocess="0..1")
+    assert cnn.output_activation(next(iter(cnn.output_shapes))) == "sigmoid"
+    able = [name for name in OURS if not registry.get(name).needs - cnn.capabilities - {"images", "maps"}]
+    assert {"occlusion", "rise"} <= set(able)
+    for method in able:
+        options = {"patch_size": 64, "stride": 32} if method == "occlusion" else {}
+        options |= {"num_samples": 32} if method == "rise" else {}
+        values = registry.get(method).function(cnn, WILD / "deepfake_meso4.real.jpg", **options).values
+        assert np.isfinite(values).all()
+        assert np.ptp(values) > 0
 
 
 def test_fusion_has_a_map_for_each_input() -> None:

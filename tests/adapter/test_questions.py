@@ -103,7 +103,7 @@ def test_keras_models_are_asked_the_same_way() -> None:
         (
             "function",
             {"fixed_inputs": {"a": 1}},
-            r"`fixed_inputs` must be left out for a function; got .* a Keras model of several inputs",
+            r"`fixed_inputs` must be left out for a function; got .* a Keras model or a SavedModel of several inputs",
         ),
         ("function", {"custom_objects": {"A": 1}}, "`custom_objects` must be left out for a function"),
         ("function", {"trusted": True}, "`trusted` must be left out for a function; got True. It is for a file"),

@@ -60,10 +60,10 @@ def adapt(
     ----------
     model : keras.Model, path, function, or ModelAdapter
         The trained model, or the file that holds it: ``.keras`` or HDF5, a TensorFlow.js layers model (its folder or model.json),
-        or a zip archive of one of them, whose file of labels is read too. A TensorFlow SavedModel, a TensorFlow Lite or an ONNX
-        file, or any function from a batch of inputs (N, H, W, C) to predictions, is a black box: methods that need only scores
-        work on it. An adapter is returned as it is. Of a file, what ``vizcnn.toml`` beside it says is used for the arguments
-        that are left out, and a note says so.
+        or a zip archive of one of them, whose file of labels is read too. The folder of a TensorFlow SavedModel is looked into
+        by its operations. A TensorFlow Lite or an ONNX file, or any function from a batch of inputs (N, H, W, C) to predictions,
+        is a black box: methods that need only scores work on it. An adapter is returned as it is. Of a file, what ``vizcnn.toml``
+        beside it says is used for the arguments that are left out, and a note says so.
     preprocess : vizcnn.Preprocess, callable or str, default None
         What happens to pictures before the model sees them. A function turns one image's pixels (H, W, C), float32 in 0..255,
         into the model's input of the same shape; a Keras layer does too. Text is the short form of `vizcnn.Preprocess`, such as
@@ -108,7 +108,8 @@ def adapt(
     Returns
     -------
     ModelAdapter
-        A `KerasAdapter` for a Keras model or the file of one, a `vizcnn.adapter.blackbox.BlackBoxAdapter` for the others.
+        A `KerasAdapter` for a Keras model or the file of one, a `vizcnn.adapter.blackbox.BlackBoxAdapter` for the others: that
+        of a SavedModel answers for gradients and layers, too.
 
     Raises
     ------
@@ -209,11 +210,13 @@ def _adapt_file(file: Opened, special: Mapping[str, Any], settings: dict[str, An
         for note in loaded.notes:
             adapter.add_note(note, "sampling", quiet=True)
     else:
-        from vizcnn.adapter.blackbox import BlackBoxAdapter
-        from vizcnn.adapter.runtimes import open_runtime
+        from vizcnn.adapter.runtimes import adapt_runtime
 
-        _refuse(special, f"the file of {file.kind} that `model` is", "safe_mode", "trusted")
-        adapter = BlackBoxAdapter(open_runtime(file.path, file.kind, trusted=trusted), **settings)
+        graph = ("fixed_inputs",) if file.kind == "savedmodel" else ()
+        _refuse(special, f"the file of {file.kind} that `model` is", "safe_mode", "trusted", *graph)
+        if special["fixed_inputs"] is not None:
+            settings["fixed_inputs"] = special["fixed_inputs"]
+        adapter = adapt_runtime(file.path, file.kind, trusted=trusted, **settings)
     if file.is_packed:
         adapter.source += ", in a zip archive"
     if file.labels is not None and adapter.labels == file.labels:
@@ -248,7 +251,7 @@ _MEANT_FOR = {
     "builder": "a file of weights, HDF5 or .keras",
     "architecture": "a file that holds the weights of a Keras model alone",
     "input_shape": "a function",
-    "fixed_inputs": "a Keras model of several inputs",
+    "fixed_inputs": "a Keras model or a SavedModel of several inputs",
 }
 
 

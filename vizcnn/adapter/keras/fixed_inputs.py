@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from vizcnn.adapter.arrays import Array
+from vizcnn.adapter.fixed_values import held_values
 from vizcnn.adapter.keras.structure import input_names, input_shapes
-from vizcnn.errors import InputError, OptionError, did_you_mean, listed
-from vizcnn.inputs import Decoding, load
-from vizcnn.inputs.files import read_npy
+from vizcnn.inputs import Decoding
 
 
 class FixedInputs:
@@ -51,21 +48,12 @@ class FixedInputs:
         preprocess: Callable[[Array], Array] | None = None,
         decoding: Decoding | None = None,
     ) -> None:
-        if not isinstance(fixed_inputs, Mapping):
-            raise OptionError(f"`fixed_inputs` must be a mapping of inputs to their values; got {fixed_inputs!r}.")
         shapes = [shape[1:] for shape in input_shapes(model)]
         names = input_names(model, len(shapes))
-        self._values: dict[int, Array] = {}
-        for key, value in fixed_inputs.items():
-            position = _position(key, names)
-            self._values[position] = _value(names[position], value, shapes[position], preprocess, decoding)
-        free = [position for position in range(len(shapes)) if position not in self._values]
-        if len(free) != 1:
-            raise OptionError(
-                f"`fixed_inputs` must hold all inputs but the one that is explained; of {listed(names)} it leaves "
-                f"{listed(names[position] for position in free) if free else 'none'}."
-            )
-        self.free = free[0]
+        named = dict(zip(names, shapes, strict=True))
+        held = held_values(fixed_inputs, named, preprocess=preprocess, decoding=decoding)
+        self._values: dict[int, Array] = {names.index(name): value for name, value in held.items()}
+        (self.free,) = (position for position in range(len(shapes)) if position not in self._values)
 
     def complete(self, model: Any, tensor: Any) -> Any:
         """Return all inputs in the structure that the model was made with: the free one, and the others as often as it needs."""
@@ -79,37 +67,3 @@ class FixedInputs:
             for position in range(len(self._values) + 1)
         ]
         return keras.tree.pack_sequence_as(model.input, inputs)
-
-
-def _position(key: str | int, names: list[str]) -> int:
-    if isinstance(key, int) and not isinstance(key, bool) and -len(names) <= key < len(names):
-        return key % len(names)
-    if key in names:
-        return names.index(str(key))
-    raise OptionError(
-        f"`fixed_inputs` must name inputs of the model, {listed(names)}, or their positions; got {key!r}."
-        f"{did_you_mean(key, names)}"
-    )
-
-
-def _value(name: str, value: Any, shape: tuple[int | None, ...], preprocess: Any, decoding: Decoding | None) -> Array:
-    if isinstance(value, str | os.PathLike) and os.fspath(value).endswith(".npy"):
-        value = read_npy(value, f"`fixed_inputs` {name!r} file")
-    if isinstance(value, str | os.PathLike):
-        if len(shape) != 3:
-            raise InputError(
-                f"`fixed_inputs` input {name!r} has shape {shape}, which is not an image; give an array in place of a file."
-            )
-        return load(value, shape, preprocess=preprocess, decoding=decoding).inputs(slice(0, 1))
-    try:
-        array = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"`fixed_inputs` input {name!r} must be numbers of shape {shape}; got {value!r}.") from error
-    if array.ndim == len(shape):
-        array = array[None]
-    fits = array.ndim == len(shape) + 1 and len(array) == 1
-    if not fits or any(want not in (None, have) for want, have in zip(shape, array.shape[1:], strict=True)):
-        raise InputError(f"`fixed_inputs` input {name!r} must have shape {shape}, one sample; got {np.shape(value)}.")
-    if not np.isfinite(array).all():
-        raise InputError(f"`fixed_inputs` input {name!r} must be finite; it holds NaN or infinity.")
-    return array

@@ -1,7 +1,8 @@
-"""Files that a runtime runs: each is opened as a black box.
+"""Files that a runtime runs: SavedModels, whose graph can be looked into, and black boxes.
 
 A format is a module with `KIND` (its name), `WHAT` (what to call such a file), `NEEDS` (the extra with the library that runs it),
-`matches(file, head)` and `open(file, trusted=...)`, and its line in `RUNTIMES`. What runs a file is imported when one is opened.
+`matches(file, head)` and `open(file, name, trusted=..., **settings)`, and its line in `RUNTIMES`. What runs a file is imported
+when one is opened.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vizcnn.adapter.blackbox import Source
+from vizcnn.adapter.base import ModelAdapter
 from vizcnn.adapter.runtimes import onnx, saved_model, tflite
 from vizcnn.errors import ModelFileError
 
@@ -21,12 +22,25 @@ def kind_by_runtime(file: Path, head: bytes) -> str | None:
     return next((runtime.KIND for runtime in RUNTIMES if runtime.matches(file, head)), None)
 
 
-def open_runtime(file: Path, kind: str, *, trusted: bool = False) -> Source:
-    """Open a file that isn't Keras's, but that a runtime runs: as a black box.
+def adapt_runtime(file: Path, kind: str, name: str, *, trusted: bool = False, **settings: Any) -> ModelAdapter:
+    """Adapt a file that isn't Keras's, but that a runtime runs.
+
+    Parameters
+    ----------
+    file : Path
+        The file, or the folder of a SavedModel.
+    kind : str
+        As `kind_by_runtime` returns it.
+    name : str
+        What to call the model.
+    trusted : bool, default False
+        Run operations that reach outside of the model, too.
+    **settings
+        As `vizcnn.adapt` takes them; `fixed_inputs` of a SavedModel.
 
     Returns
     -------
-    Source
+    ModelAdapter
 
     Raises
     ------
@@ -35,10 +49,10 @@ def open_runtime(file: Path, kind: str, *, trusted: bool = False) -> Source:
     """
     runtime = next(runtime for runtime in RUNTIMES if kind == runtime.KIND)
     try:
-        source: Source = runtime.open(file, trusted=trusted)
+        adapter: ModelAdapter = runtime.open(file, name, trusted=trusted, **settings)
     except ImportError as error:
         raise ModelFileError(
             f"`model` file {str(file)!r} is {runtime.WHAT}, which requires {runtime.NEEDS}: pip install "
             f"'vizcnn[{runtime.NEEDS.lower()}]'."
         ) from error
-    return source
+    return adapter

@@ -31,7 +31,7 @@ _HARMLESS = frozenset({"Assert", "Assign", "AssignAddVariableOp", "AssignSubVari
                        "VariableShape", "VariableV2", "While"})  # fmt: skip
 """Operations with a state that stays in the model."""
 
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 _TEXT = 7
 """TensorFlow's number of the type of text."""
@@ -89,7 +89,7 @@ class Closure:
             None where the tensor is given to the graph, or isn't found.
         """
         tensor, calls = place
-        function = self.inside.get(_called(calls[-1])) if calls else None
+        function = self.inside.get(called(calls[-1])) if calls else None
         body = self.main if function is None else _body(function)
         node = body.get(node_of(tensor))
         if node is None:
@@ -99,7 +99,7 @@ class Closure:
             return "Identity", (calls[-1].input[arguments.index(tensor)], calls[:-1])
         last = tensor.rpartition(":")[2]
         index = int(last) if last.isdecimal() and ":" in tensor else 0
-        inner = self.inside.get(_called(node))
+        inner = self.inside.get(called(node))
         if inner is not None and len(calls) < _DEEPEST and index < len(inner.signature.output_arg):
             return "Identity", (inner.ret[inner.signature.output_arg[index].name], (*calls, node))
         first = index if node.op == "IdentityN" else 0
@@ -254,10 +254,10 @@ def _given(function: str, index: int, scopes: Mapping[str, Mapping[str, Any]]) -
                 yield node.input[index], scope
 
 
-def _called(node: Any) -> str:
+def called(node: Any) -> str:
     """Return the function that a call runs; of another node its kind."""
-    return str(node.attr["f"].func.name if node.op in _CALLS else node.op)
+    return str(node.attr["f"].func.name if node.op in CALLS else node.op)
 
 
 def _is_call(node: Any, function: str) -> bool:
-    return node.op == function or (node.op in _CALLS and node.attr["f"].func.name == function)
+    return node.op == function or (node.op in CALLS and node.attr["f"].func.name == function)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,22 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from vizcnn.adapter.blackbox import Source, as_kind
+from vizcnn.adapter.arrays import Array
+from vizcnn.adapter.blackbox import as_kind
+from vizcnn.adapter.runtimes.graph_adapter import GraphSource
 from vizcnn.adapter.runtimes.graph_check import Closure, constants, largest_constants, node_of, pruned, reaches_outside
 from vizcnn.adapter.runtimes.graph_endings import last_activation
-from vizcnn.errors import ModelFileError
+from vizcnn.adapter.runtimes.graph_inline import Folded, Unfolding
+from vizcnn.adapter.runtimes.graph_model import GraphModel
+from vizcnn.errors import ModelFileError, UnsupportedModelError, listed
 
-_SIGNATURE = "serving_default"
+_SIGNATURES = ("serving_default", "default", "predict")
+"""Names of signatures, the first that is there is run: TensorFlow's own, TF-Hub's, and an Estimator's."""
 
 
-def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
+def open_saved_model(
+    folder: Path, *, trusted: bool = False, fixed: Callable[[Mapping[str, Shape]], Mapping[str, Array]] | None = None
+) -> GraphSource:
     """Open a SavedModel.
 
     Parameters
@@ -28,15 +34,19 @@ def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
         The folder.
     trusted : bool, default False
         Run operations that read or write other files, too.
+    fixed : callable, default None
+        Takes the shapes of a model's several inputs, and returns the values that all but one are held at.
 
     Returns
     -------
-    Source
+    GraphSource
 
     Raises
     ------
     ModelFileError
-        If it is damaged, has no signature for one image, or reaches outside of itself.
+        If it is damaged, has no signature for images, or reaches outside of itself.
+    UnsupportedModelError
+        If it takes several inputs, and none are held.
     """
     try:
         content = _read(folder)
@@ -47,20 +57,14 @@ def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
         raise
     except Exception as error:
         raise ModelFileError(f"`model` {str(folder)!r} is a damaged SavedModel ({_line(error)}).") from error
-    signature = meta.signature_def.get(_SIGNATURE) if _SIGNATURE in meta.signature_def else None
-    if signature is None or len(signature.inputs) != 1:
-        names = [name for name in meta.signature_def if not name.startswith("__")]
-        raise ModelFileError(
-            f"`model` {str(folder)!r} has no signature {_SIGNATURE!r} of one input, by which it could be run (its signatures: "
-            f"{', '.join(names) or 'none'})."
-        )
-    (input_info,) = signature.inputs.values()
-    shape = tuple(None if size.size < 0 else int(size.size) for size in input_info.tensor_shape.dim)
-    if len(shape) not in (3, 4) or input_info.dtype not in _TYPES:
-        raise ModelFileError(
-            f"`model` {str(folder)!r} takes inputs of shape {shape}; vizcnn explains models of images."
-        )
-    fetched = [node_of(info.name) for info in (input_info, *signature.outputs.values())]
+    signature = _signature(meta, folder)
+    shapes = {name: _shape(info) for name, info in signature.inputs.items()}
+    held = _held(folder, shapes, fixed)
+    free = next(name for name in shapes if name not in held)
+    input_info, shape = signature.inputs[free], shapes[free]
+    if input_info.dtype == _TEXT:
+        raise _takes(folder, "text, such as encoded images")
+    fetched = [node_of(info.name) for info in (*signature.inputs.values(), *signature.outputs.values())]
     restored = [node_of(meta.saver_def.restore_op_name)] if meta.HasField("saver_def") else []
     kept = Closure(meta.graph_def, fetched), Closure(meta.graph_def, restored)
     if not trusted:
@@ -69,30 +73,107 @@ def open_saved_model(folder: Path, *, trusted: bool = False) -> Source:
         raise ModelFileError(
             f"`model` {str(folder)!r} isn't opened: its constants unpack to more than its size explains."
         )
+    unfolded = _unfolded(kept[0])
+    rank = _rank(unfolded.nodes, len(shape))
+    if len(shape) not in (rank + 1, rank + 2) or input_info.dtype not in _TYPES:
+        raise _takes(folder, f"inputs of shape {shape}")
     try:
-        session, fetches = _session(pruned(meta, kept), folder, dict(signature.outputs))
+        session = _session(_in_the_open(pruned(meta, kept), kept, unfolded), folder)
+        find = session.graph.get_tensor_by_name
+        outputs = {name: find(unfolded.tensor(info.name)) for name, info in signature.outputs.items()}
+        inputs = {name: find(unfolded.tensor(info.name)) for name, info in signature.inputs.items()}
+        fed = {inputs[name]: value for name, value in held.items()}
+        model = GraphModel(session, inputs[free], outputs, fed, rank=rank)
     except Exception as error:
         raise ModelFileError(f"`model` {str(folder)!r} can't be run by TensorFlow: {_line(error)}") from error
-    lock = threading.Lock()
+    lacks_channels = len(shape) == rank + 1
 
-    def run(batch: np.ndarray) -> Any:
-        rows = batch[..., 0] if len(shape) == 3 else batch
-        with lock:
-            return session.run(fetches, {input_info.name: as_kind(rows, _TYPES[input_info.dtype])})
+    def as_fed(batch: Array) -> Array:
+        return as_kind(batch[..., 0] if lacks_channels else batch, _TYPES[input_info.dtype])
 
-    sample = (*shape[1:], *([1] if len(shape) == 3 else []))
+    def run(batch: Array) -> Any:
+        return session.run(outputs, {inputs[free]: as_fed(batch), **model.held(len(batch))})
+
+    sample = (*shape[1:], *([1] if lacks_channels else []))
     found_endings = {
         name: last_activation((info.name, ()), kept[0].made_by) for name, info in signature.outputs.items()
     }
     endings = {name: ending for name, ending in found_endings.items() if ending is not None}
-    return Source(run, sample, "SavedModel", shape[0], endings=endings)
+    return GraphSource(run, sample, "SavedModel", shape[0], endings=endings, model=model, as_fed=as_fed)
 
+
+Shape = tuple[int | None, ...]
 
 _TYPES = {1: np.float32, 2: np.float64, 4: np.uint8, 19: np.float16}
 """TensorFlow's numbers of the types that images come in."""
 
+_TEXT = 7
+"""TensorFlow's number of the type of text."""
 
-def _session(meta: Any, folder: Path, outputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+
+def _takes(folder: Path, what: str) -> ModelFileError:
+    return ModelFileError(f"`model` {str(folder)!r} takes {what}; vizcnn explains models of images.")
+
+
+def _signature(meta: Any, folder: Path) -> Any:
+    """Return the signature that a model is run by."""
+    names = [name for name in meta.signature_def if not name.startswith("__")]
+    name = next((name for name in _SIGNATURES if name in names), names[0] if len(names) == 1 else None)
+    if name is None or not meta.signature_def[name].inputs or not meta.signature_def[name].outputs:
+        raise ModelFileError(
+            f"`model` {str(folder)!r} has no signature {_SIGNATURES[0]!r}, by which it could be run (its signatures: "
+            f"{', '.join(names) or 'none'}). Export it with one: model.export(folder)."
+        )
+    return meta.signature_def[name]
+
+
+def _shape(info: Any) -> Shape:
+    return tuple(None if size.size < 0 else int(size.size) for size in info.tensor_shape.dim)
+
+
+def _held(
+    folder: Path, shapes: Mapping[str, Shape], fixed: Callable[[Mapping[str, Shape]], Mapping[str, Array]] | None
+) -> Mapping[str, Array]:
+    if fixed is not None:
+        return fixed({name: shape[1:] for name, shape in shapes.items()})
+    if len(shapes) > 1:
+        others = ", ".join(f"{name!r}: ..." for name in list(shapes)[1:])
+        raise UnsupportedModelError(
+            f"Model {folder.name!r} takes {len(shapes)} inputs, {listed(shapes)}; one is explained at a time, with the others "
+            f"held fixed: vizcnn.adapt(model, fixed_inputs={{{others}}}), each an array of one sample or an image file (--fixed "
+            f"NAME=VALUE on the command line)."
+        )
+    return {}
+
+
+def _unfolded(closure: Closure) -> Unfolding | Folded:
+    """Return the operations without calls; with them, where they can't be told: then the graph runs, and shows less."""
+    try:
+        return Unfolding(closure)
+    except (AttributeError, IndexError, KeyError, ValueError, RecursionError):
+        return Folded(closure)
+
+
+def _rank(nodes: Sequence[Any], num_axes: int) -> int:
+    """Return how many axes a map has: 3 in a model of volumes, 1 of signals, whose convolutions TensorFlow runs in two."""
+    kinds = {node.name: node.op for node in nodes}
+    if kinds.keys() and {"Conv3D", "Conv3DBackpropInputV2"} & set(kinds.values()):
+        return 3
+    convolved = [kinds.get(node_of(node.input[0])) for node in nodes if node.op == "Conv2D"]
+    is_signal = bool(convolved) and num_axes == 3 and set(convolved) <= {"ExpandDims", "SpaceToBatchND"}
+    return 1 if is_signal else 2
+
+
+def _in_the_open(meta: Any, kept: Sequence[Closure], unfolded: Unfolding | Folded) -> Any:
+    """Put the operations of what is run in the place of calls; what restores the variables stays as it is."""
+    running, restoring = kept
+    restored = [node for name, node in restoring.main.items() if name not in running.main]
+    meta.graph_def.ClearField("node")
+    meta.graph_def.node.extend([*unfolded.nodes, *restored])
+    return meta
+
+
+def _session(meta: Any, folder: Path) -> Any:
     # Not tf.saved_model.load: it builds the objects of the training, too, and fails on those of other versions.
     graph = tf.Graph()
     with graph.as_default():
@@ -100,8 +181,7 @@ def _session(meta: Any, folder: Path, outputs: dict[str, Any]) -> tuple[Any, dic
         saver = tf.compat.v1.train.import_meta_graph(meta)
         if saver is not None:
             saver.restore(session, str(folder / "variables" / "variables"))
-        fetches = {name: graph.get_tensor_by_name(info.name) for name, info in outputs.items()}
-    return session, fetches
+    return session
 
 
 def _check(kept: Sequence[Closure], meta: Any, folder: Path) -> None:

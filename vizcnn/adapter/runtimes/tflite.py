@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from vizcnn.adapter.blackbox import Source
+from vizcnn.adapter.base import ModelAdapter
+from vizcnn.adapter.blackbox import BlackBoxAdapter
 
 KIND, WHAT, NEEDS = "tflite", "a TensorFlow Lite model", "TensorFlow"
 
@@ -14,8 +16,8 @@ def matches(file: Path, head: bytes) -> bool:  # noqa: ARG001
     return head[4:8] == b"TFL3"
 
 
-def open(file: Path, *, trusted: bool = False) -> Source:
+def open(file: Path, name: str, *, trusted: bool = False, **settings: Any) -> ModelAdapter:
     """Open such a file; see `vizcnn.adapter.runtimes`."""
     from vizcnn.adapter.runtimes.tflite_interpreter import open_tflite
 
-    return open_tflite(file, trusted=trusted)
+    return BlackBoxAdapter(open_tflite(file, trusted=trusted), name, **settings)
