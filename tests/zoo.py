@@ -12,6 +12,9 @@ from keras import layers, ops
 
 SHAPE = (8, 8, 3)
 
+CAMS = "eigencam eigengradcam fem gradcam_plus_plus hirescam layercam xgradcam"
+"""What asks a model the same as Grad-CAM does, and reckons with the answer otherwise."""
+
 Kind = Callable[[], Any]
 ZOO: dict[str, tuple[Kind, tuple[int, ...], frozenset[str]]] = {}
 """Kinds of models: how to make one, the shape of its images, and the methods that don't apply to it."""
@@ -184,12 +187,12 @@ def transformer(*, token: bool) -> Any:
     return keras.Model(image, layers.Dense(3, activation="softmax")(pooled))
 
 
-@kind()
+@kind(without="guided_gradcam")  # no ReLU
 def vision_transformer() -> Any:
     return transformer(token=True)
 
 
-@kind()
+@kind(without="guided_gradcam")  # no ReLU
 def vision_transformer_without_a_class_token() -> Any:
     return transformer(token=False)
 
@@ -208,14 +211,14 @@ def preprocessing_inside() -> Any:
     return keras.Sequential([keras.Input((None, None, 3)), *inside, *top])
 
 
-@kind()
+@kind(without="guided_gradcam")  # no ReLU
 def noise_dropout_and_prelu() -> Any:
     image = keras.Input(SHAPE)
     x = layers.BatchNormalization()(layers.Conv2D(4, 3)(layers.GaussianNoise(0.1)(image)))
     return keras.Model(image, head(layers.PReLU()(layers.SpatialDropout2D(0.2)(x))))
 
 
-@kind(without="gradient_x_input integrated_gradients saliency smoothgrad")  # a cast has no gradient
+@kind(without="gradient_x_input guided_gradcam integrated_gradients saliency smoothgrad")  # a cast has no gradient
 def uint8_inputs() -> Any:
     image = keras.Input(SHAPE, dtype="uint8")
     return keras.Model(image, head(conv(ops.cast(image, "float32") / 255)))
@@ -253,7 +256,7 @@ def no_pooling_and_a_sigmoid() -> Any:
     return keras.Model(image, layers.Dense(1, activation="sigmoid")(layers.Flatten()(conv(image))))
 
 
-@kind(without="gradcam activations filters")
+@kind(without="activations filters gradcam guided_gradcam " + CAMS)
 def dense_only() -> Any:
     image = keras.Input(SHAPE)
     return keras.Model(image, layers.Dense(3, "softmax")(layers.Dense(5, "relu")(layers.Flatten()(image))))

@@ -104,6 +104,14 @@ def gradient_x_input(
     *,
     reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
 ) -> Attributions: ...
+def guided_gradcam(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    reduce: typing.Literal["max_abs", "sum", "none"] = "max_abs",
+) -> Attributions: ...
 def hirescam(
     model: typing.Any,
     images: typing.Any,

@@ -195,3 +195,19 @@ def test_all_of_them_share_one_tracing() -> None:
     for method in FORMULAS:
         getattr(vz, method)(model, x, 2, layer="maps")
     assert model.num_traces == traces
+
+
+def test_guided_gradcam_is_guided_saliency_times_gradcam() -> None:
+    keras.utils.set_random_seed(2)
+    stack = [
+        layers.Conv2D(4, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(4, 2, activation="relu", name="maps"),
+    ]
+    ends = [layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    model, x = vz.adapt(keras.Sequential([keras.Input(SHAPE), *stack, *ends])), images(2, SHAPE)
+    ours = vz.guided_gradcam(model, x, [1, 2])
+    guided, cam = vz.saliency(model, x, [1, 2], rule="guided"), vz.gradcam(model, x, [1, 2])
+    np.testing.assert_allclose(ours.raw, guided.raw * cam.values[..., None], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(ours.values, guided.values * cam.values, rtol=1e-5, atol=1e-7)
+    assert ours.values.max() > 0

@@ -12,7 +12,8 @@ from vizcnn.adapter.base import Outputs
 from vizcnn.notes import join_notes, noted, notes_of_part
 from vizcnn.results.attributions import Attributions
 from vizcnn.results.base import Context
-from vizcnn.results.collect import checked_rows, explained, over_images
+from vizcnn.results.collect import checked_rows, explained
+from vizcnn.results.placing import over_inputs
 from vizcnn.results.sanity_checks import SanityChecks
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class AttributionBatch:
             score = model.with_predicted_classes(inputs, score, outputs)
         predictions, targets, top, indices = explained(model, score, outputs)
         raw = np.asarray(self.raw if self.raw is not None else self.values, dtype=np.float32)
-        values, alone, placement = over_images(self.values, self.layer, context)
+        values, alone, placement = over_inputs(self.values, self.layer, model, images.sample_shape)
         measures = checked_rows("measures", self.measures, len(inputs), f"method {context.method!r}")
         extras = checked_rows("extras", self.extras, len(inputs), f"method {context.method!r}")
         if score.boxes:

@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vizcnn.adapter.base import Outputs, Prediction
-from vizcnn.errors import Note
-from vizcnn.notes import noted
-from vizcnn.results.base import Context
-from vizcnn.results.placing import placed, stretched
 from vizcnn.results.table import COLUMNS
 
 if TYPE_CHECKING:
@@ -35,20 +31,6 @@ def checked_rows(what: str, arrays: Mapping[str, Any], count: int, who: str) -> 
         if is_measure and name in COLUMNS:
             raise ValueError(f"`measures` of {who} must not be called {name!r}, as a result's own column is.")
     return by_name
-
-
-def over_images(values: np.ndarray, layer: str | None, context: Context) -> tuple[np.ndarray, bool, tuple[Note, ...]]:
-    """Return the maps at the input's size, whether they can't be brought there, and what is said of it."""
-    size, sample_shape = context.images.size, context.images.sample_shape
-    placement = layer and context.model.placement(layer, values.shape[1:], sample_shape)
-    if not placement:
-        return stretched(values, size), False, ()
-    notes = (noted(placement.note(str(layer)), "placement"),)
-    if not placement.is_known:
-        return stretched(values, size), False, notes
-    if not placement.is_possible:
-        return np.asarray(values, dtype=np.float32), True, notes
-    return placed(values, placement), False, notes
 
 
 def explained(

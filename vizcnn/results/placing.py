@@ -2,10 +2,50 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from vizcnn.adapter.placement import Along, Placement
+from vizcnn.errors import Note
+from vizcnn.notes import noted
 from vizcnn.resample import linear_weights, resize
+
+if TYPE_CHECKING:
+    from vizcnn.adapter.base import ModelAdapter
+
+
+def over_inputs(
+    values: np.ndarray, layer: str | None, model: ModelAdapter, sample_shape: tuple[int, ...]
+) -> tuple[np.ndarray, bool, tuple[Note, ...]]:
+    """Bring maps to the size of a model's inputs.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N, h, w[, C])
+        The maps.
+    layer : str or None
+        The layer that they are of; None: the inputs themselves.
+    model : ModelAdapter
+        The model.
+    sample_shape : tuple of int
+        The shape of one input, (H, W, C).
+
+    Returns
+    -------
+    (ndarray of float32, bool, tuple of Note)
+        The maps (N, H, W[, C]); whether they lie nowhere in the inputs, and so are as they were; and what is to be said of that.
+    """
+    size = sample_shape[:-1]
+    placement = layer and model.placement(layer, values.shape[1:], sample_shape)
+    if not placement:
+        return stretched(values, size), False, ()
+    notes = (noted(placement.note(str(layer)), "placement"),)
+    if not placement.is_known:
+        return stretched(values, size), False, notes
+    if not placement.is_possible:
+        return np.asarray(values, dtype=np.float32), True, notes
+    return placed(values, placement), False, notes
 
 
 def stretched(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
