@@ -109,7 +109,7 @@ class Explanation(Picture):
         Raises
         ------
         ResultError
-            If the suffix is another, the file can't be written, or the results are of signals or volumes.
+            If the suffix is another, the file can't be written, or the results are of signals.
 
         Examples
         --------

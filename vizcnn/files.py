@@ -18,6 +18,10 @@ PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".webp", ".tif", ".tiff")
 """Suffixes of the files that `save` draws; ``.npz`` keeps the raw values."""
 
 
+ANIMATIONS = (".gif", ".mp4")
+"""Suffixes of the files that `save` writes of clips, one picture after another."""
+
+
 def write_file(
     path: str | os.PathLike[str], write: Callable[[BinaryIO], None], suffixes: Sequence[str] = (".npz", *PICTURES)
 ) -> Path:

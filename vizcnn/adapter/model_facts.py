@@ -97,8 +97,13 @@ class ModelFacts(OutputReader):
     def input_shape(self) -> tuple[int | None, ...]:
         """Shape (H, W, C) of one input, None where open; () while nothing is known.
 
-        Of a model of signals it is (T, C), of one of volumes (D, H, W, C).
+        Of a model of signals it is (T, C), of one of volumes (D, H, W, C), of one of video (T, H, W, C).
         """
+
+    @property
+    def is_video(self) -> bool:
+        """Whether inputs of four axes are clips (T, H, W, C) and no volumes: told by their colors, which scans don't have."""
+        return len(self.input_shape) == 4 and self.input_shape[3] in (3, 4)
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:

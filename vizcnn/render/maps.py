@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from vizcnn.render.canvas import check_axes, hide_ticks, one_or_all, save
 from vizcnn.render.image import limits, opacity, to_display
 from vizcnn.render.lettering import set_title
-from vizcnn.render.panels import LONGEST, Panel, grayscale, new_grid, new_panels, say_how_many, sharpness
+from vizcnn.render.panels import LONGEST, Panel, grayscale, new_grid, new_panels, new_strips, say_how_many, sharpness
 from vizcnn.render.signals import draw_signal, is_signal, is_volume, label_slices, lay_out_slices
 from vizcnn.render.style import OUTLINE, MapStyle, default_cmap
 from vizcnn.resample import resize
@@ -45,7 +45,7 @@ def plot_maps(panels: Sequence[Panel], ax: Any = None, *, title: bool = True, **
     look = MapStyle(**style)
     axes = _axes(panels, pyplot=True) if ax is None else check_axes(ax, len(panels), "image", _ONE)
     for axis, panel in zip(axes, panels, strict=True):
-        _draw(axis, panel, panel.pixels(sharpness(axis)), look)
+        _draw(axis, panel, panel.pixels(sharpness(axis, panel)), look)
         if title:
             set_title(axis, panel.heading)
     return one_or_all(axes)
@@ -77,7 +77,8 @@ def save_maps(panels: Sequence[Panel], file: BinaryIO, suffix: str, *, count: in
 
 
 def _axes(panels: Sequence[Panel], *, pyplot: bool) -> list[Axes]:
-    return new_panels([panel.aspect for panel in panels], pyplot=pyplot)
+    new = new_strips if any(panel.is_video for panel in panels) else new_panels
+    return new([panel.aspect for panel in panels], pyplot=pyplot)
 
 
 def plot_grid(rows: Sequence[Sequence[Panel]], ax: Any = None, *, title: bool = True, **style: Any) -> np.ndarray:
@@ -105,7 +106,7 @@ def plot_grid(rows: Sequence[Sequence[Panel]], ax: Any = None, *, title: bool = 
     else:
         grid = np.array(check_axes(ax, shape[0] * shape[1], "panel", _ONE), dtype=object).reshape(shape)
     for axes, row in zip(grid, rows, strict=True):
-        sample = row[0].pixels(max(sharpness(axis) for axis in axes))
+        sample = row[0].pixels(max(sharpness(axis, row[0]) for axis in axes))
         for axis, panel in zip(axes, row, strict=True):
             _draw(axis, panel, sample, look)
             if title and panel.heading:
@@ -138,6 +139,9 @@ def save_grid(
 
 
 def _grid(rows: Sequence[Sequence[Panel]], *, pyplot: bool) -> np.ndarray:
+    if rows[0][0].is_video:
+        axes = np.array(_axes([panel for row in rows for panel in row], pyplot=pyplot), dtype=object)
+        return axes.reshape(len(rows), len(rows[0]))
     return new_grid([row[0].aspect for row in rows], len(rows[0]), pyplot=pyplot)
 
 
@@ -145,44 +149,43 @@ def _draw(axis: Axes, panel: Panel, sample: np.ndarray | None, look: MapStyle) -
     """Draw one panel, with its image as it was read."""
     if panel.values is None:
         if sample is not None:
-            _draw_sample(axis, sample)
+            _draw_sample(axis, sample, strip=panel.is_video)
             _outline(axis, panel.boxes)
         return
     low, high = limits(panel.values, signed=panel.signed, percentile=look.percentile, vmin=look.vmin, vmax=look.vmax)
     look = replace(look, cmap=look.cmap or default_cmap(signed=panel.signed))
     norm = Normalize(low, high)
     if panel.image is None or sample is None:
-        _draw_alone(axis, panel.values, norm, look)
+        _draw_alone(axis, panel.values, norm, look, strip=panel.is_video)
     elif is_signal(sample):
         _draw_over_signal(axis, sample, panel.values, norm, look)
     else:
-        _draw_over_image(axis, sample, panel.values, norm, look)
+        _draw_over_image(axis, sample, panel.values, norm, look, strip=panel.is_video)
         _outline(axis, panel.boxes)
 
 
-def _draw_sample(axis: Axes, sample: np.ndarray) -> None:
+def _draw_sample(axis: Axes, sample: np.ndarray, *, strip: bool) -> None:
     """Draw an image, a signal or a volume as it is."""
     if is_signal(sample):
         draw_signal(axis, sample)
         return
-    axis.imshow(to_display(lay_out_slices(sample) if is_volume(sample) else sample))
+    axis.imshow(to_display(lay_out_slices(sample, strip=strip) if is_volume(sample) else sample))
     hide_ticks(axis)
     if is_volume(sample):
-        label_slices(axis, len(sample))
+        label_slices(axis, len(sample), strip=strip)
 
 
-def _draw_alone(axis: Axes, values: np.ndarray, norm: Normalize, look: MapStyle) -> None:
+def _draw_alone(axis: Axes, values: np.ndarray, norm: Normalize, look: MapStyle, *, strip: bool) -> None:
     """Draw a map that lies nowhere in its image, by axes of its own."""
     if values.ndim == 1:
         draw_signal(axis, None, values)
         axis.set_xlabel("position in the layer", fontsize=7)
         return
-    artist = axis.imshow(
-        lay_out_slices(values) if values.ndim == 3 else values, cmap=look.cmap, norm=norm, interpolation="nearest"
-    )
+    laid = lay_out_slices(values, strip=strip) if values.ndim == 3 else values
+    artist = axis.imshow(laid, cmap=look.cmap, norm=norm, interpolation="nearest")
     if values.ndim == 3:
         hide_ticks(axis)
-        label_slices(axis, len(values))
+        label_slices(axis, len(values), strip=strip)
     else:
         axis.set_xlabel("axis 2 of the layer", fontsize=7)
         axis.set_ylabel("axis 1 of the layer", fontsize=7)
@@ -190,7 +193,7 @@ def _draw_alone(axis: Axes, values: np.ndarray, norm: Normalize, look: MapStyle)
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     if look.colorbar:
-        _add_colorbar(axis, ScalarMappable(norm=artist.norm, cmap=artist.cmap))
+        _add_colorbar(axis, ScalarMappable(norm=artist.norm, cmap=artist.cmap), strip=strip)
 
 
 def _draw_over_signal(axis: Axes, signal: np.ndarray, values: np.ndarray, norm: Normalize, look: MapStyle) -> None:
@@ -200,11 +203,15 @@ def _draw_over_signal(axis: Axes, signal: np.ndarray, values: np.ndarray, norm: 
         _add_colorbar(axis, ScalarMappable(norm=norm, cmap=look.cmap))
 
 
-def _draw_over_image(axis: Axes, image: np.ndarray, values: np.ndarray, norm: Normalize, look: MapStyle) -> None:
+def _draw_over_image(
+    axis: Axes, image: np.ndarray, values: np.ndarray, norm: Normalize, look: MapStyle, *, strip: bool
+) -> None:
     weight: Any = None
     if is_volume(image):
-        label_slices(axis, len(image))
-        image, values = lay_out_slices(image), lay_out_slices(values)
+        label_slices(axis, len(image), strip=strip)
+        frame = (image.shape[1], image.shape[2])
+        image = lay_out_slices(image, strip=strip)
+        values = lay_out_slices(values, frame if look.overlay else None, strip=strip)
     if look.overlay:
         pixels = to_display(image)
         values = resize(values, pixels.shape[:2]) if values.shape != pixels.shape[:2] else values
@@ -213,7 +220,7 @@ def _draw_over_image(axis: Axes, image: np.ndarray, values: np.ndarray, norm: No
     artist = axis.imshow(values, cmap=look.cmap, norm=norm, alpha=weight)
     hide_ticks(axis)
     if look.colorbar:
-        _add_colorbar(axis, ScalarMappable(norm=artist.norm, cmap=artist.cmap))
+        _add_colorbar(axis, ScalarMappable(norm=artist.norm, cmap=artist.cmap), strip=strip)
 
 
 def _outline(axis: Axes, boxes: Sequence[Sequence[float]]) -> None:
@@ -228,9 +235,10 @@ def _outline(axis: Axes, boxes: Sequence[Sequence[float]]) -> None:
         axis.add_patch(edges)
 
 
-def _add_colorbar(axis: Axes, mappable: ScalarMappable) -> None:
+def _add_colorbar(axis: Axes, mappable: ScalarMappable, *, strip: bool = False) -> None:
     """Draw a color bar of the image's own height, without the opacity, which a color bar can't show."""
-    bar = axis.figure.colorbar(mappable, cax=axis.inset_axes((1.03, 0, 0.05, 1)), ticks=MaxNLocator(5))
+    place = (1.01, 0, 0.012, 1) if strip else (1.03, 0, 0.05, 1)
+    bar = axis.figure.colorbar(mappable, cax=axis.inset_axes(place), ticks=MaxNLocator(5))
     bar.formatter = ScalarFormatter(useMathText=True)
     bar.formatter.set_powerlimits((-2, 4))
     bar.update_ticks()

@@ -24,6 +24,12 @@ _WIDTH, _IMAGE, _TITLE = 3.2, 2.6, 0.55
 
 _COLUMNS = 4
 
+_STRIP, _LABEL = 9.6, 0.25
+"""Inches: the width of a strip of frames, and what its numbers take of its height."""
+
+_FRAMES_ACROSS = 4
+"""Of a strip so many times fewer pixels are read of each frame than of an image."""
+
 
 class Images(Protocol):
     """Images that lie in files, and are read no larger than they are drawn; `vizcnn.inputs.ImageSet` is one."""
@@ -83,6 +89,8 @@ class Panel:
         Under the title: what else there is to say, such as numbers.
     boxes : sequence of (float, float, float, float), default ()
         Left, top, right and bottom of what is outlined, as shares of the image.
+    is_video : bool, default False
+        Whether four axes are a clip (T, H, W, C), which is drawn as a strip of frames, and no volume.
 
     Examples
     --------
@@ -98,6 +106,7 @@ class Panel:
     title: str = ""
     caption: str = ""
     boxes: Sequence[Sequence[float]] = ()
+    is_video: bool = False
 
     @property
     def heading(self) -> str:
@@ -108,7 +117,7 @@ class Panel:
     def aspect(self) -> float:
         """Height by width of what is drawn, within what a row of panels can follow."""
         image = self.values[..., None] if self.image is None and self.values is not None else self.image
-        return aspect_ratio(image)
+        return strip_ratio(image.shape) if self.is_video and image is not None else aspect_ratio(image)
 
     def pixels(self, longest: int = SHARPEST) -> np.ndarray | None:
         """Return the image with no more than `longest` pixels, down and across.
@@ -145,6 +154,19 @@ def aspect_ratio(image: np.ndarray | ImageAt | None) -> float:
     return float(np.clip(shape[0] / shape[1], 0.25, 1.6))
 
 
+def strip_ratio(shape: Sequence[int]) -> float:
+    """Return height by width of the strip that is drawn of a clip (T, H, W, C)."""
+    rows, columns = lay_out_slices(np.empty(shape[:3], dtype=bool), strip=True).shape
+    return float(min(1.0, rows / columns))
+
+
+def new_strips(aspects: Sequence[float], *, pyplot: bool) -> list[Axes]:
+    """Make one Axes per aspect, below each other and as wide as several panels."""
+    heights = [(_STRIP - _WIDTH + _IMAGE) * aspect + _TITLE + _LABEL for aspect in aspects]
+    figure = new_figure((_STRIP, sum(heights)), pyplot=pyplot)
+    return list(np.ravel(figure.subplots(len(aspects), 1, squeeze=False, height_ratios=heights)))
+
+
 def new_panels(aspects: Sequence[float], *, below: float = 0.0, bar: bool = True, pyplot: bool) -> list[Axes]:
     """Make one Axes per aspect, in rows that are as high as their images, with room for a color bar and so many inches below."""
     heights = [(aspect * (_IMAGE if bar else _WIDTH) + below) / _IMAGE for aspect in aspects]
@@ -163,10 +185,10 @@ def new_grid(aspects: Sequence[float], columns: int, *, pyplot: bool) -> np.ndar
     return np.asarray(figure.subplots(len(aspects), columns, squeeze=False, height_ratios=heights))
 
 
-def sharpness(axis: Axes) -> int:
+def sharpness(axis: Axes, panel: Panel | None = None) -> int:
     """Return the pixels, down or across, that an image may be drawn with on an Axes: more where that is larger than a panel."""
     box = axis.get_window_extent()
-    return max(SHARPEST, int(2 * max(box.width, box.height)))
+    return max(SHARPEST, int(2 * max(box.width, box.height))) // (_FRAMES_ACROSS if panel and panel.is_video else 1)
 
 
 def say_how_many(figure: Figure | Any, shown: int, count: int) -> None:

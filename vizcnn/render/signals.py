@@ -1,4 +1,4 @@
-"""Signals and volumes on an Axes: a signal as lines over its map, a volume as its slices side by side."""
+"""Signals, volumes and clips on an Axes: a signal as lines over its map, a volume as its slices, a clip as a strip of frames."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from matplotlib.colors import Normalize
 from vizcnn.render.image import opacity
 from vizcnn.render.montage import montage
 from vizcnn.render.style import ALPHA, SEQUENTIAL
+from vizcnn.resample import resize_frames
 
 MAX_SLICES = 9
-"""Slices of a volume that are shown, evenly spread over its depth."""
+"""Slices of a volume, or frames of a clip, that are shown, evenly spread."""
 
 MAX_LINES = 6
 """Channels of a signal that are drawn as lines; of more, their mean."""
@@ -23,7 +24,7 @@ def is_signal(sample: np.ndarray) -> bool:
 
 
 def is_volume(sample: np.ndarray) -> bool:
-    """Tell whether this is a volume (D, H, W, C)."""
+    """Tell whether this is a volume (D, H, W, C), or a clip (T, H, W, C)."""
     return sample.ndim == 4
 
 
@@ -42,27 +43,34 @@ def shown_slices(depth: int) -> list[int]:
     return sorted(set(np.linspace(0, depth - 1, min(MAX_SLICES, depth)).round().astype(int).tolist()))
 
 
-def lay_out_slices(volume: np.ndarray) -> np.ndarray:
+def lay_out_slices(volume: np.ndarray, size: tuple[int, int] | None = None, *, strip: bool = False) -> np.ndarray:
     """Lay the slices of a volume, or of its map, side by side, with a line of nothing between them.
 
     Parameters
     ----------
     volume : ndarray, shape (D, H, W) or (D, H, W, C)
         The volume; of an image the line takes its highest value, of a map zero.
+    size : (int, int), default None
+        Height and width that slices are brought to; None: their own.
+    strip : bool, default False
+        Whether all are in one row, as the frames of a clip.
 
     Returns
     -------
     ndarray, shape (rows * (H + 1) - 1, columns * (W + 1) - 1[, C])
     """
-    slices = shown_slices(len(volume))
-    return montage(volume[slices], gap=1, blank=volume.max() if volume.ndim == 4 else 0)
+    slices = volume[shown_slices(len(volume))]
+    blank = volume.max() if volume.ndim == 4 else 0
+    slices = slices if size is None else resize_frames(slices, size)
+    return montage(slices, columns=len(slices) if strip else None, gap=max(1, slices.shape[1] // 40), blank=blank)
 
 
-def label_slices(axis: Axes, depth: int) -> None:
-    """Write below slices which ones they are."""
+def label_slices(axis: Axes, depth: int, *, strip: bool = False) -> None:
+    """Write below slices, or the frames of a clip, which ones they are."""
     slices = shown_slices(depth)
     numbers = ", ".join(map(str, slices)) if len(slices) > 1 else "0"
-    axis.set_xlabel(f"slices {numbers} of {depth}, row by row", fontsize=7)
+    text = f"frames {numbers} of {depth}" if strip else f"slices {numbers} of {depth}, row by row"
+    axis.set_xlabel(text, fontsize=7)
 
 
 def draw_signal(

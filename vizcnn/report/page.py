@@ -23,7 +23,8 @@ from vizcnn.files import write_file
 from vizcnn.render import style as look
 from vizcnn.render.image import colorize, limits, to_display
 from vizcnn.render.panels import ImageAt
-from vizcnn.resample import resize
+from vizcnn.render.signals import lay_out_slices
+from vizcnn.resample import resize, shrink
 from vizcnn.text import printable
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ _WIDEST, _HIGHEST = 1200, 2400
 
 LONGEST = 448
 """Pixels, height or width, above which images and maps are made smaller for the page."""
+
+_FRAME = 160
+"""The same of the frames of a clip, or the slices of a volume, of which several are shown."""
 
 
 def write_page(
@@ -74,7 +78,7 @@ def write_page(
     Raises
     ------
     ResultError
-        If the suffix is another, the file can't be written, or the results are of signals or volumes.
+        If the suffix is another, the file can't be written, or the results are of signals.
     """
     page = render_page(results, meanings=meanings, about=about, figures=figures, others=others).encode(
         errors="backslashreplace"
@@ -96,8 +100,8 @@ def render_page(
 ) -> str:
     """Return the page as text; see `write_page`."""
     first = next(iter(results.values()))
-    if any(len(ImageAt(first.images, i).shape) != 3 for i in range(len(first))):
-        raise ResultError("A report shows images; results of signals and volumes can be saved as pictures.")
+    if any(len(ImageAt(first.images, i).shape) == 2 for i in range(len(first))):
+        raise ResultError("A report shows images and clips; results of signals can be saved as pictures.")
     style, script = (_asset(name) for name in ("page.css", "page.js"))
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown
@@ -154,7 +158,13 @@ def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
 
 def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[str, Any]:
     first = next(iter(versions[0].values()))
-    pixels = to_display(ImageAt(first.images, index).pixels(LONGEST))
+    image = ImageAt(first.images, index).pixels(LONGEST)
+    frame = None
+    if image.ndim == 4:
+        image = shrink(image, _FRAME)
+        frame = (image.shape[1], image.shape[2])
+        image = lay_out_slices(image)
+    pixels = to_display(image)
     return {
         "name": first.names[index],
         "title": _said(first, index),
@@ -163,7 +173,7 @@ def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[
         "width": pixels.shape[1],
         "image": _url(pixels, "JPEG", quality=88),
         "maps": [
-            [_map(version[name], index, pixels.shape[:2], len(versions)) for version in versions]
+            [_map(version[name], index, pixels.shape[:2], len(versions), frame) for version in versions]
             for name in versions[0]
         ],
     }
@@ -195,11 +205,16 @@ def _top(result: Attributions, index: int) -> Sequence[tuple[str, float]]:
     return [] if predicted.probability is None else [(predicted.label, predicted.probability)]
 
 
-def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int) -> dict[str, Any]:
+def _map(
+    result: Attributions, index: int, size: tuple[int, ...], versions: int, frame: tuple[int, int] | None
+) -> dict[str, Any]:
     """Return a map as the browser takes it: steps between its lowest and its highest value, and the scale's ends."""
-    values = np.atleast_2d(one_per_place(result.values[index], 2))
-    if result.geometry and not result.alone:
-        values = result.geometry[index].on_picture(values, size, outside=np.nan)
+    if frame is not None:
+        values = _of_frames(result, index, frame)
+    else:
+        values = np.atleast_2d(one_per_place(result.values[index], 2))
+        if result.geometry and not result.alone:
+            values = result.geometry[index].on_picture(values, size, outside=np.nan)
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     small = resize(finite, (size[0], size[1])) if max(size) < max(values.shape) and not result.alone else finite
     low, high = float(small.min()), float(small.max())
@@ -217,6 +232,17 @@ def _map(result: Attributions, index: int, size: tuple[int, ...], versions: int)
         # A map that lies nowhere in its image has a size of its own, and is drawn without it.
         "alone": {"height": small.shape[0], "width": small.shape[1]} if result.alone else None,
     }
+
+
+def _of_frames(result: Attributions, index: int, frame: tuple[int, int]) -> np.ndarray:
+    """Return the maps of a clip's frames, or a volume's slices, side by side as these are."""
+    values = result.map(index)
+    if result.alone:
+        return np.atleast_2d(values if values.ndim < 3 else lay_out_slices(values))
+    if result.geometry:
+        geometry = result.geometry[index]
+        values = np.stack([geometry.on_picture(one, frame, outside=np.nan) for one in values])
+    return lay_out_slices(values, frame)
 
 
 def _steps(scaled: np.ndarray, most: int) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 from vizcnn.adapter.base import Prediction
 from vizcnn.algorithms.reduction import one_per_place
 from vizcnn.errors import Note, OptionError, ResultError
+from vizcnn.files import ANIMATIONS
 from vizcnn.inputs import Geometry
 from vizcnn.notes import noted, notes_of_part
 from vizcnn.render.keywords import takes_style
-from vizcnn.render.style import MAP_STYLES, NOTEBOOK
+from vizcnn.render.style import MAP_STYLES, NOTEBOOK, MapStyle
 from vizcnn.results.base import Result
 from vizcnn.results.checks import Shapes, check_images
 from vizcnn.results.class_map import WithClassMap
@@ -79,6 +80,8 @@ class Attributions(WithClassMap, Result):
     geometry : tuple of Geometry
         Where each image lies in its input, and the way back: what preprocessing cut off, how it scaled, what it filled up. Empty
         where images are stretched over the whole input.
+    is_video : bool
+        Whether the images are clips (T, H, W, C), drawn as strips of frames.
 
     Examples
     --------
@@ -112,9 +115,11 @@ class Attributions(WithClassMap, Result):
     extras: dict[str, np.ndarray] = field(default_factory=dict)
     top_indices: tuple[tuple[int, ...], ...] = ()
     geometry: tuple[Geometry, ...] = ()
+    is_video: bool = False
 
     kind: ClassVar[str] = "attributions"
-    added: ClassVar[tuple[str, ...]] = ("top_indices", "measures", "extras", "geometry")
+    suffixes: ClassVar[tuple[str, ...]] = (*Result.suffixes, *ANIMATIONS)
+    added: ClassVar[tuple[str, ...]] = ("top_indices", "measures", "extras", "geometry", "is_video")
     collections: ClassVar[tuple[str, ...]] = ("images", "measures", "extras")
     rows: ClassVar[tuple[str, ...]] = (
         "values", "raw", "scores", "images", "target", "classes", "probabilities", "predictions", "names", "top_classes",
@@ -226,7 +231,23 @@ class Attributions(WithClassMap, Result):
     def _write(self, file: BinaryIO, suffix: str, style: Mapping[str, Any]) -> None:
         if not len(self):
             raise ResultError("A result of no images can't be saved.")
-        super()._write(file, suffix, style)
+        if suffix in ANIMATIONS:
+            self._animate(file, suffix, **style)
+        else:
+            super()._write(file, suffix, style)
+
+    def _animate(self, file: BinaryIO, suffix: str, **style: Any) -> None:
+        """Write the frames of a clip with their maps, in one scale of colors."""
+        from vizcnn.render.animation import frames_of, write_animation
+        from vizcnn.results.panels import map_panels
+
+        panels = map_panels(self, style.pop("index", None))
+        if len(panels) > 1:
+            raise ResultError(
+                f"`path` ending in {suffix} takes one clip; this result has {len(panels)}. Save one: save(path, index=0)."
+            )
+        title, _ = style.pop("title", True), style.pop("limit", None)
+        write_animation(frames_of(panels[0], MapStyle(**style), title=title), file, suffix)
 
     def _check(self) -> None:
         shapes = Shapes()

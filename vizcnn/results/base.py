@@ -153,7 +153,7 @@ class Result(Picture):
     What its fields hold decides how they are kept: arrays as they are, the rest as JSON. Sequences become tuples.
     """
 
-    suffixes = (".npz", *PICTURES)
+    suffixes: ClassVar[tuple[str, ...]] = (".npz", *PICTURES)
 
     kind: ClassVar[str]
     """What it is called in its file."""

@@ -209,4 +209,5 @@ class AttributionBatch:
             measures={name: array.astype(np.float32) for name, array in measures.items()},
             extras=extras,
             geometry=images.geometry[part],
+            is_video=model.is_video,
         )

@@ -25,6 +25,9 @@ class _Mapped(Protocol):
     def alone(self) -> bool: ...
 
     @property
+    def is_video(self) -> bool: ...
+
+    @property
     def signed(self) -> bool: ...
 
     @property
@@ -86,6 +89,7 @@ def map_panel(result: _Mapped, index: int, title: str | None = None) -> Panel:
         title=result.title(index) if title is None else title,
         caption=result.measured(index),
         boxes=_boxes(result, index),
+        is_video=result.is_video,
     )
 
 
@@ -129,7 +133,9 @@ def grid_panels(
         maps = [
             map_panel(result, i, "" if rows else title) for title, result in zip(titles, results.values(), strict=True)
         ]
-        rows.append([Panel(ImageAt(first.images, i), title=first.title(i), boxes=_boxes(first, i)), *maps])
+        image = ImageAt(first.images, i)
+        alone = Panel(image, title=first.title(i), boxes=_boxes(first, i), is_video=first.is_video)
+        rows.append([alone, *maps])
     return rows
 
 

@@ -167,6 +167,13 @@ class KerasAdapter(ModelAdapter):
 
     @property
     @override
+    def is_video(self) -> bool:
+        # Gray clips are told from scans by layers that go over the frames.
+        over_frames = any(info.role == "recurrent" or info.kind == "TimeDistributed" for info in self.layers)
+        return super().is_video or (len(self.input_shape) == 4 and over_frames)
+
+    @property
+    @override
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
         return self._view.input_shapes
 
