@@ -133,6 +133,17 @@ def integrated_gradients(
     reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
     seed: int = 0,
 ) -> Attributions: ...
+def kernel_shap(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    segments: typing.Any = "grid",
+    num_segments: int = 50,
+    num_samples: int = 1000,
+    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    seed: int = 0,
+) -> Attributions: ...
 def layercam(
     model: typing.Any,
     images: typing.Any,
@@ -141,6 +152,19 @@ def layercam(
     layer: str | None = None,
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
+) -> Attributions: ...
+def lime(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    segments: typing.Any = "grid",
+    num_segments: int = 50,
+    num_samples: int = 1000,
+    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    kernel_width: float = 0.25,
+    ridge: float = 1.0,
+    seed: int = 0,
 ) -> Attributions: ...
 def occlusion(
     model: typing.Any,

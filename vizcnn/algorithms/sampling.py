@@ -48,8 +48,50 @@ def check_share(argument: str, value: Any) -> None:
     OptionError
         If it is anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < 1:
+    if not _is_number(value) or not 0 < value < 1:
         raise OptionError(f"`{argument}` must be a number between 0 and 1; got {value!r}.")
+
+
+def check_positive(argument: str, value: Any) -> None:
+    """Raise `OptionError` unless a value is a positive number.
+
+    Parameters
+    ----------
+    argument : str
+        The argument's name.
+    value : object
+        Its value.
+
+    Raises
+    ------
+    OptionError
+        If it is anything else.
+    """
+    if not _is_number(value) or not 0 < value < np.inf:
+        raise OptionError(f"`{argument}` must be a positive number; got {value!r}.")
+
+
+def check_not_negative(argument: str, value: Any) -> None:
+    """Raise `OptionError` unless a value is a number from 0 on.
+
+    Parameters
+    ----------
+    argument : str
+        The argument's name.
+    value : object
+        Its value.
+
+    Raises
+    ------
+    OptionError
+        If it is anything else.
+    """
+    if not _is_number(value) or not 0 <= value < np.inf:
+        raise OptionError(f"`{argument}` must be a number that is not negative; got {value!r}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def share_of_map(errors: np.ndarray, maps: np.ndarray) -> np.ndarray:
