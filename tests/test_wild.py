@@ -263,3 +263,10 @@ def test_box_of_a_face_detector_is_explained() -> None:
     assert result.values[0][inside].mean() > 3 * abs(result.values[0][~inside].mean())
     same = vz.occlusion(model, WILD / "deepfake_meso4.real.jpg", Box((55, 20, 256, 215)), patch_size=24, stride=12)
     assert np.corrcoef(result.values.ravel(), same.values.ravel())[0, 1] > 0.9
+
+
+def test_steering_of_keras_1_is_read_with_all_its_weights() -> None:
+    cnn = vz.adapt(WILD / "steering_keras121.h5")
+    assert "a description of Keras 1" in cnn.repairs
+    assert len(cnn.model.weights) == 10
+    explained(cnn, WILD / "steering_keras121.center.jpg")

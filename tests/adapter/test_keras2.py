@@ -22,6 +22,7 @@ from keras.src.applications.convnext import LayerScale
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from tests.rounding import assert_same_sums
+from vizcnn.adapter.keras.taps import Taps
 from vizcnn.adapter.loading import load_model
 from vizcnn.errors import ModelFileError
 
@@ -40,8 +41,11 @@ def expected(archive: Path) -> dict[str, np.ndarray]:
     return dict(np.load(io.BytesIO(contents(archive)["expected.npz"])))
 
 
-def inputs_of(model: Any) -> list[np.ndarray]:
-    """Return the inputs that the writer made."""
+def inputs_of(model: Any, archive: Path, name: str) -> list[np.ndarray]:
+    """Return the inputs that the writer made: those in the archive, or else the same numbers."""
+    kept = [value for key, value in expected(archive).items() if key.startswith(f"inputs of {name}/")]
+    if kept:
+        return kept
     rng = np.random.default_rng(0)
     sizes = [[2, *(size or 5 for size in tensor.shape[1:])] for tensor in model.inputs]
     return [rng.normal(0, 1, size).astype(np.float32) for size in sizes]
@@ -55,8 +59,9 @@ def test_a_model_of_keras_2_predicts_what_it_predicted_there(tmp_path: Path, arc
     path = tmp_path / name
     path.write_bytes(contents(archive)[name])
     loaded = load_model(path)
-    inputs = inputs_of(loaded.model)
-    outputs = loaded.model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    inputs = inputs_of(loaded.model, archive, name)
+    with Taps({}):  # TensorFlow on a processor has convolutions for channels last alone
+        outputs = loaded.model(inputs if len(inputs) > 1 else inputs[0], training=False)
     outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
     assert len(outputs) == len([key for key in expected(archive) if key.startswith(f"{name}/")])
     for index, output in enumerate(outputs):

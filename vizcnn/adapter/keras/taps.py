@@ -406,11 +406,11 @@ def _channels_last(original: Callable[..., Any]) -> Callable[..., Any]:
         form = bound.arguments.get("data_format") or keras.config.image_data_format()
         first = next(iter(bound.arguments))
         values = bound.arguments[first]
-        if form != "channels_first" or len(values.shape) != 4:
+        if form != "channels_first":
             return original(*args, **kwargs)
-        bound.arguments[first] = keras.ops.transpose(values, (0, 2, 3, 1))
+        bound.arguments[first] = keras.ops.moveaxis(values, 1, -1)
         bound.arguments["data_format"] = "channels_last"
-        return keras.ops.transpose(original(*bound.args, **bound.kwargs), (0, 3, 1, 2))
+        return keras.ops.moveaxis(original(*bound.args, **bound.kwargs), -1, 1)
 
     return function
 

@@ -160,6 +160,6 @@ _MARKS = frozenset({"__keras_tensor__", "__tuple__", "__numpy__", "__tensor__", 
 
 _REMOVED_CLASSES = frozenset({"BatchNormalizationV1", "BatchNormalizationV2", "Functional", "Model", "Operation",
                    "Policy", "PolicyV1", "SlicingOpLambda", "Swish", "SyncBatchNormalization", "TFOpLambda",
-                   "TensorFlowOpLayer", "ThresholdedReLU", "RandomHeight", "RandomWidth",
-                   *functions.LAYERS_OF_APPLICATIONS})  # fmt: skip
+                   "TensorFlowOpLayer", "RandomHeight", "RandomWidth",
+                   *functions.LAYERS_OF_APPLICATIONS, *functions.GONE_LAYERS})  # fmt: skip
 """Classes of Keras that have another name or place now, or none; `repairs` knows what becomes of them."""

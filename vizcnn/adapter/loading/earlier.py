@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 
 from vizcnn.adapter.loading.contents import WEIGHTS
+from vizcnn.adapter.loading.keras_1 import of_keras_1
 from vizcnn.adapter.loading.stored import Stored
 
 Rewrite = Callable[[Stored, Path], "tuple[Stored, str] | None"]
@@ -33,7 +34,7 @@ def rewritten(stored: Stored, folder: Path) -> tuple[Stored, tuple[str, ...]]:
         The model, in files of its own where something had to be written, and what was done.
     """
     done = []
-    for rewrite in (of_keras_core, with_slashes):
+    for rewrite in (of_keras_1, of_keras_core, with_slashes):
         result = rewrite(stored, folder)
         if result is not None:
             stored, what = result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def check_fit(model: Any, stored: Stored, repairs: tuple[str, ...]) -> None:
     """
     why = next(_other_inputs(model), None)
     if why is None and (repairs or stored.architecture is not None):
-        why = _other_weights(model, stored)
+        why = _other_weights(model, stored) or _other_places(model, stored)
     if why is not None:
         after = f"after repairs ({', '.join(repairs)}) " if repairs else ""
         raise ModelFileError(f"`model` file {stored.label!r} can't be loaded: {after}its weights don't fit, {why}.")
@@ -93,8 +93,6 @@ _WITH_A_VOCABULARY = ("IntegerLookup", "StringLookup", "TextVectorization")
 
 def _other_weights(model: Any, stored: Stored) -> str | None:
     """Say which weights of the model aren't those of the file, all of them and no others."""
-    import keras
-
     in_file: Counter[tuple[Any, ...]] = Counter()
     paths: dict[tuple[Any, ...], str] = {}
     for path, array in stored.arrays():
@@ -103,7 +101,7 @@ def _other_weights(model: Any, stored: Stored) -> str | None:
             paths.setdefault(_fingerprint(array), f"{path} {array.shape}")
     in_model: Counter[tuple[Any, ...]] = Counter()
     for weight in model.weights:
-        array = keras.ops.convert_to_numpy(weight.value if hasattr(weight, "value") else weight)
+        array = _array(weight)
         if _is_weight(array):
             in_model[_fingerprint(array)] += 1
             paths.setdefault(_fingerprint(array), f"{weight.path} {tuple(weight.shape)}")
@@ -113,6 +111,25 @@ def _other_weights(model: Any, stored: Stored) -> str | None:
         return None
     first = f"{surplus[0]!r} of the file has no place in the model" if surplus else f"{unset[0]!r} is not from the file"
     return f"{len(surplus)} of {len(in_file)} arrays are left over and {len(unset)} of the model's not set; {first}"
+
+
+def _other_places(model: Any, stored: Stored) -> str | None:
+    """Say which layer has weights that an HDF5 file lists under another one's name."""
+    layers = {layer.name: layer for layer in model.layers}
+    for name, arrays in stored.arrays_by_layer() if stored.form == "hdf5" else ():
+        if name in layers and arrays and _fingerprints(arrays) != _fingerprints(map(_array, layers[name].weights)):
+            return f"layer {name!r} has other weights than the file lists for it"
+    return None
+
+
+def _fingerprints(arrays: Iterable[np.ndarray]) -> Counter[tuple[Any, ...]]:
+    return Counter(_fingerprint(array) for array in arrays if _is_weight(array))
+
+
+def _array(weight: Any) -> np.ndarray:
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(weight.value if hasattr(weight, "value") else weight))
 
 
 def _other_inputs(model: Any) -> Iterator[str]:

@@ -21,7 +21,7 @@ def custom_objects() -> Mapping[str, Any]:
     """Return all of it, by the names that stand in descriptions and those that `repairs` writes into them."""
     import keras
 
-    from vizcnn.adapter.loading import wiring
+    from vizcnn.adapter.loading import gone_layers, wiring
     from vizcnn.adapter.loading.lambdas.layer import LambdaExpression
     from vizcnn.adapter.loading.tensorflow_functions import counterpart
 
@@ -57,26 +57,21 @@ def custom_objects() -> Mapping[str, Any]:
         def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "function": self.function, "arguments": self.arguments}
 
-    class ThresholdedReLU(keras.layers.Layer):  # type: ignore[misc]
-        """x where it is above theta, and 0 elsewhere."""
-
-        def __init__(self, theta: float = 1.0, **options: Any) -> None:
-            super().__init__(**options)
-            self.theta = float(theta)
-
-        def call(self, x: Any) -> Any:
-            return keras.ops.where(x > self.theta, x, keras.ops.zeros_like(x))
-
-        def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "theta": self.theta}
-
     applications = {
         name: getattr(import_module(f"keras.src.applications.{home}"), name)
         for name, home in LAYERS_OF_APPLICATIONS.items()
     }
     functions = {"hard_sigmoid_of_keras_2": hard_sigmoid_of_keras_2}
-    layers = (LambdaExpression, TFOpLambda, ThresholdedReLU)
-    return {**functions, **{layer.__name__: layer for layer in layers}, **applications}
+    gone = {name: getattr(gone_layers, name) for name in GONE_LAYERS}
+    return {**functions, "LambdaExpression": LambdaExpression, "TFOpLambda": TFOpLambda, **gone, **applications}
+
+
+GONE_LAYERS = (
+    "BatchNormalizationPerSample", "Cosine", "Deconvolution2D", "Highway", "LocallyConnected1D", "LocallyConnected2D",
+    "MaxoutDense", "ParametricSoftplus", "SReLU", "SReLUOfTheano", "ThresholdedReLU",
+    *(f"{kind}{ndim}DOfTheano" for kind in ("Conv", "MaxPooling", "AveragePooling") for ndim in (1, 2, 3)),
+)  # fmt: skip
+"""Layers of earlier versions that this one hasn't, or has with another arithmetic: those of `gone_layers`."""
 
 
 LAYERS_OF_APPLICATIONS = {

@@ -186,7 +186,7 @@ def layer_was_called_otherwise(node: Node) -> str | None:
 @repair
 def layer_that_is_gone(node: Node) -> str | None:
     """Use our own in place of a layer that this Keras hasn't any more."""
-    if node.class_name != "ThresholdedReLU":
+    if node.class_name not in functions.GONE_LAYERS:
         return None
     if "module" in node.value:
         node.value.update(module=None, registered_name=node.class_name)

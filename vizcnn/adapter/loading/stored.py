@@ -118,6 +118,14 @@ class Stored:
         with h5py.File(self.file, "r") as file:
             yield from _arrays(file.get("model_weights", file))
 
+    def arrays_by_layer(self) -> Iterator[tuple[str, list[np.ndarray]]]:
+        """Yield the name of each layer that an HDF5 file lists, and its weights."""
+        with h5py.File(self.file, "r") as file:
+            group = file.get("model_weights", file)
+            for name in group.attrs.get("layer_names", ()):
+                layer = group[name]
+                yield _text(name) or "", [layer[place][()] for place in layer.attrs.get("weight_names", ())]
+
 
 _KERAS_2_LAYERS = "_layer_checkpoint_dependencies"
 
