@@ -132,6 +132,11 @@ class BlackBoxAdapter(ModelAdapter):
         return self._source.input_shape
 
     @property
+    @override
+    def shown_shape(self) -> tuple[int | None, ...]:
+        return self._sample or self.input_shape
+
+    @property
     def output_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
         """See `ModelAdapter.output_shapes`; the model is run once where it wasn't yet."""
         if not self._shapes:

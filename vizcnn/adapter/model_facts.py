@@ -106,6 +106,11 @@ class ModelFacts(OutputReader):
         return len(self.input_shape) == 4 and self.input_shape[3] in (3, 4)
 
     @property
+    def shown_shape(self) -> tuple[int | None, ...]:
+        """Shape of the last inputs that it was made ready for, where that is known; else `input_shape`."""
+        return self.input_shape
+
+    @property
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
         """Shape of each input for one sample (without the batch axis), by the input's name; empty while nothing is known."""
         return {"input": self.input_shape} if self.input_shape else {}

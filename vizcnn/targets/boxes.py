@@ -162,7 +162,7 @@ class Box(Target):
         """
         self._check_options()
         model.output_activation(model.output_name(None))  # runs a model of open size once
-        found = detector(model, self.layout, self.sample_shape or model.input_shape)
+        found = detector(model, self.layout, self.sample_shape or model.shown_shape)
         rows = np.full((count, 4), _OPEN, np.float32) if self.where is None else self._rows(count)
         index = self._class(model, found)
         place = np.concatenate([rows, np.full((count, 1), _OPEN if index is None else index, np.float32)], axis=1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from vizcnn.errors import TargetError, did_you_mean, listed
 from vizcnn.targets.model import Head, Model
+from vizcnn.targets.regions import predicted_region
 from vizcnn.targets.score import Choice, ForwardPass, Score, class_logits, pick
 from vizcnn.targets.target import Target, plain
 
@@ -86,10 +87,12 @@ class Region(Target):
 
     Parameters
     ----------
-    where : (int, int, int, int) or ndarray of bool, shape (h, w)
-        A box ``(top, left, bottom, right)`` in the map's pixels, the last two left out as in a slice; or a mask.
+    where : (int, int, int, int) or ndarray of bool, shape (h, w), default None
+        A box ``(top, left, bottom, right)`` in the map's pixels, the last two left out as in a slice; or a mask. None: where the
+        class is predicted, on the unchanged image; the whole map, where it is nowhere.
     index : int, str or None, default None
-        The class; None: the one with the highest mean score there.
+        The class; None: the one with the highest mean score there, or the one that is predicted at most positions: none that is
+        named as the background, unless nothing else is predicted. This is what is explained of a segmentation without a target.
     output : str or int, default None
         Which of several outputs; None: that of the classes.
 
@@ -106,7 +109,7 @@ class Region(Target):
            [0.  , 0.  , 0.  , 0.  ]], dtype=float32)
     """
 
-    where: Any
+    where: Any = None
     index: int | str | None = None
     output: str | int | None = None
 
@@ -135,8 +138,10 @@ class Region(Target):
                 f"`target` Region needs an output that is a map (h, w, K); output {output!r} of model {model.name!r} has "
                 f"shape {model.output_shapes[output]}. Give a class."
             )
-        mask = self._mask(shape)
         index = class_index(self.index, model, head)
+        if self.where is None:
+            return predicted_region(head, index, count, self._size(model, shape))
+        mask = self._mask(shape)
         return Score(
             key=("region", output),
             formula=partial(region_score, output=output),
@@ -146,6 +151,13 @@ class Region(Target):
             output=output,
             choices=(Choice(0, output, partial(region_class, output=output), count=head.num_classes),),
         )
+
+    def _size(self, model: Model, shape: tuple[int | None, ...]) -> tuple[int, int]:
+        if None in shape:
+            raise TargetError(
+                f"`where` must be a mask for the output of model {model.name!r}, whose map has an open size {shape}; got None."
+            )
+        return int(shape[0] or 0), int(shape[1] or 0)
 
     def _mask(self, shape: tuple[int | None, ...]) -> np.ndarray:
         size = (shape[0], shape[1])

@@ -158,8 +158,8 @@ def _pair(shapes: Shapes, asked: BoxLayout) -> BoxLayout | None:
 
 
 def _sorted(shapes: Shapes, words: tuple[str, ...]) -> list[str]:
-    """Return the names of outputs, those first that hold one of the words."""
-    return sorted(shapes, key=lambda name: not _called(name, words))
+    """Return the names of outputs, those first that hold a word, and of these the shortest: others are of inner layers."""
+    return sorted(shapes, key=lambda name: (not _called(name, words), len(name)))
 
 
 def _called(name: str, words: tuple[str, ...]) -> bool:

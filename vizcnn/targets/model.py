@@ -59,6 +59,14 @@ class Head(Protocol):
         """Whether its numbers are logarithms of probabilities."""
 
     @property
+    def is_classes(self) -> bool:
+        """Whether its units are classes."""
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether it is a map of one object."""
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What its classes, or numbers, are called."""
 
@@ -94,6 +102,10 @@ class Model(Protocol):
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """Shape (H, W, C) of its input."""
+
+    @property
+    def shown_shape(self) -> tuple[int | None, ...]:
+        """Shape of the last inputs that it was made ready for, where that is known; else `input_shape`."""
 
     @property
     def output_shapes(self) -> Mapping[str, tuple[int | None, ...]]:

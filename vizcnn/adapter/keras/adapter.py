@@ -34,6 +34,7 @@ from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
 from vizcnn.adapter.keras.placing import placement
 from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.state import stale_state_notes
+from vizcnn.adapter.keras.tasks import anchors_of, preprocess_of
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, split_call
 from vizcnn.adapter.placement import Placement
 from vizcnn.aliases import old_keyword
@@ -86,7 +87,12 @@ class KerasAdapter(ModelAdapter):
         fixed: Mapping[str | int, Any] | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(name or model.name, **settings)
+        own = preprocess_of(model) if settings.get("preprocess") is None else None
+        super().__init__(name or model.name, **(settings if own is None else {**settings, "preprocess": own}))
+        if own is not None:
+            self.add_note(
+                f"Model {self.name!r}: pictures go through its own preprocessor: {own}.", "preprocess", quiet=True
+            )
         fixed_inputs = old_keyword("fixed", fixed, "fixed_inputs", fixed_inputs)
         source = old_keyword("origin", origin, "source", source)
         keep_alive = old_keyword("hold", hold, "keep_alive", keep_alive)
@@ -174,6 +180,11 @@ class KerasAdapter(ModelAdapter):
 
     @property
     @override
+    def shown_shape(self) -> tuple[int | None, ...]:
+        return self._view.sample_shape or self.input_shape
+
+    @property
+    @override
     def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
         return self._view.input_shapes
 
@@ -240,6 +251,10 @@ class KerasAdapter(ModelAdapter):
         known = super().input_range
         pixels = known is None and self.pixel_preprocess is None and takes_bytes(self.model)
         return (0.0, 255.0) if pixels else known
+
+    @override
+    def box_anchors(self, sample_shape: tuple[int, ...]) -> Array | None:
+        return anchors_of(self.model, sample_shape)
 
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """See `ModelAdapter.prepare`: a model that was never called makes its layers on the first call.
