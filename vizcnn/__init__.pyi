@@ -17,6 +17,8 @@ from . import transforms as transforms
 from .adapter import KerasAdapter as KerasAdapter
 from .adapter import ModelAdapter as ModelAdapter
 from .adapter import adapt as adapt
+from .algorithms.doctor import doctor as doctor
+from .algorithms.preprocess_report import PreprocessReport as PreprocessReport
 from .explanation import Explanation as Explanation
 from .explanation import explain as explain
 from .inputs import Preprocess as Preprocess

@@ -140,6 +140,27 @@ class ModelFacts(OutputReader):
         """What the model itself does to its inputs before its first weights; None where it does nothing that can be seen."""
         return None
 
+    def normalized_moments(self, inputs: Array) -> Array | None:
+        """Return mean and mean square of each image's normalized values, where the model remembers what they were in training.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+
+        Returns
+        -------
+        ndarray of float64, shape (N, K, 2), or None
+            Of K channels: over the images of training they were zero and one. None where the model remembers nothing.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(8, 8, 2)).normalized_moments(np.ones((1, 8, 8, 2)))
+        """
+        del inputs
+        return None
+
     def prepare(self, sample_shape: tuple[int, ...]) -> None:
         """Get ready for inputs of a shape; for models whose layers are only made when they see an input.
 

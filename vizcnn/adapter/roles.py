@@ -30,6 +30,10 @@ _BY_WORD: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
+FITTING = ("Resizing", "CenterCrop", "Cropping")
+"""Words in the names of layers that change the size of pictures, where they stand before the first weights."""
+
+
 def role_of(kind: str) -> str:
     """Return the role of a layer of that class.
 

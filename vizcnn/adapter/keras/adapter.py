@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import keras
@@ -30,6 +31,7 @@ from vizcnn.adapter.keras.from_layer import scores_from
 from vizcnn.adapter.keras.gradient import differentiate
 from vizcnn.adapter.keras.logits_model import logits_model
 from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.normalization import first_normalization, moments
 from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
 from vizcnn.adapter.keras.placing import placement
 from vizcnn.adapter.keras.runner import Runner
@@ -37,8 +39,10 @@ from vizcnn.adapter.keras.state import stale_state_notes
 from vizcnn.adapter.keras.tasks import anchors_of, preprocess_of
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, split_call
 from vizcnn.adapter.placement import Placement
+from vizcnn.adapter.roles import FITTING
 from vizcnn.aliases import old_keyword
 from vizcnn.errors import CapabilityError, LayerError, Note, UnsupportedModelError, listed
+from vizcnn.inputs.fit import Fit
 from vizcnn.targets.score import Score, class_logits
 
 
@@ -114,6 +118,18 @@ class KerasAdapter(ModelAdapter):
         self._first_weights = FirstWeights(lambda: view.operations, view.forward)
         for note in filter(None, [*stale_state_notes(model), stateful_note(model)]):
             self.add_note(note, "state")
+        if self.preprocess is not None and self.preprocess.fit != Fit() and self.fitting_layers:
+            self.add_note(
+                f"Model {self.name!r} changes the size of its inputs itself ({', '.join(self.fitting_layers)}), and `preprocess` "
+                f"{self.preprocess.name!r} fits pictures before that. Check whether both are meant.",
+                "preprocess",
+            )
+
+    @property
+    def fitting_layers(self) -> tuple[str, ...]:
+        """Layers that resize or crop inputs before the first weights."""
+        before = takewhile(lambda info: info.is_container or not info.num_params, self.layers)
+        return tuple(info.path for info in before if any(word in info.kind for word in FITTING))
 
     @property
     def num_traces(self) -> int:
@@ -315,6 +331,38 @@ class KerasAdapter(ModelAdapter):
                 f"`layer` {layer.path!r} is a {layer.kind}, which has no kernels. Layers that do: {listed(kernels)}."
             )
         return np.asarray(self._view.backend.numpy(getattr(weights, "value", weights)), dtype=np.float32)
+
+    def normalized_moments(self, inputs: Array) -> Array | None:
+        """Return them of the first batch normalization; see `ModelAdapter.normalized_moments`.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+
+        Returns
+        -------
+        ndarray of float64, shape (N, K, 2), or None
+
+        Examples
+        --------
+        >>> import keras, numpy as np, vizcnn as vz
+        >>> model = keras.Sequential(
+        ...     [keras.Input((8, 8, 1)), keras.layers.BatchNormalization(), keras.layers.Flatten()]
+        ... )
+        >>> vz.adapt(model).normalized_moments(np.full((1, 8, 8, 1), 3.0)).round(1).tolist()
+        [[[3.0, 9.0]]]
+        """
+        path = first_normalization(self._view.operations)
+        if path is None:
+            return None
+        operation, numpy = self._view.operations[path], self._view.backend.numpy
+        count = operation.moving_mean.shape[0]
+        scale, shift = (
+            np.full(count, default) if weights is None else np.asarray(numpy(getattr(weights, "value", weights)))
+            for weights, default in ((getattr(operation, "gamma", None), 1.0), (getattr(operation, "beta", None), 0.0))
+        )
+        return moments(self.activations(inputs, path)[path], scale, shift)
 
     def _activations(self, inputs: Array, paths: tuple[str, ...]) -> dict[str, Array]:
         bare = frozenset(split_call(path)[0] for path in paths)

@@ -1,0 +1,217 @@
+"""A model is tried on the same images with one preprocessing after another, and what it says of them is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from vizcnn.adapter.arrays import slices
+from vizcnn.adapter.base import ModelAdapter
+from vizcnn.errors import OptionError
+from vizcnn.inputs import ImageSet, Preprocess, load
+
+FITS = ("squash", "crop", "crop 256/224", "pad")
+SCALINGS = ("none", "/ 255", "/ 127.5 - 1", "/ 255 - 0.5", "imagenet", "mean 103.939 116.779 123.68", "standardize")
+GRAY_SCALINGS = ("none", "/ 255", "/ 127.5 - 1", "/ 255 - 0.5", "standardize")
+_FAR = 5.0
+"""Nats beyond which a channel's numbers are wrong, and no longer compared."""
+
+INVERTED = "-x + 255"
+"""For images of one channel: dark on bright becomes bright on dark."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A preprocessing, and what the model says of each image by it.
+
+    Attributes
+    ----------
+    fit, channels, scaling : str
+        Its steps.
+    predicted : ndarray of int, shape (N,)
+        The predicted classes.
+    logs : ndarray, shape (N,)
+        Logarithm of the probability of the true class; without one of the predicted class.
+    sureness : ndarray, shape (N,)
+        One minus the entropy of the classes' probabilities, as a share of the highest there can be.
+    margins : ndarray, shape (N,)
+        Logarithm of the ratio between the two highest probabilities.
+    moments : ndarray, shape (N, K, 2), or None
+        What the inputs are beside those of training; see `ModelAdapter.normalized_moments`.
+    input_range : (float, float) or None
+        What black and white become.
+    """
+
+    fit: str
+    channels: str
+    scaling: str
+    predicted: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+    logs: np.ndarray = field(default_factory=lambda: np.empty(0))
+    sureness: np.ndarray = field(default_factory=lambda: np.empty(0))
+    margins: np.ndarray = field(default_factory=lambda: np.empty(0))
+    moments: np.ndarray | None = None
+    input_range: tuple[float, float] | None = None
+
+    @cached_property
+    def steadiness(self) -> float:
+        """Mean of the margins beside their mean square, up to 1: sureness that no factor on the inputs changes."""
+        return float(self.margins.mean() / (self._scale or 1.0))
+
+    @cached_property
+    def gap(self) -> float | None:
+        """How far the inputs are from those of training, in nats; None where the model doesn't remember them."""
+        return None if self.moments is None else _gap(self.moments)
+
+    def points(self, by: str) -> np.ndarray:
+        """Return what each image says for it: shares of `steadiness` ("sureness"), or of the closeness to training.
+
+        Parameters
+        ----------
+        by : str
+            "sureness" or "normalization".
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Of the second its jackknife pseudo-values: how the whole would change without this image.
+        """
+        if by == "sureness" or self.moments is None or self.gap is None:
+            return np.asarray(self.margins / (self._scale or 1.0))
+        count = len(self.moments)
+        without = [_gap(np.delete(self.moments, at, axis=0)) if count > 1 else 0.0 for at in range(count)]
+        return -(count * self.gap - (count - 1) * np.array(without))
+
+    @property
+    def _scale(self) -> float:
+        return float(np.sqrt((self.margins**2).mean()))
+
+    @property
+    def text(self) -> str:
+        """The text form of the preprocessing."""
+        steps = [
+            step
+            for step, usual in ((self.fit, "squash"), (self.channels, "rgb"), (self.scaling, "none"))
+            if step != usual
+        ]
+        return ", ".join(steps if self.scaling != "none" else [*steps, "none"])
+
+
+def run_trials(model: ModelAdapter, images: ImageSet, classes: Sequence[int] | None) -> Iterator[Trial]:
+    """Yield what the model says by each preprocessing; each image is decoded once for each way to fit it.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model; its own preprocessing is left out.
+    images : ImageSet
+        The images.
+    classes : sequence of int or None
+        Their true classes.
+
+    Yields
+    ------
+    Trial
+
+    Raises
+    ------
+    OptionError
+        If the model predicts no classes.
+    """
+    for fit in _different_fits(images):
+        prepared = load(
+            images.sources, (*images.size, images.channels), preprocess=Preprocess(fit), decoding=images.decoding
+        )
+        trials = [Trial(fit, *steps) for steps in _steps(images.channels)]
+        answers: list[list[dict[str, np.ndarray]]] = [[] for _ in trials]
+        for part in slices(len(prepared), model.batch_size_for(prepared.sample_shape)):
+            pixels = prepared.inputs(part)
+            true = None if classes is None else np.asarray(classes[part])
+            for trial, answer in zip(trials, answers, strict=True):
+                answer.append(_answers(model, _values(trial)(pixels), true))
+        for trial, answer in zip(trials, answers, strict=True):
+            joined = {name: np.concatenate([one[name] for one in answer]) for name in answer[0]}
+            yield Trial(trial.fit, trial.channels, trial.scaling, **joined, input_range=_values(trial).output_range)
+
+
+def count_trials(images: ImageSet) -> int:
+    """Return how many there will be.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images.
+
+    Returns
+    -------
+    int
+    """
+    return len(_different_fits(images)) * len(_steps(images.channels))
+
+
+def _values(trial: Trial) -> Preprocess:
+    """Return the part of a preprocessing that changes numbers."""
+    return Preprocess(f"{trial.channels}, {trial.scaling}")
+
+
+def _steps(channels: int) -> list[tuple[str, str]]:
+    if channels != 3:
+        scalings = [*GRAY_SCALINGS, *(f"{INVERTED}, {scaling}" for scaling in GRAY_SCALINGS)]
+        return [("rgb", scaling.removesuffix(", none")) for scaling in scalings]
+    return [
+        (order, scaling)
+        for order in ("rgb", "bgr", "gray")
+        for scaling in SCALINGS
+        if order == "bgr" or not scaling.startswith("mean")  # the means of Caffe's models, which take BGR
+    ]
+
+
+def _different_fits(images: ImageSet) -> list[str]:
+    """Return the ways to fit that differ for some of these images; a tighter crop in pixels of this model."""
+    tighter = f"crop {round(min(images.size) * 256 / 224)}"
+    found: dict[tuple[object, ...], str] = {}
+    sizes = [images.shape_of(index)[:2] for index in range(len(images))]
+    size = (images.size[0], images.size[1])
+    for fit in (tighter if fit.endswith("224") else fit for fit in FITS):
+        preprocess = Preprocess(fit)
+        found.setdefault(tuple(preprocess.geometry(one, size) for one in sizes), fit)
+    return list(found.values())
+
+
+def _answers(model: ModelAdapter, inputs: np.ndarray, true: np.ndarray | None) -> dict[str, np.ndarray]:
+    outputs = model.outputs(inputs)
+    predicted, values, is_probability = model.class_outputs(outputs)
+    head = model.head(model.output_name(None))
+    if not head.is_classes or values.shape[1] < 2:
+        raise OptionError(
+            f"`model` must predict classes, as sureness and being right are of these; {model.name!r} doesn't. Its "
+            f"preprocessing has to be known from its training."
+        )
+    logs = np.log(np.clip(values, 1e-38, None)) if is_probability else _log_softmax(values)
+    shares = np.exp(logs)
+    entropy = -(shares * logs).sum(axis=1) / np.log(values.shape[1])
+    highest = np.sort(logs, axis=1)[:, -2:]
+    rows = np.arange(len(inputs))
+    moments = model.normalized_moments(inputs)
+    found = {
+        "predicted": np.asarray(predicted),
+        "logs": logs[rows, predicted if true is None else true],
+        "sureness": 1 - entropy,
+        "margins": highest[:, 1] - highest[:, 0],
+    }
+    return found if moments is None else {**found, "moments": moments}
+
+
+def _gap(moments: np.ndarray) -> float:
+    """Return the divergence of a Gaussian with the moments of all images from the standard one, mean over the channels."""
+    mean, square = moments.mean(axis=0).T
+    variance = np.maximum(square - mean**2, 0) + 1e-3
+    return float(np.minimum((mean**2 + variance - 1 - np.log(variance)) / 2, _FAR).mean())
+
+
+def _log_softmax(values: np.ndarray) -> np.ndarray:
+    shifted = values.astype(np.float64) - values.max(axis=1, keepdims=True)
+    result: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
