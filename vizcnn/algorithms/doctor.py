@@ -102,8 +102,7 @@ def judge(model: ModelAdapter, trials: Sequence[Trial], classes: Sequence[int] |
     --------
     >>> import vizcnn as vz
     >>> from vizcnn.algorithms.doctor import judge
-    >>> from vizcnn.algorithms.preprocess_report import CERTAIN, PreprocessReport, PreprocessRow, PreprocessVerdict
-    from vizcnn.algorithms.trials import run_trials
+    >>> from vizcnn.algorithms.trials import run_trials
     >>> cnn, digits = vz.assets.digits_cnn(), vz.inputs.load(vz.assets.digits(), (28, 28, 1))
     >>> judge(cnn, list(run_trials(cnn, digits, None)), None).best
     'none'

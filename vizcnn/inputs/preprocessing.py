@@ -74,8 +74,8 @@ class Preprocess:
     >>> print(vz.Preprocess(fit="crop", resize=256, channels="bgr", scale=1 / 127.5, offset=-1))
     crop 256, bgr, / 127.5 - 1
     >>> preprocess = vz.Preprocess("bgr, / 255")
-    >>> preprocess(np.array([255, 0, 51]).reshape(1, 1, 1, 3)).ravel()
-    array([0.2, 0. , 1. ], dtype=float32)
+    >>> preprocess(np.array([255, 0, 127.5]).reshape(1, 1, 1, 3)).ravel().tolist()
+    [0.5, 0.0, 1.0]
     >>> def centered(image):
     ...     return image - image.mean()
     >>> vz.Preprocess(centered)(np.array([0, 2, 10, 30]).reshape(2, 1, 2, 1)).ravel()

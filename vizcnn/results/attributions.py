@@ -323,7 +323,7 @@ class Attributions(WithClassMap, Result):
         --------
         >>> import numpy as np, vizcnn as vz
         >>> model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(4, 4, 1), preprocess="crop")
-        >>> result = vz.occlusion(model, np.ones((4, 8, 1)), patch_size=1, stride=1)
+        >>> result = vz.occlusion(model, np.ones((4, 8, 1)), patch_size=1, stride=1, baseline=0.0)
         >>> result.values.shape, result.on_picture(0).shape, np.argwhere(result.on_picture(0)).tolist()
         ((1, 4, 4), (4, 8), [[0, 2]])
         """
