@@ -15,6 +15,7 @@ from vizcnn.cli.model import ModelFile
 from vizcnn.errors import InputError
 
 if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
     from vizcnn.algorithms.preprocess_report import PreprocessReport
 
 
@@ -42,9 +43,10 @@ def doctor(
     from vizcnn.algorithms.doctor import doctor as examine
     from vizcnn.cli.images import read_images
 
-    files, classes = _files(images or [], labels_of)
-    chosen = [files[at] for at in _evenly(len(files), max_images)]
+    folders = _class_folders(images or [], labels_of)
     adapter = model.load()
+    files, classes = _files(images or [], folders, adapter)
+    chosen = [files[at] for at in _evenly(len(files), max_images)]
     image_set, _ = read_images(chosen, adapter)
     names = None
     if classes:
@@ -57,15 +59,12 @@ def doctor(
         _show(report, rows, str(adapter.preprocess or ""), Path(model.path).name)
 
 
-def _files(paths: list[Path], labels_of: Path | None) -> tuple[list[Path], dict[Path, str]]:
-    """Return all images, and the classes of those that lie in folders called so."""
-    from vizcnn.cli.images import find_images
-
+def _class_folders(paths: list[Path], labels_of: Path | None) -> list[Path]:
+    """Return the folders that are called as their classes; raise where it isn't said which images are meant."""
     if labels_of is None:
         if not paths:
             raise InputError("`images` must be given: image files or folders of them, or --labels-of FOLDER.")
-        files, _ = find_images(paths)
-        return (files or paths), {}
+        return []
     if paths:
         raise InputError("`images` must be left out where --labels-of gives them.")
     folders = sorted(path for path in labels_of.iterdir() if path.is_dir()) if labels_of.is_dir() else []
@@ -73,9 +72,18 @@ def _files(paths: list[Path], labels_of: Path | None) -> tuple[list[Path], dict[
         raise InputError(
             f"`labels_of` must be a folder with a folder of images for each class; got {str(labels_of)!r}."
         )
-    classes = {file: folder.name for folder in folders for file in find_images([folder])[0]}
+    return folders
+
+
+def _files(paths: list[Path], folders: list[Path], model: ModelAdapter) -> tuple[list[Path], dict[Path, str]]:
+    """Return all images, and the classes of those that lie in folders called so."""
+    from vizcnn.cli.images import find_images
+
+    if not folders:
+        return find_images(paths, model)[0] or paths, {}
+    classes = {file: folder.name for folder in folders for file in find_images([folder], model)[0]}
     if not classes:
-        raise InputError(f"`labels_of` must hold images in its folders; those of {str(labels_of)!r} hold none.")
+        raise InputError(f"`labels_of` must hold images in its folders; those of {str(folders[0].parent)!r} hold none.")
     return list(classes), classes
 
 
