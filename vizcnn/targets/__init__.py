@@ -4,8 +4,8 @@ None is the class that the model predicts for each image, of a segmentation its 
 that a detector is most sure of; an integer or a label is that class; a list has one of these per image. The objects of this
 module say the rest: another output (`Class`), a unit or a channel of any layer (`Neuron`, `Channel`), one class against another
 (`Contrast`), any weighted sum (`WeightedSum`), a part of an output map (`Region`), what a detector predicts in a box (`Box`),
-what a model reads (`Text`, `Character`), likeness to another image (`Similarity`). A function of the model's outputs is a
-target too, and so are the score objects of tf-keras-vis.
+what a model reads (`Text`, `Character`), a key point (`Point`), likeness to another image (`Similarity`). A function of the
+model's outputs is a target too, and so are the score objects of tf-keras-vis.
 
 Class scores are logits: the value before a final softmax or sigmoid. A single unit that tells two classes apart is both of
 them, and the score of class 0 is the negative of its logit.
@@ -19,6 +19,7 @@ from vizcnn.targets.box_layout import BoxLayout
 from vizcnn.targets.boxes import Box
 from vizcnn.targets.classes import Class, Region
 from vizcnn.targets.combined import Contrast, Function, WeightedSum, resolve, resolve_on
+from vizcnn.targets.points import Point
 from vizcnn.targets.score import Score
 from vizcnn.targets.sequences import Character, Text
 from vizcnn.targets.similarity import Similarity
@@ -34,6 +35,7 @@ __all__ = [
     "Contrast",
     "Function",
     "Neuron",
+    "Point",
     "Region",
     "Score",
     "Similarity",
