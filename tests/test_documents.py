@@ -49,6 +49,13 @@ def classifier() -> Any:
     return keras.Model(image, layers.Dense(len(LABELS), activation="softmax", name="preds")(x))
 
 
+def video_classifier() -> Any:
+    layers = keras.layers
+    clip = keras.Input((4, 16, 16, 3))
+    x = layers.TimeDistributed(layers.Conv2D(4, 3, activation="relu"))(clip)
+    return keras.Model(clip, layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling3D()(x)))
+
+
 @pytest.fixture
 def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A folder with what a reader has, as working directory, and the variables that the pages take for granted."""
@@ -62,6 +69,9 @@ def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     (tmp_path / "photos").mkdir()
     for name in ("cat.jpg", "dog.jpg", "photos/one.jpg"):
         Image.fromarray(generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / name)
+    video_classifier().save(tmp_path / "video.keras")
+    first, *others = map(Image.fromarray, generator.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8))
+    first.save(tmp_path / "clip.gif", save_all=True, append_images=others)
     monkeypatch.chdir(tmp_path)
     registry.names()  # loaded
     monkeypatch.setattr(registry.INSTALLED, "entries", dict(registry.INSTALLED.entries))  # a page may register a method

@@ -19,6 +19,8 @@ from .adapter import ModelAdapter as ModelAdapter
 from .adapter import adapt as adapt
 from .algorithms.doctor import doctor as doctor
 from .algorithms.preprocess_report import PreprocessReport as PreprocessReport
+from .explained_video import ExplainedVideo as ExplainedVideo
+from .explained_video import explain_video as explain_video
 from .explanation import Explanation as Explanation
 from .explanation import explain as explain
 from .inputs import Preprocess as Preprocess

@@ -18,7 +18,7 @@ from PIL import Image
 
 from vizcnn.errors import InputError, Note, listed
 from vizcnn.inputs.files import read_npy
-from vizcnn.inputs.frames import VIDEO_SUFFIXES, FrameSource, Pages, Pictures, open_frames
+from vizcnn.inputs.frames import VIDEO_SUFFIXES, Arrays, FrameSource, Pages, Pictures, open_frames
 from vizcnn.inputs.image_set import MAX_PIXELS, ImageSet
 from vizcnn.inputs.pixels import AS_KERAS, MODES, SUFFIXES, Decoding, Encoded
 from vizcnn.inputs.sizes import geometry_of, own_size
@@ -101,6 +101,34 @@ def load_clips(
         decoding=decoding,
         geometry=geometry,
     )
+
+
+def open_clip(clip: Any, decoding: Decoding = AS_KERAS) -> FrameSource:
+    """Open one clip, to read its frames one after another.
+
+    Parameters
+    ----------
+    clip : path, folder, file's bytes or open file, Pillow image, or array of shape (T, H, W, C) or (T, H, W)
+        The clip.
+    decoding : Decoding, default Decoding()
+        How files are read, and which of their frames.
+
+    Returns
+    -------
+    FrameSource
+
+    Raises
+    ------
+    InputError
+        If it isn't one clip, can't be read, or has no such frames.
+    """
+    shape = (None, None, None, None)
+    entries = [entry for item in Sources(shape).walk(clip) for entry in _entries(item, shape, decoding)]
+    if len(entries) != 1:
+        raise InputError(f"`clip` must be one clip; got {len(entries)}.")
+    name, held = entries[0]
+    item = _Item(name or "clip", held, decoding)
+    return Arrays(item.name, held) if isinstance(held, np.ndarray) else held
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,7 @@ _CONTAINERS = tuple(
 
 
 class FrameSource(Protocol):
-    """What has frames: `Pages`, `Movie` or `Pictures`."""
+    """What has frames: `Pages`, `Movie`, `Pictures` or `Arrays`."""
 
     name: str
     num_frames: int
@@ -148,6 +148,31 @@ class Pictures:
                 yield index, pixels_of(image, channels, str(self._files[index]), self._decoding)
 
 
+class Arrays:
+    """The frames of a clip in an array.
+
+    Parameters
+    ----------
+    name : str
+        What to call the clip.
+    clip : ndarray, shape (T, H, W, C)
+        The frames.
+    """
+
+    seconds: float | None = None
+
+    def __init__(self, name: str, clip: np.ndarray) -> None:
+        self.name, self._clip = name, clip
+        self.num_frames, self.size, self.channels = len(clip), (clip.shape[1], clip.shape[2]), clip.shape[3]
+
+    def frames(self, channels: int, wanted: Collection[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """See `FrameSource`; the channels are the array's own."""
+        del channels
+        yield from (
+            (index, self._clip[index]) for index in (range(self.num_frames) if wanted is None else sorted(wanted))
+        )
+
+
 class Movie:
     """The frames of a video file, decoded by PyAV; turned upright where the file says so, as players do.
 
@@ -186,6 +211,7 @@ class Movie:
 
     def frames(self, channels: int, wanted: Collection[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """See `FrameSource`."""
+        wanted = wanted if wanted is None or isinstance(wanted, range) else frozenset(wanted)
         last = max(wanted, default=-1) if wanted is not None else None
         with self._decoded() as (file, stream):
             stream.thread_type = "AUTO"

@@ -1,0 +1,252 @@
+"""A clip explained frame by frame, as pictures that come one after another: any length, in the memory of a batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter, as_adapter
+from vizcnn.errors import Note, OptionError
+from vizcnn.files import ANIMATIONS, write_file
+from vizcnn.inputs import load
+from vizcnn.inputs.clips import evenly, open_clip
+from vizcnn.inputs.frames import FrameSource
+from vizcnn.inputs.pixels import AS_KERAS, Decoding
+from vizcnn.plugins import registry
+from vizcnn.plugins.door import MethodRun
+from vizcnn.progress import track
+from vizcnn.render.animation import LONGEST, captioned, frames_of, painter_of, write_animation
+from vizcnn.render.panels import Panel
+from vizcnn.render.style import MapStyle
+from vizcnn.resample import resize, shrink
+from vizcnn.results import Attributions
+from vizcnn.results.panels import map_panels
+from vizcnn.stream import Method, MethodCall, read_methods
+
+MAX_BATCH = 16
+"""Frames that are explained at once."""
+
+NUM_FOR_SCALE = 24
+"""Frames, evenly spread over the clip, whose maps decide on the scale of colors that all frames share."""
+
+
+def explain_video(
+    model: Any,
+    clip: Any,
+    target: Any = None,
+    *,
+    method: Method = "gradcam",
+    layer: str | None = None,
+    frames: str | None = None,
+    longest: int = LONGEST,
+) -> ExplainedVideo:
+    """Explain a clip by a model of images, each frame for itself, or by a model of video.
+
+    Nothing is computed before its pictures are asked for, and no more than a batch of frames is held.
+
+    Parameters
+    ----------
+    model : keras.Model, path or ModelAdapter
+        The model. One of video, (T, H, W, C), is given as many of the frames as it takes, evenly spread.
+    clip : path, folder, file's bytes or open file, Pillow image, or array of shape (T, H, W, C)
+        The clip: an animation, a video (the extra ``video``), a folder of frames, or an array.
+    target : optional
+        What is explained, for all frames. None: the class that the model predicts of each.
+    method : str or (str, dict), default "gradcam"
+        The method, with options if wanted.
+    layer : str, default None
+        Path or name of the layer, for methods that look at one.
+    frames : str, default None
+        Which frames, "START:STOP" or "START:STOP:STEP" as in a slice. None: all.
+    longest : int, default 640
+        Pixels, height or width, that the pictures are kept within.
+
+    Returns
+    -------
+    ExplainedVideo
+
+    Raises
+    ------
+    InputError
+        If the clip can't be read, or is a still image.
+    MethodError, OptionError, CapabilityError
+        If there is no such method, or it doesn't work on the model.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> clip = np.stack([vz.inputs.read_image(file, 1) for file in vz.assets.digits()])
+    >>> video = vz.explain_video(vz.assets.digits_cnn(), clip)
+    >>> len(video), [picture.shape for picture in video][0]
+    (10, (242, 224, 3))
+    """
+    adapter = as_adapter(model)
+    if not isinstance(longest, int) or isinstance(longest, bool) or longest < 16:
+        raise OptionError(f"`longest` must be a whole number of at least 16 pixels; got {longest!r}.")
+    calls = read_methods(method, layer)
+    if len(calls) != 1:
+        raise OptionError(f"`method` must be one method; got {len(calls)}.")
+    registry.check_needs(calls[0].plugin, adapter)
+    decoding = adapter.decoding or AS_KERAS
+    decoding = decoding if frames is None else replace(decoding, frames=frames)
+    return ExplainedVideo(adapter, open_clip(clip, decoding), target, calls[0], decoding, longest)
+
+
+class ExplainedVideo:
+    """The pictures of a clip's frames with their maps, computed as they are asked for; `explain_video` makes one.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model.
+    source : FrameSource
+        The clip.
+    target : optional
+        What is explained.
+    call : MethodCall
+        The method.
+    decoding : Decoding
+        Which frames, and how they are read.
+    longest : int
+        Pixels, height or width, that pictures are kept within.
+
+    Attributes
+    ----------
+    notes : tuple of Note
+        What is known so far that the viewer should know: of each kind the first.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, vizcnn as vz
+    >>> clip = np.stack([vz.inputs.read_image(file, 1) for file in vz.assets.digits()])
+    >>> video = vz.explain_video(vz.assets.digits_cnn(), clip, target="3", method="saliency", frames="2:5")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     video.save(f"{folder}/digits.gif").name
+    'digits.gif'
+    """
+
+    def __init__(
+        self, model: ModelAdapter, source: FrameSource, target: Any, call: MethodCall, decoding: Decoding, longest: int
+    ) -> None:
+        self._model, self._source, self._target, self._call = model, source, target, call
+        self._decoding, self._longest = decoding, longest
+        self._notes: dict[str, Note] = {}
+        self._indices: Sequence[int] = decoding.frames_of(source.num_frames)
+        self._is_whole = len(model.input_shape) == 4
+        if self._is_whole and model.input_shape[0]:
+            self._indices = [self._indices[place] for place in evenly(len(self._indices), model.input_shape[0])]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is known so far that the viewer should know: of each kind the first."""
+        return tuple(self._notes.values())
+
+    @property
+    def seconds(self) -> float | None:
+        """How long a picture is to be shown, as long as the clip's own frames; None where the clip doesn't say."""
+        whole = self._decoding.frames_of(self._source.num_frames)
+        own = self._source.seconds
+        return own and own * whole.step * len(whole) / len(self)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._is_whole:
+            (panel,) = map_panels(self._explained_clip())
+            yield from frames_of(panel, MapStyle(), longest=self._longest)
+            return
+        panels = [panel for batch in self._batches(self._for_scale()) for panel in self._panels(batch)]
+        painter = painter_of(panels)
+        every = iter(panels) if len(panels) == len(self) else self._all_panels()
+        size: tuple[int, int] | None = None
+        for panel in every:
+            frame = panel.pixels(self._longest)
+            if frame is None or panel.values is None:
+                raise OptionError(f"`method` {self._call.name!r} must have maps over images; it has none here.")
+            size = size or (frame.shape[0], frame.shape[1])
+            yield captioned(painter.paint(resize(frame, size), panel.values), panel.heading)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the pictures as they come, to a file that is there when it is whole.
+
+        Parameters
+        ----------
+        path : path
+            Where to: ``.gif``, or ``.mp4``, which needs the extra ``video``.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ResultError
+            If the suffix is another, the file can't be written, or PyAV isn't installed and needed.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile, vizcnn as vz
+        >>> clip = np.stack([vz.inputs.read_image(file, 1) for file in vz.assets.digits()])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     vz.explain_video(vz.assets.digits_cnn(), clip).save(f"{folder}/digits.gif").stat().st_size > 10_000
+        True
+        """
+
+        def write(file: BinaryIO) -> None:
+            pictures = track(self, len(self), f"{self._call.name}, {len(self)} frames")
+            write_animation(pictures, file, Path(path).suffix.lower(), self.seconds)
+
+        return write_file(path, write, ANIMATIONS)
+
+    def _for_scale(self) -> list[int]:
+        count = min(len(self), NUM_FOR_SCALE)
+        return [self._indices[place] for place in evenly(len(self), count)]
+
+    def _all_panels(self) -> Iterator[Panel]:
+        for batch in self._batches(self._indices):
+            yield from self._panels(batch)
+
+    def _batches(self, indices: Sequence[int]) -> Iterator[list[np.ndarray]]:
+        """Yield frames (H, W, C) of one size, a batch at a time."""
+        channels = self._model.input_shape[2] if len(self._model.input_shape) == 3 else None
+        size, most = self._source.size, MAX_BATCH
+        batch: list[np.ndarray] = []
+        for _, frame in self._source.frames(channels or self._source.channels, indices):
+            batch.append(resize(frame, size))
+            if len(batch) == most:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _panels(self, batch: Sequence[np.ndarray]) -> list[Panel]:
+        """Return the frames of a batch with their maps; all that is held of them is as small as it is shown."""
+        panels = map_panels(self._explained(np.stack(batch)))
+        return [replace(panel, image=shrink(frame, self._longest)) for panel, frame in zip(panels, batch, strict=True)]
+
+    def _explained_clip(self) -> Attributions:
+        return self._explained(self._source)
+
+    def _explained(self, images: Any) -> Attributions:
+        model = self._model
+        loaded = load(
+            images,
+            model.input_shape,
+            preprocess=model.preprocess,
+            image_size=model.image_size,
+            decoding=self._decoding,
+        )
+        model.prepare(loaded.sample_shape)
+        run = MethodRun.of(self._call.plugin, model, loaded, self._target, self._call.options)
+        whole = slice(0, len(loaded))
+        result = run.answer(whole, loaded.inputs(whole))
+        for note in result.notes:
+            self._notes.setdefault(note.kind or str(note), note)
+        return result
