@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 
 from tests.fuzz.changes import changed
-from tests.fuzz.seeds import MODELS, OTHERS
+from tests.fuzz.seeds import MODELS, OTHERS, tiny
 
 KINDS = (*MODELS, *OTHERS)
 GRACE = 2**30
 """Bytes of memory above what a file's size explains."""
+
+LARGEST_INPUT = 10_000
+"""Numbers in an input that a graph is shown."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,10 @@ def _door(kind: str) -> Callable[[Path], Any]:
 
     if kind == "lambda":
         return lambda path: vz.adapt(_with_code(path))
+    if kind == "built":
+        return lambda path: vz.adapt(path, builder=tiny)
+    if kind == "savedmodel":
+        return _explain
     if kind in MODELS:
         return vz.adapt
     if kind == "idx":
@@ -109,3 +116,12 @@ def _with_code(path: Path) -> Path:
         for name, content in entries.items():
             archive.writestr(name, content)
     return path.with_suffix(".keras")
+
+
+def _explain(path: Path) -> None:
+    """Read a graph, and differentiate it."""
+    import vizcnn as vz
+
+    model = vz.adapt(path)
+    if None not in model.input_shape and np.prod(model.input_shape) < LARGEST_INPUT:
+        model.gradients(np.zeros((1, *model.input_shape), np.float32), 0, of=vz.adapter.LAST_SPATIAL)

@@ -8,6 +8,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import h5py
@@ -24,13 +25,17 @@ VALUES = (
 )  # fmt: skip
 
 
-def changed(content: bytes, chance: Chance) -> bytes:
-    """Return a file that has been damaged in one to three ways."""
-    for _ in range(int(chance.integers(1, 4))):
+def changed(content: bytes, chance: Chance, *, is_whole: bool = True) -> bytes:
+    """Return a file that has been damaged in one to three ways.
+
+    HDF5 is only taken apart while it is whole: on a damaged file the library may not come to an end.
+    """
+    for number in range(int(chance.integers(1, 4))):
+        is_whole = is_whole and number == 0
         ways: list[Callable[[bytes, Chance], bytes]] = [change_bytes]
         if content.startswith(b"PK\x03\x04"):
-            ways += [change_archive] * 3
-        if content.startswith(b"\x89HDF"):
+            ways += [partial(change_archive, is_whole=is_whole)] * 3
+        if content.startswith(b"\x89HDF") and is_whole:
             ways += [change_hdf5] * 2
         if content[:1] in (b"{", b"["):
             ways += [change_json] * 3
@@ -67,7 +72,7 @@ def change_bytes(content: bytes, chance: Chance) -> bytes:
     return bytes(data)
 
 
-def change_archive(content: bytes, chance: Chance) -> bytes:
+def change_archive(content: bytes, chance: Chance, *, is_whole: bool = True) -> bytes:
     """Damage an entry, and pack the archive anew; or add one, or leave one out."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
@@ -80,7 +85,7 @@ def change_archive(content: bytes, chance: Chance) -> bytes:
     elif way == 2:
         parts[index] = (str(chance.choice(["../x", "/x", "x", "", "assets/x"])), part)
     else:
-        parts[index] = (name, changed(part, chance))
+        parts[index] = (name, changed(part, chance, is_whole=is_whole))
     whole = io.BytesIO()
     packed = zipfile.ZIP_DEFLATED if chance.integers(3) == 0 else zipfile.ZIP_STORED
     with warnings.catch_warnings(), zipfile.ZipFile(whole, "w", packed) as archive:

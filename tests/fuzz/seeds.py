@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import marshal
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-MODELS = ("keras", "nested", "h5", "weights", "savedmodel", "tflite", "onnx", "lambda")
+MODELS = ("keras", "nested", "h5", "weights", "built", "tfjs", "zip", "savedmodel", "tflite", "onnx", "lambda")
 OTHERS = ("png", "jpg", "gif", "bmp", "tif", "webp", "npy", "idx", "json", "txt", "csv", "attributions", "filters", "activations",
           "diagnosis")  # fmt: skip
 
@@ -22,6 +23,41 @@ def make_seeds(folder: Path) -> None:
     _results(folder)
 
 
+def tiny() -> Any:
+    """Return a small Keras model."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    stack = [layers.Conv2D(2, 3, activation="relu", name="conv"), layers.BatchNormalization(name="norm")]
+    head = [layers.GlobalAveragePooling2D(name="pool"), layers.Dense(3, "softmax", name="classes")]
+    return keras.Sequential([keras.Input((6, 6, 1), name="image"), *stack, *head], name="tiny")
+
+
+def _write_tfjs(model: Any, folder: Path) -> None:
+    """Write a layers model of TensorFlow.js, its kernels quantized, in two shards."""
+    folder.mkdir()
+    entries, content = [], b""
+    for weight in model.weights:
+        values = np.asarray(weight, np.float32)
+        entry = {"name": weight.path, "shape": list(values.shape), "dtype": "float32"}
+        if values.ndim > 1:
+            low, scale = float(values.min()), float(np.ptp(values)) / 255
+            values = np.round((values - low) / scale).astype(np.uint8)
+            entry["quantization"] = {"dtype": "uint8", "min": low, "scale": scale, "original_dtype": "float32"}
+        entries.append(entry)
+        content += values.tobytes()
+    paths = ["group1-shard1of2.bin", "group1-shard2of2.bin"]
+    for path, part in zip(paths, (content[:50], content[50:]), strict=True):
+        (folder / path).write_bytes(part)
+    config = {"class_name": "Sequential", "config": model.get_config()}
+    topology = {"keras_version": "2.15.0", "backend": "tensorflow", "model_config": config}
+    manifest = [{"paths": paths, "weights": entries}]
+    described = {"format": "layers-model", "modelTopology": topology, "weightsManifest": manifest}
+    (folder / "model.json").write_text(json.dumps(described))
+    (folder / "classes.txt").write_text("cat\ndog\nbird\n")
+
+
 def _models(folder: Path) -> None:
     import keras
     import onnx
@@ -29,15 +65,17 @@ def _models(folder: Path) -> None:
     from keras import layers
     from onnx import TensorProto, helper
 
-    keras.utils.set_random_seed(0)
-    stack = [layers.Conv2D(2, 3, activation="relu", name="conv"), layers.BatchNormalization(name="norm")]
-    head = [layers.GlobalAveragePooling2D(name="pool"), layers.Dense(3, "softmax", name="classes")]
-    model = keras.Sequential([keras.Input((6, 6, 1), name="image"), *stack, *head], name="tiny")
+    model = tiny()
     model.save(folder / "keras.keras")
+    model.save_weights(folder / "built.weights.h5")
     model.save(folder / "h5.h5")
     (folder / "weights").mkdir()
     model.save_weights(folder / "weights" / "m.weights.h5")
     (folder / "weights" / "m.json").write_text(model.to_json())
+    _write_tfjs(model, folder / "tfjs")
+    with zipfile.ZipFile(folder / "zip.zip", "w") as archive:
+        archive.write(folder / "h5.h5", "keras_model.h5")
+        archive.writestr("labels.txt", "0 cat\n1 dog\n2 bird\n")
     model.export(folder / "savedmodel", verbose=False)
     (folder / "tflite.tflite").write_bytes(
         tf.lite.TFLiteConverter.from_saved_model(str(folder / "savedmodel")).convert()
