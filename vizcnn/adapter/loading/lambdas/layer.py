@@ -9,7 +9,7 @@ import keras
 
 from vizcnn.adapter.loading.lambdas import names
 from vizcnn.adapter.loading.lambdas.program import Program, renumbered
-from vizcnn.adapter.loading.lambdas.values import check_size
+from vizcnn.adapter.loading.lambdas.values import TooLarge, check_size
 
 
 def evaluated(program: Program, inputs: Any, mask: Any) -> Any:
@@ -59,11 +59,18 @@ class LambdaExpression(keras.layers.Layer):  # type: ignore[misc]
         self.text = text
         self._program = Program.from_json(program)
         self._mask_program = None if mask_program is None else Program.from_json(mask_program)
+        self._refused: ValueError | None = None
         self.supports_masking = True  # so that Keras doesn't warn of a mask that ends here, as it did in the original
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """Compute it."""
-        return evaluated(self._program, inputs, mask)
+        if self._refused is not None:
+            raise self._refused
+        try:
+            return evaluated(self._program, inputs, mask)
+        except TooLarge as error:
+            self._refused = error  # Keras on PyTorch would try once more, and in memory
+            raise
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask of the output."""

@@ -149,6 +149,8 @@ class _Reader:
             return self._tuple(self._bytes(1)[0], depth)
         if sort in b"([":
             return self._tuple(self._number(), depth)
+        if sort == b":":  # since Python 3.14
+            return slice(*[self.value(depth + 1) for _ in range(3)])
         if sort == b"c":
             return self._code(depth) if depth == 0 else self._function(depth)
         raise Malformed(f"it holds a value of the sort {sort!r}, which no arithmetic has")

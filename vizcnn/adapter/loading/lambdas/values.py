@@ -21,6 +21,10 @@ _LONGEST = 10_000
 _MOST_BITS = 64
 
 
+class TooLarge(ValueError):
+    """A value has more numbers than any that is needed."""
+
+
 def check_size(value: Any) -> Any:
     """Return a value that was computed, unless its shape is larger than any that is needed.
 
@@ -30,7 +34,7 @@ def check_size(value: Any) -> Any:
 
     Raises
     ------
-    ValueError
+    TooLarge
         If it is.
     """
     for part in value if isinstance(value, tuple | list) else (value,):
@@ -41,7 +45,7 @@ def check_size(value: Any) -> Any:
             else 1
         )
         if size > LARGEST:
-            raise ValueError(f"a value of {size:,} numbers; more than {LARGEST:,} are not computed, to protect memory")
+            raise TooLarge(f"a value of {size:,} numbers; more than {LARGEST:,} are not computed, to protect memory")
     return value
 
 
