@@ -49,6 +49,7 @@ def adapt(
     input_shape: Sequence[int | None] | None = None,
     fixed_inputs: Mapping[str | int, Any] | None = None,
     token_grid: tuple[int, int] | None = None,
+    input_layer: Any = None,
     fixed: Mapping[str | int, Any] | None = None,
 ) -> ModelAdapter:
     """Adapt a model, so that every method of vizcnn can look into it.
@@ -102,6 +103,10 @@ def adapt(
         at: an array of one sample, or the file of an image.
     token_grid : (int, int), default None
         Rows and columns of patches that a transformer's tokens stand for. None: those of an earlier map, or of square patches.
+    input_layer : str or Layer, default None
+        The layer whose output is explained in place of the model's input: a spectrogram that the model makes itself, or any map.
+        Images are given as the model takes them; results and pictures have the shape of that output, and only layers behind it.
+        For Functional and Sequential models. None: the input.
     fixed : mapping, default None
         Old name of `fixed_inputs`.
 
@@ -147,6 +152,7 @@ def adapt(
         "builder": builder,
         "input_shape": input_shape,
         "fixed_inputs": fixed_inputs or None,
+        "input_layer": input_layer,
     }
     if isinstance(model, ModelAdapter):
         _refuse(special, "an adapter")
@@ -178,8 +184,18 @@ def adapt(
 
         return adapt_function(model, input_shape, **settings)
     _check_keras(model)
-    _refuse(special, "a Keras model", "fixed_inputs")
-    adapter = _of_keras().KerasAdapter(model, fixed_inputs=fixed_inputs, **settings)
+    _refuse(special, "a Keras model", "fixed_inputs", "input_layer")
+    return _adapt_keras(model, special, settings)
+
+
+def _adapt_keras(model: Any, special: Mapping[str, Any], settings: Mapping[str, Any]) -> ModelAdapter:
+    """Adapt a Keras model, or what lies behind a layer of it."""
+    of_keras, fixed_inputs, layer = _of_keras(), special["fixed_inputs"], special["input_layer"]
+    adapter: ModelAdapter = (
+        of_keras.KerasAdapter(model, fixed_inputs=fixed_inputs, **settings)
+        if layer is None
+        else of_keras.InnerInputAdapter(model, layer, fixed_inputs=fixed_inputs, **settings)
+    )
     return adapter
 
 
@@ -191,14 +207,13 @@ def _adapt_file(file: Opened, special: Mapping[str, Any], settings: dict[str, An
     if special["builder"] is not None and file.kind in ("keras", "hdf5"):
         from vizcnn.adapter.loading.built import load_into
 
-        _refuse(special, "a model that `builder` makes", "builder", "fixed_inputs")
-        of_keras = _of_keras()
+        _refuse(special, "a model that `builder` makes", "builder", "fixed_inputs", "input_layer")
         model, source = load_into(file.path, file.kind, special["builder"])
-        adapter = of_keras.KerasAdapter(model, fixed_inputs=special["fixed_inputs"], source=source, **settings)
+        adapter = _adapt_keras(model, special, {"source": source, **settings})
     elif file.kind in KERAS_KINDS:
-        meant = ("custom_objects", "safe_mode", "trusted", "architecture", "fixed_inputs")
+        meant = ("custom_objects", "safe_mode", "trusted", "architecture", "fixed_inputs", "input_layer")
         _refuse(special, "the file of a Keras model", *meant)
-        of_keras = _of_keras()
+        _of_keras()
         loaded = load_model(
             file.path,
             custom_objects=special["custom_objects"],
@@ -206,7 +221,7 @@ def _adapt_file(file: Opened, special: Mapping[str, Any], settings: dict[str, An
             architecture=special["architecture"],
         )
         facts = {"source": loaded.source, "repairs": loaded.repairs, "loss": loaded.loss}
-        adapter = of_keras.KerasAdapter(loaded.model, fixed_inputs=special["fixed_inputs"], **facts, **settings)
+        adapter = _adapt_keras(loaded.model, special, {**facts, **settings})
         for note in loaded.notes:
             adapter.add_note(note, "sampling", quiet=True)
     else:
@@ -252,6 +267,7 @@ _MEANT_FOR = {
     "architecture": "a file that holds the weights of a Keras model alone",
     "input_shape": "a function",
     "fixed_inputs": "a Keras model or a SavedModel of several inputs",
+    "input_layer": "a Keras model",
 }
 
 

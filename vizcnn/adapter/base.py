@@ -73,6 +73,11 @@ class ModelAdapter(ModelFacts):
     (True, 'first_pixel', ['outputs', 'scores'])
     """
 
+    @property
+    def image_model(self) -> ModelAdapter:
+        """The model that images are for: this one, or the whole of which it is what lies behind an inner layer."""
+        return self
+
     def outputs(self, inputs: Array) -> Outputs:
         """Return what the model returns for a batch.
 

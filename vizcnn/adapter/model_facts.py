@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from vizcnn.adapter.predictions import OutputReader
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.aliases import renamed
 from vizcnn.errors import OptionError
+from vizcnn.inputs import ImageSet, load
 from vizcnn.inputs.pixels import Decoding
 from vizcnn.inputs.preprocessing import Preprocess
 
@@ -178,6 +179,39 @@ class ModelFacts(OutputReader):
         {'output': (2,)}
         """
         del sample_shape  # most models are ready
+
+    def load_images(self, images: Any, shape: Sequence[int | None] | None = None) -> ImageSet:
+        """Load images as the model takes them.
+
+        Parameters
+        ----------
+        images : path, image, array of shape (N, H, W, C), or a list
+            The images.
+        shape : sequence of (int or None), default None
+            Shape (H, W, C) that they are brought to. None: `input_shape`.
+
+        Returns
+        -------
+        ImageSet
+
+        Raises
+        ------
+        InputError
+            If they can't be read, or don't fit the model.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().load_images(vz.assets.digits()).sample_shape
+        (28, 28, 1)
+        """
+        return load(
+            images,
+            self.input_shape if shape is None else shape,
+            preprocess=self.preprocess,
+            image_size=self.image_size,
+            decoding=self.decoding,
+        )
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
         """Return how many samples go through the model at once.

@@ -193,6 +193,7 @@ def _closed(shape: tuple[int | None, ...]) -> tuple[int, ...]:
 
 def _noise_image(model: ModelAdapter) -> np.ndarray:
     """Return pixels, which preprocessing turns into what the model takes; without it what the model takes."""
+    model = model.image_model
     low, high = (0.0, 255.0) if model.pixel_preprocess is not None else model.input_range or (0.0, 1.0)
     shape: tuple[int, ...] = image_shape(model) if len(model.input_shape) in (0, 3) else _closed(model.input_shape)
     noise = np.random.default_rng(0).uniform(low, high, shape)

@@ -11,7 +11,7 @@ import typer
 
 from vizcnn.cli.console import echo_error
 from vizcnn.errors import InputError
-from vizcnn.inputs import ImageSet, image_files, load
+from vizcnn.inputs import ImageSet, image_files
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
@@ -67,9 +67,7 @@ def open_images(
     shape = model.input_shape
     for file in files:
         try:
-            images = load(
-                file, shape, preprocess=model.preprocess, image_size=model.image_size, decoding=model.decoding
-            )
+            images = model.load_images(file, shape)
             if to_the_end or None in shape:
                 images.preview(0, 1)
         except InputError as error:

@@ -50,6 +50,17 @@ TokenGrid = Annotated[
     ),
 ]
 
+InputLayer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAYER",
+        help="Path or name of the layer whose output is explained in place of the model's input, as a spectrogram that the model "
+        "makes itself. Default: the input.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+
 Architecture = Annotated[
     Path | None,
     typer.Option(
@@ -202,6 +213,7 @@ _OF_THE_MODEL: dict[str, tuple[Any, Any]] = {
     "num_runs": (Runs, None),
     "fixed_inputs": (FixedInputs, None),
     "token_grid": (TokenGrid, None),
+    "input_layer": (InputLayer, None),
     "custom_objects": (Custom, None),
     "architecture": (Architecture, None),
     "builder": (Builder, None),

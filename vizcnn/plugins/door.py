@@ -16,7 +16,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.adapter.base import slices
 from vizcnn.errors import warn
-from vizcnn.inputs import ImageSet, load
+from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.progress import track
@@ -189,13 +189,7 @@ def warn_of(result: Any, adapter: ModelAdapter) -> None:
 
 def load_images(adapter: ModelAdapter, images: Any) -> ImageSet:
     """Load images as a model takes them, and get the model ready for them."""
-    image_set = load(
-        images,
-        adapter.input_shape,
-        preprocess=adapter.preprocess,
-        image_size=adapter.image_size,
-        decoding=adapter.decoding,
-    )
+    image_set = adapter.load_images(images)
     adapter.prepare(image_set.sample_shape)
     return image_set
 

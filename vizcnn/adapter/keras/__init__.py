@@ -4,5 +4,6 @@
 """
 
 from vizcnn.adapter.keras.adapter import KerasAdapter, implicit_adapter, is_keras_layer, is_keras_model
+from vizcnn.adapter.keras.inner_input import InnerInputAdapter
 
-__all__ = ["KerasAdapter", "implicit_adapter", "is_keras_layer", "is_keras_model"]
+__all__ = ["InnerInputAdapter", "KerasAdapter", "implicit_adapter", "is_keras_layer", "is_keras_model"]

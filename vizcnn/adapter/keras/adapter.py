@@ -158,6 +158,20 @@ class KerasAdapter(ModelAdapter):
     def layers(self) -> tuple[LayerInfo, ...]:
         return self._view.layers
 
+    def operation(self, path: str) -> Any:
+        """Return the Keras layer, or the node of `keras.ops`, that a path means.
+
+        Parameters
+        ----------
+        path : str
+            Its path, with or without the number of a call.
+
+        Returns
+        -------
+        keras.Operation
+        """
+        return self._view.operations[split_call(path)[0]]
+
     def layer(self, layer: Any) -> LayerInfo:
         """See `ModelAdapter.layer`; a Keras layer object is accepted too.
 

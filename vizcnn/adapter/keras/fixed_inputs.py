@@ -32,6 +32,8 @@ class FixedInputs:
     ----------
     free : int
         Position of the input that is left.
+    values : dict of int to ndarray
+        Those of the others, (1, ...), by their positions.
 
     Raises
     ------
@@ -52,8 +54,8 @@ class FixedInputs:
         names = input_names(model, len(shapes))
         named = dict(zip(names, shapes, strict=True))
         held = held_values(fixed_inputs, named, preprocess=preprocess, decoding=decoding)
-        self._values: dict[int, Array] = {names.index(name): value for name, value in held.items()}
-        (self.free,) = (position for position in range(len(shapes)) if position not in self._values)
+        self.values: dict[int, Array] = {names.index(name): value for name, value in held.items()}
+        (self.free,) = (position for position in range(len(shapes)) if position not in self.values)
 
     def complete(self, model: Any, tensor: Any) -> Any:
         """Return all inputs in the structure that the model was made with: the free one, and the others as often as it needs."""
@@ -62,8 +64,8 @@ class FixedInputs:
             tensor
             if position == self.free
             else keras.ops.broadcast_to(
-                keras.ops.convert_to_tensor(self._values[position]), (count, *self._values[position].shape[1:])
+                keras.ops.convert_to_tensor(self.values[position]), (count, *self.values[position].shape[1:])
             )
-            for position in range(len(self._values) + 1)
+            for position in range(len(self.values) + 1)
         ]
         return keras.tree.pack_sequence_as(model.input, inputs)
