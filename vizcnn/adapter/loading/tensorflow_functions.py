@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from vizcnn.adapter.loading import tensorflow_images
+from vizcnn.adapter.loading import tensorflow_arrays, tensorflow_images
 from vizcnn.adapter.loading.tensorflow_values import axes, both, dimensions, dtype_of, index, integers, tensor
 
 Function = Callable[..., Any]
@@ -369,14 +369,17 @@ def _tensordot(a: Any, b: Any, axes: Any) -> Any:
     return ops.tensordot(*both(a, b), axes=axes)
 
 
-_FUNCTIONS: dict[str, Function] = {
-    **_ELEMENTWISE,
-    **_REDUCTIONS,
-    **_SHAPES,
-    "where": _where,
-    "one_hot": _one_hot,
-    "matmul": _matmul,
-    "tensordot": _tensordot,
-    "cross": lambda a, b: ops.cross(*both(a, b)),
-    **tensorflow_images.FUNCTIONS,
-}
+_FUNCTIONS: dict[str, Function] = tensorflow_arrays.with_names_of_version_1(
+    {
+        **_ELEMENTWISE,
+        **_REDUCTIONS,
+        **_SHAPES,
+        "where": _where,
+        "one_hot": _one_hot,
+        "matmul": _matmul,
+        "tensordot": _tensordot,
+        "cross": lambda a, b: ops.cross(*both(a, b)),
+        **tensorflow_images.FUNCTIONS,
+        **tensorflow_arrays.FUNCTIONS,
+    }
+)

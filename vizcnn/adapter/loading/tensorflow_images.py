@@ -279,6 +279,49 @@ def _conv(function: Function) -> Function:
     return call
 
 
+def convolution(
+    input: Any,
+    filters: Any,
+    strides: Any = None,
+    padding: Any = "VALID",
+    data_format: Any = None,
+    dilations: Any = None,
+) -> Any:
+    """Convolve over as many axes as the kernel has."""
+    return _conv(ops.conv)(input, filters, strides, padding, data_format, dilations)
+
+
+def conv_transpose(
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: str = "SAME",
+    data_format: Any = None,
+    dilations: Any = None,
+) -> Any:
+    """Compute a transposed convolution; the size of the output must be the one that its stride makes of the input's."""
+    _only_channels_last(data_format)
+    ndim = len(input.shape) - 2
+    output = ops.conv_transpose(
+        input, tensor(filters, input), strides=_spatial(strides, ndim), padding=_padding(padding), data_format="channels_last",
+        dilation_rate=_spatial(dilations, ndim),
+    )  # fmt: skip
+    told = list(integers(output_shape)[1:-1])
+    if any(isinstance(size, int) and size != made for size, made in zip(told, output.shape[1:-1], strict=True)):
+        raise ValueError(f"a transposed convolution to {told} rows and columns has no counterpart in this Keras")
+    return output
+
+
+def separable(
+    input: Any, depthwise_filter: Any, pointwise_filter: Any, strides: Any, padding: str, data_format: Any = None,
+    dilations: Any = None,
+) -> Any:  # fmt: skip
+    """Convolve each channel, and then mix them."""
+    each = _conv(ops.depthwise_conv)(input, depthwise_filter, strides, padding, data_format, dilations)
+    return _conv(ops.conv)(each, pointwise_filter)
+
+
 def _bias_add(value: Any, bias: Any, data_format: str | None = None) -> Any:
     bias = tensor(bias, value)
     if data_format is not None and data_format.startswith("NC"):

@@ -1,0 +1,91 @@
+"""What takes the place of a TensorFlow function computes what that one computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from tests import framework
+from vizcnn.adapter.loading.tensorflow_functions import counterpart
+
+pytestmark = framework.needs_tensorflow
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(2, 6, 5, 3)).astype("f4")
+POSITIVE = np.abs(X) + 0.1
+SIGNAL = RNG.normal(size=(2, 11)).astype("f4")
+MATRIX = RNG.normal(size=(2, 3, 3)).astype("f4") + 3 * np.eye(3, dtype="f4")
+WHOLE = RNG.integers(1, 9, (2, 5)).astype("i4")
+KERNEL = RNG.normal(size=(3, 3, 3, 4)).astype("f4")
+UP = RNG.normal(size=(2, 2, 4, 3)).astype("f4")
+
+CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "truncatediv": ([WHOLE - 4, 3], {}), "truncatemod": ([WHOLE - 4, 3], {}), "clip_by_norm": ([X, 1.5], {"axes": [1, 2]}),
+    "math.polyval": ([[1.0, -2.0, 3.0], X], {}), "math.zero_fraction": ([np.maximum(X, 0)], {}),
+    "math.reciprocal_no_nan": ([np.maximum(X, 0)], {}), "math.xlog1py": ([np.maximum(X, 0), POSITIVE], {}),
+    "math.erfcinv": ([POSITIVE / 5], {}), "math.is_non_decreasing": ([np.arange(4.0)], {}),
+    "math.is_strictly_increasing": ([np.array([1.0, 1.0, 2.0])], {}), "math.real": ([X], {}), "math.conj": ([X], {}),
+    "nn.l2_loss": ([X], {}), "nn.weighted_moments": ([X, [1, 2], POSITIVE], {}),
+    "nn.lrn": ([X], {"depth_radius": 1, "alpha": 0.5}),
+    **{f"bitwise.{name}": ([WHOLE, 3], {}) for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift")},
+    "bitwise.invert": ([WHOLE], {}), "linalg.matrix_transpose": ([MATRIX], {}), "linalg.adjoint": ([MATRIX], {}),
+    "linalg.matvec": ([MATRIX, MATRIX[..., 0]], {"transpose_a": True}), "linalg.diag": ([MATRIX[..., 0]], {}),
+    "linalg.diag_part": ([MATRIX], {}), "linalg.set_diag": ([X[..., 0], X[:, 0, :, 0]], {}),
+    "linalg.eye": ([3], {"batch_shape": [2]}),
+    "linalg.trace": ([MATRIX], {}), "linalg.normalize": ([X], {"axis": -1}), "linalg.det": ([MATRIX], {}),
+    "linalg.inv": ([MATRIX], {}), "linalg.cholesky": ([MATRIX @ MATRIX.transpose(0, 2, 1)], {}),
+    "linalg.solve": ([MATRIX, MATRIX[..., :1]], {"adjoint": True}), "convert_to_tensor": ([X], {}),
+    "gather_nd": ([X, [[0, 1], [1, 2]]], {}), "nn.embedding_lookup": ([X[0], [2, 0]], {}),
+    "tensor_scatter_nd_update": ([SIGNAL[0], [[1], [4]], np.float32([7, 8])], {}),
+    "tensor_scatter_nd_add": ([SIGNAL[0], [[1], [4]], np.float32([7, 8])], {}),
+    "tensor_scatter_nd_sub": ([SIGNAL[0], [[1], [4]], np.float32([7, 8])], {}),
+    "scatter_nd": ([[[1], [4]], np.float32([7, 8]), [6]], {}),
+    "math.unsorted_segment_sum": ([X, [1, 0], 2], {}), "math.unsorted_segment_max": ([X, [1, 0], 2], {}),
+    "meshgrid": ([np.arange(3.0), np.arange(2.0)], {"indexing": "ij"}), "linspace": ([0.0, 1.0, 5], {}),
+    "sequence_mask": ([WHOLE, 6], {}), "searchsorted": ([np.arange(5.0), np.float64([1.5, 3.0])], {}),
+    "math.in_top_k": ([np.int32([1, 4]), POSITIVE[:, 0, :, 0], 2], {}),
+    "signal.frame": ([SIGNAL, 4, 3], {"pad_end": True}),
+    "nn.sigmoid_cross_entropy_with_logits": ([POSITIVE / 5, X], {}),
+    "nn.softmax_cross_entropy_with_logits": ([POSITIVE, X], {}),
+    "nn.sparse_softmax_cross_entropy_with_logits": ([np.int32([1, 2]), X[:, 0, 0]], {}),
+    "image.image_gradients": ([X], {}), "image.total_variation": ([X], {}), "image.sobel_edges": ([X], {}),
+    "image.psnr": ([X, X + 0.1, 2.0], {}), "nn.convolution": ([X, KERNEL], {"strides": 2, "padding": "SAME"}),
+    "nn.atrous_conv2d": ([X, KERNEL[:2, :2], 2, "VALID"], {}),
+    "nn.separable_conv2d": ([X, KERNEL[..., :2], np.ones((1, 1, 6, 2), "f4"), [1, 1, 1, 1], "SAME"], {}),
+    "nn.conv2d_transpose": ([X, UP, [2, 12, 10, 4], 2], {}),
+    "compat.v1.matrix_band_part": ([MATRIX, 0, -1], {}), "compat.v1.to_int32": ([X], {}),
+    "compat.v1.div_no_nan": ([X, POSITIVE], {}),
+}  # fmt: skip
+
+
+def arrays(value: Any) -> list[np.ndarray]:
+    return [np.asarray(keras.ops.convert_to_numpy(entry)) for entry in keras.tree.flatten(value)]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", CALLS)
+def test_counterpart_computes_what_tensorflow_does(name: str) -> None:
+    import tensorflow as tf
+
+    original: Any = tf
+    for part in name.split("."):
+        original = getattr(original, part)
+    args, options = CALLS[name]
+    tensors = [keras.ops.convert_to_tensor(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
+    names = ("labels", "logits") if "cross_entropy" in name else ()
+    wanted = original(**dict(zip(names, tensors, strict=True))) if names else original(*tensors, **options)
+    function = counterpart(name)
+    assert function is not None
+    for result, expected in zip(arrays(function(*tensors, **options)), arrays(wanted), strict=True):
+        assert result.shape == expected.shape
+        np.testing.assert_allclose(result, expected, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["py_function", "signal.stft", "random.normal", "io.read_file", "image.non_max_suppression"]
+)
+def test_what_runs_code_is_drawn_at_random_or_is_complex_has_no_counterpart(name: str) -> None:
+    assert counterpart(name) is None
