@@ -125,6 +125,17 @@ def hirescam(
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
 ) -> Attributions: ...
+def hsic(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    segments: typing.Any = "grid",
+    num_segments: int = 50,
+    num_samples: int = 500,
+    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    seed: int = 0,
+) -> Attributions: ...
 def integrated_gradients(
     model: typing.Any,
     images: typing.Any,
@@ -221,6 +232,17 @@ def smoothgrad(
     noise: float = 0.15,
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     reduce: typing.Literal["max_abs", "sum", "none"] = "max_abs",
+    seed: int = 0,
+) -> Attributions: ...
+def sobol(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    segments: typing.Any = "grid",
+    num_segments: int = 64,
+    num_samples: int = 32,
+    baseline: float | collections.abc.Sequence[float] | str = "mean",
     seed: int = 0,
 ) -> Attributions: ...
 def xgradcam(

@@ -1,0 +1,140 @@
+"""HSIC: how much the score depends, in any way, on whether a segment is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.sampling import check_count, share_of_map
+from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
+from vizcnn.plugins.register import register
+from vizcnn.results import AttributionBatch
+from vizcnn.targets.score import Score
+
+
+@register("hsic", needs={"scores", "outputs"})
+def hsic(
+    model: ModelAdapter,
+    inputs: np.ndarray,
+    score: Score,
+    *,
+    segments: Segments = "grid",
+    num_segments: int = 50,
+    num_samples: int = 500,
+    baseline: float | Sequence[float] | str = "mean",
+    seed: int = 0,
+) -> AttributionBatch:
+    """Measure how much the score depends on whether each segment is seen, by the Hilbert-Schmidt criterion [1]_.
+
+    High where the scores with the segment and those without it are spread differently, in whatever way.
+
+    Parameters
+    ----------
+    model, inputs, score : as in every method
+        See `vizcnn.register`.
+    segments : str, array or callable, default "grid"
+        How the image is cut; see `lime`.
+    num_segments : int, default 50
+        About how many segments "grid" and "slic" make; the others find their own number.
+    num_samples : int, default 500
+        How many copies of the image, each with about half of the segments hidden.
+    baseline : float, sequence of float, "mean", "blur", "noise" or "segment_mean", default "mean"
+        What is seen in place of a hidden segment; see `lime`.
+    seed : int, default 0
+        Seed of the copies and of the noise.
+
+    Returns
+    -------
+    Attributions
+        `values` (N, H, W): ``tr(K H L H) / (n - 1)**2`` for each pixel's segment, without a sign; K compares two copies by the
+        segment (1 where it is the same in both, else 0), L by their scores. `measures` "chance" (N,): the mean value of a segment
+        that the scores don't depend on; and "standard error" (N,): how far the map would differ with other copies, as a share of
+        it. `extras` "standard error" (N, H, W): the same of each segment; "segments" (N, H, W): their labels.
+
+    Raises
+    ------
+    OptionError
+        If there are fewer than three copies, or segments or baseline are unknown.
+    CapabilityError
+        If scikit-image is needed and not installed.
+
+    Warnings
+    --------
+    Values say that the score depends on the segment, not which way, nor by how much in its units. They are never below zero, so
+    those of segments that do nothing lie about "chance". Copies are images as the model never saw them.
+
+    Notes
+    -----
+    One run of the model per copy. L is a Gaussian whose width is the median distance of two scores; Xplique takes the median of
+    the scores themselves, which moves with a constant added to them.
+
+    References
+    ----------
+    .. [1] Novello, Fel and Vigouroux, "Making Sense of Dependence: Efficient Black-box Explanations Using Dependence Measure",
+       NeurIPS 2022. arXiv:2206.06219
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
+    >>> result = vz.hsic(cnn, digits[3], num_segments=16, num_samples=300)
+    >>> result.values.shape, bool(result.values.max() > 3 * result.measures["chance"][0])
+    ((1, 28, 28), True)
+    """
+    check_count("num_samples", num_samples, 3)
+    labels = segment(inputs, segments, num_segments)
+    numbers = counts(labels)
+
+    @cache
+    def design(number: int) -> np.ndarray:
+        return np.random.default_rng(seed).random((num_samples, number)) < 0.5
+
+    change, companions = show_segments(
+        labels,
+        lambda number, part: design(number)[part],
+        num_samples,
+        name="hsic",
+        remedy="Fewer `num_samples` take less.",
+    )
+    companions["fill"] = fills(inputs, labels, baseline, seed)
+    changed = model.changed_scores(inputs, score, change, companions=companions)
+    found = [_dependence(design(number), scores) for number, scores in zip(numbers, changed.copy_scores, strict=True)]
+    values, errors = spread([each[0] for each in found], labels), spread([each[1] for each in found], labels)
+    return AttributionBatch.of(
+        changed,
+        values,
+        measures={"chance": np.array([each[2] for each in found]), "standard error": share_of_map(errors, values)},
+        extras={"standard error": errors, "segments": labels.astype(np.float32)},
+        options=described(segments),
+    )
+
+
+def _dependence(seen: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return HSIC of each segment, its standard error, and what chance alone makes of it; all 0 where the score is constant."""
+    count, number = seen.shape
+    alike = _alike(scores.astype(np.float64))
+    if alike is None:
+        return np.zeros(number), np.zeros(number), 0.0
+    centered = seen - seen.mean(axis=0)
+    # Of two values, H K H is twice the outer product of what is left of them without their mean.
+    parts = 2 * centered * (alike @ centered)
+    values = parts.sum(axis=0) / (count - 1) ** 2
+    errors = 2 * parts.std(axis=0, ddof=1) * np.sqrt(count) / (count - 1) ** 2
+    # The mean over all ways to assign the scores to the copies: tr(HKH) tr(HLH) / (n - 1).
+    chance = 2 * np.square(centered).sum(axis=0).mean() * np.trace(alike) / (count - 1) ** 3
+    return np.maximum(values, 0), errors, float(chance)
+
+
+def _alike(scores: np.ndarray) -> np.ndarray | None:
+    """Return how alike scores (n,) are, centered, (n, n); None where all are the same but for their last digits."""
+    if np.ptp(scores) <= np.finfo(np.float32).eps * np.abs(scores).max():
+        return None
+    distance = np.abs(scores[:, None] - scores)
+    apart = distance[np.triu_indices(len(scores), 1)]
+    width = np.median(apart) or apart[apart > 0].min()
+    kernel = np.exp(-((distance / width) ** 2) / 2)
+    rows = kernel.mean(axis=0)
+    return np.asarray(kernel - rows - rows[:, None] + rows.mean())
