@@ -60,6 +60,7 @@ def gradients_only_through_a_frozen_base() -> Any:
 
 INSIDE = frozenset(CAMS.split()) | frozenset(
     {
+        "ablationcam",
         "activation_maximization",
         "activations",
         "architecture",

@@ -39,6 +39,9 @@ from .results import load_result as load_result
 __version__: str
 
 # The methods, as `python -m tests.stub` writes them.
+def ablationcam(
+    model: typing.Any, images: typing.Any, target: typing.Any = None, *, layer: str | None = None, relu: bool = True
+) -> Attributions: ...
 def activation_maximization(
     model: typing.Any,
     target: typing.Any = None,
