@@ -232,3 +232,19 @@ def test_files_are_cropped_as_arrays_are(tmp_path: Path) -> None:
 def test_model_of_any_size_gets_what_is_left_of_the_first_picture() -> None:
     images = vz.inputs.load(RAMP, (None, None, 1), preprocess=vz.Preprocess("rows 60:, columns 20:100"))
     np.testing.assert_array_equal(images.inputs(slice(None))[0], RAMP[60:, 20:100])
+
+
+def test_model_that_resizes_inside_is_noted_where_preprocess_fits_too() -> None:
+    layers = [keras.Input((16, 16, 1)), keras.layers.Resizing(8, 8, name="small"), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    assert not vz.adapt(model, preprocess="0..1").notes
+    with pytest.warns(
+        vz.errors.VizcnnWarning, match=r"changes the size of its inputs itself \(small\), and `preprocess` 'crop'"
+    ):
+        vz.adapt(model, preprocess="crop")
+
+
+def test_signals_are_not_cropped() -> None:
+    with pytest.raises(vz.errors.InputError, match="'crop' must leave out cutting and fitting for signals"):
+        vz.inputs.load(np.zeros((8, 2)), (8, 2), preprocess=vz.Preprocess("crop"))
+    assert vz.inputs.load(np.ones((8, 2)), (8, 2), preprocess=vz.Preprocess("/ 2")).inputs(slice(None)).max() == 0.5

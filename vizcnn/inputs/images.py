@@ -75,6 +75,10 @@ def load(
     if len(shape) == 2:
         from vizcnn.inputs.arrays import load_arrays
 
+        if isinstance(preprocess, Preprocess) and preprocess.fit != Fit():
+            raise InputError(
+                f"`preprocess` {preprocess.name!r} must leave out cutting and fitting for signals: these are of pictures."
+            )
         return load_arrays(images, shape, preprocess)
     if len(shape) == 4:
         from vizcnn.inputs.clips import load_clips
