@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -51,6 +54,19 @@ def test_classifier_is_given_what_its_own_preprocessor_makes(classifier: Any) ->
     )
     for method in (vz.saliency, vz.gradcam):
         assert np.ptp(method(model, wide).values) > 0
+
+
+def test_saved_task_is_loaded_and_its_class_imported_by_nobody_else(classifier: Any, tmp_path: Path) -> None:
+    classifier.save(tmp_path / "task.keras")
+    wide = picture(32, 50)
+    np.testing.assert_allclose(
+        vz.occlusion(tmp_path / "task.keras", wide, patch_size=16).scores,
+        vz.occlusion(classifier, wide, patch_size=16).scores,
+        rtol=1e-4,
+    )
+    script = f"import vizcnn; vizcnn.adapt({str(tmp_path / 'task.keras')!r})"
+    fresh = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "is a 'ImageClassifier' of KerasHub, which isn't imported. In Python, import keras_hub first" in fresh.stderr
 
 
 def test_preprocess_of_the_user_goes_before_the_task_s_own(classifier: Any) -> None:

@@ -129,6 +129,12 @@ def _check_harmless(
 def _missing(node: Node, registered: str, file: str) -> str:
     also = f", registered as {registered!r}," if registered != node.class_name else ""
     home = "" if _is_keras(node.module) else f" It was defined in the module {node.module!r}."
+    if node.module.partition(".")[0] == "keras_hub":  # which no file may have imported by itself
+        return (
+            f"`model` file {file!r} can't be loaded: {node.place or 'the model'!r} is a {node.class_name!r} of KerasHub, which "
+            f"isn't imported. In Python, import keras_hub first; on the command line give --custom-objects FILE.py, with the line "
+            f"'from keras_hub.models import *'."
+        )
     return (
         f"`model` file {file!r} can't be loaded: {node.place or 'the model'!r} is a {node.class_name!r}{also} which isn't part "
         f"of Keras.{home} Pass it: vizcnn.adapt(path, custom_objects={{{node.class_name!r}: {node.class_name}}}), or on the "
