@@ -83,7 +83,7 @@ class Constant(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         start = keras.ops.zeros_like(keras.ops.sum(inputs, axis=(1, 2, 3)))
-        return keras.ops.reshape(start, (-1, *[1] * self.values.ndim)) + self.values
+        return keras.ops.reshape(start, (-1, *[1] * self.values.ndim)) + keras.ops.convert_to_tensor(self.values)
 
     def compute_output_shape(self, shape: Any) -> Any:
         return (shape[0], *self.values.shape)

@@ -132,7 +132,7 @@ def _missing(node: Node, registered: str, file: str) -> str:
     if node.module.partition(".")[0] == "keras_hub":  # which no file may have imported by itself
         return (
             f"`model` file {file!r} can't be loaded: {node.place or 'the model'!r} is a {node.class_name!r} of KerasHub, which "
-            f"isn't imported. In Python, import keras_hub first; on the command line give --custom-objects FILE.py, with the line "
+            f"isn't imported. In Python, import keras_hub first; on the command line give --custom-objects FILE.py, with "
             f"'from keras_hub.models import *'."
         )
     return (
