@@ -30,7 +30,7 @@ def find_images(paths: Iterable[Path], model: ModelAdapter) -> tuple[list[Path],
 
     Of a model of video a folder of pictures is one clip, and returned as it is.
     """
-    from vizcnn.inputs.clips import clip_paths
+    from vizcnn.inputs.clip_files import clip_paths
 
     inside = clip_paths if len(model.input_shape) == 4 else image_files
     files: dict[Path, Path] = {}

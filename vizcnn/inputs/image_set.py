@@ -1,4 +1,7 @@
-"""Images at their own resolution, and the model's inputs made of them, one batch after another."""
+"""Images at their own resolution, and the model's inputs made of them, one batch after another.
+
+Long by the docstrings of its public methods.
+"""
 
 from __future__ import annotations
 

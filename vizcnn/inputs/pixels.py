@@ -1,4 +1,7 @@
-"""Image files and Pillow images, read as pixels: by default as Keras's own loaders read them, which made the training data."""
+"""Image files and Pillow images, read as pixels: by default as Keras's own loaders read them, which made the training data.
+
+Long by the docstrings of what it offers.
+"""
 
 from __future__ import annotations
 
