@@ -169,6 +169,12 @@ class KerasAdapter(ModelAdapter):
         Returns
         -------
         keras.Operation
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().operation("conv1").name
+        'conv1'
         """
         return self._view.operations[split_call(path)[0]]
 
