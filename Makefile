@@ -42,7 +42,8 @@ test-backends: .venv/.ready .venv-backends/.ready  ## The core of the tests on J
 
 test-keras2: .venv/.ready .venv-keras2/.ready  ## Models that Keras 2 writes now, in an environment of its own, are loaded and predict the same
 	@mkdir -p build && $(KERAS2)/python tests/legacy/write_keras2.py build/keras2.tar.xz
-	@VIZCNN_KERAS2=build/keras2.tar.xz $(BIN)/python -m pytest -q $(PYTEST_ARGS) tests/adapter/test_keras2.py
+	@$(KERAS2)/python tests/legacy/write_applications.py build/applications
+	@VIZCNN_KERAS2=build/keras2.tar.xz VIZCNN_KERAS2_APPLICATIONS=build/applications $(BIN)/python -m pytest -q $(PYTEST_ARGS) tests/adapter/test_keras2.py
 
 lint: .venv/.ready  ## ruff, import-linter, pydoclint, mypy
 	@echo "== ruff check"

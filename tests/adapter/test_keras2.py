@@ -69,6 +69,19 @@ def test_a_model_of_keras_2_predicts_what_it_predicted_there(tmp_path: Path, arc
         np.testing.assert_allclose(values, expected(archive)[f"{name}/{index}"], rtol=1e-4, atol=2e-5)
 
 
+APPLICATIONS = sorted(Path(os.environ.get("VIZCNN_KERAS2_APPLICATIONS", "/nowhere")).glob("*.npz"))
+
+
+@pytest.mark.skipif(
+    not APPLICATIONS, reason="VIZCNN_KERAS2_APPLICATIONS names no folder that write_applications.py filled"
+)
+@pytest.mark.parametrize("path", APPLICATIONS, ids=[path.stem for path in APPLICATIONS])
+def test_an_application_of_keras_2_predicts_what_it_predicted_there(path: Path) -> None:
+    told = np.load(path)
+    outputs = keras.ops.convert_to_numpy(load_model(path.with_suffix("")).model(told["images"], training=False))
+    np.testing.assert_allclose(outputs, told["outputs"], atol=1e-5 * np.ptp(told["outputs"]))
+
+
 @pytest.mark.parametrize(
     ("name", "calls", "reason"),
     [
