@@ -16,6 +16,9 @@ from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
+_ROUNDING = 8 * float(np.finfo(np.float32).eps)
+"""How far scores of the same image may lie apart, as a share of it, by the order of their sums."""
+
 
 @register("rise", needs={"scores", "outputs"})
 def rise(
@@ -113,7 +116,8 @@ def rise(
     mask, squared, weighted = np.moveaxis(changed.sums["moments"].astype(np.float64) / num_samples, 1, 0)
     scores = changed.copy_scores.astype(np.float64) - companions["reference"][:, None]
     mean, variance = (_beside(values, size) for values in (scores.mean(axis=1), scores.var(axis=1)))
-    covariance = weighted - mean * mask
+    still = scores.std(axis=1) <= _ROUNDING * np.abs(companions["reference"])
+    covariance = np.where(_beside(still, size), 0, weighted - mean * mask)
     shown = np.where(mask > 0, mask, 1)
     values = covariance / shown
     raw = values + mean + _beside(companions["reference"], size)

@@ -184,7 +184,7 @@ class AttributionBatch:
             *model.notes,
             *map(noted, self.notes),
             *placement,
-            *checks.notes(part, inputs, self.values, raw, [p.probability for p in predictions]),
+            *checks.notes(part, inputs, self.values, raw, [p.probability for p in predictions], signed=self.signed),
         )
         return Attributions(
             values=values,

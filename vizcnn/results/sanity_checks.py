@@ -60,6 +60,8 @@ class SanityChecks:
         values: np.ndarray,
         raw: np.ndarray,
         probabilities: Sequence[float | None],
+        *,
+        signed: bool = False,
     ) -> tuple[Note, ...]:
         """Return what is suspect in one batch.
 
@@ -73,13 +75,15 @@ class SanityChecks:
             The maps, and what they were before they were reduced.
         probabilities : sequence of float or None
             Those of the predicted classes.
+        signed : bool, default False
+            Whether the maps kept their sign.
 
         Returns
         -------
         tuple of Note
         """
         names = self._images.names[part]
-        faults = [_fault(*of_image) for of_image in zip(values, raw, probabilities, strict=True)]
+        faults = [_fault(*of_image, signed=signed) for of_image in zip(values, raw, probabilities, strict=True)]
         return (
             *_notes_of_kinds(faults, {kind: f"The map of {{images}} {text}" for kind, text in _FAULTS.items()}, names),
             *self._range_notes(part, inputs, names),
@@ -160,7 +164,9 @@ class SanityChecks:
         return self._float_range is not None and self._float_range[0] >= -1 and 0 < self._float_range[1] <= 1
 
 
-def _fault(values: np.ndarray, raw: np.ndarray, probability: float | None) -> tuple[str, dict[str, float]]:
+def _fault(
+    values: np.ndarray, raw: np.ndarray, probability: float | None, *, signed: bool
+) -> tuple[str, dict[str, float]]:
     """Return what is wrong with a map, and the facts that are said of it; "" for nothing."""
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -169,7 +175,7 @@ def _fault(values: np.ndarray, raw: np.ndarray, probability: float | None) -> tu
         return "", {}
     if low != 0:
         return ("constant" if values.size > 1 else ""), {}
-    if raw.max() <= 0 and raw.min() < 0:
+    if not signed and raw.max() <= 0 and raw.min() < 0:
         return "negative", {"highest": float(raw.max())}
     if probability is not None and probability >= MIN_SATURATED_PROBABILITY:
         return "saturated", {"probability": probability}
