@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -84,7 +85,7 @@ def _door(kind: str) -> Callable[[Path], Any]:
     from vizcnn.inputs import load, read_idx
 
     if kind == "lambda":
-        return lambda path: vz.adapt(_with_code(path))
+        return _read_code
     if kind == "built":
         return lambda path: vz.adapt(path, builder=tiny)
     if kind == "savedmodel":
@@ -100,22 +101,30 @@ def _door(kind: str) -> Callable[[Path], Any]:
     return lambda path: load(path, (6, 6, 3)).inputs(slice(0, 1))
 
 
-def _with_code(path: Path) -> Path:
-    """Write a model with a Lambda that stores this code beside it."""
+def _read_code(path: Path) -> Any:
+    """Read a model with a Lambda that stores this code."""
+    import vizcnn as vz
+
+    with tempfile.TemporaryDirectory() as folder:
+        return vz.adapt(_with_code(path, Path(folder) / "model.keras"))
+
+
+def _with_code(path: Path, file: Path) -> Path:
+    """Write a model with a Lambda that stores this code."""
     import keras
 
     model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Lambda(lambda x: x, name="code")])
-    model.save(path.with_suffix(".keras"))
-    with zipfile.ZipFile(path.with_suffix(".keras")) as archive:
+    model.save(file)
+    with zipfile.ZipFile(file) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(entries["config.json"])
     stored = {"code": base64.b64encode(path.read_bytes()).decode(), "defaults": [-1], "closure": None}
     config["config"]["layers"][1]["config"]["function"]["config"] = stored
     entries["config.json"] = json.dumps(config).encode()
-    with zipfile.ZipFile(path.with_suffix(".keras"), "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, content in entries.items():
             archive.writestr(name, content)
-    return path.with_suffix(".keras")
+    return file
 
 
 def _explain(path: Path) -> None:
