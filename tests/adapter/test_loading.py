@@ -269,5 +269,5 @@ def test_python_file_that_gives_no_custom_objects_is_named(tmp_path: Path, text:
     path = tmp_path / "own.py"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(vz.errors.ModelFileError, match=rf"`custom_objects` file '.*own.py' {said}"):
+    with pytest.raises(vz.errors.OptionError, match=rf"`custom_objects` file '.*own.py' {said}"):
         read_custom_objects(path)

@@ -44,8 +44,9 @@ class ModelFile:
         settings = {**self.settings, "labels": read_labels(self.settings["labels"])}
         with quiet_stderr():
             from vizcnn.adapter import adapt
-            from vizcnn.adapter.loading.custom import read_builder, read_custom_objects
+            from vizcnn.adapter.loading.custom import read_custom_objects
             from vizcnn.adapter.preprocessing import resolve_preprocess
+            from vizcnn.inputs.python_file import read_function
 
             # Before the model, which may take long to load.
             settings["preprocess"] = resolve_preprocess(settings["preprocess"])
@@ -55,7 +56,7 @@ class ModelFile:
             if settings["custom_objects"] is not None:
                 settings["custom_objects"] = read_custom_objects(settings["custom_objects"])
             if settings["builder"] is not None:
-                settings["builder"] = read_builder(settings["builder"])
+                settings["builder"] = read_function(settings["builder"], "builder")
             with catch_warnings() as messages:
                 adapter = adapt(self.path, **settings)
         messages += [note for note in adapter.notes if note.kind == "settings"]
