@@ -26,8 +26,12 @@ def network(*, pooled: bool = False, signed: bool = False) -> vz.ModelAdapter:
     image = keras.Input(SHAPE)
     x = layers.Conv2D(4, 3, activation="tanh")(image)
     x = layers.Conv2D(5, 3, activation=None if signed else "relu", name="maps")(x)
-    x = layers.GlobalAveragePooling2D()(x) if pooled else layers.Dense(6, activation="tanh")(layers.Flatten()(x))
-    return vz.adapt(keras.Model(image, layers.Dense(3, activation="softmax", name="dense")(x)))
+    x = (
+        layers.GlobalAveragePooling2D()(x)
+        if pooled
+        else layers.Dense(6, activation="tanh", name="hidden")(layers.Flatten()(x))
+    )
+    return vz.adapt(keras.Model(image, layers.Dense(3, activation="softmax")(x)))
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +151,7 @@ def test_map_does_not_depend_on_the_class(method: str, cnn: vz.ModelAdapter) -> 
 @pytest.mark.parametrize("method", FORMULAS)
 def test_layer_without_places_is_refused(method: str, cnn: vz.ModelAdapter) -> None:
     with pytest.raises(LayerError, match="has no spatial map"):
-        getattr(vz, method)(cnn, images(1, SHAPE), 1, layer="dense")
+        getattr(vz, method)(cnn, images(1, SHAPE), 1, layer="hidden")
 
 
 @given(
