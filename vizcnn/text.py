@@ -87,3 +87,25 @@ def shape_text(shape: Sequence[int | None] | None, times: str = " x ") -> str:
     if shape is None:
         return "?"
     return times.join("?" if size is None else str(size) for size in shape) or "scalar"
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return what to sort names by, so that numbers in them count as numbers.
+
+    Parameters
+    ----------
+    name : str
+        A name, of a file or an output.
+
+    Returns
+    -------
+    list
+
+    Examples
+    --------
+    >>> from vizcnn.text import natural_key
+    >>> sorted(["f10.png", "f9.png", "a.png"], key=natural_key)
+    ['a.png', 'f9.png', 'f10.png']
+    """
+    parts = filter(None, re.split(r"(\d+)", name.casefold()))
+    return [(0, int(part), "") if part.isdecimal() and len(part) < 1000 else (1, 0, part) for part in parts]

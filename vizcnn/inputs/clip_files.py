@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vizcnn.errors import InputError, listed
 from vizcnn.inputs.frames import VIDEO_SUFFIXES
 from vizcnn.inputs.pixels import SUFFIXES
+from vizcnn.text import natural_key
 
 CLIP_SUFFIXES = (".gif", ".npy", *VIDEO_SUFFIXES)
 """Files that are a clip each, where they lie in a folder; pictures in a folder are the frames of one clip."""
@@ -76,25 +76,3 @@ def _listed(folder: Path) -> list[Path]:
         return sorted(folder.iterdir(), key=lambda path: natural_key(path.name))
     except OSError as error:
         raise InputError(f"`images` folder {str(folder)!r} can't be read: {error.strerror or error}.") from error
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Return what to sort names by, so that numbers in them count as numbers.
-
-    Parameters
-    ----------
-    name : str
-        A file's name.
-
-    Returns
-    -------
-    list
-
-    Examples
-    --------
-    >>> from vizcnn.inputs.clip_files import natural_key
-    >>> sorted(["f10.png", "f9.png", "a.png"], key=natural_key)
-    ['a.png', 'f9.png', 'f10.png']
-    """
-    parts = filter(None, re.split(r"(\d+)", name.casefold()))
-    return [(0, int(part), "") if part.isdecimal() and len(part) < 1000 else (1, 0, part) for part in parts]

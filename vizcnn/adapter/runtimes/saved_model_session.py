@@ -18,6 +18,7 @@ from vizcnn.adapter.runtimes.graph_endings import last_activation
 from vizcnn.adapter.runtimes.graph_inline import Folded, Unfolding
 from vizcnn.adapter.runtimes.graph_model import GraphModel
 from vizcnn.errors import ModelFileError, UnsupportedModelError, listed
+from vizcnn.text import natural_key
 
 _SIGNATURES = ("serving_default", "default", "predict")
 """Names of signatures, the first that is there is run: TensorFlow's own, TF-Hub's, and an Estimator's."""
@@ -58,13 +59,15 @@ def open_saved_model(
     except Exception as error:
         raise ModelFileError(f"`model` {str(folder)!r} is a damaged SavedModel ({_line(error)}).") from error
     signature = _signature(meta, folder)
-    shapes = {name: _shape(info) for name, info in signature.inputs.items()}
+    # A file keeps them in no order.
+    taken, returned = (sorted(of.items(), key=_by_name) for of in (signature.inputs, signature.outputs))
+    shapes = {name: _shape(info) for name, info in taken}
     held = _held(folder, shapes, fixed)
     free = next(name for name in shapes if name not in held)
     input_info, shape = signature.inputs[free], shapes[free]
     if input_info.dtype == _TEXT:
         raise _takes(folder, "text, such as encoded images")
-    fetched = [node_of(info.name) for info in (*signature.inputs.values(), *signature.outputs.values())]
+    fetched = [node_of(info.name) for _, info in (*taken, *returned)]
     restored = [node_of(meta.saver_def.restore_op_name)] if meta.HasField("saver_def") else []
     kept = Closure(meta.graph_def, fetched), Closure(meta.graph_def, restored)
     if not trusted:
@@ -80,8 +83,8 @@ def open_saved_model(
     try:
         session = _session(_in_the_open(pruned(meta, kept), kept, unfolded), folder)
         find = session.graph.get_tensor_by_name
-        outputs = {name: find(unfolded.tensor(info.name)) for name, info in signature.outputs.items()}
-        inputs = {name: find(unfolded.tensor(info.name)) for name, info in signature.inputs.items()}
+        outputs = {name: find(unfolded.tensor(info.name)) for name, info in returned}
+        inputs = {name: find(unfolded.tensor(info.name)) for name, info in taken}
         fed = {inputs[name]: value for name, value in held.items()}
         model = GraphModel(session, inputs[free], outputs, fed, rank=rank)
     except Exception as error:
@@ -95,9 +98,7 @@ def open_saved_model(
         return session.run(outputs, {inputs[free]: as_fed(batch), **model.held(len(batch))})
 
     sample = (*shape[1:], *([1] if lacks_channels else []))
-    found_endings = {
-        name: last_activation((info.name, ()), kept[0].made_by) for name, info in signature.outputs.items()
-    }
+    found_endings = {name: last_activation((info.name, ()), kept[0].made_by) for name, info in returned}
     endings = {name: ending for name, ending in found_endings.items() if ending is not None}
     return GraphSource(run, sample, "SavedModel", shape[0], endings=endings, model=model, as_fed=as_fed)
 
@@ -113,6 +114,10 @@ _TEXT = 7
 
 def _takes(folder: Path, what: str) -> ModelFileError:
     return ModelFileError(f"`model` {str(folder)!r} takes {what}; vizcnn explains models of images.")
+
+
+def _by_name(entry: tuple[str, Any]) -> Any:
+    return natural_key(entry[0])
 
 
 def _signature(meta: Any, folder: Path) -> Any:
