@@ -21,6 +21,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import vizcnn as vz
+from tests.few import few
 from tests.made import attributions, same
 from tests.rounding import assert_same_sums
 from vizcnn.cli import app
@@ -62,11 +63,17 @@ def images() -> vz.inputs.ImageSet:
     return vz.inputs.load([*noise, *odd], (6, 6, 1))
 
 
+def asked(method: str, model: vz.ModelAdapter, of: vz.inputs.ImageSet) -> Attributions:
+    """Explain images by few samples."""
+    plugin = registry.get(method)
+    result: Attributions = plugin.function(model, of, **few(plugin))
+    return result
+
+
 @cache
 def explained(method: str) -> Attributions:
     """Return what a method says of `images`."""
-    result: Attributions = registry.get(method).function(network(), images())
-    return result
+    return asked(method, network(), images())
 
 
 own = pytest.mark.parametrize("method", OWN)
@@ -103,7 +110,7 @@ def test_part_of_a_part_is_a_part(method, ends, more):
 @own
 @pytest.mark.parametrize("part", [slice(0, 1), slice(1, 2), slice(3, 8)])
 def test_part_of_a_result_is_the_result_of_a_part(method, part):
-    cut, alone = explained(method)[part], registry.get(method).function(network(), images().part(part))
+    cut, alone = explained(method)[part], asked(method, network(), images().part(part))
     assert_same_sums(cut.values, alone.values, *SUMS, size=1)
     assert_same_sums(cut.scores, alone.scores, *SUMS, size=1)
     assert [note.to_dict() for note in cut.notes] == [note.to_dict() for note in alone.notes]
@@ -122,7 +129,7 @@ def test_part_of_a_result_is_the_result_of_a_part(method, part):
 
 @own
 def test_batches_of_one_say_what_one_batch_says(method):
-    small = registry.get(method).function(network(1), images())
+    small = asked(method, network(1), images())
     assert [note.to_dict() for note in small.notes] == [note.to_dict() for note in explained(method).notes]
     assert_same_sums(small.values, explained(method).values, *SUMS, size=1)
 

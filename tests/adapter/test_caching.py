@@ -186,7 +186,7 @@ def test_batch_size_of_a_large_model_is_smaller() -> None:
         model = keras.Sequential([keras.Input((size, size, 3)), keras.layers.Conv2D(64, 3), keras.layers.Conv2D(64, 3)])
         return vz.adapt(model).batch_size_for((size, size, 3))
 
-    assert batch(32) in (32, 64)  # the most that pays: on a processor, on a GPU
+    assert batch(32) in (16, 32, 64)  # the most that pays: on a processor, by backend, and on a GPU
     assert batch(1024) == 4  # 1020 * 1020 * 64 * 2 floats and their gradients are about 1 GB an image
     assert batch(4096) == 1
 

@@ -150,8 +150,8 @@ def test_batch_is_halved_when_memory_runs_out_and_no_copy_is_lost_or_counted_twi
 
     monkeypatch.setattr(model._runner.functions, "run", limited)
     assert_same(asked(model, x), expected)
-    assert sizes[:4] == [12, 6, 3, 3]
-    assert model.batch_size_for(x.shape[1:]) == 3
+    assert sizes[:4] in ([12, 6, 3, 3], [16, 8, 4, 4])  # even, or full where each number of rows is compiled for
+    assert model.batch_size_for(x.shape[1:]) == sizes[2]
 
 
 def test_model_is_as_it_was_and_its_dropout_and_statistics_are_at_rest() -> None:
