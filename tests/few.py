@@ -9,6 +9,11 @@ from vizcnn.plugins.plugin import Plugin
 FEW = {"num_samples": 8, "num_segments": 4, "num_steps": 4}
 
 
+def asks_scores_alone(plugin: Plugin) -> bool:
+    """Tell whether a method asks a model for scores alone: of many such, what one asks, all do."""
+    return plugin.explains and plugin.needs <= {"scores", "outputs"}
+
+
 def few(plugin: Plugin) -> dict[str, Any]:
     """Return few samples, segments and steps, of a method that has any."""
     return {option: value for option, value in FEW.items() if option in plugin.options}
