@@ -6,7 +6,7 @@ from typing import Any
 
 from vizcnn.plugins.plugin import Plugin
 
-FEW = {"num_samples": 8, "num_segments": 4, "num_steps": 4}
+FEW = {"num_samples": 8, "num_segments": 4, "num_steps": 4, "top": 8}
 
 
 def asks_scores_alone(plugin: Plugin) -> bool:
@@ -15,5 +15,5 @@ def asks_scores_alone(plugin: Plugin) -> bool:
 
 
 def few(plugin: Plugin) -> dict[str, Any]:
-    """Return few samples, segments and steps, of a method that has any."""
+    """Return few samples, segments, steps and channels, of a method that has any."""
     return {option: value for option, value in FEW.items() if option in plugin.options}

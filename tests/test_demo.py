@@ -66,6 +66,13 @@ def test_every_method_is_there_and_each_rule_that_differs() -> None:
     assert len(set(found)) == len(found)
 
 
+def test_demo_shows_a_dozen_methods_and_those_of_other_packages() -> None:
+    shown = demo.chosen_methods()
+    assert {name for name in shown if "/" not in name} == demo.CHOSEN
+    assert len(demo.CHOSEN) == 12
+    assert [name for name in demo.every_method() if "/" in name] == [name for name in shown if "/" in name]
+
+
 def test_methods_of_another_library_have_a_grid_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[int, list[str], str]] = []
 

@@ -22,7 +22,7 @@ def demo(
         typer.Option(metavar="FILE", help="With --imagenet: explain this photograph instead.", show_default=False),
     ] = None,
 ) -> None:
-    """Look into the small CNN that vizcnn carries, and explain its digits by every installed method; no network needed."""
+    """Look into the small CNN that vizcnn carries, and explain its digits by a dozen methods; no network needed."""
     if image is not None and not imagenet:
         raise typer.BadParameter(
             "it goes with --imagenet; the digits are the bundled CNN's own.", param_hint="'--image'"

@@ -1,4 +1,4 @@
-"""The demo: a trained model, its images, and every installed method on them."""
+"""The demo: a trained model, its images, and a dozen methods on them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ from vizcnn.transforms import Norm, TotalVariation, Transforms
 
 PHOTOGRAPH = "https://storage.googleapis.com/download.tensorflow.org/example_images/YellowLabradorLooking_new.jpg"
 """A Labrador, by Mirko (CC BY-SA 3.0); it comes from the same host as Keras's weights."""
+
+CHOSEN = frozenset({
+    "saliency", "saliency:rule=guided", "saliency:rule=relu", "smoothgrad", "integrated_gradients",
+    "gradcam", "gradcam_plus_plus", "layercam", "eigencam",
+    "occlusion", "rise", "lime",
+})  # fmt: skip
+"""Methods of each family: all of them would take minutes."""
 
 _VARIANTS = ("vanilla", "guided", "relu")
 _IN_GRID = 3
@@ -68,7 +75,7 @@ def digits() -> Demo:
         "regularizers": [TotalVariation(20.0), Norm(2.0, 5.0)],
     }
     return Demo(
-        "ten handwritten digits", model, images, every_method(), _looks(images[0], preferred_inputs=16, **strokes)
+        "ten handwritten digits", model, images, chosen_methods(), _looks(images[0], preferred_inputs=16, **strokes)
     )
 
 
@@ -94,7 +101,7 @@ def photograph(image: Path | None = None) -> Demo:
     model, labels = load_application("MobileNetV2")
     file = download(PHOTOGRAPH, "the photograph") if image is None else image
     adapter = adapt(model, preprocess="mobilenet_v2", labels=labels)
-    return Demo("a photograph", adapter, [file], every_method(), _looks(file, target=labels[:2], steps=128))
+    return Demo("a photograph", adapter, [file], chosen_methods(), _looks(file, target=labels[:2], steps=128))
 
 
 def _looks(image: Path, *, preferred_inputs: int = 0, target: Any = None, **ascent: Any) -> list[Any]:
@@ -104,6 +111,11 @@ def _looks(image: Path, *, preferred_inputs: int = 0, target: Any = None, **asce
         ("activations", [image], {}),
         ("activation_maximization", [target], ascent),
     ]
+
+
+def chosen_methods() -> list[str]:
+    """Return what the demo shows: a dozen of vizcnn's own methods, and all of other packages."""
+    return [name for name in every_method() if name in CHOSEN or "/" in name]
 
 
 def every_method() -> list[str]:
