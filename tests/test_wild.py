@@ -55,7 +55,7 @@ def explained(
     return maps
 
 
-ALONE = frozenset({"guided_gradcam"})
+ALONE = frozenset({"guided_gradcam", "scorecam"})
 """What says that the layer's map lies nowhere in the image, where it is drawn alone."""
 
 

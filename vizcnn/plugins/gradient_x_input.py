@@ -45,8 +45,7 @@ def gradient_x_input(
     References
     ----------
     .. [1] Shrikumar et al., "Not Just a Black Box: Learning Important Features Through Propagating Activation Differences",
-    2016.
-       arXiv:1605.01713
+       2016. arXiv:1605.01713
 
     Examples
     --------

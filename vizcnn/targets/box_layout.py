@@ -35,7 +35,7 @@ class BoxLayout:
         The output of the classes, of "detections".
     coordinates : str, default None
         "xyxy" (left, top, right, bottom), "yxyx", "xywh" (left, top, width, height) or "center_xywh", in the input's pixels; with
-        "rel_" before it as shares of the input's width and height. Words of `keras.utils.bounding_boxes`.
+        ``"rel_"`` before it as shares of the input's width and height. Words of `keras.utils.bounding_boxes`.
     anchors : ndarray, default None
         Where the model returns differences from fixed boxes: these, (A, 4), as center x, center y, width, height in the input's
         pixels; of a grid width and height (B, 2), or (maps, B, 2).
