@@ -21,7 +21,7 @@ PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC101,DOC103,DOC105,DOC110 --s
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test test-backends test-keras2 lint format demo docs bench bench-peers bench-backends lock clean
+.PHONY: help setup test test-slow test-backends test-keras2 lint format demo docs bench bench-peers bench-backends lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,7 +30,10 @@ setup: .venv/.ready  ## Create .venv (done again only when pyproject.toml or req
 
 test: lint  ## Lint, types, then the tests (two at a time; PYTEST_ARGS="-k gradcam" reaches pytest)
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
+
+test-slow: .venv/.ready  ## The tests that take long: models of KerasHub, memory of thousands of images
+	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
 
 test-backends: .venv/.ready .venv-backends/.ready  ## The core of the tests on JAX and PyTorch (BACKEND_TESTS= for all of them)
 	@for backend in jax torch; do \
