@@ -12,7 +12,7 @@ import pytest
 import vizcnn as vz
 from tests import framework
 from tests.few import asks_scores_alone, few
-from vizcnn.errors import ModelFileError
+from vizcnn.errors import ModelFileError, RuleError
 from vizcnn.plugins import registry
 from vizcnn.targets import Box, Region
 
@@ -48,7 +48,11 @@ def explained(
             continue
         plugin = registry.get(method)
         options = {"patch_size": patch_size} if method == "occlusion" else few(plugin)
-        maps[method] = plugin.function(model, images, target, **options).values
+        try:
+            maps[method] = plugin.function(model, images, target, **options).values
+        except RuleError:
+            assert method == "guided_gradcam"  # where there is no ReLU
+            continue
         assert np.isfinite(maps[method]).all()
     assert np.ptp(maps["saliency"]) > 0
     assert np.ptp(maps["occlusion"]) > 0
