@@ -9,9 +9,9 @@ from vizcnn.plugins.plugin import Plugin
 FEW = {"num_samples": 8, "num_segments": 4, "num_steps": 4, "top": 8}
 
 
-def asks_scores_alone(plugin: Plugin) -> bool:
-    """Tell whether a method asks a model for scores alone: of many such, what one asks, all do."""
-    return plugin.explains and plugin.needs <= {"scores", "outputs"}
+def takes_no_gradient(plugin: Plugin) -> bool:
+    """Tell whether a method explains without a gradient: of many such, what one asks of a model, all do."""
+    return plugin.explains and "gradients" not in plugin.needs
 
 
 def few(plugin: Plugin) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 import vizcnn as vz
 from tests import framework
-from tests.few import asks_scores_alone, few
+from tests.few import few, takes_no_gradient
 from vizcnn.errors import ModelFileError, RuleError
 from vizcnn.plugins import registry
 from vizcnn.targets import Box, Region
@@ -27,11 +27,7 @@ pytestmark = [
 ]
 
 OURS = [name for name in registry.names() if "/" not in name and registry.get(name).explains]
-ONE_OF_A_KIND = [
-    name
-    for name in OURS
-    if name == "occlusion" or not (asks_scores_alone(registry.get(name)) or name == "ablationcam")  # a run a channel
-]
+ONE_OF_A_KIND = [name for name in OURS if name == "occlusion" or not takes_no_gradient(registry.get(name))]
 
 
 def explained(
@@ -41,7 +37,7 @@ def explained(
     patch_size: int | tuple[int | None, ...] | None = None,
     without: frozenset[str] = frozenset(),
 ) -> dict[str, np.ndarray]:
-    """Explain by every method of ours, of those that ask for scores alone by one; each map is finite and not constant."""
+    """Explain by every method of ours, of those without a gradient by one; each map is finite and not constant."""
     maps = {}
     for method in ONE_OF_A_KIND:
         if method in without:
@@ -59,7 +55,7 @@ def explained(
     return maps
 
 
-ALONE = frozenset({"guided_gradcam", "scorecam"})
+ALONE = frozenset({"guided_gradcam"})
 """What says that the layer's map lies nowhere in the image, where it is drawn alone."""
 
 

@@ -12,7 +12,7 @@ from keras import layers
 from matplotlib.figure import Figure
 
 import vizcnn as vz
-from tests.few import few
+from tests.few import few, takes_no_gradient
 from tests.rounding import assert_same_sums
 from tests.zoo import CAMS, SHAPE, ZOO, batches_of_two, channels_first, conv, head, images, segmentation, transformer
 from vizcnn.plugins import registry
@@ -31,12 +31,9 @@ SAMPLED = ("black_box", "channels_first", "mixed_float16", "several_inputs", "vi
 
 def methods_on(kind: str) -> list[str]:
     """Return the methods that are tried on a kind of model."""
-    return [name for name in METHODS if kind in SAMPLED or name in EVERYWHERE or not _takes_no_gradient(name)]
-
-
-def _takes_no_gradient(method: str) -> bool:
-    plugin = registry.get(method)
-    return plugin.explains and "gradients" not in plugin.needs
+    return [
+        name for name in METHODS if kind in SAMPLED or name in EVERYWHERE or not takes_no_gradient(registry.get(name))
+    ]
 
 
 def several_inputs() -> vz.ModelAdapter:
