@@ -83,7 +83,7 @@ def explain_video(
     >>> clip = np.stack([vz.inputs.read_image(file, 1) for file in vz.assets.digits()])
     >>> video = vz.explain_video(vz.assets.digits_cnn(), clip)
     >>> len(video), [picture.shape for picture in video][0]
-    (10, (242, 224, 3))
+    (10, (240, 224, 3))
     """
     adapter = as_adapter(model)
     if not isinstance(longest, int) or isinstance(longest, bool) or longest < 16:

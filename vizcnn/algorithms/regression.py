@@ -41,7 +41,7 @@ def fit(
     features : ndarray, shape (n, K)
         The features.
     values, weights : ndarray, shape (n,)
-        What is fitted, and how much each of them counts.
+        What is fitted, and how much each of them counts. Values that differ by no more than float32 rounds are taken for one.
     ridge : float, default 0.0
         What is added to the sum of squares for each squared coefficient.
     intercept : bool, default True
@@ -64,7 +64,8 @@ def fit(
     """
     x, y, w = (np.asarray(array, dtype=np.float64) for array in (features, values, weights))
     if intercept:
-        x, y = x - np.average(x, axis=0, weights=w), y - np.average(y, weights=w)
+        constant = np.ptp(y) <= np.finfo(np.float32).eps * np.abs(y).max()
+        x, y = x - np.average(x, axis=0, weights=w), np.zeros_like(y) if constant else y - np.average(y, weights=w)
     weighted = x * w[:, None]
     inverse = np.linalg.pinv(weighted.T @ x + ridge * np.eye(x.shape[1]), hermitian=True)
     coefficients = inverse @ (weighted.T @ y)

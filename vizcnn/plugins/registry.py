@@ -74,7 +74,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from vizcnn.plugins import registry
     >>> registry.names()[:3]
-    ('activation_maximization', 'activations', 'architecture')
+    ('ablationcam', 'activation_maximization', 'activations')
     """
     return INSTALLED.names()
 
