@@ -40,7 +40,14 @@ __version__: str
 
 # The methods, as `python -m tests.stub` writes them.
 def ablationcam(
-    model: typing.Any, images: typing.Any, target: typing.Any = None, *, layer: str | None = None, relu: bool = True
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
+    relu: bool = True,
 ) -> Attributions: ...
 def activation_maximization(
     model: typing.Any,
@@ -62,9 +69,25 @@ def activations(
     model: typing.Any, images: typing.Any, layer: str | collections.abc.Sequence[str] | None = None
 ) -> FeatureMaps: ...
 def architecture(model: typing.Any, *, depth: int | None = None) -> Architecture: ...
+def blur_ig(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    num_steps: int = 50,
+    max_sigma: float | None = None,
+    reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
+) -> Attributions: ...
 def diagnose(model: typing.Any, images: typing.Any) -> Diagnosis: ...
 def eigencam(
-    model: typing.Any, images: typing.Any, target: typing.Any = None, *, layer: str | None = None, relu: bool = True
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
+    relu: bool = True,
 ) -> Attributions: ...
 def eigengradcam(
     model: typing.Any,
@@ -72,8 +95,20 @@ def eigengradcam(
     target: typing.Any = None,
     *,
     layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
+) -> Attributions: ...
+def expected_gradients(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    background: typing.Any = "uniform",
+    num_samples: int = 200,
+    reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
+    seed: int = 0,
 ) -> Attributions: ...
 def fem(
     model: typing.Any,
@@ -81,17 +116,35 @@ def fem(
     target: typing.Any = None,
     *,
     layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
     num_deviations: float = 2.0,
 ) -> Attributions: ...
 def filters(
     model: typing.Any, layer: str | None = None, *, preferred_inputs: int = 0, steps: int = 128, seed: int = 0
 ) -> Kernels: ...
+def finercam(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
+    rivals: int = 3,
+    alpha: float = 1.0,
+    cam: typing.Literal["gradcam", "hirescam", "layercam"] = "gradcam",
+    rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
+    relu: bool = True,
+) -> Attributions: ...
 def gradcam(
     model: typing.Any,
     images: typing.Any,
     target: typing.Any = None,
     *,
     layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
 ) -> Attributions: ...
@@ -101,6 +154,8 @@ def gradcam_plus_plus(
     target: typing.Any = None,
     *,
     layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
 ) -> Attributions: ...
@@ -119,12 +174,26 @@ def guided_gradcam(
     layer: str | None = None,
     reduce: typing.Literal["max_abs", "sum", "none"] = "max_abs",
 ) -> Attributions: ...
+def guided_ig(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    num_steps: int = 200,
+    fraction: float = 0.25,
+    max_distance: float = 0.02,
+    baseline: typing.Any = 0.0,
+    reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
+    seed: int = 0,
+) -> Attributions: ...
 def hirescam(
     model: typing.Any,
     images: typing.Any,
     target: typing.Any = None,
     *,
     layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
 ) -> Attributions: ...
@@ -136,7 +205,7 @@ def hsic(
     segments: typing.Any = "grid",
     num_segments: int = 50,
     num_samples: int = 500,
-    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
 def integrated_gradients(
@@ -145,7 +214,7 @@ def integrated_gradients(
     target: typing.Any = None,
     *,
     num_steps: int = 50,
-    baseline: float | collections.abc.Sequence[float] | str = 0.0,
+    baseline: typing.Any = 0.0,
     quadrature: typing.Literal["gauss_legendre", "trapezoid"] = "gauss_legendre",
     idgi: bool = False,
     reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
@@ -159,7 +228,7 @@ def kernel_shap(
     segments: typing.Any = "grid",
     num_segments: int = 50,
     num_samples: int = 1000,
-    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
 def layercam(
@@ -168,6 +237,8 @@ def layercam(
     target: typing.Any = None,
     *,
     layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
 ) -> Attributions: ...
@@ -179,7 +250,7 @@ def lime(
     segments: typing.Any = "grid",
     num_segments: int = 50,
     num_samples: int = 1000,
-    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    baseline: typing.Any = "mean",
     kernel_width: float = 0.25,
     ridge: float = 1.0,
     seed: int = 0,
@@ -191,7 +262,7 @@ def occlusion(
     *,
     patch_size: int | tuple[int | None, ...] | None = None,
     stride: int | tuple[int | None, ...] | None = None,
-    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
 def rise(
@@ -202,7 +273,7 @@ def rise(
     num_samples: int = 1000,
     cells: int = 7,
     keep: float = 0.5,
-    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
 def saliency(
@@ -219,9 +290,11 @@ def scorecam(
     target: typing.Any = None,
     *,
     layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
     top: int | None = None,
     weighting: typing.Literal["softmax", "increase"] = "softmax",
-    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    baseline: typing.Any = "mean",
     relu: bool = True,
     seed: int = 0,
 ) -> Attributions: ...
@@ -245,7 +318,7 @@ def sobol(
     segments: typing.Any = "grid",
     num_segments: int = 64,
     num_samples: int = 32,
-    baseline: float | collections.abc.Sequence[float] | str = "mean",
+    baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
 def xgradcam(
@@ -254,6 +327,16 @@ def xgradcam(
     target: typing.Any = None,
     *,
     layer: str | None = None,
+    layers: collections.abc.Sequence[str] | None = None,
+    fuse: typing.Literal["mean", "max", "product"] = "mean",
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
+) -> Attributions: ...
+def xrai(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    num_steps: int = 100,
+    segments: typing.Any = "nested",
 ) -> Attributions: ...

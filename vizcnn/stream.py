@@ -119,7 +119,7 @@ def read_methods(methods: Sequence[Method] | Method, layer: str | None = None) -
             raise MethodError(
                 f"`methods` must explain images; {call.name!r} doesn't, call vizcnn.{call.plugin.name}(...) instead."
             )
-        if layer is not None and "layer" in call.plugin.options:
+        if layer is not None and "layer" in call.plugin.options and not call.options.get("layers"):
             call.options.setdefault("layer", layer)
     if layer is not None and not any("layer" in call.plugin.options for call in calls.values()):
         raise OptionError(f"`layer` {layer!r} is for methods that look at a layer; none of {listed(calls)} does.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +109,15 @@ def _in_batches(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, siz
 
 
 def _best(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> Callable[[], np.ndarray]:
-    """Return the bare runs in batches of the size that is fastest on a part of the inputs that every size divides."""
-    part = inputs[: lcm(*BATCHES)]
-    trial = in_turn({str(size): lambda size=size: _in_batches(run, part, size) for size in BATCHES}, quick=True)
-    size = int(min(trial, key=lambda size: trial[size]))
-    return lambda: _in_batches(run, inputs, size)
+    """Return the bare runs in batches of the size that is fastest for each image, on some full batches of each."""
+    counts = {size: max(BATCHES) // size * size for size in BATCHES}
+    trials = {
+        str(size): lambda size=size, count=count: _in_batches(run, inputs[:count], size)
+        for size, count in counts.items()
+    }
+    taken = in_turn(trials, quick=True)
+    best = min(BATCHES, key=lambda size: taken[str(size)] / min(counts[size], len(inputs)))
+    return lambda: _in_batches(run, inputs, best)
 
 
 if __name__ == "__main__":

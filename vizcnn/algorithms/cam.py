@@ -85,6 +85,25 @@ def _check_map(model: ModelAdapter, path: str, values: np.ndarray) -> None:
         )
 
 
+def grad_cam(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Weigh maps (N, h, w, K) by their mean gradients, and add them up: (N, h, w), signed."""
+    weights = gradients.mean(axis=places(maps), keepdims=True)
+    cam: np.ndarray = (weights * maps).sum(axis=-1)
+    return cam
+
+
+def hires_cam(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Multiply maps by their gradients place by place, and add them up: (N, h, w), signed."""
+    cam: np.ndarray = (gradients * maps).sum(axis=-1)
+    return cam
+
+
+def layer_cam(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Multiply maps by their positive gradients place by place, and add them up: (N, h, w), signed."""
+    cam: np.ndarray = (np.maximum(gradients, 0) * maps).sum(axis=-1)
+    return cam
+
+
 def shown(cam: np.ndarray, relu: bool) -> np.ndarray:
     """Return a signed map as it is shown: with relu its positive part."""
     return np.maximum(cam, 0) if relu else cam

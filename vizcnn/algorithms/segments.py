@@ -129,6 +129,40 @@ _METHODS: Mapping[str, Callable[[ModuleType, Array, int], Array]] = {
 }
 
 
+def nested_segments(image: Array, scales: Sequence[float]) -> list[Array]:
+    """Cut an image by Felzenszwalb's method at several scales, as XRAI does [1]_.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, C)
+        The image.
+    scales : sequence of float
+        The larger, the larger the segments.
+
+    Returns
+    -------
+    list of ndarray of int, shape (H, W)
+        The labels at each scale; none is of less pixels than 150 would be in an image of 224 x 224.
+
+    Raises
+    ------
+    CapabilityError
+        If scikit-image is not installed.
+
+    References
+    ----------
+    .. [1] Kapishnikov et al., "XRAI: Better Attributions Through Regions", ICCV 2019. arXiv:1906.02825
+    """
+    skimage = _scikit_image("felzenszwalb")
+    values = _in_range(image) * 2 - 1
+    least = max(1, round(150 * image[..., 0].size / 224**2))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Got image with third dimension of", RuntimeWarning)
+        return [
+            skimage.felzenszwalb(values, scale=scale, sigma=0.8, min_size=least, channel_axis=-1) for scale in scales
+        ]
+
+
 def _scikit_image(segments: str) -> ModuleType:
     try:
         return importlib.import_module("skimage.segmentation")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Change, Copies
-from vizcnn.algorithms.baselines import baselines
+from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.errors import OptionError
 from vizcnn.measures.metric import MetricBatch
 from vizcnn.measures.register import register_metric
@@ -25,7 +24,7 @@ def deletion(
     maps: np.ndarray,
     *,
     num_steps: int = 20,
-    baseline: float | Sequence[float] | str = "mean",
+    baseline: Baseline = "mean",
     seed: int = 0,
 ) -> MetricBatch:
     """Return the area under the curve of the probability while a map's highest pixels are hidden first [1]_.
@@ -38,7 +37,7 @@ def deletion(
         See `vizcnn.register_metric`.
     num_steps : int, default 20
         In how many equal steps the pixels are hidden.
-    baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
+    baseline : float, sequence of float, name, path or image, default "mean"
         What is put in their place, in the units of the model's inputs; see `vizcnn.occlusion`. The blur is as wide as a tenth of
         the image.
     seed : int, default 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.baselines import with_images
 from vizcnn.errors import Note
 from vizcnn.measures import registry
 from vizcnn.measures.metric import Metric
@@ -105,7 +106,8 @@ def measured(
     maps = np.stack([result.map(index) for index in range(len(result))])
     measures, extras = dict(result.measures), dict(result.extras)
     for call in calls:
-        answer, who = call.metric.run(model, inputs, score, maps, **call.options), f"metric {call.metric.name!r}"
+        options, who = with_images(call.options, model, inputs.shape[1:]), f"metric {call.metric.name!r}"
+        answer = call.metric.run(model, inputs, score, maps, **options)
         values = checked_rows("measures", {call.name: answer.values}, len(inputs), who)
         measures |= {name: array.astype(np.float32) for name, array in values.items()}
         named = {f"{call.name} {name}": array for name, array in answer.extras.items()}

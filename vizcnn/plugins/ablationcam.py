@@ -12,7 +12,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("ablationcam", needs={"scores", "outputs", "activations", "layers"})
+@register("ablationcam", family="cam", needs={"scores", "outputs", "activations", "layers"}, of_layers=True)
 def ablationcam(
     model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None, relu: bool = True
 ) -> AttributionBatch:

@@ -16,7 +16,7 @@ from vizcnn.targets import Channel, Class, resolve
 from vizcnn.transforms import Diversity, Norm, TotalVariation, Transforms, from_tf_keras_vis
 
 
-@register("activation_maximization", needs={"ascent", "images"})
+@register("activation_maximization", family="model", needs={"ascent", "images"})
 def activation_maximization(
     model: ModelAdapter,
     target: Any,

@@ -19,7 +19,7 @@ NUM_LAYERS = 6
 """How many layers are shown where none is named."""
 
 
-@register("activations", needs={"activations", "maps"})
+@register("activations", family="model", needs={"activations", "maps"})
 def activations(model: ModelAdapter, inputs: np.ndarray, layer: str | Sequence[str] | None = None) -> FeatureMapBatch:
     """Show what layers make of an image.
 

@@ -10,7 +10,7 @@ from vizcnn.plugins.register import register
 from vizcnn.results import Architecture
 
 
-@register("architecture", needs={"layers"})
+@register("architecture", family="model", needs={"layers"})
 def architecture(model: ModelAdapter, *, depth: int | None = None) -> Architecture:
     """Describe how a model is put together, as text and as a diagram.
 

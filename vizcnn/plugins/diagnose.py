@@ -22,7 +22,7 @@ _CHANNELS = 16
 _IMAGES = 4
 
 
-@register("diagnose", needs={"activations", "layers"})
+@register("diagnose", family="model", needs={"activations", "layers"})
 def diagnose(model: ModelAdapter, inputs: np.ndarray) -> DiagnosisBatch:
     """Examine the filters of a model on some images: a hundred tell more than one.
 

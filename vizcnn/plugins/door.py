@@ -15,6 +15,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.adapter.base import slices
+from vizcnn.algorithms.baselines import shown, with_images
 from vizcnn.errors import warn
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
@@ -105,11 +106,13 @@ class MethodRun:
     plugin : Plugin
         The method.
     context : Context
-        The model, all images, their score, and the options.
+        The model, all images, their score, and the options as its result has them.
+    options : mapping
+        The options as the method takes them.
     """
 
-    def __init__(self, plugin: Plugin, context: Context) -> None:
-        self.plugin, self.context = plugin, context
+    def __init__(self, plugin: Plugin, context: Context, options: Mapping[str, Any]) -> None:
+        self.plugin, self.context, self._options = plugin, context, options
         self._waiting: deque[tuple[slice, np.ndarray]] = deque()
         self._results: Iterator[Attributions] | None = None
 
@@ -120,12 +123,13 @@ class MethodRun:
         """Resolve the target and the layer, and begin."""
         all_options = _with_layer_paths(options, model)
         score = resolve_on(target, model, images) if "target" in plugin.takes else None
-        return cls(plugin, Context(model, plugin.name, images, score, all_options))
+        read = with_images(all_options, model, images.sample_shape)
+        return cls(plugin, Context(model, plugin.name, images, score, shown(all_options)), read)
 
     def on(self, images: ImageSet, target: Any) -> MethodRun:
         """Return the same method with the same options, on other images and another target."""
         score = resolve_on(target, self.context.model, images)
-        return MethodRun(self.plugin, replace(self.context, images=images, score=score))
+        return MethodRun(self.plugin, replace(self.context, images=images, score=score), self._options)
 
     def batches(self) -> list[slice]:
         """Return which images make up each batch."""
@@ -135,7 +139,7 @@ class MethodRun:
     def raw(self, part: slice, inputs: np.ndarray) -> Any:
         """Return what the plugin returns of a batch."""
         score = [] if self.context.score is None else [self.context.score[part]]
-        return self.plugin.run(self.context.model, inputs, *score, **self.context.options)
+        return self.plugin.run(self.context.model, inputs, *score, **self._options)
 
     def answer(self, part: slice, inputs: np.ndarray) -> Attributions:
         """Return the result of a batch.
@@ -165,11 +169,13 @@ class MethodRun:
 
 
 def _with_layer_paths(options: Mapping[str, Any], model: ModelAdapter) -> dict[str, Any]:
-    layer = options.get("layer")
-    if layer is None:
-        return dict(options)
-    paths = [model.layer(one).path for one in layer] if isinstance(layer, list | tuple) else model.layer(layer).path
-    return {**options, "layer": paths}
+    named = {option: options[option] for option in ("layer", "layers") if options.get(option) is not None}
+    several = {"layers": [named["layers"]]} if isinstance(named.get("layers"), str) else {}
+    return {**options, **{option: _paths(given, model) for option, given in {**named, **several}.items()}}
+
+
+def _paths(given: Any, model: ModelAdapter) -> Any:
+    return [model.layer(one).path for one in given] if isinstance(given, list | tuple) else model.layer(given).path
 
 
 def _completed(result: Any, adapter: ModelAdapter, options: Mapping[str, Any]) -> Any:

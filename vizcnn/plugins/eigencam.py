@@ -11,7 +11,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("eigencam", needs={"gradients"})
+@register("eigencam", family="cam", needs={"gradients"}, of_layers=True)
 def eigencam(
     model: ModelAdapter,
     inputs: np.ndarray,

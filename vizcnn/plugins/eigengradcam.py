@@ -11,7 +11,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("eigengradcam", needs={"gradients"})
+@register("eigengradcam", family="cam", needs={"gradients"}, of_layers=True)
 def eigengradcam(
     model: ModelAdapter,
     inputs: np.ndarray,

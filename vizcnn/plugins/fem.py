@@ -12,7 +12,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("fem", needs={"gradients"})
+@register("fem", family="cam", needs={"gradients"}, of_layers=True)
 def fem(
     model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None, num_deviations: float = 2.0
 ) -> AttributionBatch:

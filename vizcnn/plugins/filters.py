@@ -14,7 +14,7 @@ from vizcnn.targets import Channel
 from vizcnn.transforms import NONE, TotalVariation
 
 
-@register("filters", needs={"kernels", "maps"}, aliases={"exciting": "preferred_inputs"})
+@register("filters", family="model", needs={"kernels", "maps"}, aliases={"exciting": "preferred_inputs"})
 def filters(
     model: ModelAdapter, layer: str | None = None, *, preferred_inputs: int = 0, steps: int = 128, seed: int = 0
 ) -> Kernels:

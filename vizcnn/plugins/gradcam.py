@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.algorithms.cam import Rule, coarse, feature_maps, places, shown
+from vizcnn.algorithms.cam import Rule, coarse, feature_maps, grad_cam, shown
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("gradcam", needs={"gradients"})
+@register("gradcam", family="cam", needs={"gradients"}, of_layers=True)
 def gradcam(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -76,6 +76,5 @@ def gradcam(
     ('conv5', (1, 14, 14), (1, 28, 28))
     """
     grads = feature_maps(model, inputs, score, layer, rule)
-    weights = grads.gradients.mean(axis=places(grads.values), keepdims=True)
-    cam = (weights * grads.values).sum(axis=-1)
+    cam = grad_cam(grads.values, grads.gradients)
     return AttributionBatch.of(grads, shown(cam, relu), raw=cam, signed=not relu, notes=coarse(cam, grads.layer))

@@ -11,7 +11,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("gradcam_plus_plus", needs={"gradients"})
+@register("gradcam_plus_plus", family="cam", needs={"gradients"}, of_layers=True)
 def gradcam_plus_plus(
     model: ModelAdapter,
     inputs: np.ndarray,

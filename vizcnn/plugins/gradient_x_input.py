@@ -11,7 +11,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("gradient_x_input", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register("gradient_x_input", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
 def gradient_x_input(
     model: ModelAdapter, inputs: np.ndarray, score: Score, *, reduce: Reduction = "sum"
 ) -> AttributionBatch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.algorithms.cam import coarse, feature_maps, places
+from vizcnn.algorithms.cam import coarse, feature_maps, grad_cam
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.errors import LayerError
 from vizcnn.plugins.register import register
@@ -14,7 +14,7 @@ from vizcnn.results.placing import over_inputs
 from vizcnn.targets.score import Score
 
 
-@register("guided_gradcam", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register("guided_gradcam", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
 def guided_gradcam(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -71,8 +71,7 @@ def guided_gradcam(
     ((1, 28, 28), (1, 28, 28, 1))
     """
     grads = feature_maps(model, inputs, score, layer)
-    weights = grads.gradients.mean(axis=places(grads.values), keepdims=True)
-    cam = np.maximum((weights * grads.values).sum(axis=-1), 0)
+    cam = np.maximum(grad_cam(grads.values, grads.gradients), 0)
     over, lies_nowhere, notes = over_inputs(cam, grads.layer, model, inputs.shape[1:])
     if lies_nowhere:
         raise LayerError(f"`layer` {grads.layer!r} has a map that lies nowhere in the image. Name another layer.")

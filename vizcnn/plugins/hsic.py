@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.baselines import Baseline
 from vizcnn.algorithms.sampling import check_count, share_of_map
 from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
 from vizcnn.plugins.register import register
@@ -15,7 +15,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("hsic", needs={"scores", "outputs"})
+@register("hsic", family="perturbation", needs={"scores", "outputs"})
 def hsic(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -24,7 +24,7 @@ def hsic(
     segments: Segments = "grid",
     num_segments: int = 50,
     num_samples: int = 500,
-    baseline: float | Sequence[float] | str = "mean",
+    baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
     """Measure how much the score depends on whether each segment is seen, by the Hilbert-Schmidt criterion [1]_.
@@ -41,7 +41,7 @@ def hsic(
         About how many segments "grid" and "slic" make; the others find their own number.
     num_samples : int, default 500
         How many copies of the image, each with about half of the segments hidden.
-    baseline : float, sequence of float, "mean", "blur", "noise" or "segment_mean", default "mean"
+    baseline : float, sequence of float, name, path or image, default "mean"
         What is seen in place of a hidden segment; see `lime`.
     seed : int, default 0
         Seed of the copies and of the noise.

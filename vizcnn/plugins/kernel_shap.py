@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from functools import cache
 from math import comb
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.baselines import Baseline
 from vizcnn.algorithms.regression import fit
 from vizcnn.algorithms.sampling import check_count, share_of_map
 from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
@@ -19,7 +19,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("kernel_shap", needs={"scores", "outputs"})
+@register("kernel_shap", family="perturbation", needs={"scores", "outputs"})
 def kernel_shap(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -28,7 +28,7 @@ def kernel_shap(
     segments: Segments = "grid",
     num_segments: int = 50,
     num_samples: int = 1000,
-    baseline: float | Sequence[float] | str = "mean",
+    baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
     """Share out the score's rise from a hidden to the seen image among its segments, by their Shapley values [1]_.
@@ -47,7 +47,7 @@ def kernel_shap(
         How many copies of the image, each with some segments hidden; an odd number is one less. They come in pairs: what is
         seen in one is hidden in the other. Where there are no more ways to hide segments, each is taken once, and the values
         are exact.
-    baseline : float, sequence of float, "mean", "blur", "noise" or "segment_mean", default "mean"
+    baseline : float, sequence of float, name, path or image, default "mean"
         What is seen in place of a hidden segment; see `lime`.
     seed : int, default 0
         Seed of the copies and of the noise.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.algorithms.cam import Rule, coarse, feature_maps, shown
+from vizcnn.algorithms.cam import Rule, coarse, feature_maps, layer_cam, shown
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("layercam", needs={"gradients"})
+@register("layercam", family="cam", needs={"gradients"}, of_layers=True)
 def layercam(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -67,5 +67,5 @@ def layercam(
     ('conv5', (1, 14, 14), (1, 28, 28))
     """
     grads = feature_maps(model, inputs, score, layer, rule)
-    cam = (np.maximum(grads.gradients, 0) * grads.values).sum(axis=-1)
+    cam = layer_cam(grads.values, grads.gradients)
     return AttributionBatch.of(grads, shown(cam, relu), raw=cam, signed=not relu, notes=coarse(cam, grads.layer))

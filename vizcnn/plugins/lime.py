@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.baselines import Baseline
 from vizcnn.algorithms.regression import fit
 from vizcnn.algorithms.sampling import check_count, check_not_negative, check_positive, share_of_map
 from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
@@ -17,7 +17,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("lime", needs={"scores", "outputs"})
+@register("lime", family="perturbation", needs={"scores", "outputs"})
 def lime(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -26,7 +26,7 @@ def lime(
     segments: Segments = "grid",
     num_segments: int = 50,
     num_samples: int = 1000,
-    baseline: float | Sequence[float] | str = "mean",
+    baseline: Baseline = "mean",
     kernel_width: float = 0.25,
     ridge: float = 1.0,
     seed: int = 0,
@@ -47,10 +47,9 @@ def lime(
         About how many segments "grid" and "slic" make; the others find their own number.
     num_samples : int, default 1000
         How many copies of the image, each with about half of the segments hidden.
-    baseline : float, sequence of float, "mean", "blur", "noise" or "segment_mean", default "mean"
-        What is seen in place of a hidden segment, in the units of the model's inputs: one number, one per channel, the image's
-        mean color, the image blurred by a Gaussian as wide as a segment, uniform noise between its lowest and highest value, or
-        the segment's own mean color, as the authors' code has it.
+    baseline : float, sequence of float, name, path or image, default "mean"
+        What is seen in place of a hidden segment, as `occlusion` takes it; "blur" is by a Gaussian as wide as a segment. Or
+        "segment_mean": the segment's own mean color, as the authors' code has it.
     kernel_width : float, default 0.25
         How fast copies count less the more is hidden: by ``sqrt(exp(-d**2 / kernel_width**2))``, d the cosine distance from the
         whole image.

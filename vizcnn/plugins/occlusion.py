@@ -10,7 +10,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import PredictedClass
-from vizcnn.algorithms.baselines import baselines
+from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.changes import hide_windows
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
@@ -18,7 +18,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("occlusion", needs={"scores", "outputs"})
+@register("occlusion", family="perturbation", needs={"scores", "outputs"})
 def occlusion(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -26,7 +26,7 @@ def occlusion(
     *,
     patch_size: int | tuple[int | None, ...] | None = None,
     stride: int | tuple[int | None, ...] | None = None,
-    baseline: float | Sequence[float] | str = "mean",
+    baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
     """Measure how far the score falls when each patch is hidden [1]_.
@@ -47,9 +47,11 @@ def occlusion(
     stride : int or (int, int), default None
         Pixels from one patch to the next, down and across; of video frames come first. None, also in the place of one of them:
         half of the patch.
-    baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
-        What is put in place of the patch, in the units of the model's inputs: one number, one per channel, the image's mean
-        color, the image blurred by a Gaussian as wide as the patch, or uniform noise between its lowest and highest value.
+    baseline : float, sequence of float, name, path or image, default "mean"
+        What is put in place of the patch, in the units of the model's inputs: one number, or one per channel; "mean": the image's
+        mean color; "blur": the image blurred by a Gaussian as wide as the patch; "noise": uniform noise between its lowest and
+        highest value; "black" or "white": such pixels, preprocessed as the image was; or another image, as a path or as the
+        images are given.
     seed : int, default 0
         Seed of the noise.
 

@@ -8,6 +8,17 @@ from typing import Any
 
 from vizcnn.registry import Registered
 
+FAMILIES = {
+    "gradient": "by the gradient of the score by the input",
+    "cam": "class activation maps, from the feature maps of a layer",
+    "perturbation": "by changing the image, of any model",
+    "transformer": "by the attention of a transformer",
+    "model": "of the model itself",
+    "guest": "of other libraries",
+    "": "others",
+}
+"""Families of methods, in the order in which they are listed, and what their members have in common."""
+
 
 @dataclass(frozen=True)
 class Plugin(Registered):
@@ -36,6 +47,8 @@ class Plugin(Registered):
         The public function: model, images, target, as far as the plugin takes them, then keyword-only options.
     takes : tuple of str
         Of "model", "images" and "target", what the public function takes.
+    family : str
+        One of `FAMILIES`.
 
     Examples
     --------
@@ -47,6 +60,7 @@ class Plugin(Registered):
 
     function: Callable[..., Any]
     takes: tuple[str, ...]
+    family: str = ""
 
     @property
     def explains(self) -> bool:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
+from vizcnn.errors import check_choice
 from vizcnn.plugins import registry
 from vizcnn.plugins.door import call
-from vizcnn.plugins.plugin import Plugin
+from vizcnn.plugins.plugin import FAMILIES, Plugin
 from vizcnn.registry import SECTION, described
+from vizcnn.results.fusing import over_layers
 
 # What the arguments of a plugin's own function are called at the public door. With "score" the target is resolved for the
 # images; with "target" the plugin takes it as it was given.
@@ -27,8 +29,18 @@ images : path, image, array of shape (N, H, W, C), or a list
     "score": """
 target : optional
     What is explained, default None: the class that the model predicts for each image. See `vizcnn.targets`.""",
+    "layers": """
+layers : sequence of str, default None
+    Several layers, in place of `layer`: of each the map is enlarged to the input's size and divided by its largest magnitude, and
+    all become one. `values` then are that, `raw` (N, layers, H, W) the map of each.""",
+    "fuse": """
+fuse : {"mean", "max", "product"}, default "mean"
+    How the maps of `layers` become one: by their mean; by the one of the largest magnitude at each place; or by their product,
+    which is zero where one of them is.""",
 }
 """What public functions say of the arguments that all of them share, by what plugins call these."""
+
+_FIRST = ("model", "inputs", "score")
 
 _RETURNS = """
 Attributions
@@ -36,7 +48,12 @@ Attributions
 
 
 def register(
-    name: str, *, needs: Collection[str] = (), aliases: Mapping[Any, Any] | None = None
+    name: str,
+    *,
+    family: str = "",
+    needs: Collection[str] = (),
+    aliases: Mapping[Any, Any] | None = None,
+    of_layers: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a visualization, and return the public function.
 
@@ -44,6 +61,8 @@ def register(
     ----------
     name : str
         What it is asked for by; unique among all plugins.
+    family : str, default ""
+        What it is listed under, of `vizcnn.plugins.plugin.FAMILIES`: "gradient", "cam", "perturbation", "transformer", "model".
     needs : collection of str, default ()
         What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"; "images" where
         it is for models of images alone, and not of signals or volumes, "maps" where it is for models whose feature maps have
@@ -51,6 +70,9 @@ def register(
     aliases : mapping, default None
         Old names of options to their names, ``{"exciting": "preferred_inputs"}``, and pairs of an option and an old value to the
         value, ``{("reduce", "signed"): "sum"}``: they work everywhere, with a warning.
+    of_layers : bool, default False
+        Whether the map is of the option `layer`, and so may be made of several: then there are the options `layers` and `fuse`
+        too, which the function needn't know.
 
     Returns
     -------
@@ -67,6 +89,8 @@ def register(
     ------
     MethodError
         If the name is taken.
+    OptionError
+        If there is no such family.
 
     Examples
     --------
@@ -78,8 +102,10 @@ def register(
     >>> vz.ink(vz.assets.digits_cnn(), vz.assets.digits())
     <Attributions 'ink' of 'digits_cnn.keras', values (10, 28, 28)>
     """
+    check_choice("family", family, FAMILIES)
 
-    def decorate(run: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(own: Callable[..., Any]) -> Callable[..., Any]:
+        run = over_layers(own) if of_layers else own
         parameters = list(inspect.signature(run).parameters.values())
         leading = [p.replace(name=_public(p.name, name)) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         options = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY or p.name == "layer"}
@@ -110,6 +136,7 @@ def register(
             interpretation=interpretation,
             module=run.__module__,
             aliases=dict(aliases or {}),
+            family=family,
         )
         registry.add(plugin)
         return function
@@ -121,9 +148,12 @@ def _composed(documentation: str, arguments: Sequence[str]) -> str:
     """Return a plugin's docstring with the arguments of the public function in place of the plugin's own."""
     head, *parts = SECTION.split(documentation)
     sections = {title: body.strip("\n") for title, body in zip(parts[::2], parts[1::2], strict=True)}
-    shared = "".join(text for name, text in _SHARED.items() if name in arguments).strip("\n")
+    shared = "".join(_SHARED[name] for name in _FIRST if name in arguments).strip("\n")
     options = re.split(r"\n(?=\S)", sections.pop("Parameters", ""))
     own = [entry for entry in options if entry and not set(_names(entry)) <= _SHARED.keys()]
+    if "layers" in arguments:
+        place = next(at for at, entry in enumerate(own) if "layer" in _names(entry))
+        own[place] = own[place].rstrip("\n") + _SHARED["layers"] + _SHARED["fuse"]
     returns = sections.pop("Returns", _RETURNS.strip("\n") if "score" in arguments else "")
     all_ = {"Parameters": "\n".join([shared, *own]), "Returns": returns, **sections}
     texts = [f"{title}\n{'-' * len(title)}\n{body}" for title, body in all_.items() if body]

@@ -9,7 +9,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Copies
-from vizcnn.algorithms.baselines import baselines
+from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.changes import grid_masks, mask_by_grids
 from vizcnn.algorithms.sampling import check_count, check_share, share_of_map
 from vizcnn.plugins.register import register
@@ -20,7 +20,7 @@ _ROUNDING = 8 * float(np.finfo(np.float32).eps)
 """How far scores of the same image may lie apart, as a share of it, by the order of their sums."""
 
 
-@register("rise", needs={"scores", "outputs"})
+@register("rise", family="perturbation", needs={"scores", "outputs"})
 def rise(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -29,7 +29,7 @@ def rise(
     num_samples: int = 1000,
     cells: int = 7,
     keep: float = 0.5,
-    baseline: float | Sequence[float] | str = "mean",
+    baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
     """Take the mean of the scores of randomly masked images where the masks show a pixel, less their mean [1]_.
@@ -48,10 +48,9 @@ def rise(
         Cells of the grid along each axis of the image: what is smaller than a cell can't be told from what is around it.
     keep : float, default 0.5
         Probability of a cell to be seen, between 0 and 1.
-    baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
-        What is seen in place of the image where it is hidden, in the units of the model's inputs: one number, one per channel,
-        the image's mean color, the image blurred by a Gaussian as wide as a cell, or uniform noise between its lowest and highest
-        value. The paper's is 0.0, the value that its preprocessing makes of the mean color of all images.
+    baseline : float, sequence of float, name, path or image, default "mean"
+        What is seen in place of the image where it is hidden, as `occlusion` takes it; "blur" is by a Gaussian as wide as a cell.
+        The paper's is 0.0, the value that its preprocessing makes of the mean color of all images.
     seed : int, default 0
         Seed of the masks, which are the same for all images, and of the noise.
 

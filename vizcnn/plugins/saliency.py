@@ -15,7 +15,7 @@ from vizcnn.targets.score import Score
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
 
-@register("saliency", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register("saliency", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
 def saliency(
     model: ModelAdapter,
     inputs: np.ndarray,

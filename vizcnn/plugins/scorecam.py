@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.algorithms.baselines import baselines
+from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.cam import activation_maps, coarse, places, shown
 from vizcnn.algorithms.changes import see_through
 from vizcnn.algorithms.sampling import check_count
@@ -22,7 +21,7 @@ NEARLY_ALL = 0.9
 """Share of the weights from which on one channel is said to have nearly all."""
 
 
-@register("scorecam", needs={"scores", "outputs", "activations", "layers"})
+@register("scorecam", family="cam", needs={"scores", "outputs", "activations", "layers"}, of_layers=True)
 def scorecam(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -31,7 +30,7 @@ def scorecam(
     layer: str | None = None,
     top: int | None = None,
     weighting: Literal["softmax", "increase"] = "softmax",
-    baseline: float | Sequence[float] | str = "mean",
+    baseline: Baseline = "mean",
     relu: bool = True,
     seed: int = 0,
 ) -> AttributionBatch:
@@ -51,10 +50,9 @@ def scorecam(
     weighting : {"softmax", "increase"}, default "softmax"
         What makes weights of the increases of the score: their softmax over the channels, as in [1]_; or the increases
         themselves, where they are positive, divided by their sum.
-    baseline : float, sequence of float, "mean", "blur" or "noise", default "mean"
-        What is seen where the feature map is low, in the units of the model's inputs: one number, one per channel, the image's
-        mean color, the image blurred by a Gaussian as wide as a tenth of it, or uniform noise between its lowest and highest
-        value. The increase is that over the score of the baseline alone. The paper's is 0.0, after its preprocessing.
+    baseline : float, sequence of float, name, path or image, default "mean"
+        What is seen where the feature map is low, as `occlusion` takes it; "blur" is by a Gaussian a tenth as wide as the image.
+        The increase is that over the score of the baseline alone. The paper's is 0.0, after its preprocessing.
     relu : bool, default True
         Keep the positive part of the map only.
     seed : int, default 0

@@ -22,7 +22,7 @@ _ROUNDING = 1e-6
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
 
-@register("smoothgrad", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register("smoothgrad", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
 def smoothgrad(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.baselines import Baseline
 from vizcnn.algorithms.sampling import check_count, share_of_map
 from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
 from vizcnn.plugins.register import register
@@ -15,7 +15,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("sobol", needs={"scores", "outputs"})
+@register("sobol", family="perturbation", needs={"scores", "outputs"})
 def sobol(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -24,7 +24,7 @@ def sobol(
     segments: Segments = "grid",
     num_segments: int = 64,
     num_samples: int = 32,
-    baseline: float | Sequence[float] | str = "mean",
+    baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
     """Take each segment's total Sobol index: its part in the score's variance when all are dimmed at random [1]_.
@@ -41,7 +41,7 @@ def sobol(
         About how many segments "grid" and "slic" make; the others find their own number.
     num_samples : int, default 32
         How many points of the design, each of which is run once, and once more for each segment; best a power of two.
-    baseline : float, sequence of float, "mean", "blur", "noise" or "segment_mean", default "mean"
+    baseline : float, sequence of float, name, path or image, default "mean"
         What a segment is dimmed towards; see `lime`.
     seed : int, default 0
         Seed of the design and of the noise.

@@ -29,7 +29,7 @@ from vizcnn.targets.score import Score
 _random = threading.Lock()
 
 
-@register("tf-keras-vis/saliency", needs={"tensorflow"})
+@register("tf-keras-vis/saliency", family="guest", needs={"tensorflow"})
 def saliency(model: ModelAdapter, inputs: np.ndarray, score: Score) -> AttributionBatch:
     """Take the gradient of the score by every input value, as tf-keras-vis does [1]_.
 
@@ -57,7 +57,7 @@ def saliency(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Attributi
     return AttributionBatch(np.abs(gradient).max(axis=-1), raw=gradient, **request.clean_run)
 
 
-@register("tf-keras-vis/smoothgrad", needs={"tensorflow"})
+@register("tf-keras-vis/smoothgrad", family="guest", needs={"tensorflow"})
 def smoothgrad(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -112,7 +112,7 @@ def smoothgrad(
     return AttributionBatch(raw.max(axis=-1), raw=raw, **request.clean_run)
 
 
-@register("tf-keras-vis/gradcam", needs={"tensorflow", "images"})
+@register("tf-keras-vis/gradcam", family="guest", needs={"tensorflow", "images"})
 def gradcam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> AttributionBatch:
     """Weigh a layer's feature maps by their mean gradient, as tf-keras-vis does [1]_.
 
@@ -143,7 +143,7 @@ def gradcam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str
     return _cam("Gradcam", model, inputs, score, layer)
 
 
-@register("tf-keras-vis/gradcam++", needs={"tensorflow", "images"})
+@register("tf-keras-vis/gradcam++", family="guest", needs={"tensorflow", "images"})
 def gradcam_plus_plus(
     model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None
 ) -> AttributionBatch:
@@ -185,7 +185,7 @@ def gradcam_plus_plus(
     return AttributionBatch(**{**vars(maps), "notes": (note,)})
 
 
-@register("tf-keras-vis/layercam", needs={"tensorflow", "images"})
+@register("tf-keras-vis/layercam", family="guest", needs={"tensorflow", "images"})
 def layercam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None) -> AttributionBatch:
     """Weigh each place of a layer's feature maps by its own positive gradient, as tf-keras-vis does [1]_.
 
@@ -216,7 +216,7 @@ def layercam(model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: st
     return _cam("Layercam", model, inputs, score, layer)
 
 
-@register("tf-keras-vis/scorecam", needs={"tensorflow", "images"})
+@register("tf-keras-vis/scorecam", family="guest", needs={"tensorflow", "images"})
 def scorecam(
     model: ModelAdapter,
     inputs: np.ndarray,

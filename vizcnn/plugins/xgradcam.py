@@ -11,7 +11,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("xgradcam", needs={"gradients"})
+@register("xgradcam", family="cam", needs={"gradients"}, of_layers=True)
 def xgradcam(
     model: ModelAdapter,
     inputs: np.ndarray,
