@@ -535,7 +535,7 @@ def test_a_plugin_that_does_not_explain_images_is_refused(folder: Path, tmp_path
         del registry.INSTALLED.entries["blueprint"]
     assert result.exit_code == 2
     assert "vizcnn: `method` 'blueprint' doesn't explain images. Methods that do: 'ablationcam', " in result.stderr
-    assert "  blueprint: Look at the model alone. (from Python only)\n" in listed.stdout
+    assert "  blueprint: Look at the model alone. (from tests) (from Python only)\n" in listed.stdout
 
 
 # The others ----------------------------------------------------------------------------------------------------------
@@ -602,12 +602,24 @@ def test_summary_takes_models_of_several_inputs_and_of_open_size(tmp_path: Path)
     ]
 
 
-def test_methods_are_listed_with_options_choices_and_package(probe: Probe) -> None:
+def test_methods_are_listed_by_family_with_their_package(probe: Probe) -> None:
     shown = run("methods").stdout
-    assert "from vizcnn\n" in shown
+    families = [line.partition(":")[0] for line in shown.splitlines() if line and line[0] != " "]
+    assert families[:3] == ["gradient", "cam", "perturbation"]
+    assert families[-3:] == ["others", "metrics, for --metric", "`vizcnn methods NAME` lists the options of one."]
     assert "  saliency: Take the gradient of the score by every input value.\n" in shown
-    assert "      rule=vanilla   one of vanilla, guided, relu, deconv, rectified\n" in shown
-    assert "from tests\n  probe: Note what comes in.\n      layer=None\n" in shown
+    assert "\nothers\n  probe: Note what comes in. (from tests)\n" in shown
+    for name in vz.methods():
+        assert f"\n  {name}: " in shown
+
+
+def test_options_and_their_choices_are_listed_of_a_method_and_a_metric() -> None:
+    shown = run("methods", "saliency", "deletion").stdout
+    assert shown.startswith("saliency: Take the gradient of the score by every input value.\n  rule=vanilla   one of vanilla, ")
+    assert "\n  num_steps=20\n" in shown.partition("\ndeletion: ")[2]
+    wrong = run("methods", "salency")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'saliency'?" in wrong.stderr
 
 
 def test_plugins_that_failed_to_load_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
