@@ -615,7 +615,9 @@ def test_methods_are_listed_by_family_with_their_package(probe: Probe) -> None:
 
 def test_options_and_their_choices_are_listed_of_a_method_and_a_metric() -> None:
     shown = run("methods", "saliency", "deletion").stdout
-    assert shown.startswith("saliency: Take the gradient of the score by every input value.\n  rule=vanilla   one of vanilla, ")
+    assert shown.startswith(
+        "saliency: Take the gradient of the score by every input value.\n  rule=vanilla   one of vanilla, "
+    )
     assert "\n  num_steps=20\n" in shown.partition("\ndeletion: ")[2]
     wrong = run("methods", "salency")
     assert wrong.exit_code == 2

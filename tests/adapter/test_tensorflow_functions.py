@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import scipy.fft
 
 from tests import framework
 from vizcnn.adapter.loading.tensorflow_functions import counterpart
@@ -20,6 +21,8 @@ SIGNAL = RNG.normal(size=(2, 11)).astype("f4")
 MATRIX = RNG.normal(size=(2, 3, 3)).astype("f4") + 3 * np.eye(3, dtype="f4")
 WHOLE = RNG.integers(1, 9, (2, 5)).astype("i4")
 KERNEL = RNG.normal(size=(3, 3, 3, 4)).astype("f4")
+SYMMETRIC = MATRIX @ MATRIX.transpose(0, 2, 1)
+BOXES = np.array([[0.1, 0.2, 0.9, 0.7], [-0.2, 0.0, 0.5, 1.3], [0.8, 0.9, 0.2, 0.1]], "f4")
 UP = RNG.normal(size=(2, 2, 4, 3)).astype("f4")
 
 CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
@@ -56,6 +59,24 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "nn.atrous_conv2d": ([X, KERNEL[:2, :2], 2, "VALID"], {}),
     "nn.separable_conv2d": ([X, KERNEL[..., :2], np.ones((1, 1, 6, 2), "f4"), [1, 1, 1, 1], "SAME"], {}),
     "nn.conv2d_transpose": ([X, UP, [2, 12, 10, 4], 2], {}),
+    "nn.max_pool_with_argmax": ([X, 2, 2, "SAME"], {}),
+    "compat.v1.nn.max_pool_with_argmax": ([X, [1, 3, 2, 1], [1, 2, 1, 1], "VALID"], {}),
+    "nn.dilation2d": ([X, KERNEL[..., 0], [1, 2, 2, 1], "SAME", "NHWC", [1, 1, 1, 1]], {}),
+    "nn.erosion2d": ([X, KERNEL[..., 0], [1, 1, 1, 1], "VALID", "NHWC", [1, 1, 1, 1]], {}),
+    "image.crop_and_resize": ([X, BOXES, np.int32([1, 0, 1]), [4, 3]], {"extrapolation_value": 0.5}),
+    "compat.v1.image.crop_and_resize": ([X, BOXES, np.int32([1, 0, 1]), [1, 2]], {"method": "nearest"}),
+    "space_to_batch": ([X, [2, 3], [[1, 1], [0, 1]]], {}), "space_to_batch_nd": ([X, [3], [[0, 0]]], {}),
+    "batch_to_space": ([np.concatenate([X, X]), [2, 2], [[1, 0], [0, 2]]], {}),
+    "reverse_sequence": ([X, [4, 2]], {"seq_axis": 1, "batch_axis": 0}),
+    "compat.v1.reverse_sequence": ([X, [1, 2, 3]], {"seq_axis": 0, "batch_axis": 3}),
+    "gather": ([X, np.int32([[0, 4, 1], [5, 2, 2]])], {"batch_dims": 1}),
+    "compat.v1.gather": ([X, np.int32([[0, 4], [1, 2]])], {"axis": 2, "batch_dims": 1}),
+    "signal.dct": ([SIGNAL], {}), "signal.idct": ([SIGNAL], {}),
+    "signal.mfccs_from_log_mel_spectrograms": ([SIGNAL], {}),
+    "math.lgamma": ([3 * X + 0.013], {}), "math.digamma": ([3 * X + 0.013], {}),
+    "math.cumulative_logsumexp": ([X], {"axis": 1, "reverse": True}),
+    "linalg.triangular_solve": ([MATRIX, MATRIX[..., :2]], {"adjoint": True}), "linalg.logdet": ([SYMMETRIC], {}),
+    "linalg.slogdet": ([MATRIX], {}), "math.bincount": ([WHOLE], {"minlength": 10}),
     "compat.v1.matrix_band_part": ([MATRIX, 0, -1], {}), "compat.v1.to_int32": ([X], {}),
     "compat.v1.div_no_nan": ([X, POSITIVE], {}),
 }  # fmt: skip
@@ -82,6 +103,20 @@ def test_counterpart_computes_what_tensorflow_does(name: str) -> None:
     for result, expected in zip(arrays(function(*tensors, **options)), arrays(wanted), strict=True):
         assert result.shape == expected.shape
         np.testing.assert_allclose(result, expected, rtol=2e-4, atol=2e-5)
+
+
+def test_matrices_are_put_together_again_from_their_parts() -> None:
+    values, u, v = arrays(counterpart("linalg.svd")(MATRIX))
+    np.testing.assert_allclose(u * values[:, None] @ v.transpose(0, 2, 1), MATRIX, rtol=1e-4, atol=1e-4)
+    q, r = arrays(counterpart("linalg.qr")(MATRIX))
+    np.testing.assert_allclose(q @ r, MATRIX, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("norm", [None, "ortho"])
+@pytest.mark.parametrize("kind", [2, 3])
+def test_cosines_are_scipy_s(kind: int, norm: str | None) -> None:
+    result = arrays(counterpart("signal.dct")(keras.ops.convert_to_tensor(SIGNAL), type=kind, norm=norm))[0]
+    np.testing.assert_allclose(result, scipy.fft.dct(SIGNAL, type=kind, norm=norm), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from vizcnn.adapter.loading import tensorflow_arrays, tensorflow_images
+from vizcnn.adapter.loading import tensorflow_arrays, tensorflow_images, tensorflow_windows
 from vizcnn.adapter.loading.tensorflow_values import axes, both, dimensions, dtype_of, index, integers, tensor
 
 Function = Callable[..., Any]
@@ -275,7 +275,8 @@ def _strided_slice(
 
 def _gather(params: Any, indices: Any, axis: Any = None, batch_dims: int = 0) -> Any:
     if batch_dims:
-        raise ValueError("tf.gather with batch_dims has no counterpart in this Keras")
+        place = batch_dims if axis is None else axis
+        return tensorflow_windows.gather_within(params, tensor(indices, dtype="int32"), place, batch_dims)
     return ops.take(tensor(params), tensor(indices, dtype="int32"), axis=0 if axis is None else axis)
 
 
@@ -381,5 +382,6 @@ _FUNCTIONS: dict[str, Function] = tensorflow_arrays.with_names_of_version_1(
         "cross": lambda a, b: ops.cross(*both(a, b)),
         **tensorflow_images.FUNCTIONS,
         **tensorflow_arrays.FUNCTIONS,
+        **tensorflow_windows.FUNCTIONS,
     }
 )
