@@ -740,3 +740,9 @@ def test_target_of_ones_own_is_typed_after_its_prefix(folder: Path, tmp_path: Pa
     unknown = run(*words, "--target", "nth:9")
     assert unknown.exit_code == 2
     assert "'nth:9'" in unknown.output
+
+
+@pytest.mark.parametrize("command", ["explain", "check", "video", "summary", "doctor"])
+def test_help_shows_what_is_typed_and_no_emoji(command: str) -> None:
+    shown = run(command, "--help").stdout
+    assert all(ord(letter) < 0x1F000 for letter in shown)

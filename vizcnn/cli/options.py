@@ -116,7 +116,7 @@ Decode = Annotated[
     typer.Option(
         metavar="HOW",
         help="How image files are read, with commas: 'upright' turns photos as EXIF says, 'background=white' lays transparent "
-        "pixels on a color, 'page=1' takes another page or frame; of a clip 'frames=0:100:2' says which to take "
+        "pixels on a color, 'page=1' takes another page or frame; of a clip 'frames=0:90:2' says which to take "
         "from.  [default: as Keras's own loaders do]",
         show_default=False,
         rich_help_panel=_MODEL,
