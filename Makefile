@@ -79,6 +79,7 @@ bench: .venv/.ready  ## Time our methods (BENCH_ARGS="--markdown docs/benchmarks
 	@$(BIN)/python -m tests.benchmarks.bench $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_methods $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_changed $(BENCH_ARGS)
+	@$(BIN)/python -m tests.benchmarks.bench_attribution $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_start $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_from_scratch $(BENCH_ARGS)
 

@@ -85,7 +85,7 @@ def time_masks(model: Any, *, quick: bool) -> dict[str, float]:
     changed = ours()
     assert_close(changed.copy_scores[0], scores, "scores of masked images")
     assert_close(changed.sums["map"][0], np.tensordot(scores, masks, 1), "masks times scores")
-    return in_turn({"vizcnn": ours, "bare forwards": _best(forward, masked)}, quick=quick)
+    return in_turn({"vizcnn": ours, "bare forwards": best(forward, masked)}, quick=quick)
 
 
 def time_smoothgrad(model: Any, count: int, *, quick: bool) -> dict[str, float]:
@@ -101,14 +101,14 @@ def time_smoothgrad(model: Any, count: int, *, quick: bool) -> dict[str, float]:
 
     mean = _in_batches(gradient, noisy, 10).reshape(SAMPLES, *inputs.shape).mean(axis=0)
     assert_close(ours().raw, mean, "mean gradients")
-    return in_turn({"vizcnn": ours, "bare gradients": _best(gradient, noisy)}, quick=quick)
+    return in_turn({"vizcnn": ours, "bare gradients": best(gradient, noisy)}, quick=quick)
 
 
 def _in_batches(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([run(inputs[start : start + size]) for start in range(0, len(inputs), size)])
 
 
-def _best(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> Callable[[], np.ndarray]:
+def best(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> Callable[[], np.ndarray]:
     """Return the bare runs in batches of the size that is fastest for each image, on some full batches of each."""
     counts = {size: max(BATCHES) // size * size for size in BATCHES}
     trials = {
