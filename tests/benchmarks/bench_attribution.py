@@ -1,7 +1,7 @@
 """Time the methods that sample beside as many bare runs of the model, and class activation maps beside Grad-CAM.
 
-All sides run in one process, in turn. What the methods compute is held to slow twins by the tests; here only their time counts, so
-the bare runs are of images that lie ready. Usage:
+All sides run in one process, in turn. What the methods compute is held to slow twins by the tests; here only their time counts,
+so the bare runs are of images that lie ready. Usage:
 
     python -m tests.benchmarks.bench_attribution [--quick] [--model NAME] [--markdown FILE]
 """
