@@ -68,7 +68,7 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "space_to_batch": ([X, [2, 3], [[1, 1], [0, 1]]], {}), "space_to_batch_nd": ([X, [3], [[0, 0]]], {}),
     "batch_to_space": ([np.concatenate([X, X]), [2, 2], [[1, 0], [0, 2]]], {}),
     "reverse_sequence": ([X, [4, 2]], {"seq_axis": 1, "batch_axis": 0}),
-    "compat.v1.reverse_sequence": ([X, [1, 2, 3]], {"seq_axis": 0, "batch_axis": 3}),
+    "compat.v1.reverse_sequence": ([X, [1, 2, 2]], {"seq_axis": 0, "batch_axis": 3}),
     "gather": ([X, np.int32([[0, 4, 1], [5, 2, 2]])], {"batch_dims": 1}),
     "compat.v1.gather": ([X, np.int32([[0, 4], [1, 2]])], {"axis": 2, "batch_dims": 1}),
     "signal.dct": ([SIGNAL], {}), "signal.idct": ([SIGNAL], {}),

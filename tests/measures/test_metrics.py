@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import vizcnn as vz
+from tests.few import few
 from tests.models import images
 from vizcnn import cli
 from vizcnn.errors import CapabilityError, MethodError, OptionError
@@ -74,8 +75,10 @@ def test_metric_says_what_it_means(metric):
     assert registry.get(metric).better in ("low", "high")
 
 
+@pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 def test_numbers_stand_beside_the_maps_of_every_method(cnn, brightest):
-    methods = [name for name in vz.methods() if vz.plugins.registry.get(name).explains and "/" not in name]
+    plugins = [vz.plugins.registry.get(name) for name in vz.methods() if "/" not in name]
+    methods = [(plugin.name, few(plugin)) for plugin in plugins if plugin.explains]
     for method, result in vz.explain(cnn, BATCH, methods=methods, metrics="brightest").results.items():
         np.testing.assert_allclose(
             result.measures["brightest"], result.values.max(axis=(1, 2)), rtol=1e-6, err_msg=method
@@ -186,4 +189,4 @@ def test_metrics_are_listed_with_their_options():
     said = run("methods").stdout
     assert "deletion: Return the area under the curve" in said
     assert "Low numbers are better." in said
-    assert "num_steps=20" in said
+    assert "num_steps=20" in run("methods", "deletion").stdout

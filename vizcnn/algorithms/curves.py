@@ -120,7 +120,7 @@ def said_of_copies(
     each = {"value": _ClassValue(output)} if of_classes else {}
     changed: Changed = model.changed_scores(inputs, score, change, companions=companions, each=each)
     if of_classes:
-        values, _, is_probability = model.class_outputs(changed.outputs, output)
+        _, values, is_probability = model.class_outputs(changed.outputs, output)
         if is_probability:
             classes = np.array(score.classes)[:, None]
             return np.take_along_axis(np.asarray(values), classes, axis=1)[:, 0], changed.each["value"]

@@ -102,7 +102,7 @@ def _dilation2d(
     if data_format != "NHWC":
         raise ValueError(f"the data format {data_format!r} has no counterpart in this Keras")
     window = tensor(filter if filters is None else filters, input)
-    parts = _windows(input, window.shape[:2], strides, padding, dilations if rates is None else rates)[0]
+    parts = _windows(input, tuple(window.shape[:2]), strides, padding, dilations if rates is None else rates)[0]
     return ops.max(parts + ops.reshape(window, (-1, 1, 1, 1, window.shape[-1])), axis=0)
 
 
@@ -133,8 +133,12 @@ def _crop_and_resize(
     weights, inside = [], []
     for axis, count in enumerate(integers(crop_size)):
         first, last, length = boxes[:, axis : axis + 1], boxes[:, axis + 2 : axis + 3], samples.shape[axis + 1]
-        steps = np.arange(count, dtype="float32") / max(count - 1, 1) if count > 1 else np.array([0.5], dtype="float32")
-        at = (first + (last - first) * steps) * (length - 1)
+        if count > 1:
+            at = first * (length - 1) + np.arange(count, dtype="float32") * (
+                (last - first) * (length - 1) / (count - 1)
+            )
+        else:
+            at = 0.5 * (first + last) * (length - 1)
         inside.append(ops.logical_and(at >= 0, at <= length - 1))
         at = ops.floor(at + 0.5) if method == "nearest" else at
         weights.append(ops.relu(1 - ops.abs(ops.expand_dims(at, -1) - np.arange(length, dtype="float32"))))
@@ -208,7 +212,7 @@ def gather_within(params: Any, indices: Any, axis: int, batch_dims: int) -> Any:
     taken = ops.take_along_axis(x, index, axis=batch_dims)
     shape = (*(-1 if size is None else size for size in batch), *rest, *x.shape[batch_dims + 1 :])
     moved = ops.reshape(taken, shape)
-    return ops.moveaxis(moved, range(batch_dims, batch_dims + len(rest)), range(axis, axis + len(rest)))
+    return ops.moveaxis(moved, tuple(range(batch_dims, batch_dims + len(rest))), tuple(range(axis, axis + len(rest))))
 
 
 def _dct(input: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
@@ -301,7 +305,7 @@ def _sign_and_log_determinant(input: Any) -> Any:
 def _bincount(arr: Any, weights: Any = None, minlength: Any = None, **others: Any) -> Any:
     if weights is not None or minlength is None or others.get("axis") is not None:
         raise ValueError("this form of bincount has no counterpart")
-    return ops.bincount(tensor(arr, dtype="int32"), minlength=minlength)
+    return ops.bincount(ops.reshape(tensor(arr, dtype="int32"), (-1,)), minlength=minlength)
 
 
 FUNCTIONS: dict[str, Function] = {
