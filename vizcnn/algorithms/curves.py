@@ -15,7 +15,18 @@ from vizcnn.targets.score import Score, pick
 
 
 def area_under(curve: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return the area (N,) under curves (N, K) over the shares (K,), by trapezoids.
+    """Return the area under curves, by trapezoids.
+
+    Parameters
+    ----------
+    curve : ndarray, shape (N, K)
+        The curves.
+    shares : ndarray, shape (K,)
+        Where their points lie.
+
+    Returns
+    -------
+    ndarray, shape (N,)
 
     Examples
     --------
