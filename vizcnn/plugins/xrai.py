@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -131,5 +131,6 @@ def _ranked(attributions: np.ndarray, regions: sparse.csr_array) -> np.ndarray:
     return values.reshape(attributions.shape).astype(np.float32)
 
 
-def _pixels(regions: sparse.csr_array, row: int) -> Sequence[int]:
-    return regions.indices[regions.indptr[row] : regions.indptr[row + 1]]
+def _pixels(regions: sparse.csr_array, row: int) -> np.ndarray:
+    pixels: np.ndarray = regions.indices[regions.indptr[row] : regions.indptr[row + 1]]
+    return pixels
