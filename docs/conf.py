@@ -41,10 +41,23 @@ html_theme_options: dict[str, Any] = {
     "show_prev_next": False,
     "navigation_with_keys": False,
     "footer_end": [],
-    "secondary_sidebar_items": {"**": ["page-toc"], "which_method": [], "models": [], "benchmarks": []},  # wide tables
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        **{page: [] for page in ("which_method", "planted_evidence", "models", "benchmarks")},  # wide tables
+    },
 }
 # No section navigation on pages without sections.
-_ALONE = ("index", "getting_started", "which_method", "glossary", "benchmarks", "models", "architecture", "changelog")
+_ALONE = (
+    "index",
+    "getting_started",
+    "which_method",
+    "planted_evidence",
+    "glossary",
+    "benchmarks",
+    "models",
+    "architecture",
+    "changelog",
+)
 html_sidebars: dict[str, list[str]] = {page: [] for page in _ALONE}
 
 autodoc_typehints = "none"  # the docstrings say more: shapes, units, defaults
