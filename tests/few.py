@@ -14,6 +14,11 @@ def takes_no_gradient(plugin: Plugin) -> bool:
     return plugin.explains and "gradients" not in plugin.needs
 
 
+def on_any_network(plugin: Plugin) -> bool:
+    """Tell whether a method explains images by a network of whatever kind, as those of transformers don't."""
+    return plugin.explains and plugin.family != "transformer"
+
+
 def few(plugin: Plugin) -> dict[str, Any]:
     """Return few samples, segments, steps and channels, of a method that has any."""
     return {option: value for option, value in FEW.items() if option in plugin.options}

@@ -45,6 +45,30 @@ def network(channels: int) -> vz.ModelAdapter:
     return vz.adapt(keras.Model(inputs, layers.Dense(3, activation="softmax")(x)), batch_size=2)
 
 
+class Tokens(layers.Layer):
+    """Make a row of tokens of a map of any size."""
+
+    def call(self, x):
+        count = -1 if None in x.shape[1:3] else x.shape[1] * x.shape[2]
+        return keras.ops.reshape(x, (keras.ops.shape(x)[0], count, x.shape[3]))
+
+
+@cache
+def transformer(channels: int) -> vz.ModelAdapter:
+    """Return a small transformer that takes images of any size, the same one each time."""
+    keras.utils.set_random_seed(channels)
+    inputs = keras.Input((None, None, channels))
+    x = Tokens()(layers.Conv2D(4, 4, strides=4, name="patches")(inputs))
+    for number in range(2):
+        x = x + layers.MultiHeadAttention(2, 2, name=f"attention_{number}")(x, x)
+    x = layers.GlobalAveragePooling1D()(x)
+    return vz.adapt(keras.Model(inputs, layers.Dense(3, activation="softmax")(x)), batch_size=2)
+
+
+def model_for(method: str, channels: int = 3) -> vz.ModelAdapter:
+    return (transformer if registry.get(method).family == "transformer" else network)(channels)
+
+
 FORWARD = (27, 36, 20, 5)
 """Products in each sum of this network, for images of 10x9: of both convolutions, the mean over positions, the dense layer."""
 
@@ -63,7 +87,7 @@ def batches(draw: Any) -> np.ndarray:
 
 def run(method: str, images: np.ndarray, target: Any = None, **options: Any) -> vz.Attributions:
     plugin = registry.get(method)
-    return plugin.function(network(images.shape[-1]), images, target, **few(plugin), **options)
+    return plugin.function(model_for(method, images.shape[-1]), images, target, **few(plugin), **options)
 
 
 def state(adapter: vz.ModelAdapter) -> list[Any]:
@@ -145,9 +169,9 @@ def test_constant_image_is_safe(method, value):
 
 @both
 def test_model_is_the_same_afterwards(method):
-    before = state(network(3))
+    before = state(model_for(method))
     run(method, IMAGES)
-    assert state(network(3)) == before
+    assert state(model_for(method)) == before
 
 
 @both
@@ -155,10 +179,10 @@ def test_model_is_the_same_after_an_exception(method):
     def boom(outputs: Any) -> Any:
         raise ZeroDivisionError("in the middle of a run")
 
-    before = state(network(3))
+    before = state(model_for(method))
     with pytest.raises((ZeroDivisionError, TargetError), match=r"in the middle of a run|isn't a class"):
         run(method, IMAGES, boom)
-    assert state(network(3)) == before
+    assert state(model_for(method)) == before
 
 
 @both
@@ -171,7 +195,9 @@ def test_wrong_class_is_rejected(method):
 def test_bare_model_and_its_adapter_answer_the_same(method):
     plugin = registry.get(method)
     assert_same_sums(
-        plugin.function(network(3).model, IMAGES, 1, **few(plugin)).values, run(method, IMAGES, 1).values, *BOTH_WAYS
+        plugin.function(model_for(method).model, IMAGES, 1, **few(plugin)).values,
+        run(method, IMAGES, 1).values,
+        *BOTH_WAYS,
     )
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import vizcnn as vz
-from tests.few import few
+from tests.few import few, on_any_network
 from tests.made import attributions, same
 from tests.rounding import assert_same_sums
 from vizcnn.cli import app
@@ -32,7 +32,7 @@ from vizcnn.results import Attributions, load_result
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
-OWN = [name for name in vz.methods() if registry.get(name).explains and "/" not in name]
+OWN = [name for name in vz.methods() if on_any_network(registry.get(name)) and "/" not in name]
 SUMS = (9, 18, 16, 3) * 2
 """Products in each sum of this network, forwards and back."""
 

@@ -11,7 +11,7 @@ import pytest
 
 import vizcnn as vz
 from tests import framework
-from tests.few import few, takes_no_gradient
+from tests.few import few, on_any_network, takes_no_gradient
 from vizcnn.errors import ModelFileError, RuleError
 from vizcnn.plugins import registry
 from vizcnn.targets import Box, Region
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning"),  # maps of noise may well be blank
 ]
 
-OURS = [name for name in registry.names() if "/" not in name and registry.get(name).explains]
+OURS = [name for name in registry.names() if "/" not in name and on_any_network(registry.get(name))]
 ONE_OF_A_KIND = [name for name in OURS if name == "occlusion" or not takes_no_gradient(registry.get(name))]
 
 

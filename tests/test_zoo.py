@@ -22,6 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
 METHODS = [name for name in registry.names() if "/" not in name]
 
+OF_TRANSFORMERS = frozenset(name for name in METHODS if registry.get(name).family == "transformer")
+
 EVERYWHERE = {"occlusion"}
 """Of the methods that take no gradient, those that are run on every kind of model: what one of them asks, all do."""
 
@@ -72,11 +74,15 @@ INSIDE = frozenset(CAMS.split()) | frozenset(
         "smoothgrad",
     }
 )
-KINDS = {
+_KINDS = {
     **ZOO,
     "several_inputs": (several_inputs, SHAPE, frozenset()),
     "black_box": (black_box, SHAPE, INSIDE),
     "frozen_base": (gradients_only_through_a_frozen_base, SHAPE, frozenset()),
+}
+KINDS = {
+    name: (make, shape, without if "transformer" in name else without | OF_TRANSFORMERS)
+    for name, (make, shape, without) in _KINDS.items()
 }
 
 

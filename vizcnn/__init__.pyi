@@ -69,6 +69,15 @@ def activations(
     model: typing.Any, images: typing.Any, layer: str | collections.abc.Sequence[str] | None = None
 ) -> FeatureMaps: ...
 def architecture(model: typing.Any, *, depth: int | None = None) -> Architecture: ...
+def attention_rollout(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    head_fusion: typing.Literal["mean", "max", "min"] = "mean",
+    discard_ratio: float = 0.0,
+    start_layer: int = 0,
+) -> Attributions: ...
 def blur_ig(
     model: typing.Any,
     images: typing.Any,
@@ -242,6 +251,9 @@ def layercam(
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
 ) -> Attributions: ...
+def legrad(
+    model: typing.Any, images: typing.Any, target: typing.Any = None, *, per_block: bool = True, start_layer: int = 0
+) -> Attributions: ...
 def lime(
     model: typing.Any,
     images: typing.Any,
@@ -320,6 +332,9 @@ def sobol(
     num_samples: int = 32,
     baseline: typing.Any = "mean",
     seed: int = 0,
+) -> Attributions: ...
+def transformer_attribution(
+    model: typing.Any, images: typing.Any, target: typing.Any = None, *, start_layer: int = 0
 ) -> Attributions: ...
 def xgradcam(
     model: typing.Any,

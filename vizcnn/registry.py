@@ -214,6 +214,8 @@ class Registered:
         "needs gradients, which this model can't answer"
         """
         missing = sorted(self.needs - model.capabilities - {"images", "maps"})
+        if "attention" in missing:
+            return "needs attention among tokens, which this model doesn't have, or doesn't show"
         if missing == ["tensorflow"]:
             return "needs a Keras model on TensorFlow, and this model is not one"
         if missing:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vizcnn.adapter.attention import Attentions
 from vizcnn.adapter.base import Gradients, ModelAdapter
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo
 from vizcnn.adapter.predictions import Prediction
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LAST_SPATIAL",
+    "Attentions",
     "Gradients",
     "KerasAdapter",
     "LayerInfo",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter.arrays import AXES, Array, Outputs, slices
+from vizcnn.adapter.attention import AttentionFormula, Attentions, probabilities
 from vizcnn.adapter.changed import Arrays, Change, Changed, Formula, PlainSteps, Question, Steps, run
 from vizcnn.adapter.gradients import Gradients, check_rule
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, io_node, split_call
@@ -318,6 +319,58 @@ class ModelAdapter(ModelFacts):
         inputs = self._checked(inputs)
         score = resolve(target, self, len(inputs))
         return self._gradients(inputs, score, self._differentiated(of), rule)
+
+    def attentions(
+        self,
+        inputs: Array,
+        target: Any = None,
+        *,
+        formula: AttentionFormula = probabilities,
+        gradients: bool = False,
+        per_block: bool = False,
+    ) -> Attentions:
+        """Return what a formula makes of the attention of each layer of a transformer, from one run.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+        target : optional
+            As `scores` takes it.
+        formula : callable, default the probabilities themselves
+            ``formula(xp, attention, gradients)`` of a layer's probabilities (N, heads, T, T), each row the tokens that one token
+            looks at, and the gradients of the scores by them, None where they weren't asked for. It runs where the model does.
+        gradients : bool, default False
+            Whether the formula takes the gradients.
+        per_block : bool, default False
+            Take, for each layer, the gradient of the score that the model's head reads from the tokens as they leave that layer's
+            own block, where these can be told; else of the model's own score, and `Attentions.per_block` is False.
+
+        Returns
+        -------
+        Attentions
+
+        Raises
+        ------
+        CapabilityError
+            If the model has no attention over the tokens of the whole input; it says why.
+
+        Examples
+        --------
+        >>> import keras, numpy as np, vizcnn as vz
+        >>> image = keras.Input((8, 8, 1))
+        >>> tokens = keras.layers.Reshape((16, 6))(keras.layers.Conv2D(6, 2, strides=2)(image))
+        >>> tokens = keras.layers.MultiHeadAttention(2, 3, name="attention")(tokens, tokens)
+        >>> vit = keras.Model(image, keras.layers.GlobalAveragePooling1D()(tokens))
+        >>> found = vz.adapt(vit).attentions(np.ones((3, 8, 8, 1)), 0)
+        >>> found.layers, found.values[0].shape, found.grid, found.read[0, 0]
+        (('attention',), (3, 2, 16, 16), (4, 4), np.float32(0.0625))
+        """
+        inputs = self._checked(inputs)
+        score = resolve(target, self, len(inputs))
+        if per_block and score.open_choices:  # each block's own reading would choose its own class
+            score = self.with_predicted_classes(inputs, score, self._outputs(inputs))
+        return self._attentions(inputs, score, formula, gradients, per_block)
 
     def default_layer(self, target: Any = None) -> str:
         """Return the layer that `gradients` takes for `LAST_SPATIAL`: the last map that the score depends on.
@@ -630,6 +683,11 @@ class ModelAdapter(ModelFacts):
 
     def _gradients(self, inputs: Array, score: Score, path: str | None, rule: str) -> Gradients:
         raise self._unanswered("gradients")
+
+    def _attentions(
+        self, inputs: Array, score: Score, formula: AttentionFormula, gradients: bool, per_block: bool
+    ) -> Attentions:
+        raise self._unanswered("attentions")
 
     def _default_layer(self, score: Score) -> str:
         shape = self.input_shape

@@ -71,7 +71,7 @@ class ModelFacts(OutputReader):
     @property
     @abstractmethod
     def capabilities(self) -> frozenset[str]:
-        """Which of "outputs", "scores", "layers", "kernels", "activations", "gradients" and "ascent" this model can answer."""
+        """What it can answer, of "outputs", "scores", "layers", "kernels", "activations", "gradients", "attention", "ascent"."""
 
     @property
     @abstractmethod

@@ -17,6 +17,7 @@ from vizcnn.results.placing import over_inputs
 from vizcnn.results.sanity_checks import SanityChecks
 
 if TYPE_CHECKING:
+    from vizcnn.adapter.attention import Attentions
     from vizcnn.adapter.base import Gradients
     from vizcnn.adapter.changed import Changed
     from vizcnn.targets.score import Score
@@ -69,13 +70,13 @@ class AttributionBatch:
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, grads: Gradients | Changed, values: np.ndarray, **fields: Any) -> Self:
+    def of(cls, grads: Gradients | Changed | Attentions, values: np.ndarray, **fields: Any) -> Self:
         """Make maps out of gradients: scores, outputs, layer and notes come from them.
 
         Parameters
         ----------
-        grads : Gradients or Changed
-            What `ModelAdapter.gradients`, `changed_gradients` or `changed_scores` answered.
+        grads : Gradients, Changed or Attentions
+            What `ModelAdapter.gradients`, `changed_gradients`, `changed_scores` or `attentions` answered.
         values : ndarray, shape (N, h, w) or (N, h, w, C)
             The attributions.
         **fields

@@ -15,11 +15,13 @@ import numpy as np
 from typing_extensions import override
 
 from vizcnn.adapter.arrays import Array, Outputs
+from vizcnn.adapter.attention import AttentionFormula, Attentions
 from vizcnn.adapter.base import Gradients, ModelAdapter
 from vizcnn.adapter.changed import Steps
 from vizcnn.adapter.heads import Traits
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.keras.ascent import Ascent, Plan, affine
+from vizcnn.adapter.keras.attentions import attentions, may_attend
 from vizcnn.adapter.keras.calling import stateful_note
 from vizcnn.adapter.keras.changed import CompiledSteps
 from vizcnn.adapter.keras.compiled import Traced
@@ -147,9 +149,10 @@ class KerasAdapter(ModelAdapter):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """See `ModelAdapter.capabilities`; a Keras model answers everything, "tensorflow" where it runs on that."""
+        """See `ModelAdapter.capabilities`; "attention" where it may have some, "tensorflow" where it runs on that."""
         answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"}
-        return frozenset(answers | ({"tensorflow"} if self._view.backend.name == "tensorflow" else set()))
+        answers |= {"tensorflow"} if self._view.backend.name == "tensorflow" else set()
+        return frozenset(answers | ({"attention"} if may_attend(self._view) else set()))
 
     # What the model is ------------------------------------------------------------------------------------------------
 
@@ -423,6 +426,11 @@ class KerasAdapter(ModelAdapter):
             run.traced.layer,
             run.traced.notes,
         )
+
+    def _attentions(
+        self, inputs: Array, score: Score, formula: AttentionFormula, gradients: bool, per_block: bool
+    ) -> Attentions:
+        return attentions(self._view, self._runner, inputs, score, formula, gradients=gradients, per_block=per_block)
 
     def _default_layer(self, score: Score) -> str:
         while True:

@@ -28,10 +28,11 @@ def last_pairs(taps: Taps) -> int | None:
     pairs = [
         activation.before
         for activation in taps.activations
-        if activation.name == "softmax" and _is_pairs(getattr(activation.output, "shape", ()))
+        if activation.name == "softmax" and is_pairs(getattr(activation.output, "shape", ()))
     ]
     return pairs[-1] if pairs else None
 
 
-def _is_pairs(shape: Sequence[int | None]) -> bool:
+def is_pairs(shape: Sequence[int | None]) -> bool:
+    """Tell whether weights are between all pairs of tokens: (..., T, T)."""
     return len(shape) >= 3 and shape[-1] == shape[-2] and shape[-1] != 1

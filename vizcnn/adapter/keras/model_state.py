@@ -44,6 +44,8 @@ class ModelState:
         Addresses of calls to whether positions may have been moved on the way there.
     attends : bool
         Whether the model goes through attention.
+    attended : object
+        Where the model attends from token to token; None while nobody asked.
     default_layers : dict
         Keys of scores, and what was unfit then, to the layer that is explained where none is named.
     joints : dict
@@ -63,6 +65,7 @@ class ModelState:
     batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
     moved: dict[str, bool] = field(default_factory=dict)
     attends: bool = False
+    attended: Any = None
     default_layers: Recent = field(default_factory=Recent)
     joints: Recent = field(default_factory=Recent)
     unfit: dict[str, None] = field(default_factory=dict)

@@ -63,7 +63,9 @@ class Runner:
         self._randomness = Randomness(view.backend, num_runs)
         self.functions = CompiledFunctions(view.backend, view.variables, DerivedState(view.model).version)
 
-    def run(self, key: Hashable, build: Build, inputs: Array, score: Score | None = None) -> Run:
+    def run(
+        self, key: Hashable, build: Build, inputs: Array, score: Score | None = None, *, most: int | None = None
+    ) -> Run:
         """Run a function over samples, a batch at a time.
 
         Parameters
@@ -77,6 +79,8 @@ class Runner:
             The inputs.
         score : Score, default None
             The score of those samples; its params are cut as the inputs are.
+        most : int, default None
+            How many samples a batch may have at most, where what is computed takes more memory than the model.
 
         Returns
         -------
@@ -88,13 +92,14 @@ class Runner:
             If the device can't run it.
         """
         params = score.params if score is not None else ()
-        return self.run_arrays(key, build, [inputs, *params])
+        return self.run_arrays(key, build, [inputs, *params], most=most)
 
-    def run_arrays(self, key: Hashable, build: Build, arrays: Sequence[Array]) -> Run:
+    def run_arrays(self, key: Hashable, build: Build, arrays: Sequence[Array], *, most: int | None = None) -> Run:
         """Run a function of arrays that have a row per sample each; the first ones are inputs. See `run`."""
         count = len(arrays[0])
         while True:
             size = self.batch_size_for(arrays[0].shape[1:])
+            size = min(size, most or size)
             try:
                 runs = [self.run_batch(key, build, [array[part] for array in arrays]) for part in slices(count, size)]
                 return Run.joined(runs)

@@ -26,6 +26,7 @@ from typing import Any, Self
 import keras
 from keras.src.random.seed_generator import SeedGenerator
 
+from vizcnn.adapter.keras.attention_steps import attention_in_steps
 from vizcnn.adapter.keras.backends import current
 from vizcnn.adapter.keras.backends.base import Detour
 from vizcnn.adapter.keras.block import Block
@@ -95,6 +96,8 @@ class Taps:
         How many axes the tensors have that keep their channels before rows and columns; 0: none has.
     past_casts : bool, default False
         A number that is cast to an integer and back hands its gradient on, as if it had stayed what it was.
+    plain_attention : bool, default False
+        Attention that is computed in one go, as by flash attention, is computed step by step, so that its softmax is seen.
     generators : list, default []
         Where Keras's seed generators that are asked for a seed are written to.
     """
@@ -108,6 +111,7 @@ class Taps:
     stand_in: Callable[[Any, tuple[Any, ...], Any], Any] | None = None
     channels_first: int = 0
     past_casts: bool = False
+    plain_attention: bool = False
     generators: list[Any] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
@@ -164,6 +168,9 @@ class Taps:
         if self.past_casts:
             for owner, attribute in backend.casts():
                 change(owner, attribute, self._passed_over(getattr(owner, attribute)))
+        if self.plain_attention:
+            nn = importlib.import_module(f"keras.src.backend.{backend.name}.nn")
+            change(nn, "dot_product_attention", self._in_steps(nn.dot_product_attention))
         change(SeedGenerator, "next", self._noted_seed(SeedGenerator.next))
         for detour in (*_KERAS_DETOURS, *backend.detours()):
             change(detour.owner, detour.name, self._past(detour, getattr(detour.owner, detour.name)))
@@ -299,6 +306,14 @@ class Taps:
             return output + (source - keras.ops.stop_gradient(source))
 
         return cast
+
+    def _in_steps(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def attend(*args: Any, **kwargs: Any) -> Any:
+            in_steps = self._is_here() and kwargs.get("attn_logits_soft_cap") is None
+            return (attention_in_steps if in_steps else original)(*args, **kwargs)
+
+        return attend
 
     def _noted_seed(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

@@ -127,13 +127,18 @@ class Backend(ABC):
             Shapes, all of them known, and types of its arguments.
         """
 
-    @abstractmethod
     def gradient(self, total: Any, tensor: Any) -> Any | None:
         """Return d total / d tensor, inside a function that is compiled; None where `total` doesn't depend on it.
 
         `tensor` is any float tensor of that run, after the fact; what comes before it is not gone through. Custom gradients
         are followed.
         """
+        (gradient,) = self.gradients(total, [tensor])
+        return gradient
+
+    @abstractmethod
+    def gradients(self, total: Any, tensors: Sequence[Any]) -> list[Any | None]:
+        """Return what `gradient` does of each of several tensors, in one run backwards; they may be computed from each other."""
 
     @abstractmethod
     def is_traced(self, tensor: Any) -> bool:

@@ -25,7 +25,8 @@ from vizcnn.adapter.keras.backends import base
 from vizcnn.errors import UnsupportedModelError
 
 _HOLE = jax.extend.core.Primitive("vizcnn_gradient")
-_HOLE.def_abstract_eval(lambda total, tensor: tensor)
+_HOLE.multiple_results = True
+_HOLE.def_abstract_eval(lambda total, *tensors: list(tensors))
 
 
 _RUN = jax.make_user_context(None) if hasattr(jax, "make_user_context") else None
@@ -129,14 +130,19 @@ class Backend(base.Backend):
         return marked
 
     @override
-    def gradient(self, total: Any, tensor: Any) -> Any | None:
+    def gradients(self, total: Any, tensors: Sequence[Any]) -> list[Any | None]:
         tracing = self._tracing
-        number, tracing.asked = tracing.asked, tracing.asked + 1
-        traced = isinstance(total, jax.core.Tracer) and isinstance(tensor, jax.core.Tracer)
-        if number in tracing.absent or not traced or not jnp.issubdtype(tensor.dtype, jnp.floating):
-            return None
-        tracing.holes.append(number)
-        return _HOLE.bind(total, tensor)
+        first, tracing.asked = tracing.asked, tracing.asked + len(tensors)
+        is_traced = isinstance(total, jax.core.Tracer)
+        asked = {
+            number: tensor
+            for number, tensor in enumerate(tensors, start=first)
+            if is_traced and isinstance(tensor, jax.core.Tracer) and jnp.issubdtype(tensor.dtype, jnp.floating)
+        }
+        asked = {number: tensor for number, tensor in asked.items() if number not in tracing.absent}
+        tracing.holes += asked
+        filled = dict(zip(asked, _HOLE.bind(total, *asked.values()), strict=True)) if asked else {}
+        return [filled.get(number) for number in range(first, first + len(tensors))]
 
     @override
     def is_traced(self, tensor: Any) -> bool:
@@ -225,7 +231,7 @@ def _evaluate(traced: Any, arguments: Sequence[Any]) -> list[Any]:
     for n, hole in enumerate(program.eqns):
         if hole.primitive is not _HOLE:
             continue
-        start = makers.get(hole.invars[1], -1) + 1
+        start = min(makers.get(tensor, -1) for tensor in hole.invars[1:]) + 1
         _run(program.eqns[done:start], values)
         values |= _differentiated(hole, program.eqns[start:n], values)
         done = n + 1
@@ -234,18 +240,29 @@ def _evaluate(traced: Any, arguments: Sequence[Any]) -> list[Any]:
 
 
 def _differentiated(hole: Any, between: Sequence[Any], values: dict[Any, Any]) -> dict[Any, Any]:
-    """Run the equations between a tensor and its hole; return what they make, and what belongs into the hole."""
-    total, tensor = hole.invars
-    outputs = [output for equation in between for output in equation.outvars]
+    """Run the equations between tensors and their hole; return what they make, and what belongs into the hole.
 
-    def after(value: Any) -> Any:
-        inner = {**values, tensor: value}
-        _run(between, inner)
+    A tensor that is made in between is differentiated by as what is added to it, so that one may be computed from another.
+    """
+    total, *tensors = hole.invars
+    outputs = [output for equation in between for output in equation.outvars]
+    made = {tensor for tensor in tensors if tensor in set(outputs)}
+    starts = [
+        jnp.zeros(tensor.aval.shape, tensor.aval.dtype) if tensor in made else values[tensor] for tensor in tensors
+    ]
+
+    def after(given: Sequence[Any]) -> Any:
+        by_tensor = dict(zip(tensors, given, strict=True))
+        inner = {**values, **{tensor: value for tensor, value in by_tensor.items() if tensor not in made}}
+        for equation in between:
+            _run([equation], inner)
+            for tensor in made.intersection(equation.outvars):
+                inner[tensor] = inner[tensor] + by_tensor[tensor]
         return inner[total], [inner[output] for output in outputs]
 
-    one, pull, others = jax.vjp(after, values[tensor], has_aux=True)
-    (gradient,) = pull(jnp.ones_like(one))
-    return {**dict(zip(outputs, others, strict=True)), hole.outvars[0]: gradient}
+    one, pull, others = jax.vjp(after, starts, has_aux=True)
+    (gradients,) = pull(jnp.ones_like(one))
+    return {**dict(zip(outputs, others, strict=True)), **dict(zip(hole.outvars, gradients, strict=True))}
 
 
 def _run(equations: Sequence[Any], values: dict[Any, Any]) -> None:
@@ -266,11 +283,10 @@ def _value(values: dict[Any, Any], var: Any) -> Any:
 
 
 def _independent(program: Any) -> list[int]:
-    """Return which holes, by their place among them, have a total that isn't computed from their tensor in real numbers."""
-    holes = [equation for equation in program.eqns if equation.primitive is _HOLE]
+    """Return which tensors, by their place among those of all holes, have a total that is no real number computed from them."""
+    asked = [(eqn.invars[0], tensor) for eqn in program.eqns if eqn.primitive is _HOLE for tensor in eqn.invars[1:]]
     absent = []
-    for place, hole in enumerate(holes):
-        total, tensor = hole.invars
+    for place, (total, tensor) in enumerate(asked):
         reached = {tensor}
         for equation in program.eqns:
             if any(not isinstance(v, jax.extend.core.Literal) and v in reached for v in equation.invars):

@@ -98,10 +98,9 @@ class Backend(base.Backend):
     def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
         compute_output_spec(function, *symbols)
 
-    def gradient(self, total: Any, tensor: Any) -> Any | None:
-        """See `base.Backend`; `tf.gradients` takes any tensor of the graph that is being traced."""
-        (gradient,) = tf.gradients(total, tensor)
-        return None if gradient is None else tf.convert_to_tensor(gradient)
+    def gradients(self, total: Any, tensors: Sequence[Any]) -> list[Any | None]:
+        """See `base.Backend`; `tf.gradients` takes any tensors of the graph that is being traced."""
+        return [None if one is None else tf.convert_to_tensor(one) for one in tf.gradients(total, list(tensors))]
 
     @override
     def is_traced(self, tensor: Any) -> bool:

@@ -74,12 +74,12 @@ class Backend(base.Backend):
             function(tensors[0].requires_grad_(), *tensors[1:])
 
     @override
-    def gradient(self, total: Any, tensor: Any) -> Any | None:
+    def gradients(self, total: Any, tensors: Sequence[Any]) -> list[Any | None]:
         self._run.differentiates = True
-        if not total.requires_grad or not tensor.requires_grad:
-            return None
-        (gradient,) = torch.autograd.grad(total, tensor, retain_graph=True, allow_unused=True)
-        return gradient
+        taped = [tensor for tensor in tensors if total.requires_grad and tensor.requires_grad]
+        found = torch.autograd.grad(total, taped, retain_graph=True, allow_unused=True) if taped else ()
+        by_tensor = dict(zip(map(id, taped), found, strict=True))
+        return [by_tensor.get(id(tensor)) for tensor in tensors]
 
     def is_traced(self, tensor: Any) -> bool:
         """See `base.Backend`; a loop is run like everything else."""
