@@ -29,6 +29,23 @@ early = [f"{cam}:layer=conv2" for cam in CAMS]
 print("wrote", vz.explain(cnn, digits[5], methods=early).save(OUT / "cams_early.png"))
 
 # %%
+# Of both at once
+# ---------------
+# The maps of several layers are stretched to the same range and become one: their product is bright where both are.
+
+fused = [f"layercam:layers=['conv2', 'conv5'],fuse={fuse}" for fuse in ("mean", "max", "product")]
+print("wrote", vz.explain(cnn, digits[5], methods=fused).save(OUT / "cams_fused.png"))
+
+# %%
+# Why this and not that?
+# ----------------------
+# Finer-CAM leaves out what speaks for the nearest rivals as well; the result names them.
+
+finer = vz.finercam(cnn, digits[5])
+print("told from", [finer.class_labels[index] for index in finer.extras["rivals"][0]])
+print("wrote", vz.explain(cnn, digits[5], methods=["gradcam", "finercam"]).save(OUT / "cams_finer.png"))
+
+# %%
 # Against the class
 # -----------------
 # The map has a sign before its ReLU: with ``relu=False`` what speaks against a three in this five is blue.

@@ -1,6 +1,6 @@
 """
-Integrated Gradients: a map that adds up
-========================================
+Integrated Gradients and its kin: maps that add up
+==================================================
 
 The gradient is added up on the straight way from a baseline to the image. The map is in units of the score, and all of it
 together is what the image's score has over the baseline's.
@@ -26,8 +26,22 @@ print("wrote", vz.explain(cnn, [digits[3], digits[5]], methods=METHODS).save(OUT
 # -----------
 # What looks like the baseline gets nothing: from black the strokes get all, from white the background does.
 
-baselines = [f"integrated_gradients:baseline={baseline}" for baseline in (0, 255, "mean", "blur", "noise")]
+baselines = [f"integrated_gradients:baseline={baseline}" for baseline in ("black", "white", "mean", "blur", "noise")]
 print("wrote", vz.explain(cnn, digits[5], methods=baselines).save(OUT / "integrated_gradients_baselines.png"))
+
+# %%
+# Other ways
+# ----------
+# Expected Gradients begin at many images, here at the other digits; Blur IG at the image itself, blurred; Guided IG goes round
+# where the gradient is steep; XRAI asks which regions of the image have most of it.
+
+others = [
+    ("expected_gradients", {"background": digits[:3] + digits[4:], "num_samples": 500}),
+    "blur_ig",
+    "guided_ig",
+    ("xrai", {"segments": "grid"}),
+]
+print("wrote", vz.explain(cnn, [digits[3], digits[5]], methods=others).save(OUT / "integrated_gradients_ways.png"))
 
 # %%
 # How many steps?

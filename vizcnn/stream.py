@@ -16,7 +16,7 @@ from vizcnn.measures import registry as metric_registry
 from vizcnn.measures.run import MetricCall, measured
 from vizcnn.plugins import door, registry
 from vizcnn.plugins.plugin import Plugin
-from vizcnn.registry import asked_name, is_one
+from vizcnn.registry import asked_names, is_one
 from vizcnn.results import Attributions
 from vizcnn.targets import resolve_on
 
@@ -113,7 +113,7 @@ def read_methods(methods: Sequence[Method] | Method, layer: str | None = None) -
     if not asked:
         raise OptionError("`methods` must name at least one method; got none.")
     parsed = [registry.parse(method) for method in asked]
-    calls = {name: MethodCall(name, *found) for name, found in zip(map(asked_name, asked), parsed, strict=True)}
+    calls = {name: MethodCall(name, *found) for name, found in zip(asked_names(asked), parsed, strict=True)}
     for call in calls.values():
         if not call.plugin.explains:
             raise MethodError(

@@ -268,3 +268,27 @@ def test_ways_trace_once_whatever_the_number_of_steps_and_images(cnn: Any) -> No
         traces = cnn.num_traces
         call(7, 3)
         assert cnn.num_traces == traces
+
+
+def test_methods_with_images_as_options_have_short_names_and_stay_apart() -> None:
+    cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
+    dark, light = np.zeros((28, 28), np.uint8), np.full((28, 28), 200, np.uint8)
+    few = {"num_samples": 4}
+    asked = [
+        ("occlusion", {"baseline": dark}),
+        ("occlusion", {"baseline": light}),
+        ("expected_gradients", {"background": digits[:2], **few}),
+        ("expected_gradients", {"background": digits[2:4], **few}),
+        ("expected_gradients", {"background": digits[2:4], **few}),
+        ("occlusion", {"baseline": digits[0]}),
+    ]
+    with pytest.warns(vz.errors.VizcnnWarning, match="adds up to something else"):
+        results = vz.explain(cnn, digits[3], methods=asked).results
+    assert list(results) == [
+        "occlusion:baseline=an array",
+        "occlusion:baseline=an array (2)",
+        "expected_gradients:background=2 images,num_samples=4",
+        "expected_gradients:background=2 images,num_samples=4 (2)",
+        "occlusion:baseline=digit_0.png",
+    ]
+    assert (results["occlusion:baseline=an array"].values != results["occlusion:baseline=an array (2)"].values).any()

@@ -57,8 +57,8 @@ def with_images(options: Mapping[str, Any], model: ModelAdapter, shape: Sequence
     >>> import vizcnn as vz
     >>> from vizcnn.algorithms.baselines import with_images
     >>> white = with_images({"baseline": "white"}, vz.assets.digits_cnn(), (28, 28, 1))["baseline"]
-    >>> white.shape, float(white.min())  # scaled as in training
-    ((1, 28, 28, 1), 1.0)
+    >>> white.shape, float(white.min())  # this network takes pixels as they are
+    ((1, 28, 28, 1), 255.0)
     """
     read = dict(options)
     if "baseline" in options:

@@ -13,7 +13,7 @@ from vizcnn.algorithms.baselines import with_images
 from vizcnn.errors import Note
 from vizcnn.measures import registry
 from vizcnn.measures.metric import Metric
-from vizcnn.registry import asked_name, is_one
+from vizcnn.registry import asked_names, is_one
 from vizcnn.results import Attributions
 from vizcnn.results.collect import checked_rows
 from vizcnn.targets.score import Score
@@ -59,7 +59,7 @@ def read_metrics(metrics: Sequence[Asked] | Asked) -> list[MetricCall]:
     """
     asked: list[Any] = [metrics] if is_one(metrics) else list(metrics)
     parsed = [registry.INSTALLED.parse(one) for one in asked]
-    names = map(asked_name, asked)
+    names = asked_names(asked)
     calls = {
         name: MetricCall(name, metric, metric.checked_options(options))
         for name, (metric, options) in zip(names, parsed, strict=True)

@@ -92,7 +92,7 @@ def finercam(
     >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
     >>> result = vz.finercam(cnn, digits[3], rivals=2)
     >>> result.target, [result.class_labels[index] for index in result.extras["rivals"][0]]
-    (('3',), ['5', '7'])
+    (('3',), ['9', '7'])
     """
     check_count("rivals", rivals)
     check_not_negative("alpha", alpha)

@@ -54,8 +54,8 @@ class Plugin(Registered):
     --------
     >>> from vizcnn.plugins import registry
     >>> plugin = registry.get("gradcam")
-    >>> plugin.needs, plugin.takes, plugin.options
-    (frozenset({'gradients'}), ('model', 'images', 'target'), {'layer': None, 'rule': 'vanilla', 'relu': True})
+    >>> plugin.needs, plugin.takes, plugin.family
+    (frozenset({'gradients'}), ('model', 'images', 'target'), 'cam')
     """
 
     function: Callable[..., Any]
