@@ -116,6 +116,7 @@ def expected_gradients(
     *,
     background: typing.Any = "uniform",
     num_samples: int = 200,
+    tolerance: float | None = None,
     reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
     seed: int = 0,
 ) -> Attributions: ...
@@ -214,6 +215,7 @@ def hsic(
     segments: typing.Any = "grid",
     num_segments: int = 50,
     num_samples: int = 500,
+    tolerance: float | None = None,
     baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
@@ -237,6 +239,7 @@ def kernel_shap(
     segments: typing.Any = "grid",
     num_segments: int = 50,
     num_samples: int = 1000,
+    tolerance: float | None = None,
     baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
@@ -262,6 +265,7 @@ def lime(
     segments: typing.Any = "grid",
     num_segments: int = 50,
     num_samples: int = 1000,
+    tolerance: float | None = None,
     baseline: typing.Any = "mean",
     kernel_width: float = 0.25,
     ridge: float = 1.0,
@@ -277,12 +281,23 @@ def occlusion(
     baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
+def partition_shap(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    num_samples: int = 500,
+    smallest_side: int | None = None,
+    baseline: typing.Any = "mean",
+    seed: int = 0,
+) -> Attributions: ...
 def rise(
     model: typing.Any,
     images: typing.Any,
     target: typing.Any = None,
     *,
     num_samples: int = 1000,
+    tolerance: float | None = None,
     cells: int = 7,
     keep: float = 0.5,
     baseline: typing.Any = "mean",
@@ -317,6 +332,7 @@ def smoothgrad(
     *,
     statistic: typing.Literal["mean", "variance", "square"] = "mean",
     num_samples: int = 25,
+    tolerance: float | None = None,
     noise: float = 0.15,
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     reduce: typing.Literal["max_abs", "sum", "none"] = "max_abs",
@@ -330,6 +346,7 @@ def sobol(
     segments: typing.Any = "grid",
     num_segments: int = 64,
     num_samples: int = 32,
+    tolerance: float | None = None,
     baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...

@@ -60,9 +60,9 @@ def test_expected_gradients_of_one_background_image_are_integrated_gradients(cnn
 def test_expected_gradients_are_the_mean_over_the_drawn_points(cnn: Any) -> None:
     x, background = images(2, SHAPE), images(5, SHAPE, seed=9)
     result = vz.expected_gradients(cnn, x, [1, 2], background=background, num_samples=7, seed=3)
-    generator = np.random.default_rng(3)
-    alphas = (generator.permutation(7) + generator.random(7)) / 7
-    turns = np.concatenate([generator.permutation(5), generator.permutation(5)])[:7]
+    places, _, order = map(np.random.default_rng, np.random.SeedSequence(3).spawn(3))
+    alphas = (places.random() + (np.sqrt(5) - 1) / 2 * np.arange(7)) % 1
+    turns = np.concatenate([order.permutation(5), order.permutation(5)])[:7]
     for image, target, raw, error in zip(x, [1, 2], result.raw, result.measures["standard error"], strict=True):
         rows = []
         for alpha, start in zip(alphas, background[turns], strict=True):

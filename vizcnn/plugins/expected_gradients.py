@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.adapter.changed import Change, Copies
+from vizcnn.adapter.changed import Change, Changed, Copies
 from vizcnn.algorithms.changes import one_each
 from vizcnn.algorithms.paths import completeness
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
-from vizcnn.algorithms.sampling import check_count, share_of_map
+from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
@@ -26,6 +26,7 @@ def expected_gradients(
     *,
     background: Any = "uniform",
     num_samples: int = 200,
+    tolerance: float | None = None,
     reduce: Reduction = "sum",
     seed: int = 0,
 ) -> AttributionBatch:
@@ -43,6 +44,9 @@ def expected_gradients(
         drawn between the image's lowest and highest value, where no background is at hand.
     num_samples : int, default 200
         How many points, each on another way; the images of the background take turns.
+    tolerance : float, default None
+        For each image, take no more points once `measures` "standard error" is this small a share of the map, as 0.1;
+        `num_samples` is then the most that are taken. It is looked after 16, 24, 36, ... of them.
     reduce : {"max_abs", "sum", "none"}, default "sum"
         How the channels become one value; see `saliency`. Only sums add up.
     seed : int, default 0
@@ -53,12 +57,14 @@ def expected_gradients(
     Attributions
         `values` (N, H, W), or (N, H, W, C) with reduce="none", in units of the score; `raw` (N, H, W, C): of each channel.
         `measures` "standard error" (N,), of several samples: how far the map would differ with other points, as a share of it;
-        and "completeness gap" (N,): what all values add up to, less the score's difference from the background's mean.
+        and "completeness gap" (N,): what all values add up to, less the score's difference from the background's mean. With a
+        `tolerance` also "samples" (N,): how many points there were for each image.
 
     Raises
     ------
     OptionError
-        If `num_samples` is not a positive whole number, or the background's images aren't of the size of the inputs.
+        If `num_samples` is not a positive whole number, `tolerance` is not positive, or the background's images aren't of the
+        size of the inputs.
     InputError
         If the background can't be read.
     CapabilityError
@@ -71,9 +77,10 @@ def expected_gradients(
 
     Notes
     -----
-    Captum calls it GradientShap, with 5 samples, and adds noise to the inputs; shap's GradientExplainer draws 200. Here the
-    points of the ways are drawn one in each of as many equal parts as there are samples, which estimates the same mean with less
-    chance in it; the standard error takes them for independent, and is rather too large.
+    Captum calls it GradientShap, with 5 samples, and adds noise to the inputs; shap's GradientExplainer draws 200. Here each
+    point lies further along its way than the one before by the golden ratio (begun anew where the way ends), and only the first
+    is drawn: however many there are, they lie evenly, which estimates the same mean with less chance in it; the standard error
+    takes them for independent, and is rather too large.
 
     References
     ----------
@@ -89,52 +96,89 @@ def expected_gradients(
     ((1, 28, 28), ['completeness gap', 'standard error'])
     """
     check_count("num_samples", num_samples)
-    change, companions, images = _ways(inputs, background, num_samples, seed)
-    changed = model.changed_gradients(
-        inputs, score, change, companions=companions, sums={"mean": _plain, "squares": _squared}
+    check_tolerance(tolerance)
+    change, companions, starts = _ways(inputs, background, num_samples, seed)
+    changed, counts = sampled(
+        model.changed_gradients,
+        inputs,
+        score,
+        change,
+        companions=companions,
+        tolerance=tolerance,
+        error=lambda changed, counts, _: _share(changed, counts),
+        stops=rounds(16, num_samples),
+        sums={"mean": _plain, "squares": _squared},
     )
-    mean, square = (changed.sums[name] / num_samples for name in ("mean", "squares"))
-    error = np.sqrt(np.maximum(square - mean**2, 0) / max(num_samples - 1, 1))
-    first = _mean_scores(model, changed.score, images)
+    mean, _ = _moments(changed, counts)
+    errors = {"standard error": _share(changed, counts)} if num_samples > 1 else {}
+    first = _mean_scores(model, changed.score, starts, counts)
     gap, notes = completeness(mean, changed.scores - first, changed.scores, "more `num_samples` come closer")
+    used, unsettled = samples_used(errors.get("standard error", np.full(len(inputs), np.inf)), tolerance, counts)
     return AttributionBatch.of(
         changed,
         reduce_channels(mean, reduce),
         raw=mean,
         signed=reduce != "max_abs",
-        measures={
-            "completeness gap": gap,
-            **({"standard error": share_of_map(error, mean)} if num_samples > 1 else {}),
-        },
-        notes=notes,
+        measures={"completeness gap": gap, **errors, **used},
+        notes=[*notes, *unsettled],
     )
+
+
+def _moments(changed: Changed, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over the points, and that of the squares, (N, H, W, C)."""
+    number = counts.astype(np.float32).reshape(-1, *[1] * (changed.sums["mean"].ndim - 1))
+    return changed.sums["mean"] / number, changed.sums["squares"] / number
+
+
+def _share(changed: Changed, counts: np.ndarray) -> np.ndarray:
+    """Return the standard error of the mean as a share of it."""
+    mean, square = _moments(changed, counts)
+    free = np.where(counts > 1, counts - 1, np.nan).reshape(-1, *[1] * (mean.ndim - 1))
+    return share_of_map(np.sqrt(np.maximum(square - mean**2, 0) / free), mean)
+
+
+_GOLDEN = (np.sqrt(5) - 1) / 2
+
+
+class _Starts(NamedTuple):
+    """Where the ways of an image begin: images, and which of them each way has, (n,)."""
+
+    images: np.ndarray
+    turns: np.ndarray
+
+    def first(self, count: int) -> np.ndarray:
+        """Return which images the first ways begin at, each once."""
+        return np.unique(self.turns[:count])
 
 
 def _ways(
     inputs: np.ndarray, background: Any, count: int, seed: int
-) -> tuple[Change, dict[str, np.ndarray], list[np.ndarray]]:
-    """Return the points of the ways, their companions, and for each image the images (M, H, W, C) that they begin at."""
-    generator = np.random.default_rng(seed)
-    alphas = ((generator.permutation(count) + generator.random(count)) / count).astype(np.float32)
+) -> tuple[Change, dict[str, np.ndarray], list[_Starts]]:
+    """Return the points of the ways, their companions, and for each image where they begin.
+
+    A point doesn't depend on how many there are.
+    """
+    places, shades, order = (np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(3))
+    alphas = ((places.random() + _GOLDEN * np.arange(count)) % 1).astype(np.float32)
     words = {"name": "expected gradients", "remedy": "Fewer `num_samples` take less."}
     if isinstance(background, str):
-        colors = generator.random((count, inputs.shape[-1]), dtype=np.float32)
+        colors = shades.random((count, inputs.shape[-1]), dtype=np.float32)
         axes = tuple(range(1, inputs.ndim))
         low, high = inputs.min(axis=axes), inputs.max(axis=axes)
-        places = [1] * (inputs.ndim - 2)
-        starts = [(a + (b - a) * colors).reshape(count, *places, -1) for a, b in zip(low, high, strict=True)]
-        shades = lambda part: {"alpha": alphas[part], "shade": colors[part]}  # noqa: E731
-        change = Change("from one color", count, shades, _from_color, **words)
-        return change, {"low": low, "high": high}, [np.broadcast_to(one, (count, *inputs.shape[1:])) for one in starts]
+        one_color = (count, *[1] * (inputs.ndim - 2), inputs.shape[-1])
+        drawn = [(a + (b - a) * colors).reshape(one_color) for a, b in zip(low, high, strict=True)]
+        starts = [_Starts(np.broadcast_to(one, (count, *inputs.shape[1:])), np.arange(count)) for one in drawn]
+        numbers = lambda part: {"alpha": alphas[part], "shade": colors[part]}  # noqa: E731
+        change = Change("from one color", count, numbers, _from_color, **words)
+        return change, {"low": low, "high": high}, starts
     images = np.asarray(background, dtype=np.float32)
     if images.shape[1:] != inputs.shape[1:]:
         raise OptionError(
             f"`background` must be images of the size of the inputs, {inputs.shape[1:]}; got {images.shape[1:]}."
         )
-    turns = np.concatenate([generator.permutation(len(images)) for _ in range(-(-count // len(images)))])[:count]
+    turns = np.concatenate([order.permutation(len(images)) for _ in range(-(-count // len(images)))])[:count]
     rows = lambda part: {"alpha": alphas[part], "start": images[turns[part]]}  # noqa: E731
-    used = images[np.unique(turns)] if count < len(images) else images
-    return Change("from a background", count, rows, _from_image, **words), {}, [used] * len(inputs)
+    return Change("from a background", count, rows, _from_image, **words), {}, [_Starts(images, turns)] * len(inputs)
 
 
 def _from_image(xp: Any, images: Any, companions: Any, numbers: Any) -> Any:
@@ -165,15 +209,16 @@ def _squared(xp: Any, copies: Copies) -> Any:
     return _plain(xp, copies) ** 2
 
 
-def _mean_scores(model: ModelAdapter, score: Score, starts: list[np.ndarray]) -> np.ndarray:
+def _mean_scores(model: ModelAdapter, score: Score, starts: list[_Starts], counts: np.ndarray) -> np.ndarray:
     """Return the mean score of the images that the ways of each image begin at; of one class and the same images once."""
     known: dict[Any, float] = {}
     means = np.empty(len(starts), dtype=np.float32)
-    for row, images in enumerate(starts):
-        key = (id(images), *(param[row].tobytes() for param in score.params))
+    for row, (start, count) in enumerate(zip(starts, counts, strict=True)):
+        images, turns = start.images, start.first(int(count))
+        key = (id(images), len(turns), *(param[row].tobytes() for param in score.params))
         if key not in known:
             size = model.batch_size_for(images.shape[1:])
-            parts = [images[at : at + size] for at in range(0, len(images), size)]
+            parts = (images[turns[at : at + size]] for at in range(0, len(turns), size))
             taken = [model.scores(part, score.take(np.full(len(part), row))) for part in parts]
             known[key] = float(np.concatenate(taken).mean(dtype=np.float64))
         means[row] = known[key]

@@ -7,9 +7,11 @@ from functools import cache
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.changed import Changed
 from vizcnn.algorithms.baselines import Baseline
-from vizcnn.algorithms.sampling import check_count, share_of_map
-from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
+from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
+from vizcnn.algorithms.segments import Segments, described, fills, segment, show_segments, spread
+from vizcnn.algorithms.segments import counts as counts_of
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
@@ -24,6 +26,7 @@ def hsic(
     segments: Segments = "grid",
     num_segments: int = 50,
     num_samples: int = 500,
+    tolerance: float | None = None,
     baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
@@ -41,6 +44,9 @@ def hsic(
         About how many segments "grid" and "slic" make; the others find their own number.
     num_samples : int, default 500
         How many copies of the image, each with about half of the segments hidden.
+    tolerance : float, default None
+        For each image, take no more copies once `measures` "standard error" is this small a share of the map, as 0.1;
+        `num_samples` is then the most that are taken. It is looked after 64, 96, 144, ... of them.
     baseline : float, sequence of float, name, path or image, default "mean"
         What is seen in place of a hidden segment; see `lime`.
     seed : int, default 0
@@ -52,12 +58,13 @@ def hsic(
         `values` (N, H, W): ``tr(K H L H) / (n - 1)**2`` for each pixel's segment, without a sign; K compares two copies by the
         segment (1 where it is the same in both, else 0), L by their scores. `measures` "chance" (N,): the mean value of a segment
         that the scores don't depend on; and "standard error" (N,): how far the map would differ with other copies, as a share of
-        it. `extras` "standard error" (N, H, W): the same of each segment; "segments" (N, H, W): their labels.
+        it; with a `tolerance` also "samples" (N,): how many copies there were of each image. `extras` "standard error" (N, H, W):
+        the error of each segment; "segments" (N, H, W): their labels.
 
     Raises
     ------
     OptionError
-        If there are fewer than three copies, or segments or baseline are unknown.
+        If there are fewer than three copies, `tolerance` is not positive, or segments or baseline are unknown.
     CapabilityError
         If scikit-image is needed and not installed.
 
@@ -85,8 +92,9 @@ def hsic(
     ((1, 28, 28), True)
     """
     check_count("num_samples", num_samples, 3)
+    check_tolerance(tolerance)
     labels = segment(inputs, segments, num_segments)
-    numbers = counts(labels)
+    numbers = counts_of(labels)
 
     @cache
     def design(number: int) -> np.ndarray:
@@ -100,15 +108,37 @@ def hsic(
         remedy="Fewer `num_samples` take less.",
     )
     companions["fill"] = fills(inputs, labels, baseline, seed)
-    changed = model.changed_scores(inputs, score, change, companions=companions)
-    found = [_dependence(design(number), scores) for number, scores in zip(numbers, changed.copy_scores, strict=True)]
-    values, errors = spread([each[0] for each in found], labels), spread([each[1] for each in found], labels)
+
+    def found(changed: Changed, counts: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        each = zip(which, counts, changed.copy_scores, strict=True)
+        parts = [_dependence(design(numbers[at])[:count], scores[:count]) for at, count, scores in each]
+        values, errors, chance = zip(*parts, strict=True)
+        return spread(values, labels[which]), spread(errors, labels[which]), np.array(chance)
+
+    def error(changed: Changed, counts: np.ndarray, which: np.ndarray) -> np.ndarray:
+        values, errors, _ = found(changed, counts, which)
+        return share_of_map(errors, values)
+
+    changed, counts = sampled(
+        model.changed_scores,
+        inputs,
+        score,
+        change,
+        companions=companions,
+        tolerance=tolerance,
+        error=error,
+        stops=rounds(64, num_samples),
+    )
+    values, errors, chance = found(changed, counts, np.arange(len(inputs)))
+    share = share_of_map(errors, values)
+    used, notes = samples_used(share, tolerance, counts)
     return AttributionBatch.of(
         changed,
         values,
-        measures={"chance": np.array([each[2] for each in found]), "standard error": share_of_map(errors, values)},
+        measures={"chance": chance, "standard error": share, **used},
         extras={"standard error": errors, "segments": labels.astype(np.float32)},
         options=described(segments),
+        notes=notes,
     )
 
 

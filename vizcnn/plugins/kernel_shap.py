@@ -10,10 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.changed import Changed
 from vizcnn.algorithms.baselines import Baseline
 from vizcnn.algorithms.regression import fit
-from vizcnn.algorithms.sampling import check_count, share_of_map
-from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
+from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
+from vizcnn.algorithms.segments import Segments, described, fills, segment, show_segments, spread
+from vizcnn.algorithms.segments import counts as counts_of
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
@@ -28,6 +30,7 @@ def kernel_shap(
     segments: Segments = "grid",
     num_segments: int = 50,
     num_samples: int = 1000,
+    tolerance: float | None = None,
     baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
@@ -47,6 +50,10 @@ def kernel_shap(
         How many copies of the image, each with some segments hidden; an odd number is one less. They come in pairs: what is
         seen in one is hidden in the other. Where there are no more ways to hide segments, each is taken once, and the values
         are exact.
+    tolerance : float, default None
+        For each image, take no more copies once `measures` "standard error" is this small a share of the map, as 0.1;
+        `num_samples` is then the most that are taken. It is looked after 64, 96, 144, ... of them, once there are four for each
+        segment. Values that can be exact are.
     baseline : float, sequence of float, name, path or image, default "mean"
         What is seen in place of a hidden segment; see `lime`.
     seed : int, default 0
@@ -57,13 +64,13 @@ def kernel_shap(
     Attributions
         `values` (N, H, W): the Shapley value of each pixel's segment, in score units; those of all segments add up to the score
         of the image less that of the baseline. `measures` "standard error" (N,): how far the map would differ with other copies,
-        as a share of it, 0 where it is exact. `extras` "standard error" (N, H, W): the same of each segment; "segments"
-        (N, H, W): their labels.
+        as a share of it, 0 where it is exact; with a `tolerance` also "samples" (N,): how many copies there were of each image.
+        `extras` "standard error" (N, H, W): the error of each segment; "segments" (N, H, W): their labels.
 
     Raises
     ------
     OptionError
-        If there are fewer than two copies for each segment, or segments or baseline are unknown.
+        If there are fewer than two copies for each segment, `tolerance` is not positive, or segments or baseline are unknown.
     CapabilityError
         If scikit-image is needed and not installed.
 
@@ -90,14 +97,16 @@ def kernel_shap(
     >>> bool(np.allclose(result.values[0, ::14, ::14].sum(), result.scores - black, atol=1e-3)), result.measures
     (True, {'standard error': array([0.], dtype=float32)})
     """
+    check_tolerance(tolerance)
     labels = segment(inputs, segments, num_segments)
-    numbers = counts(labels)
+    numbers = counts_of(labels)
     check_count("num_samples", num_samples, 2)
     draw = cache(lambda number: _drawn(number, num_samples, seed))
     for number in numbers:
         if not draw(number).exact:
             check_count("num_samples", num_samples, 2 * number, f", two for each of the {number} segments")
-    count = 1 + max(len(draw(number).seen) for number in numbers)
+    most = max(len(draw(number).seen) for number in numbers)
+    count = 1 + most
 
     def rows(number: int, part: slice) -> np.ndarray:
         table = np.zeros((count, number), dtype=bool)  # the first copy shows no segment
@@ -106,19 +115,41 @@ def kernel_shap(
 
     change, companions = show_segments(labels, rows, count, name="kernel shap", remedy="Fewer `num_samples` take less.")
     companions["fill"] = fills(inputs, labels, baseline, seed)
-    changed = model.changed_scores(inputs, score, change, companions=companions)
-    found = [
-        _values(draw(number), float(whole), float(scores[0]), scores[1:])
-        for number, whole, scores in zip(numbers, changed.scores, changed.copy_scores, strict=True)
-    ]
-    values, errors = (spread(each, labels) for each in zip(*found, strict=True))
+
+    def found(changed: Changed, counts: np.ndarray, which: np.ndarray) -> list[np.ndarray]:
+        each = zip(which, counts, changed.scores, changed.copy_scores, strict=True)
+        fitted = [
+            _values(draw(numbers[at]).first(count - 1), float(whole), float(scores[0]), scores[1:])
+            for at, count, whole, scores in each
+        ]
+        return [spread(values, labels[which]) for values in zip(*fitted, strict=True)]
+
+    def error(changed: Changed, counts: np.ndarray, which: np.ndarray) -> np.ndarray:
+        values, errors = found(changed, counts, which)
+        least = [len(draw(number).seen) if draw(number).exact else 4 * number for number in numbers]
+        return np.where(counts <= np.array(least)[which], np.inf, share_of_map(errors, values))
+
+    changed, counts = sampled(
+        model.changed_scores,
+        inputs,
+        score,
+        change,
+        companions=companions,
+        tolerance=tolerance,
+        error=error,
+        stops=[1 + stop for stop in rounds(64, most)],
+    )
+    values, errors = found(changed, counts, np.arange(len(inputs)))
+    share = share_of_map(errors, values)
+    used, notes = samples_used(share, tolerance, np.minimum(counts - 1, [len(draw(number).seen) for number in numbers]))
     return AttributionBatch.of(
         changed,
         values,
         signed=True,
-        measures={"standard error": share_of_map(errors, values)},
+        measures={"standard error": share, **used},
         extras={"standard error": errors, "segments": labels.astype(np.float32)},
         options=described(segments),
+        notes=notes,
     )
 
 
@@ -128,6 +159,10 @@ class _Drawn(NamedTuple):
     seen: np.ndarray
     weights: np.ndarray
     exact: bool
+
+    def first(self, count: int) -> _Drawn:
+        """Return the first of them; not yet exact where some are missing."""
+        return _Drawn(self.seen[:count], self.weights[:count], self.exact and count >= len(self.seen))
 
 
 def _drawn(number: int, num_samples: int, seed: int) -> _Drawn:
@@ -140,10 +175,11 @@ def _drawn(number: int, num_samples: int, seed: int) -> _Drawn:
         size = seen.sum(axis=1)
         each = np.array([comb(number, many) for many in range(1, number)])
         return _Drawn(seen, (share / each)[size - 1], exact=True)
-    generator = np.random.default_rng(seed)
+    # The first coalitions are the same, however many are drawn.
+    first, second = (np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(2))
     pairs = num_samples // 2
-    size = generator.choice(sizes, size=pairs, p=share / share.sum())
-    order = generator.random((pairs, number)).argsort(axis=1).argsort(axis=1)
+    size = first.choice(sizes, size=pairs, p=share / share.sum())
+    order = second.random((pairs, number)).argsort(axis=1).argsort(axis=1)
     seen = order < size[:, None]
     return _Drawn(np.stack([seen, ~seen], axis=1).reshape(-1, number), np.ones(2 * pairs), exact=False)
 

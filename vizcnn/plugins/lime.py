@@ -8,10 +8,21 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.changed import Changed
 from vizcnn.algorithms.baselines import Baseline
-from vizcnn.algorithms.regression import fit
-from vizcnn.algorithms.sampling import check_count, check_not_negative, check_positive, share_of_map
-from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
+from vizcnn.algorithms.regression import Fit, fit
+from vizcnn.algorithms.sampling import (
+    check_count,
+    check_not_negative,
+    check_positive,
+    check_tolerance,
+    rounds,
+    sampled,
+    samples_used,
+    share_of_map,
+)
+from vizcnn.algorithms.segments import Segments, described, fills, segment, show_segments, spread
+from vizcnn.algorithms.segments import counts as counts_of
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
@@ -26,6 +37,7 @@ def lime(
     segments: Segments = "grid",
     num_segments: int = 50,
     num_samples: int = 1000,
+    tolerance: float | None = None,
     baseline: Baseline = "mean",
     kernel_width: float = 0.25,
     ridge: float = 1.0,
@@ -47,6 +59,10 @@ def lime(
         About how many segments "grid" and "slic" make; the others find their own number.
     num_samples : int, default 1000
         How many copies of the image, each with about half of the segments hidden.
+    tolerance : float, default None
+        For each image, take no more copies once `measures` "standard error" is this small a share of the map, as 0.1;
+        `num_samples` is then the most that are taken. It is looked after 64, 96, 144, ... of them, once there are four for each
+        segment.
     baseline : float, sequence of float, name, path or image, default "mean"
         What is seen in place of a hidden segment, as `occlusion` takes it; "blur" is by a Gaussian as wide as a segment. Or
         "segment_mean": the segment's own mean color, as the authors' code has it.
@@ -63,13 +79,14 @@ def lime(
     Attributions
         `values` (N, H, W): the weight of each pixel's segment, in score units. `measures` "R2" (N,): the share of the scores'
         variance that the linear model explains; and "standard error" (N,): how far the map would differ with other copies, as a
-        share of it. `extras` "standard error" (N, H, W): the same of each segment; "segments" (N, H, W): their labels.
+        share of it. With a `tolerance` also "samples" (N,): how many copies there were of each image. `extras` "standard error"
+        (N, H, W): the error of each segment; "segments" (N, H, W): their labels.
 
     Raises
     ------
     OptionError
-        If there are fewer copies than segments and two, `kernel_width` is not positive, `ridge` is negative, or segments or
-        baseline are unknown.
+        If there are fewer copies than segments and two, `kernel_width` or `tolerance` is not positive, `ridge` is negative, or
+        segments or baseline are unknown.
     CapabilityError
         If scikit-image is needed and not installed.
 
@@ -99,8 +116,9 @@ def lime(
     """
     check_positive("kernel_width", kernel_width)
     check_not_negative("ridge", ridge)
+    check_tolerance(tolerance)
     labels = segment(inputs, segments, num_segments)
-    numbers = counts(labels)
+    numbers = counts_of(labels)
     check_count("num_samples", num_samples, max(numbers) + 2, f", two more than the {max(numbers)} segments")
 
     @cache
@@ -115,21 +133,47 @@ def lime(
         remedy="Fewer `num_samples` take less.",
     )
     companions["fill"] = fills(inputs, labels, baseline, seed)
-    changed = model.changed_scores(inputs, score, change, companions=companions)
-    fitted = []
-    for number, whole, scores in zip(numbers, changed.scores, changed.copy_scores, strict=True):
-        seen = np.concatenate([np.ones((1, number)), design(number)])
-        fitted.append(fit(seen, np.append(whole, scores), _nearness(seen, kernel_width), ridge=ridge))
-    values = spread([each.coefficients for each in fitted], labels)
-    errors = spread([np.sqrt(np.diag(each.covariance)) for each in fitted], labels)
+
+    def fitted(changed: Changed, counts: np.ndarray, which: np.ndarray) -> list[Fit]:
+        fits = []
+        for at, count, whole, scores in zip(which, counts, changed.scores, changed.copy_scores, strict=True):
+            seen = np.concatenate([np.ones((1, numbers[at])), design(numbers[at])[:count]])
+            fits.append(fit(seen, np.append(whole, scores[:count]), _nearness(seen, kernel_width), ridge=ridge))
+        return fits
+
+    def error(changed: Changed, counts: np.ndarray, which: np.ndarray) -> np.ndarray:
+        values, errors = _maps(fitted(changed, counts, which), labels[which])
+        return np.where(counts < 4 * np.array(numbers)[which], np.inf, share_of_map(errors, values))
+
+    changed, counts = sampled(
+        model.changed_scores,
+        inputs,
+        score,
+        change,
+        companions=companions,
+        tolerance=tolerance,
+        error=error,
+        stops=rounds(64, num_samples),
+    )
+    fits = fitted(changed, counts, np.arange(len(inputs)))
+    values, errors = _maps(fits, labels)
+    share = share_of_map(errors, values)
+    used, notes = samples_used(share, tolerance, counts)
     return AttributionBatch.of(
         changed,
         values,
         signed=True,
-        measures={"R2": np.array([each.r2 for each in fitted]), "standard error": share_of_map(errors, values)},
+        measures={"R2": np.array([each.r2 for each in fits]), "standard error": share, **used},
         extras={"standard error": errors, "segments": labels.astype(np.float32)},
         options=described(segments),
+        notes=notes,
     )
+
+
+def _maps(fits: list[Fit], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of the segments and their standard errors, each at the pixels of its segment."""
+    errors = [np.sqrt(np.diag(each.covariance)) for each in fits]
+    return spread([each.coefficients for each in fits], labels), spread(errors, labels)
 
 
 def _nearness(seen: np.ndarray, width: float) -> Any:

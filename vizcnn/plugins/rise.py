@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.adapter.changed import Copies
+from vizcnn.adapter.changed import Changed, Copies
 from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.changes import grid_masks, mask_by_grids
-from vizcnn.algorithms.sampling import check_count, check_share, share_of_map
+from vizcnn.algorithms.sampling import (
+    check_count,
+    check_share,
+    check_tolerance,
+    rounds,
+    sampled,
+    samples_used,
+    share_of_map,
+)
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
@@ -27,6 +35,7 @@ def rise(
     score: Score,
     *,
     num_samples: int = 1000,
+    tolerance: float | None = None,
     cells: int = 7,
     keep: float = 0.5,
     baseline: Baseline = "mean",
@@ -44,6 +53,9 @@ def rise(
         See `vizcnn.register`.
     num_samples : int, default 1000
         How many masks. The paper takes 4,000 to 8,000; `measures` says what is lost by fewer.
+    tolerance : float, default None
+        For each image, take no more masks once `measures` "standard error" is this small a share of the map, as 0.1;
+        `num_samples` is then the most that are taken. It is looked after 64, 96, 144, ... of them.
     cells : int, default 7
         Cells of the grid along each axis of the image: what is smaller than a cell can't be told from what is around it.
     keep : float, default 0.5
@@ -60,12 +72,14 @@ def rise(
         `values` (N, H, W): ``sum(f M) / sum(M) - mean(f)`` over masks M and scores f of the images seen through them, in score
         units. `raw` (N, H, W): the paper's map, without the mean of all scores taken off. `extras` "standard error" (N, H, W):
         how far each value would differ with other masks; `measures` "standard error" (N,): the same as a share of the map, the
-        root mean square of these by that of the values. Both with three masks and more.
+        root mean square of these by that of the values. Both with three masks and more. With a `tolerance` also `measures`
+        "samples" (N,): how many masks there were of each image.
 
     Raises
     ------
     OptionError
-        If `num_samples` or `cells` is not a positive whole number, `keep` isn't between 0 and 1, or the baseline is unknown.
+        If `num_samples` or `cells` is not a positive whole number, `keep` isn't between 0 and 1, `tolerance` is not
+        positive, or the baseline is unknown.
 
     Warnings
     --------
@@ -97,6 +111,7 @@ def rise(
     check_count("num_samples", num_samples)
     check_count("cells", cells)
     check_share("keep", keep)
+    check_tolerance(tolerance)
     size = inputs.shape[1:-1]
     change = mask_by_grids(
         num_samples,
@@ -111,27 +126,28 @@ def rise(
         "fill": baselines(inputs, baseline, [length / cells / 2 for length in size], seed=seed),
         "reference": model.scores(inputs, score),
     }
-    changed = model.changed_scores(inputs, score, change, companions=companions, sums={"moments": _moments})
-    mask, squared, weighted = np.moveaxis(changed.sums["moments"].astype(np.float64) / num_samples, 1, 0)
-    scores = changed.copy_scores.astype(np.float64) - companions["reference"][:, None]
-    mean, variance = (_beside(values, size) for values in (scores.mean(axis=1), scores.var(axis=1)))
-    still = scores.std(axis=1) <= _ROUNDING * np.abs(companions["reference"])
-    covariance = np.where(_beside(still, size), 0, weighted - mean * mask)
-    shown = np.where(mask > 0, mask, 1)
-    values = covariance / shown
-    raw = values + mean + _beside(companions["reference"], size)
-    errors: dict[str, np.ndarray] = {}
-    if num_samples > 2:
-        spread = np.maximum(squared - mask**2, 0)
-        left = np.maximum(variance - covariance**2 / np.where(spread > 0, spread, 1), 0)
-        errors["standard error"] = np.sqrt(left * spread / (num_samples - 2)) / shown
+    changed, counts = sampled(
+        model.changed_scores,
+        inputs,
+        score,
+        change,
+        companions=companions,
+        tolerance=tolerance,
+        error=lambda changed, counts, which: _Found.of(changed, counts, companions["reference"][which]).share(),
+        stops=rounds(64, num_samples),
+        sums={"moments": _moments},
+    )
+    found = _Found.of(changed, counts, companions["reference"])
+    errors = {"standard error": found.errors} if num_samples > 2 else {}
+    used, notes = samples_used(found.share(), tolerance, counts)
     return AttributionBatch.of(
         changed,
-        values.astype(np.float32),
-        raw=raw.astype(np.float32),
+        found.values.astype(np.float32),
+        raw=found.raw.astype(np.float32),
         signed=True,
-        measures={name: share_of_map(error, values) for name, error in errors.items()},
+        measures={**{name: found.share() for name in errors}, **used},
         extras={name: error.astype(np.float32) for name, error in errors.items()},
+        notes=notes,
     )
 
 
@@ -140,6 +156,38 @@ def _moments(xp: Any, copies: Copies) -> Any:
     masks = grid_masks(xp, copies.numbers, copies.inputs.shape[1:-1])
     scores = copies.scores - copies.companions["reference"]
     return xp.stack([masks, masks * masks, masks * xp.reshape(scores, (-1, *[1] * (len(masks.shape) - 1)))], axis=1)
+
+
+class _Found(NamedTuple):
+    """The map, the paper's map, and the standard errors of the map; these are NaN for one mask or two."""
+
+    values: np.ndarray
+    raw: np.ndarray
+    errors: np.ndarray
+
+    @classmethod
+    def of(cls, changed: Changed, counts: np.ndarray, reference: np.ndarray) -> _Found:
+        """Make them of the sums over masks, `counts` of each image; `reference` is its own score, (N,)."""
+        size = changed.sums["moments"].shape[2:]
+        number = _beside(counts, size)
+        mask, squared, weighted = np.moveaxis(changed.sums["moments"].astype(np.float64), 1, 0) / number
+        scores = changed.copy_scores.astype(np.float64) - reference[:, None]
+        used = [row[:count] for row, count in zip(scores, counts, strict=True)]
+        mean, variance = (
+            _beside(np.array(values), size) for values in zip(*((s.mean(), s.var()) for s in used), strict=True)
+        )
+        still = np.sqrt(variance) <= _ROUNDING * np.abs(_beside(reference, size))
+        covariance = np.where(still, 0, weighted - mean * mask)
+        shown = np.where(mask > 0, mask, 1)
+        values = covariance / shown
+        spread = np.maximum(squared - mask**2, 0)
+        left = np.maximum(variance - covariance**2 / np.where(spread > 0, spread, 1), 0)
+        free = np.where(number > 2, number - 2, np.nan)
+        return cls(values, values + mean + _beside(reference, size), np.sqrt(left * spread / free) / shown)
+
+    def share(self) -> np.ndarray:
+        """Return how large the errors are, as a share of the map."""
+        return share_of_map(self.errors, self.values)
 
 
 def _beside(values: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.adapter.changed import Copies
+from vizcnn.adapter.changed import Changed, Copies
 from vizcnn.algorithms.changes import add_noise
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
-from vizcnn.algorithms.sampling import check_count, share_of_map
+from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
@@ -30,6 +30,7 @@ def smoothgrad(
     *,
     statistic: Literal["mean", "variance", "square"] = "mean",
     num_samples: int = 25,
+    tolerance: float | None = None,
     noise: float = 0.15,
     rule: Rule = "vanilla",
     reduce: Reduction = "max_abs",
@@ -48,6 +49,9 @@ def smoothgrad(
         their number; or the mean of their squares (SquareGrad [3]_).
     num_samples : int, default 25
         How many noisy copies. They come in pairs whose noise differs in its sign alone.
+    tolerance : float, default None
+        For each image, take no more copies once `measures` "standard error" is this small a share of the map, as 0.1;
+        `num_samples` is then the most that are taken. It is looked after 16, 24, 36, ... of them. Not of the variance.
     noise : float, default 0.15
         Standard deviation of the Gaussian noise, as a share of the image's range, its highest value less its lowest.
     rule : {"vanilla", "guided", "relu"}, default "vanilla"
@@ -64,11 +68,13 @@ def smoothgrad(
         (N, H, W, C): the same of each channel. `measures` "standard error" (N,), of several copies and not of their variance:
         how far the map would differ with other noise, as a share of the map (the root mean square of the standard errors of all
         its values, by that of the values). It takes the copies for independent; as they come in pairs, it is rather too large.
+        With a `tolerance` also "samples" (N,): how many copies there were of each image.
 
     Raises
     ------
     OptionError
-        If `num_samples` is not a positive whole number, or `noise` is negative.
+        If `num_samples` is not a positive whole number, `noise` is negative, or `tolerance` is not positive, or is one of the
+        variance.
     RuleError
         If a rule other than "vanilla" finds no ReLU in the model.
     CapabilityError
@@ -101,29 +107,54 @@ def smoothgrad(
     ((1, 28, 28), (1, 28, 28, 1), array([0.3], dtype=float32))
     """
     _check(num_samples, noise)
+    check_tolerance(tolerance)
+    if tolerance is not None and statistic == "variance":
+        raise OptionError(f"`tolerance` must be None for the variance, whose error isn't known; got {tolerance!r}.")
     axes = tuple(range(1, inputs.ndim))
     moment = _squared if statistic == "square" else _plain
-    changed = model.changed_gradients(
+    changed, counts = sampled(
+        model.changed_gradients,
         inputs,
         score,
         add_noise(num_samples, inputs.shape[1:], seed=seed, name="smoothgrad", remedy="Fewer `num_samples` take less."),
         companions={"scale": noise * np.ptp(inputs, axis=axes)},
+        tolerance=tolerance,
+        error=lambda changed, counts, _: _share(changed, counts),
+        stops=rounds(16, num_samples),
         sums={"values": moment, "squares": _SQUARES[moment]},
         rule=rule,
     )
-    mean, square = (changed.sums[name] / num_samples for name in ("values", "squares"))
-    variance = square - mean**2
-    variance[variance < _ROUNDING * square] = 0
+    mean, variance = _moments(changed, counts)
     values = variance if statistic == "variance" else mean
+    known = statistic != "variance" and num_samples > 1
+    errors = {"standard error": _share(changed, counts)} if known else {}
+    used, notes = samples_used(errors.get("standard error", np.full(len(inputs), np.inf)), tolerance, counts)
     return AttributionBatch.of(
         changed,
         reduce_channels(values, reduce),
         raw=values,
         signed=statistic == "mean" and reduce != "max_abs",
-        measures={}
-        if values is variance or num_samples == 1
-        else {"standard error": share_of_map(np.sqrt(variance / (num_samples - 1)), mean)},
+        measures={**errors, **used},
+        notes=notes,
     )
+
+
+def _moments(changed: Changed, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance over the copies, (N, H, W, C)."""
+    mean, square = (changed.sums[name] / _beside(counts, changed.sums[name]) for name in ("values", "squares"))
+    variance = square - mean**2
+    variance[variance < _ROUNDING * square] = 0
+    return mean, variance
+
+
+def _share(changed: Changed, counts: np.ndarray) -> np.ndarray:
+    """Return the standard error of the mean as a share of it."""
+    mean, variance = _moments(changed, counts)
+    return share_of_map(np.sqrt(variance / _beside(np.where(counts > 1, counts - 1, np.nan), variance)), mean)
+
+
+def _beside(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return counts.astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _check(num_samples: Any, noise: Any) -> None:

@@ -7,9 +7,11 @@ from functools import cache
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.changed import Changed
 from vizcnn.algorithms.baselines import Baseline
-from vizcnn.algorithms.sampling import check_count, share_of_map
-from vizcnn.algorithms.segments import Segments, counts, described, fills, segment, show_segments, spread
+from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
+from vizcnn.algorithms.segments import Segments, described, fills, segment, show_segments, spread
+from vizcnn.algorithms.segments import counts as counts_of
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
@@ -24,6 +26,7 @@ def sobol(
     segments: Segments = "grid",
     num_segments: int = 64,
     num_samples: int = 32,
+    tolerance: float | None = None,
     baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
@@ -41,6 +44,9 @@ def sobol(
         About how many segments "grid" and "slic" make; the others find their own number.
     num_samples : int, default 32
         How many points of the design, each of which is run once, and once more for each segment; best a power of two.
+    tolerance : float, default None
+        For each image, take no more points once `measures` "standard error" is this small a share of the map, as 0.1;
+        `num_samples` is then the most that are taken. It is looked after 16, 32, 64, ... of them.
     baseline : float, sequence of float, name, path or image, default "mean"
         What a segment is dimmed towards; see `lime`.
     seed : int, default 0
@@ -51,12 +57,13 @@ def sobol(
     Attributions
         `values` (N, H, W): the index of each pixel's segment, from 0, without a sign: a share of the variance, and those of all
         segments add up to 1 or more. `extras` "standard error" (N, H, W): how far it would differ with other points, were these
-        drawn independently; "segments" (N, H, W): the labels. `measures` "standard error" (N,): the same as a share of the map.
+        drawn independently; "segments" (N, H, W): the labels. `measures` "standard error" (N,): the same as a share of the map;
+        with a `tolerance` also "samples" (N,): how many points there were for each image.
 
     Raises
     ------
     OptionError
-        If there are fewer than three points, or segments or baseline are unknown.
+        If there are fewer than three points, `tolerance` is not positive, or segments or baseline are unknown.
     CapabilityError
         If scikit-image is needed and not installed.
 
@@ -87,13 +94,15 @@ def sobol(
     ((1, 28, 28), True)
     """
     check_count("num_samples", num_samples, 3)
+    check_tolerance(tolerance)
     labels = segment(inputs, segments, num_segments)
-    numbers = counts(labels)
+    numbers = counts_of(labels)
     draw = cache(lambda number: _points(number, num_samples, seed))
+    each = max(numbers) + 1
 
     def rows(number: int, part: slice) -> np.ndarray:
         # Behind each other: a point of A, and that point with one segment after another as B has it.
-        point, column = np.divmod(np.arange(part.start, part.stop), max(numbers) + 1)
+        point, column = np.divmod(np.arange(part.start, part.stop), each)
         first, second = draw(number)
         is_of_b = column[:, None] == np.arange(1, number + 1)
         return np.where(is_of_b, second[point], first[point])
@@ -101,21 +110,40 @@ def sobol(
     change, companions = show_segments(
         labels,
         rows,
-        num_samples * (max(numbers) + 1),
+        num_samples * each,
         name="sobol",
         remedy="Fewer `num_segments` take less, and so do fewer `num_samples`.",
     )
     companions["fill"] = fills(inputs, labels, baseline, seed)
-    changed = model.changed_scores(inputs, score, change, companions=companions)
-    scores = changed.copy_scores.astype(np.float64).reshape(len(inputs), num_samples, -1)
-    found = [_total(each[:, 0], each[:, 1 : 1 + number]) for each, number in zip(scores, numbers, strict=True)]
-    values, errors = (spread(each, labels) for each in zip(*found, strict=True))
+
+    def found(changed: Changed, counts: np.ndarray, which: np.ndarray) -> list[np.ndarray]:
+        scores = changed.copy_scores.astype(np.float64).reshape(len(which), -1, each)
+        totals = [
+            _total(rows[: count // each, 0], rows[: count // each, 1 : 1 + numbers[at]])
+            for at, count, rows in zip(which, counts, scores, strict=True)
+        ]
+        return [spread(values, labels[which]) for values in zip(*totals, strict=True)]
+
+    changed, counts = sampled(
+        model.changed_scores,
+        inputs,
+        score,
+        change,
+        companions=companions,
+        tolerance=tolerance,
+        error=lambda changed, counts, which: share_of_map(*reversed(found(changed, counts, which))),
+        stops=[stop * each for stop in rounds(16, num_samples, growth=2)],
+    )
+    values, errors = found(changed, counts, np.arange(len(inputs)))
+    share = share_of_map(errors, values)
+    used, notes = samples_used(share, tolerance, counts // each)
     return AttributionBatch.of(
         changed,
         values,
-        measures={"standard error": share_of_map(errors, values)},
+        measures={"standard error": share, **used},
         extras={"standard error": errors, "segments": labels.astype(np.float32)},
         options=described(segments),
+        notes=notes,
     )
 
 
