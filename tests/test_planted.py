@@ -44,6 +44,7 @@ EXPECTED = {
     "occlusion": "ff--ff",
     "occlusion:baseline=black": "ff--f-",
     "occlusion:baseline=white": "ff-f-f",
+    "partition_shap": "fff-ff",
     "rise": "fff-pf",
     "sobol": "fff--f",
 }

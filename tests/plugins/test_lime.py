@@ -138,7 +138,7 @@ def test_seed_repeats_the_map_and_another_changes_it(cnn: Any) -> None:
         ),
         ({"kernel_width": 0}, "`kernel_width` must be a positive number; got 0"),
         ({"ridge": -1.0}, "`ridge` must be a number that is not negative; got -1.0"),
-        ({"baseline": "gray"}, "or one of 'mean', 'blur', 'noise', 'segment_mean'; got 'gray'"),
+        ({"baseline": "gray"}, "'black', 'white', 'segment_mean'; got 'gray'"),
     ],
 )
 def test_wrong_options_are_rejected(cnn: Any, options: Any, text: str) -> None:
