@@ -88,22 +88,21 @@ def test_rounds_are_traced_once(cnn: Any, method: str) -> None:
     assert cnn.num_traces == before
 
 
+@noted
 @every
 def test_tolerance_that_is_not_reached_is_told(cnn: Any, method: str) -> None:
     options = {**OPTIONS[method], "num_samples": 100, "tolerance": 1e-6}
-    with pytest.warns(vz.errors.VizcnnWarning, match="above the `tolerance` of 1e-06: more `num_samples`"):
-        result = getattr(vz, method)(cnn, batch()[1:2], 1, **options)
+    result = getattr(vz, method)(cnn, batch()[1:2], 1, **options)
+    (note,) = [note for note in result.notes if note.kind == "tolerance"]
+    assert "above the `tolerance` of 1e-06: more `num_samples` make it smaller" in note
     assert result.measures["samples"] == 100
 
 
+@noted
 @every
 def test_without_a_tolerance_nothing_is_said_of_samples(cnn: Any, method: str) -> None:
-    assert (
-        "samples"
-        not in getattr(vz, method)(
-            cnn, batch()[1:2], 1, **{**OPTIONS[method], "num_samples": 70, "tolerance": None}
-        ).measures
-    )
+    options = {**OPTIONS[method], "num_samples": 70, "tolerance": None}
+    assert "samples" not in getattr(vz, method)(cnn, batch()[1:2], 1, **options).measures
 
 
 @every

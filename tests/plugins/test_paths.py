@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers
 from PIL import Image
+from scipy.stats import qmc
 
 import vizcnn as vz
 from tests.models import images, linear_model
@@ -61,7 +62,7 @@ def test_expected_gradients_are_the_mean_over_the_drawn_points(cnn: Any) -> None
     x, background = images(2, SHAPE), images(5, SHAPE, seed=9)
     result = vz.expected_gradients(cnn, x, [1, 2], background=background, num_samples=7, seed=3)
     places, _, order = map(np.random.default_rng, np.random.SeedSequence(3).spawn(3))
-    alphas = (places.random() + (np.sqrt(5) - 1) / 2 * np.arange(7)) % 1
+    alphas = qmc.Sobol(1, rng=places).random_base2(3)[:7, 0]
     turns = np.concatenate([order.permutation(5), order.permutation(5)])[:7]
     for image, target, raw, error in zip(x, [1, 2], result.raw, result.measures["standard error"], strict=True):
         rows = []
@@ -256,6 +257,7 @@ def test_image_is_a_baseline_for_every_method(tmp_path: Path) -> None:
         vz.occlusion(cnn, digits[3], baseline=np.stack([pixels, pixels]))
 
 
+@noted
 def test_ways_trace_once_whatever_the_number_of_steps_and_images(cnn: Any) -> None:
     background = images(4, SHAPE, seed=9)
     calls = (

@@ -164,4 +164,6 @@ def completeness(raw: np.ndarray, rise: np.ndarray, scores: np.ndarray, remedy: 
         "The map of {images} adds up to something else than the score's rise from the baseline, off by up to "
         f"{{share.max:.0f}} % of it: {remedy}."
     )
-    return gap, [Note.about(wide, [""] * len(gap), "incomplete", template, {"share": (100 * share[wide]).tolist()})]
+    return gap, [
+        Note.about(wide, [""] * len(gap), "incomplete", template, {"share": np.rint(100 * share[wide]).tolist()})
+    ]

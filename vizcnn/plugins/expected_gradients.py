@@ -77,10 +77,9 @@ def expected_gradients(
 
     Notes
     -----
-    Captum calls it GradientShap, with 5 samples, and adds noise to the inputs; shap's GradientExplainer draws 200. Here each
-    point lies further along its way than the one before by the golden ratio (begun anew where the way ends), and only the first
-    is drawn: however many there are, they lie evenly, which estimates the same mean with less chance in it; the standard error
-    takes them for independent, and is rather too large.
+    Captum calls it GradientShap, with 5 samples, and adds noise to the inputs; shap's GradientExplainer draws 200. Here the
+    points of the ways are those of a scrambled Sobol sequence: of the first 64, say, there is one in each 64th of the way. That
+    estimates the same mean with less chance in it; the standard error takes them for independent, and is rather too large.
 
     References
     ----------
@@ -137,9 +136,6 @@ def _share(changed: Changed, counts: np.ndarray) -> np.ndarray:
     return share_of_map(np.sqrt(np.maximum(square - mean**2, 0) / free), mean)
 
 
-_GOLDEN = (np.sqrt(5) - 1) / 2
-
-
 class _Starts(NamedTuple):
     """Where the ways of an image begin: images, and which of them each way has, (n,)."""
 
@@ -159,7 +155,7 @@ def _ways(
     A point doesn't depend on how many there are.
     """
     places, shades, order = (np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(3))
-    alphas = ((places.random() + _GOLDEN * np.arange(count)) % 1).astype(np.float32)
+    alphas = _spread(count, places)
     words = {"name": "expected gradients", "remedy": "Fewer `num_samples` take less."}
     if isinstance(background, str):
         colors = shades.random((count, inputs.shape[-1]), dtype=np.float32)
@@ -179,6 +175,14 @@ def _ways(
     turns = np.concatenate([order.permutation(len(images)) for _ in range(-(-count // len(images)))])[:count]
     rows = lambda part: {"alpha": alphas[part], "start": images[turns[part]]}  # noqa: E731
     return Change("from a background", count, rows, _from_image, **words), {}, [_Starts(images, turns)] * len(inputs)
+
+
+def _spread(count: int, generator: np.random.Generator) -> np.ndarray:
+    """Return that many numbers between 0 and 1 that lie evenly, and so do the first ones of them."""
+    from scipy.stats import qmc  # costs a while to import
+
+    numbers = qmc.Sobol(1, rng=generator).random_base2((count - 1).bit_length())
+    return np.asarray(numbers[:count, 0], dtype=np.float32)
 
 
 def _from_image(xp: Any, images: Any, companions: Any, numbers: Any) -> Any:
