@@ -151,7 +151,7 @@ def completeness(raw: np.ndarray, rise: np.ndarray, scores: np.ndarray, remedy: 
     >>> from vizcnn.algorithms.paths import completeness
     >>> gap, (note,) = completeness(np.array([[1.0, 2.0]]), np.array([2.5]), np.array([3.0]), "more steps come closer")
     >>> gap, str(note)[-67:]
-    (array([0.5], dtype=float32), "from the baseline, off by up to 20 % of it: more steps come closer.")
+    (array([0.5], dtype=float32), 'from the baseline, off by up to 20 % of it: more steps come closer.')
     """
     gap = (raw.sum(axis=tuple(range(1, raw.ndim)), dtype=np.float64) - rise).astype(np.float32)
     # Where image and baseline have the same score, a gap of rounding is no matter.
