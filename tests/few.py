@@ -9,9 +9,14 @@ from vizcnn.plugins.plugin import Plugin
 FEW = {"num_samples": 8, "num_segments": 4, "num_steps": 4, "top": 8}
 
 
-def takes_no_gradient(plugin: Plugin) -> bool:
-    """Tell whether a method explains without a gradient: of many such, what one asks of a model, all do."""
-    return plugin.explains and "gradients" not in plugin.needs
+EVERYWHERE = frozenset({"saliency", "smoothgrad", "guided_gradcam", "gradcam", "finercam", "fullgrad", "occlusion"})
+"""Methods that together ask of a model all that methods ask: the gradient by the input, of copies of it, by a layer, by many layers,
+of a score of their own, by another rule; and scores alone."""
+
+
+def is_tried_everywhere(plugin: Plugin) -> bool:
+    """Tell whether a method is tried on every kind of model: of those that ask the same of it one is enough."""
+    return not plugin.explains or plugin.name in EVERYWHERE
 
 
 def on_any_network(plugin: Plugin) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 import vizcnn as vz
 from tests import framework
-from tests.few import few, on_any_network, takes_no_gradient
+from tests.few import few, is_tried_everywhere, on_any_network
 from vizcnn.errors import ModelFileError, RuleError
 from vizcnn.plugins import registry
 from vizcnn.targets import Box, Region
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 OURS = [name for name in registry.names() if "/" not in name and on_any_network(registry.get(name))]
-ONE_OF_A_KIND = [name for name in OURS if name == "occlusion" or not takes_no_gradient(registry.get(name))]
+ONE_OF_A_KIND = [name for name in OURS if is_tried_everywhere(registry.get(name))]
 
 
 def explained(

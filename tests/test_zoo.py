@@ -12,7 +12,7 @@ from keras import layers
 from matplotlib.figure import Figure
 
 import vizcnn as vz
-from tests.few import few, takes_no_gradient
+from tests.few import few, is_tried_everywhere
 from tests.rounding import assert_same_sums
 from tests.zoo import CAMS, SHAPE, ZOO, batches_of_two, channels_first, conv, head, images, segmentation, transformer
 from vizcnn.plugins import registry
@@ -24,18 +24,13 @@ METHODS = [name for name in registry.names() if "/" not in name]
 
 OF_TRANSFORMERS = frozenset(name for name in METHODS if registry.get(name).family == "transformer")
 
-EVERYWHERE = {"occlusion"}
-"""Of the methods that take no gradient, those that are run on every kind of model: what one of them asks, all do."""
-
 SAMPLED = ("black_box", "channels_first", "mixed_float16", "several_inputs", "vision_transformer")
 """Kinds of models on which all methods are run."""
 
 
 def methods_on(kind: str) -> list[str]:
     """Return the methods that are tried on a kind of model."""
-    return [
-        name for name in METHODS if kind in SAMPLED or name in EVERYWHERE or not takes_no_gradient(registry.get(name))
-    ]
+    return [name for name in METHODS if kind in SAMPLED or is_tried_everywhere(registry.get(name))]
 
 
 def several_inputs() -> vz.ModelAdapter:
