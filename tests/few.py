@@ -9,9 +9,9 @@ from vizcnn.plugins.plugin import Plugin
 FEW = {"num_samples": 8, "num_segments": 4, "num_steps": 4, "top": 8}
 
 
-EVERYWHERE = frozenset({"saliency", "smoothgrad", "guided_gradcam", "gradcam", "finercam", "fullgrad", "occlusion"})
-"""Methods that together ask of a model all that methods ask: the gradient by the input, of copies of it, by a layer, by many layers,
-of a score of their own, by another rule; and scores alone."""
+EVERYWHERE = frozenset({"saliency", "smoothgrad", "guided_gradcam", "gradcam", "fullgrad", "occlusion"})
+"""Methods that together ask of a model all that methods ask: the gradient by the input, of copies of it, by a layer, by all layers,
+and by another rule; and scores alone."""
 
 
 def is_tried_everywhere(plugin: Plugin) -> bool:

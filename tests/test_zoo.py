@@ -52,23 +52,9 @@ def gradients_only_through_a_frozen_base() -> Any:
     return keras.Model(other, head(base(other)))
 
 
-INSIDE = frozenset(CAMS.split()) | frozenset(
-    {
-        "ablationcam",
-        "activation_maximization",
-        "activations",
-        "architecture",
-        "diagnose",
-        "filters",
-        "gradcam",
-        "gradient_x_input",
-        "guided_gradcam",
-        "integrated_gradients",
-        "saliency",
-        "scorecam",
-        "smoothgrad",
-    }
-)
+INSIDE = frozenset(name for name in METHODS if registry.get(name).needs - {"scores", "outputs", "images", "maps"})
+"""Methods that ask for more than what comes out of a model."""
+
 _KINDS = {
     **ZOO,
     "several_inputs": (several_inputs, SHAPE, frozenset()),
