@@ -10,7 +10,7 @@ FEW = {"num_samples": 8, "num_segments": 4, "num_steps": 4, "top": 8}
 
 
 EVERYWHERE = frozenset({"saliency", "smoothgrad", "guided_gradcam", "gradcam", "fullgrad", "occlusion"})
-"""Methods that together ask of a model all that methods ask: the gradient by the input, of copies of it, by a layer, by all layers,
+"""Methods that together ask of a model all that methods ask: gradients by the input, of copies of it, by a layer, by all layers,
 and by another rule; and scores alone."""
 
 
