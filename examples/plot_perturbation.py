@@ -51,3 +51,19 @@ halves = np.repeat([0, 1], 14)[:, None].repeat(28, axis=1)
 result = vz.kernel_shap(cnn, digits[3], segments=halves, baseline=0.0)
 upper, lower = result.values[0, [0, -1], 0]
 print(f"upper half {upper:.1f}, lower half {lower:.1f}: together {upper + lower:.1f}, the score's rise over black")
+
+# %%
+# A mask of a given area
+# ----------------------
+# Extremal perturbations are optimized, by gradients: of all smooth masks of an area, the one through which the score is highest,
+# and the one without which it is lowest. The two needn't agree. Every mask has its score.
+
+modes = [f"extremal_perturbation:baseline=0.0,mode={mode}" for mode in ("preserve", "delete")]
+masks = vz.explain(cnn, digits[5], methods=modes)
+print("wrote", masks.save(OUT / "perturbation_masks.png"))
+for method, result in masks.results.items():
+    print(
+        f"{method:58}",
+        result.extras["scores"][0].round(1),
+        f"of {result.scores[0]:.1f}, areas {result.extras['areas'][0].round(2)}",
+    )

@@ -38,7 +38,7 @@ EXPECTED = {
     "layercam": "ff--ff",
     "scorecam": "--p-f-",
     "xgradcam": "pf--f-",
-    "extremal_perturbation": "ff---f",
+    "extremal_perturbation": "ff---p",
     "hsic": "fpp--f",
     "kernel_shap": "fff-ff",
     "lime": "fff-ff",

@@ -120,6 +120,18 @@ def expected_gradients(
     reduce: typing.Literal["max_abs", "sum", "none"] = "sum",
     seed: int = 0,
 ) -> Attributions: ...
+def extremal_perturbation(
+    model: typing.Any,
+    images: typing.Any,
+    target: typing.Any = None,
+    *,
+    area: float | collections.abc.Sequence[float] = (0.05, 0.1, 0.2),
+    mode: typing.Literal["preserve", "delete"] = "preserve",
+    num_steps: int = 100,
+    smoothness: float = 0.05,
+    baseline: typing.Any = "blur",
+    seed: int = 0,
+) -> Attributions: ...
 def fem(
     model: typing.Any,
     images: typing.Any,
