@@ -177,10 +177,11 @@ def _optimized(game: _Game, areas: np.ndarray, units: np.ndarray, num_steps: int
         gain = scale * makes.enlarge_back(game.gain(makes.enlarge(grids)))
         step = MOMENTUM * step + RATE * back(gain - 2 * weight * (grids - wanted))
         cells = np.clip(cells + step, 0, 1)
-    return np.clip(makes.enlarge(makes.smooth(cells)[0]), 0, 1).astype(np.float32)
+    masks = makes.enlarge(makes.smooth(cells)[0])
+    return np.asarray(np.clip(masks, 0, 1), dtype=np.float32)
 
 
 def _units(scores: np.ndarray, lowest: np.ndarray) -> np.ndarray:
     """Return what scores are measured by: their rise from the baseline, where it isn't small beside them."""
     size = np.maximum(np.abs(scores - lowest), _LEAST * np.abs(scores)).astype(np.float64)
-    return np.where(size > 0, size, 1)
+    return np.asarray(np.where(size > 0, size, 1))
