@@ -18,6 +18,7 @@ LETTERS = {"f": FINDS, "p": PARTLY, "-": BLIND}
 EXPECTED = {
     "blur_ig": "fff--f",
     "expected_gradients": "ffff-f",
+    "fullgrad": "ff--ff",
     "gradient_x_input": "ff--f-",
     "guided_gradcam": "ff--ff",
     "guided_ig": "fff-f-",

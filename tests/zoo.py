@@ -218,7 +218,9 @@ def noise_dropout_and_prelu() -> Any:
     return keras.Model(image, head(layers.PReLU()(layers.SpatialDropout2D(0.2)(x))))
 
 
-@kind(without="gradient_x_input guided_gradcam integrated_gradients saliency smoothgrad")  # a cast has no gradient
+@kind(
+    without="fullgrad gradient_x_input guided_gradcam integrated_gradients saliency smoothgrad"
+)  # a cast has no gradient
 def uint8_inputs() -> Any:
     image = keras.Input(SHAPE, dtype="uint8")
     return keras.Model(image, head(conv(ops.cast(image, "float32") / 255)))

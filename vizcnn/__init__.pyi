@@ -159,6 +159,7 @@ def finercam(
     rule: typing.Literal["vanilla", "guided", "relu", "deconv", "rectified"] = "vanilla",
     relu: bool = True,
 ) -> Attributions: ...
+def fullgrad(model: typing.Any, images: typing.Any, target: typing.Any = None) -> Attributions: ...
 def gradcam(
     model: typing.Any,
     images: typing.Any,

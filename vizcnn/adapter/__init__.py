@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.adapter.attention import Attentions
-from vizcnn.adapter.base import Gradients, ModelAdapter
+from vizcnn.adapter.base import BiasTerms, FullGradients, Gradients, ModelAdapter
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo
 from vizcnn.adapter.predictions import Prediction
 from vizcnn.adapter.recent import RecentAdapters
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "LAST_SPATIAL",
     "Attentions",
+    "BiasTerms",
+    "FullGradients",
     "Gradients",
     "KerasAdapter",
     "LayerInfo",

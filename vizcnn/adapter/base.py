@@ -13,7 +13,7 @@ import numpy as np
 from vizcnn.adapter.arrays import AXES, Array, Outputs, slices
 from vizcnn.adapter.attention import AttentionFormula, Attentions, probabilities
 from vizcnn.adapter.changed import Arrays, Change, Changed, Formula, PlainSteps, Question, Steps, run
-from vizcnn.adapter.gradients import Gradients, check_rule
+from vizcnn.adapter.gradients import BiasTerms, FullGradients, Gradients, check_rule
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, io_node, split_call
 from vizcnn.adapter.model_facts import ModelFacts
 from vizcnn.adapter.placement import Placement
@@ -28,6 +28,8 @@ __all__ = [
     "AXES",
     "LAST_SPATIAL",
     "Array",
+    "BiasTerms",
+    "FullGradients",
     "Gradients",
     "LayerInfo",
     "ModelAdapter",
@@ -372,6 +374,43 @@ class ModelAdapter(ModelFacts):
             score = self.with_predicted_classes(inputs, score, self._outputs(inputs))
         return self._attentions(inputs, score, formula, gradients, per_block)
 
+    def full_gradients(self, inputs: Array, target: Any = None) -> FullGradients:
+        """Return the gradient of each sample's score by its input, and what the biases inside the model give to the score.
+
+        Of a layer's bias that is the bias times the gradient by the sums which it is added to. Of a batch normalization, and of
+        other layers that are affine value by value, the bias is what they make of zero. In a network of such layers and of ReLUs
+        the gradient times the input and all these terms add up to the score. Every call of a shared layer has terms of its own.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs, preprocessed.
+        target : optional
+            As `scores` takes it.
+
+        Returns
+        -------
+        FullGradients
+            Of each layer sums alone, so that memory doesn't hold the gradients of all layers.
+
+        Raises
+        ------
+        CapabilityError
+            If the score has no gradient, or the adapter doesn't know the model's biases.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> cnn = vz.assets.digits_cnn()
+        >>> inputs = cnn.load_images(vz.assets.digits()[3]).inputs(slice(None))
+        >>> full = cnn.full_gradients(inputs, "3")
+        >>> total = (full.gradients * full.values).sum() + sum(terms.totals[0] for terms in full.biases)
+        >>> bool(abs(total - full.scores[0]) < 1e-3), full.biases[0].layer, full.biases[0].sums.shape
+        (True, 'conv1', (1, 28, 28))
+        """
+        inputs = self._checked(inputs)
+        return self._full_gradients(inputs, resolve(target, self, len(inputs)))
+
     def default_layer(self, target: Any = None) -> str:
         """Return the layer that `gradients` takes for `LAST_SPATIAL`: the last map that the score depends on.
 
@@ -688,6 +727,9 @@ class ModelAdapter(ModelFacts):
         self, inputs: Array, score: Score, formula: AttentionFormula, gradients: bool, per_block: bool
     ) -> Attentions:
         raise self._unanswered("attentions")
+
+    def _full_gradients(self, inputs: Array, score: Score) -> FullGradients:
+        raise self._unanswered("full_gradients")
 
     def _default_layer(self, score: Score) -> str:
         shape = self.input_shape

@@ -71,7 +71,10 @@ class ModelFacts(OutputReader):
     @property
     @abstractmethod
     def capabilities(self) -> frozenset[str]:
-        """What it can answer, of "outputs", "scores", "layers", "kernels", "activations", "gradients", "attention", "ascent"."""
+        """What it can answer.
+
+        Of "outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "attention" and "ascent".
+        """
 
     @property
     @abstractmethod

@@ -64,10 +64,10 @@ def register(
     family : str, default ""
         What it is listed under, of `vizcnn.plugins.plugin.FAMILIES`: "gradient", "cam", "perturbation", "transformer", "model".
     needs : collection of str, default ()
-        What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent", "attention"
-        (among tokens); "images" where it is for models of images alone, and not of signals or volumes, "maps" where it is for
-        models whose feature maps have rows and columns, as those of a spectrogram have too; "tensorflow" where Keras must run on
-        that.
+        What it asks of a model: "outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "ascent",
+        "attention" (among tokens); "images" where it is for models of images alone, and not of signals or volumes, "maps" where
+        it is for models whose feature maps have rows and columns, as those of a spectrogram have too; "tensorflow" where Keras
+        must run on that.
     aliases : mapping, default None
         Old names of options to their names, ``{"exciting": "preferred_inputs"}``, and pairs of an option and an old value to the
         value, ``{("reduce", "signed"): "sum"}``: they work everywhere, with a warning.

@@ -16,12 +16,13 @@ from typing_extensions import override
 
 from vizcnn.adapter.arrays import Array, Outputs
 from vizcnn.adapter.attention import AttentionFormula, Attentions
-from vizcnn.adapter.base import Gradients, ModelAdapter
+from vizcnn.adapter.base import FullGradients, Gradients, ModelAdapter
 from vizcnn.adapter.changed import Steps
 from vizcnn.adapter.heads import Traits
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.keras.ascent import Ascent, Plan, affine
 from vizcnn.adapter.keras.attentions import attentions, may_attend
+from vizcnn.adapter.keras.biases import differentiate_by_biases, full_gradients, layers_with_bias
 from vizcnn.adapter.keras.calling import stateful_note
 from vizcnn.adapter.keras.changed import CompiledSteps
 from vizcnn.adapter.keras.compiled import Traced
@@ -150,7 +151,7 @@ class KerasAdapter(ModelAdapter):
     @property
     def capabilities(self) -> frozenset[str]:
         """See `ModelAdapter.capabilities`; "attention" where it may have some, "tensorflow" where it runs on that."""
-        answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "ascent"}
+        answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "ascent"}
         answers |= {"tensorflow"} if self._view.backend.name == "tensorflow" else set()
         return frozenset(answers | ({"attention"} if may_attend(self._view) else set()))
 
@@ -431,6 +432,16 @@ class KerasAdapter(ModelAdapter):
         self, inputs: Array, score: Score, formula: AttentionFormula, gradients: bool, per_block: bool
     ) -> Attentions:
         return attentions(self._view, self._runner, inputs, score, formula, gradients=gradients, per_block=per_block)
+
+    def _full_gradients(self, inputs: Array, score: Score) -> FullGradients:
+        def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
+            named = layers_with_bias(self._view)
+            run = ForwardPass.run(self._view, tensor, traced, before_activation=named).record()
+            scores = run.scores(score, params, traced)
+            terms = differentiate_by_biases(run, score, scores, tensor, traced)
+            return {**terms, "scores": scores, **run.named_outputs()}
+
+        return full_gradients(self._runner.run(("full gradients", score.key), build, inputs, score), inputs)
 
     def _default_layer(self, score: Score) -> str:
         while True:

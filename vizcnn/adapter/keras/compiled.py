@@ -37,6 +37,8 @@ class Traced:
         Whether it draws random numbers, from those or otherwise.
     leaves_seeds : bool
         Whether it is known to leave the random states of Python, NumPy and the framework as they are.
+    facts : optional
+        What else it has told, for whoever builds it.
     """
 
     layer: str | None = None
@@ -45,6 +47,7 @@ class Traced:
     generators: list[Any] = field(default_factory=list)
     draws: bool = False
     leaves_seeds: bool = False
+    facts: Any = None
 
 
 Build = Callable[..., dict[str, Any]]

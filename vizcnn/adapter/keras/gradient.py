@@ -47,11 +47,16 @@ def differentiate(
     if path is None:
         values, gradient = inputs, backend.gradient(total, inputs)
         if gradient is None:
-            raise CapabilityError(
-                f"The score of {score.names[0] or 'the predicted class'!r} has no gradient by the input of model "
-                f"{run.view.name!r}: a layer rounds or casts it away."
-            )
+            raise no_gradient(run, score)
     else:
         traced.layer, values, gradient = differentiated(run, path, total)
         traced.notes += run.layout.notes(traced.layer, run.layer(traced.layer, cast=False).shape)
     return backend.float32(values), backend.float32(gradient)
+
+
+def no_gradient(run: ForwardPass, score: Score) -> CapabilityError:
+    """Return the error of a score that the inputs don't move."""
+    return CapabilityError(
+        f"The score of {score.names[0] or 'the predicted class'!r} has no gradient by the input of model {run.view.name!r}: a "
+        f"layer rounds or casts it away."
+    )

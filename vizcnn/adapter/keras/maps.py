@@ -121,6 +121,12 @@ class Layout:
         tokens = tensor[:, tensor.shape[1] - math.prod(grid) :]  # type: ignore[arg-type]
         return keras.ops.reshape(tokens, (-1, *grid, tensor.shape[2]))
 
+    def channels(self, shape: Shape) -> int | None:
+        """Return how many channels a map has; None where it is none."""
+        if self.size(shape) is None:
+            return None
+        return shape[1] if self._channels_first and is_map(shape, self._rank) else shape[-1]
+
     def back(self, values: Any, tensor: Any) -> Any:
         """Return a map as the output that it would be `of`; tokens that have no place in a map are those of `tensor`."""
         if is_map(tensor.shape, self._rank):

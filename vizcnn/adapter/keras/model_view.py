@@ -312,6 +312,11 @@ class ModelView:
         return input_rank_of(rank, shape, unflattened_shape(self.model, shape))
 
     @property
+    def num_fixed_inputs(self) -> int:
+        """How many inputs are held fixed."""
+        return 0 if self._fixed is None else len(self._fixed.values)
+
+    @property
     def _takes_channels_first(self) -> bool:
         """Whether the model takes inputs with channels before rows and columns, whatever its maps have."""
         first = self.channels_first

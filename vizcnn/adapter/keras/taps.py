@@ -46,13 +46,23 @@ class StopForward(BaseException):
 
 @dataclass
 class Call:
-    """A layer's call: its path, which call of that layer it is, and what went in and came out."""
+    """A layer's call: its path, which call of that layer it is, and what went in and came out.
+
+    Attributes
+    ----------
+    arguments : (tuple, dict)
+        All that it was called on, constants too.
+    before : tensor or None
+        What the layer handed to its own activation, where `Taps.before_activation` names it.
+    """
 
     path: str
     index: int
     operation: Any
     output: Any
     inputs: tuple[Any, ...] = ()
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
+    before: Any = None
 
     @property
     def address(self) -> str:
@@ -62,13 +72,28 @@ class Call:
 
 @dataclass
 class Activation:
-    """An activation's call: its name, layer, whether a rule replaced it, its output, and how many calls were over before."""
+    """An activation's call.
+
+    Attributes
+    ----------
+    name, path : str
+        Its name, and its layer's path.
+    replaced : bool
+        Whether a rule replaced it.
+    output : tensor
+        What it returned.
+    before : int
+        How many calls of layers were over before.
+    options : (tuple, dict)
+        What it was called on, beside its input.
+    """
 
     name: str
     path: str
     replaced: bool
     output: Any
     before: int = 0
+    options: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
 
 
 @dataclass
@@ -100,6 +125,8 @@ class Taps:
         Attention that is computed in one go, as by flash attention, is computed step by step, so that its softmax is seen.
     generators : list, default []
         Where Keras's seed generators that are asked for a seed are written to.
+    before_activation : collection of str, default ()
+        Paths of layers with an `activation` of their own of which the tensor before it is kept.
     """
 
     operations: Mapping[str, Any]
@@ -113,12 +140,14 @@ class Taps:
     past_casts: bool = False
     plain_attention: bool = False
     generators: list[Any] = field(default_factory=list)
+    before_activation: frozenset[str] = frozenset()
     calls: list[Call] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
     _cast: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     _endings: dict[int, Ending] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
     _stack: list[str] = field(default_factory=list)
+    _before: dict[str, Any] = field(default_factory=dict)
     _inside: bool = False
     _hidden: str = ""
     _paused: bool = False
@@ -182,6 +211,8 @@ class Taps:
             change(operation, method, self._tapped_call(path, operation, original))
             # A layer that was given the framework's own function holds it itself, where no module's wrapper reaches.
             wrapper = wrappers.get(id(vars(operation).get("activation")))
+            if path in self.before_activation and operation.activation not in (None, keras.activations.linear):
+                wrapper = self._noted_activation(path, wrapper or operation.activation)
             if wrapper is not None:
                 change(operation, "activation", wrapper)
 
@@ -217,7 +248,8 @@ class Taps:
             if opaque:
                 self._add(type(operation).__name__, False, output)
             self._end_of_layer(operation, args, output)
-            self.calls.append(Call(path, index, operation, output, self._frames.unfolded(inputs)))
+            inputs, before = self._frames.unfolded(inputs), self._before.pop(path, None)
+            self.calls.append(Call(path, index, operation, output, inputs, (args, kwargs), before))
             self._counts[path] += 1
             if self.stop_after and self.stop_after <= self._counts.keys():
                 raise StopForward
@@ -244,8 +276,19 @@ class Taps:
                     self._begin(output, args[0], "weights")  # of the steps of a sequence, rather than of classes
                 else:
                     self._begin(output, args[0], name, axis)
-            self._add(f"{name} in {self._hidden}" if self._hidden else name, replace, output)
+            name_here = f"{name} in {self._hidden}" if self._hidden else name
+            self._add(name_here, replace, output, (args[1:], kwargs))
             return output
+
+        return activation
+
+    def _noted_activation(self, path: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a layer's own activation, which keeps what it is given."""
+
+        def activation(x: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._is_here():
+                self._before[path] = x
+            return original(x, *args, **kwargs)
 
         return activation
 
@@ -324,10 +367,9 @@ class Taps:
 
         return following
 
-    def _add(self, name: str, replaced: bool, output: Any) -> None:
-        self.activations.append(
-            Activation(name, self._stack[-1] if self._stack else "", replaced, output, len(self.calls))
-        )
+    def _add(self, name: str, replaced: bool, output: Any, options: tuple[Any, Any] = ((), {})) -> None:
+        path = self._stack[-1] if self._stack else ""
+        self.activations.append(Activation(name, path, replaced, output, len(self.calls), options))
 
     def _begin(self, output: Any, source: Any, name: str, axis: int | None = None) -> None:
         """Note that an activation made a tensor; without an axis of its own its classes are where the source has them."""

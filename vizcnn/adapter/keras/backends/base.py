@@ -54,6 +54,13 @@ class Detour:
     keeps: bool = False
 
 
+def reduced(gradients: Sequence[Any], reduce: Sequence[Callable[[Any], Any]] | None) -> list[Any]:
+    """Return what is made of each gradient, and None where there is none."""
+    if reduce is None:
+        return list(gradients)
+    return [None if gradient is None else make(gradient) for gradient, make in zip(gradients, reduce, strict=True)]
+
+
 class Backend(ABC):
     """TensorFlow, JAX or PyTorch, as the rest of the adapter sees it.
 
@@ -137,8 +144,26 @@ class Backend(ABC):
         return gradient
 
     @abstractmethod
-    def gradients(self, total: Any, tensors: Sequence[Any]) -> list[Any | None]:
-        """Return what `gradient` does of each of several tensors, in one run backwards; they may be computed from each other."""
+    def gradients(
+        self, total: Any, tensors: Sequence[Any], reduce: Sequence[Callable[[Any], Any]] | None = None
+    ) -> list[Any]:
+        """Return `gradient` by each of several tensors, from one way back.
+
+        Parameters
+        ----------
+        total : tensor
+            What is differentiated.
+        tensors : sequence of tensor
+            What it is differentiated by.
+        reduce : sequence of callable, default None
+            For each tensor what is made of its gradient as soon as that is known, so that it needn't be kept; None: the gradients
+            themselves are returned.
+
+        Returns
+        -------
+        list
+            None where `total` doesn't depend on the tensor.
+        """
 
     @abstractmethod
     def is_traced(self, tensor: Any) -> bool:

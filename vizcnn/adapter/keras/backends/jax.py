@@ -2,7 +2,8 @@
 
 JAX differentiates functions, and not one tensor by another after the fact. So a function is traced first; where it asks for a
 gradient, its program gets a hole, and `_evaluate` fills the holes: what lies between the tensor and the total becomes the
-function that is differentiated. What comes before the tensor is not gone through, as on the other backends.
+function that is differentiated. What comes before the tensor is not gone through, as on the other backends. Where gradients by
+several tensors are asked for at once, those that lie between are differentiated by as what is added to them, zero.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing_extensions import override
 from vizcnn.adapter.keras.backends import base
 from vizcnn.errors import UnsupportedModelError
 
-_HOLE = jax.extend.core.Primitive("vizcnn_gradient")
+_HOLE = jax.extend.core.Primitive("vizcnn_gradients")
 _HOLE.multiple_results = True
 _HOLE.def_abstract_eval(lambda total, *tensors: list(tensors))
 
@@ -110,7 +111,7 @@ class Backend(base.Backend):
         while True:
             self._tracing.absent, self._tracing.asked, self._tracing.holes = absent, 0, []
             traced, shapes = jax.make_jaxpr(self._marked(function), return_shape=True)(*arguments)
-            holes = {self._tracing.holes[n] for n in _independent(traced.jaxpr)}
+            holes = {self._tracing.holes[n][place] for n, place in _independent(traced.jaxpr)}
             if not holes:
                 return traced, shapes
             absent |= holes
@@ -130,19 +131,25 @@ class Backend(base.Backend):
         return marked
 
     @override
-    def gradients(self, total: Any, tensors: Sequence[Any]) -> list[Any | None]:
-        tracing = self._tracing
-        first, tracing.asked = tracing.asked, tracing.asked + len(tensors)
-        is_traced = isinstance(total, jax.core.Tracer)
-        asked = {
-            number: tensor
-            for number, tensor in enumerate(tensors, start=first)
-            if is_traced and isinstance(tensor, jax.core.Tracer) and jnp.issubdtype(tensor.dtype, jnp.floating)
-        }
-        asked = {number: tensor for number, tensor in asked.items() if number not in tracing.absent}
-        tracing.holes += asked
-        filled = dict(zip(asked, _HOLE.bind(total, *asked.values()), strict=True)) if asked else {}
-        return [filled.get(number) for number in range(first, first + len(tensors))]
+    def gradients(
+        self, total: Any, tensors: Sequence[Any], reduce: Sequence[Callable[[Any], Any]] | None = None
+    ) -> list[Any]:
+        tracing, first = self._tracing, self._tracing.asked
+        tracing.asked += len(tensors)
+        places = [
+            place
+            for place, tensor in enumerate(tensors)
+            if first + place not in tracing.absent
+            and isinstance(total, jax.core.Tracer)
+            and isinstance(tensor, jax.core.Tracer)
+            and jnp.issubdtype(tensor.dtype, jnp.floating)
+        ]
+        gradients: list[Any] = [None] * len(tensors)
+        if places:
+            tracing.holes.append([first + place for place in places])
+            for place, gradient in zip(places, _HOLE.bind(total, *(tensors[p] for p in places)), strict=True):
+                gradients[place] = gradient
+        return base.reduced(gradients, reduce)
 
     @override
     def is_traced(self, tensor: Any) -> bool:
@@ -240,33 +247,25 @@ def _evaluate(traced: Any, arguments: Sequence[Any]) -> list[Any]:
 
 
 def _differentiated(hole: Any, between: Sequence[Any], values: dict[Any, Any]) -> dict[Any, Any]:
-    """Run the equations between tensors and their hole; return what they make, and what belongs into the hole.
-
-    A tensor that is made in between is differentiated by as what is added to it, so that one may be computed from another.
-    """
+    """Run the equations between the first tensor of a hole and the hole; return what they make, and what belongs into it."""
     total, *tensors = hole.invars
     outputs = [output for equation in between for output in equation.outvars]
-    made = {tensor for tensor in tensors if tensor in set(outputs)}
-    starts = [
-        jnp.zeros(tensor.aval.shape, tensor.aval.dtype) if tensor in made else values[tensor] for tensor in tensors
-    ]
+    made = set(outputs)
 
-    def after(given: Sequence[Any]) -> Any:
-        by_tensor = dict(zip(tensors, given, strict=True))
-        inner = {**values, **{tensor: value for tensor, value in by_tensor.items() if tensor not in made}}
-        for equation in between:
-            _run([equation], inner)
-            for tensor in made.intersection(equation.outvars):
-                inner[tensor] = inner[tensor] + by_tensor[tensor]
+    def after(*starts: Any) -> Any:
+        given = dict(zip(tensors, starts, strict=True))
+        inner = {**values, **{tensor: start for tensor, start in given.items() if tensor not in made}}
+        _run(between, inner, {tensor: start for tensor, start in given.items() if tensor in made})
         return inner[total], [inner[output] for output in outputs]
 
-    one, pull, others = jax.vjp(after, starts, has_aux=True)
-    (gradients,) = pull(jnp.ones_like(one))
+    starts = [jnp.zeros(t.aval.shape, t.aval.dtype) if t in made else values[t] for t in tensors]
+    one, pull, others = jax.vjp(after, *starts, has_aux=True)
+    gradients = pull(jnp.ones_like(one))
     return {**dict(zip(outputs, others, strict=True)), **dict(zip(hole.outvars, gradients, strict=True))}
 
 
-def _run(equations: Sequence[Any], values: dict[Any, Any]) -> None:
-    """Evaluate equations one after another; holes among them have their value already."""
+def _run(equations: Sequence[Any], values: dict[Any, Any], added: dict[Any, Any] | None = None) -> None:
+    """Evaluate equations one after another; holes among them have their values already. Something is added to what some make."""
     for equation in equations:
         if equation.primitive is _HOLE:
             continue
@@ -276,23 +275,26 @@ def _run(equations: Sequence[Any], values: dict[Any, Any]) -> None:
             answer = equation.primitive.bind(*functions, *[_value(values, var) for var in equation.invars], **params)
         many = equation.primitive.multiple_results
         values.update(zip(equation.outvars, answer if many else [answer], strict=True))
+        for output in equation.outvars:
+            if added and output in added:
+                values[output] += added[output]
 
 
 def _value(values: dict[Any, Any], var: Any) -> Any:
     return var.val if isinstance(var, jax.extend.core.Literal) else values[var]
 
 
-def _independent(program: Any) -> list[int]:
-    """Return which tensors, by their place among those of all holes, have a total that is no real number computed from them."""
-    asked = [(eqn.invars[0], tensor) for eqn in program.eqns if eqn.primitive is _HOLE for tensor in eqn.invars[1:]]
+def _independent(program: Any) -> list[tuple[int, int]]:
+    """Return which holes have a total that isn't computed from one of their tensors in real numbers: hole, and place in it."""
+    holes = [equation for equation in program.eqns if equation.primitive is _HOLE]
     absent = []
-    for place, (total, tensor) in enumerate(asked):
-        reached = {tensor}
-        for equation in program.eqns:
-            if any(not isinstance(v, jax.extend.core.Literal) and v in reached for v in equation.invars):
-                reached.update(output for output in equation.outvars if jnp.issubdtype(output.aval.dtype, jnp.inexact))
-        if isinstance(total, jax.extend.core.Literal) or total not in reached:
-            absent.append(place)
+    for number, hole in enumerate(holes):
+        total, *tensors = hole.invars
+        sources = set() if isinstance(total, jax.extend.core.Literal) else {total}
+        for equation in reversed(program.eqns):
+            if any(v in sources and jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in equation.outvars):
+                sources.update(var for var in equation.invars if not isinstance(var, jax.extend.core.Literal))
+        absent += [(number, place) for place, tensor in enumerate(tensors) if tensor not in sources]
     return absent
 
 

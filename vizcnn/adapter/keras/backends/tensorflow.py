@@ -98,9 +98,12 @@ class Backend(base.Backend):
     def trace(self, function: Callable[..., Any], symbols: Sequence[Any]) -> None:
         compute_output_spec(function, *symbols)
 
-    def gradients(self, total: Any, tensors: Sequence[Any]) -> list[Any | None]:
-        """See `base.Backend`; `tf.gradients` takes any tensors of the graph that is being traced."""
-        return [None if one is None else tf.convert_to_tensor(one) for one in tf.gradients(total, list(tensors))]
+    def gradients(
+        self, total: Any, tensors: Sequence[Any], reduce: Sequence[Callable[[Any], Any]] | None = None
+    ) -> list[Any]:
+        """See `base.Backend`; `tf.gradients` takes any tensors of the graph that is being traced, and a graph keeps none."""
+        gradients = [None if one is None else tf.convert_to_tensor(one) for one in tf.gradients(total, [*tensors])]
+        return base.reduced(gradients, reduce)
 
     @override
     def is_traced(self, tensor: Any) -> bool:

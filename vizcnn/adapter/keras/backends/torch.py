@@ -74,12 +74,21 @@ class Backend(base.Backend):
             function(tensors[0].requires_grad_(), *tensors[1:])
 
     @override
-    def gradients(self, total: Any, tensors: Sequence[Any]) -> list[Any | None]:
+    def gradients(
+        self, total: Any, tensors: Sequence[Any], reduce: Sequence[Callable[[Any], Any]] | None = None
+    ) -> list[Any]:
         self._run.differentiates = True
-        taped = [tensor for tensor in tensors if total.requires_grad and tensor.requires_grad]
-        found = torch.autograd.grad(total, taped, retain_graph=True, allow_unused=True) if taped else ()
-        by_tensor = dict(zip(map(id, taped), found, strict=True))
-        return [by_tensor.get(id(tensor)) for tensor in tensors]
+        answers: list[Any] = [None] * len(tensors)
+        reached = [at for at, tensor in enumerate(tensors) if total.requires_grad and tensor.requires_grad]
+        if reduce is not None:
+            # A hook sees a gradient on its way to the tensor of that one which is asked for, and lets it go.
+            hooks = [tensors[at].register_hook(_keeping(answers, at, reduce[at])) for at in reached[1:]]
+            if reached:
+                _differentiate(total, tensors, reached[:1], answers, reduce)
+            for hook in hooks:
+                hook.remove()
+        _differentiate(total, tensors, [at for at in reached if answers[at] is None], answers, reduce)
+        return answers
 
     def is_traced(self, tensor: Any) -> bool:
         """See `base.Backend`; a loop is run like everything else."""
@@ -164,6 +173,32 @@ class Backend(base.Backend):
         return isinstance(error, NotImplementedError) or (
             isinstance(error, RuntimeError) and "not implemented for" in str(error)
         )
+
+
+def _keeping(answers: list[Any], at: int, make: Callable[[Any], Any]) -> Callable[[Any], None]:
+    """Return a hook that keeps what is made of a gradient, and leaves the gradient as it is."""
+
+    def hook(gradient: Any) -> None:
+        answers[at] = make(gradient)
+
+    return hook
+
+
+def _differentiate(
+    total: Any,
+    tensors: Sequence[Any],
+    places: Sequence[int],
+    answers: list[Any],
+    reduce: Sequence[Callable[[Any], Any]] | None,
+) -> None:
+    """Differentiate by the tensors at these places, and put what is made of the gradients there."""
+    if not places:
+        return
+    by = [tensors[at] for at in places]
+    gradients = torch.autograd.grad(total, by, retain_graph=True, allow_unused=True)
+    makers = None if reduce is None else [reduce[at] for at in places]
+    for at, answer in zip(places, base.reduced(gradients, makers), strict=True):
+        answers[at] = answer
 
 
 _ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "glu", "softplus", "softsign", "sigmoid",
