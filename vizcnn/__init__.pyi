@@ -291,6 +291,7 @@ def occlusion(
     *,
     patch_size: int | tuple[int | None, ...] | None = None,
     stride: int | tuple[int | None, ...] | None = None,
+    refine: float | None = None,
     baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from skimage import data
 
 import vizcnn as vz
 from tests.models import images, linear_model
 from tests.rounding import rounding
+from vizcnn.algorithms.ranks import rank_correlation
 from vizcnn.errors import OptionError
 
 
@@ -143,6 +147,86 @@ def test_patch_defaults_to_a_fifth_and_stride_to_half_of_it() -> None:
     assert result.raw.shape == (1, 14, 10)  # patches of 3x6, a step of 1x3
 
 
+# Some positions only ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_positions_are_those_without_refine(cnn: Any) -> None:
+    batch = images(2, (7, 10, 2))
+    whole = vz.occlusion(cnn, batch, [0, 1], patch_size=3, stride=1)
+    refined = vz.occlusion(cnn, batch, [0, 1], patch_size=3, stride=1, refine=1)
+    np.testing.assert_allclose(refined.values, whole.values, **CLOSE)
+    np.testing.assert_allclose(refined.raw, whole.raw, **CLOSE)
+    assert refined.measures["runs"].tolist() == [1, 1]
+    assert refined.class_map is None
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.77])
+def test_no_more_positions_are_run_than_is_asked_and_those_have_their_drops(cnn: Any, share: float) -> None:
+    image = images(1, (7, 10, 2))
+    whole = vz.occlusion(cnn, image, 0, patch_size=2, stride=1).raw[0]
+    result = vz.occlusion(cnn, image, 0, patch_size=2, stride=1, refine=share)
+    right = np.isclose(result.raw[0], whole, **CLOSE)
+    assert result.measures["runs"][0] == np.float32(int(share * 54) / 54)
+    assert right.sum() >= int(share * 54)
+    assert right[::8, ::8].all()
+
+
+def test_position_that_moves_the_score_is_found_between_those_of_the_lattice() -> None:
+    weights = np.zeros((32, 32), np.float32)
+    weights[18:22, 10:15] = 1
+    model = linear_model(weights.reshape(-1, 1), (32, 32, 1))
+    image = np.ones((1, 32, 32, 1), np.float32)
+    whole, some = (
+        vz.occlusion(model, image, 0, patch_size=4, stride=1, baseline=0.0, refine=refine) for refine in (None, 0.4)
+    )
+    assert np.corrcoef(whole.values.ravel(), some.values.ravel())[0, 1] > 0.99
+    assert weights.ravel()[some.values.argmax()] == 1
+
+
+@pytest.mark.parametrize("shape", [(40, 2), (8, 9, 10, 1)])
+def test_signals_and_volumes_of_black_boxes_are_refined_too(shape: tuple[int, ...]) -> None:
+    weights = np.zeros(shape, np.float32)
+    weights[:4] = 1
+    box = vz.adapt(lambda x: x.reshape(len(x), -1) @ weights.reshape(-1, 1), input_shape=shape)
+    options = {"patch_size": 4, "stride": 1, "baseline": 0.0}
+    whole, some = (vz.occlusion(box, np.ones((1, *shape)), 0, refine=refine, **options) for refine in (None, 0.4))
+    assert some.measures["runs"][0] <= 0.4
+    assert np.corrcoef(whole.values.ravel(), some.values.ravel())[0, 1] > 0.97
+
+
+def test_images_refined_together_are_each_as_alone_and_traced_once(cnn: Any) -> None:
+    batch = images(3, (7, 10, 2))
+    together = vz.occlusion(cnn, batch, [0, 1, 2], patch_size=2, refine=0.5)
+    traces = cnn.num_traces
+    for index in range(3):
+        alone = vz.occlusion(cnn, batch[index : index + 1], index, patch_size=2, refine=0.5)
+        np.testing.assert_allclose(together.values[index], alone.values[0], **CLOSE)
+    vz.occlusion(cnn, batch, 0, patch_size=2, refine=0.3)
+    assert cnn.num_traces == traces
+
+
+def test_blank_map_is_safe_where_some_positions_are_run() -> None:
+    model = linear_model(np.zeros((48, 1)), (6, 8, 1), bias=3.0)
+    with pytest.warns(vz.errors.VizcnnWarning, match="zero"):
+        result = vz.occlusion(model, images(1, (6, 8, 1)), 0, patch_size=2, refine=0.4)
+    assert not result.values.any()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Occlusion takes:vizcnn.errors.VizcnnWarning")
+def test_maps_of_photographs_rank_as_those_of_all_runs(test_data: Path) -> None:
+    model = vz.adapt(test_data / "mobilenet_025_224_imagenet.keras", preprocess="mobilenet")
+    for photograph in (data.chelsea(), data.coffee(), data.rocket()):
+        short = min(photograph.shape[:2])
+        top, left = ((size - short) // 2 for size in photograph.shape[:2])
+        square = cv2.resize(
+            photograph[top : top + short, left : left + short], (224, 224), interpolation=cv2.INTER_AREA
+        )
+        whole, some = (vz.occlusion(model, square, patch_size=8, refine=refine) for refine in (None, 0.4))
+        assert some.measures["runs"][0] <= 0.4
+        assert rank_correlation(whole.values, some.values) >= 0.95
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -153,8 +237,10 @@ def test_patch_defaults_to_a_fifth_and_stride_to_half_of_it() -> None:
         ({"patch_size": 2, "stride": 3}, "`stride` must not be larger than the patch"),
         (
             {"baseline": "gray"},
-            "`baseline` must be a number, one per channel, or one of 'mean', 'blur', 'noise'; got 'gray'",
+            "`baseline` must be a number, one per channel, or one of 'mean', 'blur', 'noise', 'black', 'white'; got 'gray'",
         ),
+        ({"refine": 0}, "`refine` must be a number between 0 and 1; got 0"),
+        ({"refine": 1.5}, "`refine` must be a number between 0 and 1; got 1.5"),
         ({"baseline": (1.0, 2.0, 3.0)}, "`baseline` must be one number or one for each of 2 channels"),
         ({"baseline": float("nan")}, "`baseline` must be one number or one for each of 2 channels"),
     ],

@@ -47,15 +47,53 @@ def hide_windows(windows: Sequence[Sequence[slice]], **words: str) -> Change:
     return Change("windows hidden", len(bounds), lambda part: {"bounds": bounds[part]}, _windows_hidden, **words)
 
 
+def hide_own_windows(count: int, **words: str) -> Change:
+    """Hide one window after another, of each image its own.
+
+    Parameters
+    ----------
+    count : int
+        How many windows of each image.
+    **words
+        `name` and `remedy` of the change.
+
+    Returns
+    -------
+    Change
+        It needs the companion "windows": where each window begins and ends along each axis, int (N, K, axes, 2), of which the
+        first `count` are hidden; and "fill", as `hide_windows` does.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> from vizcnn.algorithms.changes import hide_own_windows
+    >>> model = vz.adapt(lambda inputs: inputs.sum(axis=(1, 2)), input_shape=(4, 4, 1))
+    >>> companions = {"windows": np.array([[[[0, 2], [0, 4]]], [[[3, 9], [3, 9]]]]), "fill": np.zeros((2, 1, 1, 1))}
+    >>> model.changed_scores(np.ones((2, 4, 4, 1)), 0, hide_own_windows(1), companions=companions).copy_scores.tolist()
+    [[8.0], [15.0]]
+    """
+    return Change(
+        "own windows hidden", count, lambda part: {"window": np.arange(part.start, part.stop)}, _own_hidden, **words
+    )
+
+
 def _windows_hidden(xp: Any, images: Any, companions: Given, numbers: Given) -> Any:
-    bounds, rank = numbers["bounds"], len(images.shape) - 2
-    mask = None
+    return _hidden(xp, images, companions["fill"], numbers["bounds"])
+
+
+def _own_hidden(xp: Any, images: Any, companions: Rows, numbers: Given) -> Any:
+    return _hidden(xp, images, companions["fill"], companions.entries("windows", numbers["window"]))
+
+
+def _hidden(xp: Any, images: Any, fill: Any, bounds: Any) -> Any:
+    """Return images with one window of each hidden; where it begins and ends is (B, axes, 2)."""
+    rank, mask = len(images.shape) - 2, None
     for axis in range(rank):
         places = xp.arange(images.shape[axis + 1])[None]
         inside = xp.logical_and(places >= bounds[:, axis, :1], places < bounds[:, axis, 1:])
         inside = _along(xp, inside, axis, rank)
         mask = inside if mask is None else xp.logical_and(mask, inside)
-    return xp.where(mask, companions["fill"], images)
+    return xp.where(mask, fill, images)
 
 
 def mask_by_grids(

