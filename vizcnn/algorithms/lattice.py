@@ -115,7 +115,7 @@ def _between(values: np.ndarray, known: np.ndarray, shape: Sequence[int], half: 
     middle = reduce(np.logical_and, np.meshgrid(*odd, indexing="ij"))
     places = _lattice(shape, half)
     places = places[~known[places]]
-    return places[np.lexsort((places, -differ[places], ~middle.ravel()[places]))]
+    return np.asarray(places[np.lexsort((places, -differ[places], ~middle.ravel()[places]))])
 
 
 def _shifted(array: np.ndarray, by: int, outside: float) -> list[np.ndarray]:
