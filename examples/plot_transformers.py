@@ -49,7 +49,7 @@ print(f"held-out accuracy {accuracy:.1%}")
 # The same digits under three methods
 # -----------------------------------
 
-vit = vz.adapt(model, preprocess="0..1")
+vit = vz.adapt(model, preprocess="0..1", labels=[str(digit) for digit in range(10)])
 chosen = one_of_each(digits)[[2, 4, 5, 9]]
 METHODS = ["attention_rollout", "transformer_attribution", "legrad", "gradcam"]
 print("wrote", vz.explain(vit, chosen, methods=METHODS).save(OUT / "transformers.png"))
@@ -57,7 +57,8 @@ print("wrote", vz.explain(vit, chosen, methods=METHODS).save(OUT / "transformers
 # %%
 # Another class
 # -------------
-# Rollout can't tell a nine from a four in the same picture: its map stays what it is.
+# Rollout can't tell a nine from a four in the same picture: its map stays what it is. Chefer's attribution moves, for a nine to
+# where the four would have to be closed.
 
 for target in (4, 9):
     result = vz.explain(vit, chosen[[1]], target, methods=METHODS)
