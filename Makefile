@@ -7,6 +7,7 @@ BIN := .venv/bin
 PEERS := .venv-peers/bin
 OTHERS := .venv-backends/bin
 KERAS2 := .venv-keras2/bin
+GOLDEN := .venv-golden/bin
 # `make test-backends BACKEND_TESTS=` runs all of them.
 BACKEND_TESTS ?= tests/adapter/test_keras_models.py tests/adapter/test_gradients.py tests/adapter/test_rules.py tests/adapter/test_logits.py \
 	tests/adapter/test_full_gradients.py tests/adapter/test_layers.py tests/adapter/test_taps.py tests/adapter/test_caching.py tests/adapter/test_changed_on_keras.py
@@ -21,7 +22,7 @@ PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC101,DOC103,DOC105,DOC110 --s
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test test-slow test-backends test-keras2 lint format demo docs bench bench-peers bench-backends lock clean
+.PHONY: help setup test test-slow test-backends test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -90,6 +91,10 @@ bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an envi
 bench-backends: .venv-backends/.ready  ## Time saliency on JAX and PyTorch beside their bare gradients
 	@for backend in jax torch; do KERAS_BACKEND=$$backend $(OTHERS)/python -m tests.benchmarks.bench_backends $(BENCH_ARGS) || exit 1; done
 
+golden: .venv/.ready .venv-golden/.ready  ## Ask the reference implementations anew, in an environment of their own, and write docs/golden.md
+	@for library in captum saliency grad_cam xplique lime shap; do $(GOLDEN)/python -m tests.golden.of_$$library || exit 1; done
+	@$(BIN)/python -m tests.golden.table --write
+
 lock: check-python  ## Write requirements.lock anew from the newest versions that pyproject.toml accepts
 	@echo "== a fresh environment for requirements.lock"
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
@@ -98,7 +103,7 @@ lock: check-python  ## Write requirements.lock anew from the newest versions tha
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
 
 clean:  ## Remove environments, caches and builds
-	@rm -rf .venv .venv-peers .venv-backends .venv-keras2 build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-peers .venv-backends .venv-keras2 .venv-golden build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: check-python
@@ -152,5 +157,18 @@ else
 	@test -x $(PEERS)/pip || $(PYTHON) -m venv .venv-peers
 	@$(PEERS)/python -m pip install --quiet --disable-pip-version-check -c tests/benchmarks/requirements-peers.txt torch
 	@$(PEERS)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/benchmarks/requirements-peers.txt -e .
+endif
+	@touch $@
+
+.venv-golden/.ready: tests/golden/requirements.txt tests/benchmarks/requirements-peers.txt | check-python
+	@echo "== setting up .venv-golden (a few minutes the first time)"
+ifdef UV
+	@test -x $(GOLDEN)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv-golden
+	@uv pip install --quiet --python $(GOLDEN)/python -c tests/golden/requirements.txt torch torchvision
+	@uv pip install --quiet --python $(GOLDEN)/python --no-deps -r tests/golden/requirements.txt
+else
+	@test -x $(GOLDEN)/pip || $(PYTHON) -m venv .venv-golden
+	@$(GOLDEN)/python -m pip install --quiet --disable-pip-version-check -c tests/golden/requirements.txt torch torchvision
+	@$(GOLDEN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/golden/requirements.txt
 endif
 	@touch $@

@@ -43,7 +43,7 @@ html_theme_options: dict[str, Any] = {
     "footer_end": [],
     "secondary_sidebar_items": {
         "**": ["page-toc"],
-        **{page: [] for page in ("which_method", "planted_evidence", "models", "benchmarks")},  # wide tables
+        **{page: [] for page in ("which_method", "planted_evidence", "models", "benchmarks", "golden")},  # wide tables
     },
 }
 # No section navigation on pages without sections.
@@ -54,6 +54,7 @@ _ALONE = (
     "planted_evidence",
     "glossary",
     "benchmarks",
+    "golden",
     "models",
     "architecture",
     "changelog",

@@ -76,7 +76,7 @@ def hsic(
     Notes
     -----
     One run of the model per copy. L is a Gaussian whose width is the median distance of two scores; Xplique takes the median of
-    the scores themselves, which moves with a constant added to them.
+    the scores themselves, which moves with a constant added to them, and divides by n.
 
     References
     ----------

@@ -78,7 +78,8 @@ def integrated_gradients(
     Notes
     -----
     Captum takes 50 points by Gauss and Legendre, Xplique 50 by trapezoids, PAIR 25; all begin at 0, which is black, gray or the
-    mean color, according to the preprocessing.
+    mean color, according to the preprocessing. PAIR's points count all alike, also the two ends; and the weights of Captum's
+    trapezoids add up to (n - 1) / n, so that its map is smaller by as much.
 
     References
     ----------

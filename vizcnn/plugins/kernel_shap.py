@@ -83,6 +83,8 @@ def kernel_shap(
     -----
     One run of the model per copy, and one for the baseline. Of K segments, s seen ones have probability proportional to
     ``(K - 1) / (s (K - s))``; then ``sum(phi) = f(x) - f(x')`` is put into a least-squares fit, whose copies all count alike.
+    Where they are few, each coalition is taken once, as by shap's KernelExplainer; Captum draws them even then, some several
+    times.
 
     References
     ----------

@@ -89,7 +89,8 @@ def occlusion(
     Notes
     -----
     One run of the model per position: (H / stride) * (W / stride) for each image. A baseline of zero is black, gray or the mean
-    color, according to the preprocessing.
+    color, according to the preprocessing. Captum takes the mean of the windows that cover a pixel, as here; Xplique their sum,
+    which is larger away from the edges, and it leaves out the windows that reach over the edge.
 
     With `refine` it is the step between the positions that is halved, not the patch: on photographs the drop of a large patch
     hardly foretells those of the small ones in it, but a patch foretells its neighbours that overlap it. The estimate is the

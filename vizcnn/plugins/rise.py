@@ -90,8 +90,9 @@ def rise(
     Notes
     -----
     One run of the model per mask. The authors' code divides by the expected sum of the masks, ``num_samples * keep``, which
-    leaves the chance in their number in the map; here, as in Xplique, it is their own sum. The authors weigh by the probability
-    of the class; here the score is the target's, a logit unless the target says otherwise.
+    leaves the chance in their number in the map; here, as in Xplique, it is their own sum. Xplique shifts all masks of a batch
+    by the same pixels, here each has a shift of its own. The authors weigh by the probability of the class; here the score is
+    the target's, a logit unless the target says otherwise.
 
     The standard error is that of a regression of the score on one pixel of the mask, whose other pixels count as noise.
 

@@ -84,8 +84,10 @@ def scorecam(
     One run of the model per channel. Channels that are the same all over an image hide it wholly or not at all, so they are
     left out, and a note says how many.
 
-    References differ: pytorch-grad-cam takes the softmax of the scores themselves, without a baseline, and tf-keras-vis that of
-    another softmax of the outputs. Feature maps are brought to 0..1 after they are enlarged, as in the paper.
+    References differ: tf-keras-vis takes the softmax of another softmax of the outputs. pytorch-grad-cam's is of the scores
+    themselves, which is the same: a softmax doesn't change with the baseline's score, one number for all channels. But it
+    enlarges the feature maps with the corners aligned, and hides by 0. They are brought to 0..1 after they are enlarged, as in
+    the paper.
 
     References
     ----------

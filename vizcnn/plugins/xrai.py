@@ -66,7 +66,8 @@ def xrai(
     Notes
     -----
     What is of no region, or only of such as would add less than 50 pixels of 224 x 224, gets the mean of what is left. PAIR's
-    code resizes the image to 224 x 224 first; here its numbers of pixels are scaled to the image.
+    code resizes the image to 224 x 224 first; here its numbers of pixels are scaled to the image. Its points of a way count all
+    alike; here they are those of Gauss and Legendre.
 
     References
     ----------

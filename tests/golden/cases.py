@@ -1,0 +1,552 @@
+"""Ours beside each reference: as it is, or with the one thing set alike that is done differently on purpose."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from scipy import ndimage, sparse
+
+import vizcnn as vz
+from tests.golden.model import CLASSES, LAYER, SIZE, TARGETS, given, keras_model
+from tests.golden.store import golden
+from vizcnn.adapter.changed import Change
+from vizcnn.algorithms import changes, paths
+from vizcnn.algorithms.cam import first_component, ratio
+from vizcnn.errors import VizcnnWarning
+from vizcnn.plugins import blur_ig, expected_gradients, hsic, rise, scorecam, smoothgrad, sobol, xrai
+from vizcnn.resample import linear_weights
+
+Maps = Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of our methods beside one of a reference's.
+
+    Attributes
+    ----------
+    method, library, name : str
+        Ours; the reference's package; the array in its file.
+    ours : callable
+        Our maps of both images. Where `differs` says what the reference does otherwise, with that set alike.
+    differs : str
+        What it does otherwise, in the docs' words; "" where the two are the same.
+    plain : callable or None
+        Where they differ, our maps as they are.
+    within : float, default 1e-4
+        How far apart they may be, as a share of the reference's range.
+    """
+
+    method: str
+    library: str
+    name: str
+    ours: Maps
+    differs: str = ""
+    plain: Maps | None = None
+    within: float = 1e-4
+
+    @property
+    def theirs(self) -> np.ndarray:
+        """The reference's maps."""
+        return golden(self.library).arrays[self.name]
+
+    def difference(self) -> float:
+        """Return the largest difference of the two, as a share of the reference's range on that image."""
+        ours, theirs = _quietly(self.ours), self.theirs
+        assert ours.shape == theirs.shape
+        return _apart(ours, theirs)
+
+    def difference_as_it_is(self) -> float | None:
+        """Return the largest difference of the two as they are."""
+        return None if self.plain is None else _apart(_quietly(self.plain), self.theirs)
+
+    def correlation(self) -> float | None:
+        """Return the correlation of the two as they are, on the image where it is lowest."""
+        if self.plain is None:
+            return None
+        ours = _quietly(self.plain)
+        return min(float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in zip(ours, self.theirs, strict=True))
+
+
+def _apart(ours: np.ndarray, theirs: np.ndarray) -> float:
+    if theirs.ndim == 1:  # a number for each image
+        return float(np.abs(ours - theirs).max())
+    return max(float(np.abs(a - b).max() / np.ptp(b)) for a, b in zip(ours, theirs, strict=True))
+
+
+def _quietly(maps: Maps) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VizcnnWarning)
+        return np.asarray(maps(), dtype=np.float64)
+
+
+@cache
+def adapter() -> Any:
+    """Return the network, ready to be explained."""
+    return vz.adapt(keras_model())
+
+
+def explained(method: str, **options: Any) -> Any:
+    """Return our result on both images."""
+    return getattr(vz, method)(adapter(), given().images, list(TARGETS), **options)
+
+
+def one_by_one(method: str, options: Callable[[int], dict[str, Any]]) -> np.ndarray:
+    """Return our attributions of each image under options of its own."""
+    images = given().images
+    return np.concatenate(
+        [
+            getattr(vz, method)(adapter(), images[at : at + 1], label, **options(at)).raw
+            for at, label in enumerate(TARGETS)
+        ]
+    )
+
+
+def cells(maps: np.ndarray) -> np.ndarray:
+    """Return maps whose 4 x 4 cells have one value each as (N, 4, 4)."""
+    return maps[:, ::4, ::4]
+
+
+def from_0_to_1(maps: np.ndarray) -> np.ndarray:
+    """Bring each map to the range from 0 to 1."""
+    low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
+    return (maps - low) / (high - low)
+
+
+def three(maps: np.ndarray) -> np.ndarray:
+    """Give each of three channels the map."""
+    return np.repeat(maps[..., None], 3, axis=-1)
+
+
+# What differs, set alike ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def given_noise() -> Iterator[None]:
+    """Let SmoothGrad add the noise of the file."""
+    noise, add_noise = given().noise, changes.add_noise
+
+    def added(*args: Any, **words: Any) -> Change:
+        return replace(add_noise(*args, **words), numbers=lambda part: {"noise": noise[part]})
+
+    with mock.patch.object(smoothgrad, "add_noise", added):
+        yield
+
+
+def smoothed(statistic: str) -> np.ndarray:
+    """Return SmoothGrad with the noise of the file."""
+    with given_noise():
+        return explained("smoothgrad", statistic=statistic, num_samples=len(given().noise)).raw
+
+
+def means_of_points(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return points of a way that count all alike, its ends too."""
+    return np.linspace(0, 1, count), np.full(count, 1 / count)
+
+
+def by_means(method: str, **options: Any) -> Any:
+    """Return our result, every point of the ways counting alike."""
+    with mock.patch.dict(paths._POINTS, gauss_legendre=means_of_points):
+        return explained(method, **options)
+
+
+def overlapping(image: np.ndarray, segments: Any) -> sparse.csr_array:
+    """Return the regions that PAIR was handed."""
+    masks = [given().segments == label for label in range(9)] + [given().sixths == label for label in range(6)]
+    return sparse.csr_array(np.stack([mask.ravel() for mask in masks]).astype(float))
+
+
+def regions() -> np.ndarray:
+    """Return XRAI of the regions that PAIR was handed, by the points that it takes."""
+    with mock.patch.object(xrai, "_regions", overlapping):
+        return by_means("xrai", num_steps=50).values
+
+
+def regions_as_they_are() -> np.ndarray:
+    """Return XRAI of the regions that PAIR was handed."""
+    with mock.patch.object(xrai, "_regions", overlapping):
+        return explained("xrai", num_steps=50).values
+
+
+def black_beyond(length: int, sigma: float) -> np.ndarray:
+    """Return the matrix that blurs an axis with zeros beyond its ends."""
+    unit = np.eye(length, dtype=np.float32)
+    return ndimage.gaussian_filter1d(unit, sigma, axis=0, mode="constant") if sigma > 0 else unit
+
+
+def blurred() -> np.ndarray:
+    """Return Blur IG by black borders and many steps."""
+    with mock.patch.object(blur_ig, "_matrix", black_beyond):
+        return explained("blur_ig", max_sigma=3, num_steps=400).raw
+
+
+def drawn_segments(shown: np.ndarray) -> Any:
+    """Return a stand-in for NumPy's generators, by which those segments are shown."""
+    drawn = SimpleNamespace(random=mock.Mock(return_value=np.where(shown, 0.25, 0.75)))
+    return mock.patch.object(np.random, "default_rng", return_value=drawn)
+
+
+def lime(baseline: Any, measure: str = "") -> np.ndarray:
+    """Return LIME of the nine segments, by the samples that lime drew."""
+    shown, segments = golden("lime").arrays["its samples"], given().segments.astype(int)
+    with drawn_segments(shown):
+        result = explained("lime", segments=segments, num_samples=len(shown), baseline=baseline)
+    if measure:
+        return result.measures[measure]
+    return np.stack([[each[segments == label][0] for label in range(9)] for each in result.values])
+
+
+def hidden_segments(width: Callable[[np.ndarray], float] | None) -> np.ndarray:
+    """Return HSIC of 4 x 4 cells by the masks of the file; `width` is what the width of the scores' kernel is made of."""
+    alike = hsic._alike
+
+    def by_width(scores: np.ndarray) -> np.ndarray:
+        kernel = np.exp(-(((scores[:, None] - scores) / width(scores)) ** 2) / 2)
+        rows = kernel.mean(axis=0)
+        return kernel - rows - rows[:, None] + rows.mean()
+
+    shown = given().shown
+    with drawn_segments(shown), mock.patch.object(hsic, "_alike", by_width if width else alike):
+        result = explained("hsic", num_segments=16, num_samples=len(shown), baseline=0.0)
+    return cells(result.values)
+
+
+def dimmed() -> np.ndarray:
+    """Return Sobol's indices of 4 x 4 cells by the points of the file."""
+    points = given().points
+    with mock.patch.object(sobol, "_points", return_value=points):
+        return cells(explained("sobol", num_segments=16, num_samples=points.shape[1], baseline=0.0).values)
+
+
+def masked() -> np.ndarray:
+    """Return RISE by the grids of the file, all shifted alike."""
+    grids, shift = given().grids.astype(np.float32), given().shift.astype(np.float32)
+    mask_by_grids = changes.mask_by_grids
+
+    def made(*args: Any, **words: Any) -> Change:
+        numbers = lambda part: {"grid": grids[part], "shift": np.repeat(shift, len(grids[part]), axis=0)}  # noqa: E731
+        return replace(mask_by_grids(*args, **words), numbers=numbers)
+
+    with mock.patch.object(rise, "mask_by_grids", made):
+        return explained("rise", num_samples=len(grids), cells=4, baseline=0.0).raw
+
+
+def between(at: int, points: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return Expected Gradients of one image by the points that shap drew."""
+    background, count = given().background, len(points)
+    rows = lambda part: {"alpha": points[part], "start": background[starts[part].astype(int)]}  # noqa: E731
+    change = Change("from a background", count, rows, expected_gradients._from_image)
+    with mock.patch.object(expected_gradients, "_ways", return_value=(change, {}, [background])):
+        images = given().images[at : at + 1]
+        return vz.expected_gradients(adapter(), images, TARGETS[at], background=background, num_samples=count).raw
+
+
+def from_a_background() -> np.ndarray:
+    """Return Expected Gradients of both images by the points that shap drew."""
+    arrays = golden("shap").arrays
+    points, starts = (arrays[f"GradientExplainer, its {name}"] for name in ("points", "starts"))
+    return np.concatenate([between(at, points[at], starts[at]) for at in range(2)])
+
+
+def corners_aligned(model: Any, path: str, maps: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Enlarge a layer's maps so that the centers of the outer cells come to lie on those of the outer pixels."""
+    count = maps.shape[1]
+    return maps, [linear_weights(np.linspace(0, count - 1, SIZE), count)] * 2
+
+
+def seen_through() -> np.ndarray:
+    """Return Score-CAM with corners aligned."""
+    with mock.patch.object(scorecam, "_masks", corners_aligned):
+        return explained("scorecam", layer=LAYER, baseline=0.0).raw
+
+
+@cache
+def maps_and_gradients() -> Any:
+    """Return the layer's feature maps and their gradients."""
+    model = adapter()
+    inputs = model.load_images(given().images).inputs(slice(None))
+    score = vz.targets.resolve(list(TARGETS), model, len(inputs))
+    return model.gradients(inputs, score, of=LAYER)
+
+
+def centered(values: np.ndarray) -> np.ndarray:
+    """Return the first component of maps without their means, of the sign that the reference happens to have."""
+    return first_component(values - values.mean(axis=(1, 2), keepdims=True))
+
+
+def with_sign_of(maps: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Turn each map so that it goes with another."""
+    signs = [np.sign((a * b).sum()) for a, b in zip(maps, theirs, strict=True)]
+    return maps * np.reshape(signs, (-1, 1, 1))
+
+
+def shares_above() -> np.ndarray:
+    """Return the feature maps, weighed by the share of their places that are far above the mean."""
+    maps = maps_and_gradients().values
+    limit = maps.mean(axis=(1, 2), keepdims=True) + 2 * maps.std(axis=(1, 2), keepdims=True)
+    return ((maps > limit).mean(axis=(1, 2), keepdims=True) * maps).sum(axis=-1)
+
+
+def plus_plus_of_means() -> np.ndarray:
+    """Return the positive part of Grad-CAM++ with means in the place of both sums."""
+    grads = maps_and_gradients()
+    maps, squares = grads.values, grads.gradients**2
+    mean = maps.mean(axis=(1, 2), keepdims=True)
+    shares = ratio(squares, 2 * squares + mean * squares * grads.gradients)
+    weights = (shares * np.maximum(grads.gradients, 0)).mean(axis=(1, 2), keepdims=True)
+    return np.maximum((weights * maps).sum(axis=-1), 0)
+
+
+def through_probabilities() -> np.ndarray:
+    """Return Finer-CAM with the gradient that goes through the rivals' probabilities."""
+    maps = explained("finercam", layer=LAYER).raw.copy()
+    images, rivals = given().images, explained("finercam", layer=LAYER).extras["rivals"]
+    each = np.stack([vz.gradcam(adapter(), images, label, layer=LAYER).raw for label in range(CLASSES)], axis=1)
+    logits = np.stack([vz.gradcam(adapter(), images, label, layer=LAYER).scores for label in range(CLASSES)], axis=1)
+    for at, label in enumerate(TARGETS):
+        others = rivals[at].astype(int)
+        shares = np.exp(logits[at, others] - logits[at, others].max())
+        shares /= shares.sum()
+        ahead = logits[at, label] - logits[at, others]
+        maps[at] += np.tensordot(shares * (ahead - (shares * ahead).sum()), each[at, others], 1)
+    return maps
+
+
+def to_nearest() -> np.ndarray:
+    """Return Guided Grad-CAM with the map enlarged by the nearest value."""
+    cam = np.maximum(explained("gradcam", layer=LAYER).raw, 0)
+    return explained("saliency", rule="guided").raw * cam.repeat(2, 1).repeat(2, 2)[..., None]
+
+
+def covers(patch: int, stride: int) -> np.ndarray:
+    """Return how many windows cover each pixel."""
+    count = np.zeros((SIZE, SIZE))
+    for row in range(0, SIZE - patch + 1, stride):
+        for column in range(0, SIZE - patch + 1, stride):
+            count[row : row + patch, column : column + patch] += 1
+    return count
+
+
+def shapley(maps: np.ndarray) -> np.ndarray:
+    """Return the value of each of the six segments."""
+    return np.stack([[each[given().sixths == label][0] for label in range(6)] for each in maps])
+
+
+# The cases ------------------------------------------------------------------------------------------------------------
+
+
+def _raw(method: str, **options: Any) -> Maps:
+    return lambda: explained(method, **options).raw
+
+
+def _values(method: str, **options: Any) -> Maps:
+    return lambda: explained(method, **options).values
+
+
+def _shapley_values() -> np.ndarray:
+    segments = given().sixths.astype(int)
+    return explained("kernel_shap", segments=segments, num_samples=62, baseline=0.0).values
+
+
+def _captum() -> Iterator[Case]:
+    def case(method: str, name: str, ours: Maps, *more: Any, **words: Any) -> Case:
+        return Case(method, "captum", name, ours, *more, **words)
+
+    yield case("saliency", "Saliency", lambda: np.abs(explained("saliency").raw))
+    yield case("saliency", "Saliency, signed", _raw("saliency"))
+    yield case("saliency:rule=guided", "GuidedBackprop", _raw("saliency", rule="guided"))
+    yield case("saliency:rule=relu", "Deconvolution", _raw("saliency", rule="relu"))
+    yield case("gradient_x_input", "InputXGradient", _raw("gradient_x_input"))
+    way = "IntegratedGradients, gausslegendre, 50 steps, baseline "
+    for color in (0, 0.5):
+        yield case("integrated_gradients", f"{way}{color}", _raw("integrated_gradients", baseline=color))
+    other = lambda at: {"baseline": given().images[1 - at]}  # noqa: E731
+    yield case("integrated_gradients", f"{way}an image", lambda: one_by_one("integrated_gradients", other))
+    trapezoid = _raw("integrated_gradients", quadrature="trapezoid")
+    yield case(
+        "integrated_gradients:quadrature=trapezoid",
+        "IntegratedGradients, riemann_trapezoid, 50 steps, baseline 0",
+        lambda: trapezoid() * 49 / 50,
+        "its weights add up to 49/50, so the map is smaller by as much",
+        trapezoid,
+    )
+    for statistic, kind in (("mean", "smoothgrad"), ("square", "smoothgrad_sq"), ("variance", "vargrad")):
+        yield case("smoothgrad", f"NoiseTunnel, {kind}", lambda statistic=statistic: smoothed(statistic))
+    guided = _raw("guided_gradcam", layer=LAYER)
+    yield case("guided_gradcam", "GuidedGradCam, bilinear", guided)
+    yield case(
+        "guided_gradcam", "GuidedGradCam, nearest", to_nearest, "it enlarges the map by the nearest value", guided
+    )
+    yield case("gradcam", "LayerGradCam", lambda: explained("gradcam", layer=LAYER).raw[..., None])
+    for patch, stride in ((4, 4), (5, 2)):
+        hidden = {"patch_size": patch, "stride": stride, "baseline": 0.0}
+        yield case(
+            "occlusion",
+            f"Occlusion, {patch} x {patch}, stride {stride}",
+            lambda hidden=hidden: three(explained("occlusion", **hidden).values),
+        )
+    hidden = {"patch_size": 4, "stride": 4, "baseline": 0.0}
+    yield case("occlusion", "FeatureAblation", lambda: three(explained("occlusion", **hidden).values))
+    yield case("kernel_shap", "ShapleyValues", lambda: three(_shapley_values()))
+    yield case(
+        "kernel_shap",
+        "KernelShap",
+        lambda: three(_shapley_values()),
+        "it draws coalitions, with replacement; ours takes each once where they are few",
+        lambda: three(_shapley_values()),
+        within=0.1,
+    )
+
+
+def _saliency() -> Iterator[Case]:
+    def case(method: str, name: str, ours: Maps, *more: Any, **words: Any) -> Case:
+        return Case(method, "saliency", name, ours, *more, **words)
+
+    yield case("saliency", "GradientSaliency", _raw("saliency"))
+    means = "all points of its ways count alike, their ends too"
+    yield case(
+        "integrated_gradients",
+        "IntegratedGradients, 50 steps",
+        lambda: by_means("integrated_gradients").raw,
+        means,
+        _raw("integrated_gradients"),
+    )
+    for statistic in ("mean", "square"):
+        yield case("smoothgrad", f"SmoothGrad, {statistic}", lambda statistic=statistic: smoothed(statistic))
+    yield case("guided_ig", "GuidedIG", _raw("guided_ig", num_steps=50))
+    yield case("guided_ig", "GuidedIG, wide", _raw("guided_ig", num_steps=50, fraction=0.1, max_distance=0.2))
+    yield case(
+        "blur_ig",
+        "BlurIG, 2,000 steps",
+        blurred,
+        "black beyond the edges; the derivative over .01 pixels, of equal steps",
+        _raw("blur_ig", max_sigma=3),
+        within=5e-3,
+    )
+    yield case("xrai", "XRAI", regions, means, regions_as_they_are)
+
+
+def _grad_cam() -> Iterator[Case]:
+    def case(method: str, name: str, ours: Maps, *more: Any, **words: Any) -> Case:
+        return Case(method, "grad-cam", name, ours, *more, **words)
+
+    same = {
+        "gradcam": "GradCAM",
+        "gradcam_plus_plus": "GradCAMPlusPlus",
+        "hirescam": "HiResCAM",
+        "layercam": "LayerCAM",
+        "xgradcam": "XGradCAM",
+    }
+    for method, name in same.items():
+        yield case(method, name, _raw(method, layer=LAYER))
+        shown = lambda method=method: from_0_to_1(explained(method, layer=LAYER).values)  # noqa: E731
+        yield case(method, f"{name}, shown", shown)
+    yield case("finercam", "FinerCAM, detached", _raw("finercam", layer=LAYER))
+    yield case(
+        "finercam",
+        "FinerCAM",
+        through_probabilities,
+        "it lets the gradient go through the rivals' probabilities",
+        _raw("finercam", layer=LAYER),
+    )
+    for method, name in (("eigencam", "EigenCAM"), ("eigengradcam", "EigenGradCAM")):
+
+        def turned(method: str = method, name: str = name, center: bool = False) -> np.ndarray:
+            grads = maps_and_gradients()
+            values = grads.values * (grads.gradients if method == "eigengradcam" else 1)
+            maps = centered(values) if center else explained(method, layer=LAYER).raw
+            return with_sign_of(maps, golden("grad-cam").arrays[name])
+
+        yield case(
+            method,
+            name,
+            lambda turned=turned: turned(center=True),
+            "it takes the channels' means away; its sign is chance",
+            turned,
+        )
+    yield case(
+        "fem",
+        "FEM",
+        shares_above,
+        "it multiplies the feature maps by the share of their places above the threshold",
+        _raw("fem", layer=LAYER),
+    )
+    yield case(
+        "scorecam",
+        "ScoreCAM",
+        seen_through,
+        "it enlarges the feature maps with their corners aligned",
+        _raw("scorecam", layer=LAYER, baseline=0.0),
+    )
+    yield case(
+        "ablationcam",
+        "AblationCAM",
+        lambda: (found := explained("ablationcam", layer=LAYER)).raw / found.scores[:, None, None],
+        "it divides by the score",
+        _raw("ablationcam", layer=LAYER),
+    )
+
+
+def _xplique() -> Iterator[Case]:
+    def case(method: str, name: str, ours: Maps, *more: Any, **words: Any) -> Case:
+        return Case(method, "xplique", name, ours, *more, **words)
+
+    yield case("saliency", "Saliency", _values("saliency"))
+    yield case(
+        "integrated_gradients:quadrature=trapezoid",
+        "IntegratedGradients",
+        _values("integrated_gradients", quadrature="trapezoid"),
+    )
+    yield case("gradcam", "GradCAM", lambda: np.maximum(explained("gradcam", layer=LAYER).raw, 0))
+    yield case(
+        "gradcam_plus_plus",
+        "GradCAMPP",
+        plus_plus_of_means,
+        "it takes means for both sums",
+        lambda: np.maximum(explained("gradcam_plus_plus", layer=LAYER).raw, 0),
+    )
+    yield case("fem", "FEM", _raw("fem", layer=LAYER))
+    apart = {"patch_size": 4, "stride": 4, "baseline": 0.0}
+    yield case("occlusion", "Occlusion, 4 x 4, stride 4", _values("occlusion", **apart))
+    beside = _values("occlusion", patch_size=4, stride=2, baseline=0.0)
+    yield case(
+        "occlusion",
+        "Occlusion, 4 x 4, stride 2",
+        lambda: beside() * covers(4, 2),
+        "a pixel gets the sum over the windows that cover it, so the middle is brighter",
+        beside,
+    )
+    yield case("rise", "Rise", masked)
+    yield case("sobol", "Sobol", dimmed)
+    count = len(given().shown)
+    yield case(
+        "hsic",
+        "Hsic",
+        lambda: hidden_segments(np.median) * (count - 1) ** 2 / count,
+        "the width of its kernel is the median score, not the median distance of two; it divides by n",
+        lambda: hidden_segments(None),
+    )
+
+
+def _lime() -> Iterator[Case]:
+    for name, baseline in (("segments' means", "segment_mean"), ("0", 0.0)):
+        reference = f"LimeImageExplainer, {name}"
+        yield Case("lime", "lime", reference, lambda baseline=baseline: lime(baseline))
+        yield Case("lime", "lime", f"{reference}, score", lambda baseline=baseline: lime(baseline, "R2"))
+
+
+def _shap() -> Iterator[Case]:
+    yield Case("kernel_shap", "shap", "KernelExplainer", lambda: shapley(_shapley_values()))
+    yield Case("expected_gradients", "shap", "GradientExplainer", from_a_background)
+
+
+CASES = tuple(case for cases in (_captum, _saliency, _grad_cam, _xplique, _lime, _shap) for case in cases())
+"""All of them."""

@@ -1,0 +1,107 @@
+"""Ask Xplique: `python -m tests.golden.of_xplique`, in the environment that `make golden` sets up."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from xplique import attributions
+from xplique.attributions.global_sensitivity_analysis.replicated_designs import ReplicatedSampler
+from xplique.attributions.global_sensitivity_analysis.samplers import Sampler
+
+from tests.golden import store
+from tests.golden.model import CLASSES, TARGETS, given, keras_model
+
+
+def main() -> None:
+    """Write what Xplique gives."""
+    tf.config.run_functions_eagerly(True)
+    model, arrays = keras_model(softmax=False), given()
+    images, wanted = tf.constant(arrays.images), tf.one_hot(TARGETS, CLASSES)
+    found: dict[str, tuple[str, np.ndarray]] = {}
+
+    def keep(name: str, setting: str, maps: Any) -> None:
+        maps = np.asarray(maps)
+        found[name] = (setting, maps[..., 0] if maps.ndim == 4 else maps)
+
+    keep("Saliency", "reducer max", attributions.Saliency(model, reducer="max")(images, wanted))
+    keep(
+        "IntegratedGradients",
+        "50 steps, baseline 0, reducer sum",
+        attributions.IntegratedGradients(model, steps=50, reducer="sum")(images, wanted),
+    )
+    for name, method in (
+        ("GradCAM", attributions.GradCAM),
+        ("GradCAMPP", attributions.GradCAMPP),
+        ("FEM", attributions.FEM),
+    ):
+        maps: list[Any] = []
+        original = method._apply_weights
+
+        def kept(weights: Any, features: Any, maps: list[Any] = maps, original: Any = original) -> Any:
+            maps.append(original(weights, features))
+            return maps[-1]
+
+        # GradCAMPP calls the function of GradCAM by that name.
+        owner = attributions.FEM if method is attributions.FEM else attributions.GradCAM
+        with mock.patch.object(owner, "_apply_weights", staticmethod(kept)):
+            shown = method(model, conv_layer="relu3")(images, wanted)
+        keep(name, "layer relu3, before it is enlarged", maps[0])
+        keep(f"{name}, shown", "layer relu3, enlarged", shown)
+
+    for setting, patch, stride in (("4 x 4, stride 4", 4, 4), ("4 x 4, stride 2", 4, 2)):
+        method = attributions.Occlusion(model, patch_size=patch, patch_stride=stride)
+        keep(f"Occlusion, {setting}", f"{setting}, value 0", method(images, wanted))
+
+    grids, (row, column) = arrays.grids[..., None].astype(bool), map(int, arrays.shift[0])
+
+    def shifted(masks: Any, size: Any) -> Any:
+        return masks[:, row : row + size[1], column : column + size[2]]
+
+    with (
+        mock.patch.object(attributions.Rise, "_get_masks", staticmethod(lambda *args: tf.constant(grids))),
+        mock.patch.object(tf.image, "random_crop", shifted),
+    ):
+        rise = attributions.Rise(model, nb_samples=len(grids), grid_size=4, batch_size=None)
+        keep("Rise", "120 given grids of 4 x 4, value 0", rise(images, wanted))
+
+    for name, method, sampler, count in (
+        ("Sobol", attributions.SobolAttributionMethod, GivenPoints(), 16),
+        ("Hsic", attributions.HsicAttributionMethod, GivenMasks(binary=True), len(arrays.shown)),
+    ):
+        explainer = method(model, grid_size=4, nb_design=count, sampler=sampler, perturbation_function="inpainting")
+        cells: list[np.ndarray] = []
+        estimator = explainer.estimator
+
+        def noted(*args: Any, cells: list[np.ndarray] = cells, estimator: Any = estimator) -> Any:
+            cells.append(np.asarray(estimator(*args))[..., 0])
+            return estimator(*args)
+
+        with mock.patch.object(explainer, "estimator", noted):
+            shown = explainer(images, wanted)
+        setting = f"{count} given points of 4 x 4 cells, value 0"
+        keep(name, f"{setting}, before it is enlarged", np.stack(cells))
+        keep(f"{name}, shown", f"{setting}, enlarged", shown)
+    store.keep("xplique", found, ("tensorflow", "keras", "numpy"))
+
+
+class GivenPoints(ReplicatedSampler):
+    """Points A and B of the file, and those of A with one column of B after another."""
+
+    def __call__(self, dimension: int, nb_design: int) -> np.ndarray:
+        first, second = given().points
+        swapped = self.build_replicated_design(tf.constant(first), tf.constant(second))
+        return np.concatenate([first, second, np.asarray(swapped)])
+
+
+class GivenMasks(Sampler):
+    """Masks of the file."""
+
+    def __call__(self, dimension: int, nb_design: int) -> np.ndarray:
+        return given().shown.astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()
