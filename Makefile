@@ -164,11 +164,11 @@ endif
 	@echo "== setting up .venv-golden (a few minutes the first time)"
 ifdef UV
 	@test -x $(GOLDEN)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv-golden
-	@uv pip install --quiet --python $(GOLDEN)/python -c tests/golden/requirements.txt torch torchvision
+	@uv pip install --quiet --python $(GOLDEN)/python -c tests/benchmarks/requirements-peers.txt torch
 	@uv pip install --quiet --python $(GOLDEN)/python --no-deps -r tests/golden/requirements.txt
 else
 	@test -x $(GOLDEN)/pip || $(PYTHON) -m venv .venv-golden
-	@$(GOLDEN)/python -m pip install --quiet --disable-pip-version-check -c tests/golden/requirements.txt torch torchvision
+	@$(GOLDEN)/python -m pip install --quiet --disable-pip-version-check -c tests/benchmarks/requirements-peers.txt torch
 	@$(GOLDEN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/golden/requirements.txt
 endif
 	@touch $@

@@ -11,10 +11,13 @@ import vizcnn as vz
 from tests.golden import table
 from tests.golden.cases import CASES, Case
 from tests.golden.model import FILE, TARGETS, given
-from tests.golden.store import LIBRARIES, golden, path
+from tests.golden.store import LIBRARIES, golden, paths
 
 IN_DOCSTRINGS = {**table.NAMES, "saliency": "PAIR", "lime": "authors' code", "shap": "shap"}
 """What a reference is called where a method says what it does otherwise."""
+
+AWAITED = {"FullGrad", "PartitionExplainer"}
+"""Kept for methods that vizcnn doesn't have yet."""
 
 DIFFERENT = [case for case in CASES if case.differs]
 
@@ -53,11 +56,11 @@ def test_page_has_a_row_for_each_case_with_what_is_measured() -> None:
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_arrays_are_small_and_say_how_they_were_made(library: str) -> None:
     kept = golden(library)
-    assert path(library).stat().st_size < 50_000
+    assert max(file.stat().st_size for file in paths(library)) < 50_000
     assert set(kept.settings) == set(kept.arrays)
     used = {case.name for case in CASES if case.library == library}
     apart = {name for name in kept.arrays if name not in used}
-    assert not {name for name in apart if not re.search(r", its |, shown$|^its |50 steps$", name)}
+    assert not {name for name in apart if not re.search(r", its |, shown$|^its ", name)} - AWAITED
 
 
 def test_model_and_images_are_of_numbers_that_every_precision_has() -> None:

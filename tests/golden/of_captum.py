@@ -37,7 +37,7 @@ def main() -> None:
         "gausslegendre, 50 steps, baseline 0": {},
         "gausslegendre, 50 steps, baseline 0.5": {"baselines": 0.5},
         "gausslegendre, 50 steps, baseline an image": {"baselines": other},
-        "riemann_trapezoid, 50 steps, baseline 0": {"method": "riemann_trapezoid"},
+        "riemann_trapezoid, 50 steps, baseline an image": {"method": "riemann_trapezoid", "baselines": other},
     }.items():
         keep(f"IntegratedGradients, {setting}", setting, ig.attribute(images, target=target, **options))
 
@@ -53,7 +53,7 @@ def main() -> None:
                         image[None], target=label, nt_type=kind, nt_samples=len(noise), stdevs=deviation, abs=False
                     )
                 )
-        keep(f"NoiseTunnel, {kind}", "12 samples of given noise, stdevs .15 of the range", torch.cat(maps))
+        keep(f"NoiseTunnel, {kind}", f"{kind}, 12 samples of given noise, stdevs .15 of the range", torch.cat(maps))
 
     for interpolation in ("nearest", "bilinear"):
         maps = attr.GuidedGradCam(model, model.relu3).attribute(images, target=target, interpolate_mode=interpolation)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partialmethod
 from typing import Any
 from unittest import mock
+
+# For drawing and for detectors only; its wheels go with one build of PyTorch each, and fail with another.
+# ruff: noqa: E402
+sys.modules.update(
+    {name: mock.MagicMock() for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")}
+)
 
 import numpy as np
 import pytorch_grad_cam as pgc
@@ -59,7 +66,12 @@ def main() -> None:
         rivals.append([int(each) for each in order[1:4]])
     for name, target in (("FinerCAM", FinerWeightedTarget), ("FinerCAM, detached", Detached)):
         targets = [target(label, others, 1.0) for label, others in zip(TARGETS, rivals, strict=True)]
-        keep(name, pgc.GradCAM, targets, ", three rivals, alpha 1")
+        keep(
+            name,
+            pgc.GradCAM,
+            targets,
+            f", three rivals, alpha 1{', their probabilities numbers' * (target is Detached)}",
+        )
 
     model = torch_model()
     with pgc.FullGrad(model, []) as cam:

@@ -42,7 +42,7 @@ def main() -> None:
             shown = explainer.random_state.randint(0, 2, NUM_SAMPLES * 9).reshape(NUM_SAMPLES, 9)
         setting = f"nine segments, 200 samples, the hidden are {name}, all features, the logit"
         found[f"LimeImageExplainer, {name}"] = (setting, np.stack(maps))
-        found[f"LimeImageExplainer, {name}, score"] = (setting, np.array(scores))
+        found[f"LimeImageExplainer, {name}, score"] = (f"its score, R²: {setting}", np.array(scores))
     found["its samples"] = ("which segments are shown, but for the first sample", shown[1:])
     store.keep("lime", found, ("scikit-learn", "torch", "numpy"))
 

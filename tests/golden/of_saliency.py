@@ -30,7 +30,11 @@ def main() -> None:
         found[name] = (setting, np.stack(maps))
 
     keep("GradientSaliency", "", pair.GradientSaliency().GetMask)
-    keep("IntegratedGradients, 50 steps", "x_steps=50, baseline 0", pair.IntegratedGradients().GetMask, x_steps=50)
+    ways = [
+        pair.IntegratedGradients().GetMask(image, gradients, label, x_baseline=other, x_steps=50)
+        for (image, label), (other, _) in zip(pairs, pairs[::-1], strict=True)
+    ]
+    found["IntegratedGradients"] = ("x_steps=50, baseline an image", np.stack(ways))
     for name, magnitude in (("mean", False), ("square", True)):
         fields = iter(np.concatenate([arrays.noise, arrays.noise]))
 
@@ -61,10 +65,7 @@ def main() -> None:
             fraction=0.1,
             max_dist=0.2,
         )
-    keep("BlurIG, 50 steps", "max_sigma=3, steps=50, batch_size=1", pair.BlurIG().GetMask, max_sigma=3, steps=50)
-    keep(
-        "BlurIG, 2,000 steps", "max_sigma=3, steps=2000", pair.BlurIG().GetMask, max_sigma=3, steps=2000, batch_size=100
-    )
+    keep("BlurIG", "max_sigma=3, steps=2000", pair.BlurIG().GetMask, max_sigma=3, steps=2000, batch_size=100)
 
     # Regions that overlap: the segments, each one wider, and the six.
     masks = [arrays.segments == label for label in range(9)] + [arrays.sixths == label for label in range(6)]

@@ -27,11 +27,13 @@ def main() -> None:
         found[name] = (setting, maps[..., 0] if maps.ndim == 4 else maps)
 
     keep("Saliency", "reducer max", attributions.Saliency(model, reducer="max")(images, wanted))
-    keep(
-        "IntegratedGradients",
-        "50 steps, baseline 0, reducer sum",
-        attributions.IntegratedGradients(model, steps=50, reducer="sum")(images, wanted),
-    )
+    ways = [
+        attributions.IntegratedGradients(model, steps=50, reducer="sum", baseline_value=images[1 - at])(
+            images[at : at + 1], wanted[at : at + 1]
+        )
+        for at in range(2)
+    ]
+    keep("IntegratedGradients", "50 steps, baseline an image, reducer sum", np.concatenate(ways))
     for name, method in (
         ("GradCAM", attributions.GradCAM),
         ("GradCAMPP", attributions.GradCAMPP),

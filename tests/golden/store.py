@@ -13,7 +13,9 @@ import numpy as np
 
 FOLDER = Path(__file__).parent
 LIBRARIES = ("captum", "saliency", "grad-cam", "xplique", "lime", "shap")
-"""The references, by the names of their packages; a file each."""
+"""The references, by the names of their packages."""
+MOST = 45_000
+"""Bytes of a file of arrays, about; a library has as many files as that takes."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +37,24 @@ class Golden:
     versions: Mapping[str, str]
 
 
-def path(library: str) -> Path:
-    """Return a library's file."""
-    return FOLDER / f"{library.replace('-', '_')}.npz"
+def paths(library: str) -> list[Path]:
+    """Return a library's files."""
+    return sorted(FOLDER.glob(f"{library.replace('-', '_')}_[0-9].npz"))
 
 
 @cache
 def golden(library: str) -> Golden:
-    """Read a library's file."""
-    with np.load(path(library)) as stored:
-        arrays = {name: stored[name] for name in stored.files if name != "about"}
-        about = json.loads(bytes(stored["about"]))
+    """Read a library's files."""
+    arrays: dict[str, np.ndarray] = {}
+    for file in paths(library):
+        with np.load(file) as stored:
+            arrays.update({name: stored[name] for name in stored.files})
+    about = json.loads(bytes(arrays.pop("about")))
     return Golden(arrays, about["settings"], about["versions"])
 
 
 def keep(library: str, found: Mapping[str, tuple[str, np.ndarray]], beside: Sequence[str]) -> None:
-    """Write what a library gives.
+    """Write what a library gives, in files of less than 50 KB.
 
     Parameters
     ----------
@@ -69,6 +73,12 @@ def keep(library: str, found: Mapping[str, tuple[str, np.ndarray]], beside: Sequ
     for name, values in arrays.items():
         if not np.isfinite(values).all() or np.ptp(values) == 0:
             raise ValueError(f"{library}'s {name} is no map: from {values.min()} to {values.max()}.")
-    text = json.dumps(about, indent=1, sort_keys=True).encode()
-    np.savez_compressed(path(library), about=np.frombuffer(text, np.uint8), **arrays)
-    print(f"{path(library).name}: {len(arrays)} arrays, {path(library).stat().st_size:,} bytes")
+    for old in paths(library):
+        old.unlink()
+    arrays["about"] = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
+    names = np.array(list(arrays))
+    parts = np.cumsum([arrays[name].nbytes for name in names]) // MOST
+    for part in range(parts[-1] + 1):
+        file = FOLDER / f"{library.replace('-', '_')}_{part + 1}.npz"
+        np.savez_compressed(file, **{name: arrays[name] for name in names[parts == part]})
+        print(f"{file.name}: {(parts == part).sum()} arrays, {file.stat().st_size:,} bytes")

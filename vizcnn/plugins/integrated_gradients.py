@@ -81,6 +81,9 @@ def integrated_gradients(
     mean color, according to the preprocessing. PAIR's points count all alike, also the two ends; and the weights of Captum's
     trapezoids add up to (n - 1) / n, so that its map is smaller by as much.
 
+    Trapezoids take the gradient at the baseline itself. At one of an even color most windows of a max-pooling are ties, which
+    the last digits of the sums decide; the points of Gauss and Legendre lie beside it.
+
     References
     ----------
     .. [1] Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017. arXiv:1703.01365
