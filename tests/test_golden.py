@@ -16,7 +16,7 @@ from tests.golden.store import LIBRARIES, golden, paths
 IN_DOCSTRINGS = {**table.NAMES, "saliency": "PAIR", "lime": "authors' code", "shap": "shap"}
 """What a reference is called where a method says what it does otherwise."""
 
-AWAITED = {"FullGrad", "PartitionExplainer"}
+AWAITED = {"FullGrad"}
 """Kept for methods that vizcnn doesn't have yet."""
 
 DIFFERENT = [case for case in CASES if case.differs]

@@ -22,6 +22,7 @@ from vizcnn.algorithms import changes, paths
 from vizcnn.algorithms.cam import first_component, ratio
 from vizcnn.errors import VizcnnWarning
 from vizcnn.plugins import blur_ig, expected_gradients, hsic, rise, scorecam, smoothgrad, sobol, xrai
+from vizcnn.plugins import lime as lime_plugin
 from vizcnn.resample import linear_weights
 
 Maps = Callable[[], np.ndarray]
@@ -190,16 +191,17 @@ def blurred() -> np.ndarray:
         return explained("blur_ig", max_sigma=3, num_steps=400).raw
 
 
-def drawn_segments(shown: np.ndarray) -> Any:
-    """Return a stand-in for NumPy's generators, by which those segments are shown."""
-    drawn = SimpleNamespace(random=mock.Mock(return_value=np.where(shown, 0.25, 0.75)))
-    return mock.patch.object(np.random, "default_rng", return_value=drawn)
+def drawn_segments(module: Any, shown: np.ndarray) -> Any:
+    """Give a method's module a NumPy whose generators draw that those segments are shown."""
+    drawn = SimpleNamespace(random=lambda size: np.where(shown, 0.25, 0.75))
+    random = SimpleNamespace(default_rng=lambda seed: drawn)
+    return mock.patch.object(module, "np", SimpleNamespace(**{**vars(np), "random": random}))
 
 
 def lime(baseline: Any, measure: str = "") -> np.ndarray:
     """Return LIME of the nine segments, by the samples that lime drew."""
     shown, segments = golden("lime").arrays["its samples"], given().segments.astype(int)
-    with drawn_segments(shown):
+    with drawn_segments(lime_plugin, shown):
         result = explained("lime", segments=segments, num_samples=len(shown), baseline=baseline)
     if measure:
         return result.measures[measure]
@@ -216,7 +218,7 @@ def hidden_segments(width: Callable[[np.ndarray], float] | None) -> np.ndarray:
         return kernel - rows - rows[:, None] + rows.mean()
 
     shown = given().shown
-    with drawn_segments(shown), mock.patch.object(hsic, "_alike", by_width if width else alike):
+    with drawn_segments(hsic, shown), mock.patch.object(hsic, "_alike", by_width if width else alike):
         result = explained("hsic", num_segments=16, num_samples=len(shown), baseline=0.0)
     return cells(result.values)
 
@@ -246,7 +248,8 @@ def between(at: int, points: np.ndarray, starts: np.ndarray) -> np.ndarray:
     background, count = given().background, len(points)
     rows = lambda part: {"alpha": points[part], "start": background[starts[part].astype(int)]}  # noqa: E731
     change = Change("from a background", count, rows, expected_gradients._from_image)
-    with mock.patch.object(expected_gradients, "_ways", return_value=(change, {}, [background])):
+    starts_of = expected_gradients._Starts(background, starts.astype(int))
+    with mock.patch.object(expected_gradients, "_ways", return_value=(change, {}, [starts_of])):
         images = given().images[at : at + 1]
         return vz.expected_gradients(adapter(), images, TARGETS[at], background=background, num_samples=count).raw
 
@@ -340,6 +343,12 @@ def covers(patch: int, stride: int) -> np.ndarray:
 def shapley(maps: np.ndarray) -> np.ndarray:
     """Return the value of each of the six segments."""
     return np.stack([[each[given().sixths == label][0] for label in range(6)] for each in maps])
+
+
+def owen() -> np.ndarray:
+    """Return the Owen values of 4 x 4 cells, all of them halved."""
+    result = explained("partition_shap", smallest_side=4, num_samples=2000, baseline=0.0)
+    return cells(result.values) * 16
 
 
 # The cases ------------------------------------------------------------------------------------------------------------
@@ -546,6 +555,7 @@ def _lime() -> Iterator[Case]:
 
 def _shap() -> Iterator[Case]:
     yield Case("kernel_shap", "shap", "KernelExplainer", lambda: shapley(_shapley_values()))
+    yield Case("partition_shap", "shap", "PartitionExplainer", owen)
     yield Case("expected_gradients", "shap", "GradientExplainer", from_a_background)
 
 
