@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import vizcnn as vz
 from tests import framework
-from tests.few import few
+from tests.few import EVERYWHERE, few
 from tests.rounding import assert_same_sums
 from vizcnn.errors import TargetError
 from vizcnn.plugins import registry
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
 both = pytest.mark.parametrize("method", [*OWN, *FOREIGN])
 own = pytest.mark.parametrize("method", OWN)
-foreign = pytest.mark.parametrize("method", FOREIGN)
 
 
 @cache
@@ -119,17 +118,17 @@ def check(method: str, images: np.ndarray) -> None:
     np.testing.assert_array_equal(images, before)
 
 
-@own
+@pytest.mark.parametrize("method", sorted(EVERYWHERE & {*OWN}))
 @settings(max_examples=8)
 @given(images=batches())
 def test_values_are_one_finite_number_per_pixel(method, images):
     check(method, images)
 
 
-@foreign
+@pytest.mark.parametrize("method", [*(name for name in OWN if name not in EVERYWHERE), *FOREIGN])
 @settings(max_examples=2)
 @given(images=batches())
-def test_values_of_tf_keras_vis_are_one_finite_number_per_pixel(method, images):
+def test_values_of_methods_that_ask_the_same_are_one_finite_number_per_pixel(method, images):
     check(method, images)
 
 

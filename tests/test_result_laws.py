@@ -77,6 +77,8 @@ def explained(method: str) -> Attributions:
 
 
 own = pytest.mark.parametrize("method", OWN)
+kinds = pytest.mark.parametrize("method", ["saliency", "gradcam", "smoothgrad", "occlusion", "lime", "finercam"])
+"""One of each kind of result: with a layer, measures, extras, indices of classes, or none of these."""
 
 
 def cut(result: Attributions, places: list[int]) -> list[Attributions]:
@@ -93,14 +95,14 @@ def test_images_of_the_tests_are_noted_in_all_ways(method):
     assert {"log-probability", "resized", "range", "zero"} <= kinds
 
 
-@own
+@kinds
 @given(places=st.lists(st.integers(0, 8), max_size=4))
 def test_join_of_the_parts_is_the_whole(method, places):
     whole = explained(method)
     same(Attributions.join(cut(whole, places)), whole)
 
 
-@own
+@kinds
 @given(ends=st.tuples(st.integers(0, 8), st.integers(0, 8)), more=st.integers(0, 8))
 def test_part_of_a_part_is_a_part(method, ends, more):
     whole, (start, end) = explained(method), sorted(ends)
@@ -297,7 +299,7 @@ def test_files_of_earlier_versions_are_read():
 @pytest.mark.parametrize(
     ("method", "args", "options"),
     [
-        *((name, (0,), {}) for name in OWN),
+        *((name, (0,), few(registry.get(name))) for name in OWN),
         ("saliency", (0,), {"rule": "guided", "reduce": "none"}),
         ("gradcam", (0,), {"layer": "conv"}),
         ("occlusion", (0,), {"patch_size": 4, "baseline": [0.5]}),
