@@ -16,9 +16,6 @@ from tests.golden.store import LIBRARIES, golden, paths
 IN_DOCSTRINGS = {**table.NAMES, "saliency": "PAIR", "lime": "authors' code", "shap": "shap"}
 """What a reference is called where a method says what it does otherwise."""
 
-AWAITED = {"FullGrad"}
-"""Kept for methods that vizcnn doesn't have yet."""
-
 DIFFERENT = [case for case in CASES if case.differs]
 
 
@@ -60,7 +57,7 @@ def test_arrays_are_small_and_say_how_they_were_made(library: str) -> None:
     assert set(kept.settings) == set(kept.arrays)
     used = {case.name for case in CASES if case.library == library}
     apart = {name for name in kept.arrays if name not in used}
-    assert not {name for name in apart if not re.search(r", its |, shown$|^its ", name)} - AWAITED
+    assert not {name for name in apart if not re.search(r", its |, shown$|^its ", name)}
 
 
 def test_model_and_images_are_of_numbers_that_every_precision_has() -> None:

@@ -23,7 +23,7 @@ from vizcnn.algorithms.cam import first_component, ratio
 from vizcnn.errors import VizcnnWarning
 from vizcnn.plugins import blur_ig, expected_gradients, hsic, rise, scorecam, smoothgrad, sobol, xrai
 from vizcnn.plugins import lime as lime_plugin
-from vizcnn.resample import linear_weights
+from vizcnn.resample import linear_weights, resize
 
 Maps = Callable[[], np.ndarray]
 
@@ -351,6 +351,23 @@ def owen() -> np.ndarray:
     return cells(result.values) * 16
 
 
+def each_channel_alike() -> np.ndarray:
+    """Return FullGrad with every channel of the input and of the layers brought to 0..1 by itself."""
+    model, images = adapter(), given().images
+    inputs = model.load_images(images).inputs(slice(None))
+    score = vz.targets.resolve(list(TARGETS), model, len(inputs))
+    parts = [model.gradients(inputs, score).gradients * inputs]
+    parts += [
+        model.gradients(inputs, score, of=f"conv{number}").gradients * given().weights[2 * number - 1]
+        for number in (1, 2, 3)
+    ]
+    total = np.zeros(images.shape[:3])
+    for part in map(np.abs, parts):
+        for channel in np.moveaxis(part, -1, 0):
+            total += np.stack([resize(one, (SIZE, SIZE)) for one in from_0_to_1(channel)])
+    return total
+
+
 # The cases ------------------------------------------------------------------------------------------------------------
 
 
@@ -502,6 +519,14 @@ def _grad_cam() -> Iterator[Case]:
         lambda: (found := explained("ablationcam", layer=LAYER)).raw / found.scores[:, None, None],
         "it divides by the score, which here is negative on one image",
         _raw("ablationcam", layer=LAYER),
+    )
+
+    yield case(
+        "fullgrad",
+        "FullGrad",
+        each_channel_alike,
+        "it brings every channel to 0..1 by itself, not every layer",
+        _values("fullgrad"),
     )
 
 

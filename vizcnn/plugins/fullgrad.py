@@ -58,6 +58,7 @@ def fullgrad(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Attributi
     rescalings and constants that are added. Other activations than ReLU (SiLU, GELU, a ReLU with a limit), attention and other
     normalizations give to the score in ways of their own, which the map leaves out; where that is more than 1 % of the score, a
     note says so, and names them. The authors' code enlarges by `align_corners`; here a map lies where its layer's cells look.
+    pytorch-grad-cam brings every channel to 0..1 by itself, here every layer is.
     Maps of a single place are left out: they would be the same everywhere.
 
     References
