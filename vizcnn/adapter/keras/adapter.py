@@ -22,6 +22,7 @@ from vizcnn.adapter.heads import Traits
 from vizcnn.adapter.input_scaling import UNKNOWN, InputScaling
 from vizcnn.adapter.keras.ascent import Ascent, Plan, affine
 from vizcnn.adapter.keras.attentions import attentions, may_attend
+from vizcnn.adapter.keras.bias_axis import misplaced
 from vizcnn.adapter.keras.biases import differentiate_by_biases, full_gradients, layers_with_bias
 from vizcnn.adapter.keras.calling import stateful_note
 from vizcnn.adapter.keras.changed import CompiledSteps
@@ -118,6 +119,7 @@ class KerasAdapter(ModelAdapter):
             batch_size=self._batch_size,
             num_runs=self.num_runs,
         )
+        self._biases_told = False
         self._first_weights = FirstWeights(lambda: view.operations, view.forward)
         for note in filter(None, [*stale_state_notes(model), stateful_note(model)]):
             self.add_note(note, "state")
@@ -309,6 +311,20 @@ class KerasAdapter(ModelAdapter):
         (3, 3, 3, 4)
         """
         self._view.prepare(sample_shape)
+        if self._view.channels_first and not self._biases_told:
+            self._biases_told = True
+            self._tell_of_biases(misplaced(self.layers, self._view.operations))
+
+    def _tell_of_biases(self, layers: Sequence[str]) -> None:
+        """Say that the model doesn't predict what it did where it was trained."""
+        if layers:
+            self.add_note(
+                f"Keras {keras.__version__} on {keras.backend.backend()} adds the bias of {listed(layers)} in model "
+                f"{self.name!r} along the columns, for the channels come first and the map is as wide as it has channels. So the "
+                "model predicts otherwise than where it was trained, in Keras itself too; Keras on JAX or PyTorch adds it along "
+                "the channels.",
+                "misplaced bias",
+            )
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
         """See `ModelAdapter.batch_size_for`; halved for good when the device ran out of memory.
