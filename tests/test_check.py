@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests import framework
+from tests.few import few
 from vizcnn import cli
 from vizcnn.cli.demonstration import every_method
 from vizcnn.plugins import registry
@@ -76,7 +77,7 @@ def test_methods_that_cannot_work_are_told_with_the_reason_and_really_do_not(tmp
     for name in every_method():
         plugin, options = registry.parse(name)
         try:
-            plugin.function(adapter, x, **options)
+            plugin.function(adapter, x, **{**few(plugin), **options})
             works = True
         except vz.errors.VizcnnError:
             works = False

@@ -20,7 +20,23 @@ from vizcnn.errors import VizcnnWarning
 from vizcnn.plugins import registry
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SCRIPTS = sorted(path.name for path in EXAMPLES.glob("plot_*.py"))
+SLOW = frozenset(
+    {
+        "plot_planted_evidence.py",
+        "plot_transformers.py",
+        "plot_which_method.py",
+        "plot_mnist_2_filters.py",
+        "plot_mnist_4_attributions.py",
+        "plot_perturbation.py",
+        "plot_training.py",
+    }
+)
+"""Scripts that take longer; the docs run all."""
+
+SCRIPTS = [
+    pytest.param(path.name, marks=pytest.mark.slow) if path.name in SLOW else path.name
+    for path in sorted(EXAMPLES.glob("plot_*.py"))
+]
 COUNT = 60
 
 pytestmark = [needs_tensorflow, pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")]

@@ -24,13 +24,14 @@ METHODS = [name for name in registry.names() if "/" not in name]
 
 OF_TRANSFORMERS = frozenset(name for name in METHODS if registry.get(name).family == "transformer")
 
-SAMPLED = ("black_box", "channels_first", "mixed_float16", "several_inputs", "vision_transformer")
+SAMPLED = ("black_box", "channels_first", "mixed_float16", "several_inputs")
 """Kinds of models on which all methods are run."""
 
 
 def methods_on(kind: str) -> list[str]:
     """Return the methods that are tried on a kind of model."""
-    return [name for name in METHODS if kind in SAMPLED or is_tried_everywhere(registry.get(name))]
+    own = OF_TRANSFORMERS if "transformer" in kind else frozenset()
+    return [name for name in METHODS if kind in SAMPLED or name in own or is_tried_everywhere(registry.get(name))]
 
 
 def several_inputs() -> vz.ModelAdapter:
@@ -67,6 +68,10 @@ KINDS = {
 }
 
 
+LAWS = frozenset(SAMPLED) | frozenset(list(KINDS)[::3])
+"""Kinds of models on which the laws are held each time; on the others by `make test-slow`."""
+
+
 def built(make: Any) -> vz.ModelAdapter:
     """Return the model, with the same weights each time."""
     keras.utils.set_random_seed(0)
@@ -96,7 +101,9 @@ def test_every_method_works_on_a_model_of_this_kind_or_says_why_not(name: str) -
         np.testing.assert_array_equal(ours, theirs)  # the model is what it was
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name", [name if name in LAWS else pytest.param(name, marks=pytest.mark.slow) for name in KINDS]
+)
 def test_laws_of_every_method_hold_on_a_model_of_this_kind(name: str, tmp_path: Path) -> None:
     make, shape, without = KINDS[name]
     adapter, x = built(make), images(3, shape)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from scipy import sparse
 
 import vizcnn as vz
 from tests.models import images, linear_model
@@ -61,7 +62,7 @@ def test_regions_that_overlap_are_taken_by_what_each_would_add() -> None:
     generator = np.random.default_rng(0)
     attributions = generator.normal(size=(9, 8)).astype(np.float32)
     masks = [generator.random((9, 8)) < 0.3 for _ in range(12)]
-    rows = module.sparse.csr_array(np.stack([mask.ravel() for mask in masks]).astype(float))
+    rows = sparse.csr_array(np.stack([mask.ravel() for mask in masks]).astype(float))
     np.testing.assert_allclose(module._ranked(attributions, rows), ranked(attributions, masks), rtol=1e-5)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -27,6 +26,8 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     >>> rank_correlation(np.array([1.0, 2.0]), np.array([3.0, 3.0]))
     0.0
     """
+    from scipy import stats  # costs a while to import
+
     ranks = [stats.rankdata(values.ravel()) for values in (first, second)]
     centered = [each - each.mean() for each in ranks]
     size = float(np.sqrt(np.prod([np.square(each).sum() for each in centered])))

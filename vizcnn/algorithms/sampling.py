@@ -164,7 +164,7 @@ def rounds(least: int, most: int, *, growth: float = 1.5) -> list[int]:
     --------
     >>> from vizcnn.algorithms.sampling import rounds
     >>> rounds(16, 101)
-    [16, 24, 36, 54, 101]
+    [16, 24, 36, 54, 80, 101]
     """
     counts, count = [], least
     while count * (1 + growth) / 2 < most:  # what would be left over goes along with the round before

@@ -170,7 +170,8 @@ def _try(name: str, model: ModelAdapter, image: Path | None) -> Verdict:
         if ("images" in plugin.takes or "ascent" in plugin.needs) and len(model.input_shape) in (0, 3):
             image_shape(model)  # which the model may not say, or may have several of
         if image is None and "gradients" in plugin.needs:
-            plugin.function(model, *_given(plugin.takes, _noise_image(model)), **options)
+            few = {option: 2 for option in ("num_steps", "num_samples") if option in plugin.options}
+            plugin.function(model, *_given(plugin.takes, _noise_image(model)), **{**few, **options})
         elif image is not None:
             start = time.perf_counter()
             plugin.function(model, *_given(plugin.takes, image), **options)

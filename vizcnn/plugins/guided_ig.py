@@ -80,9 +80,11 @@ def guided_ig(
 
     Examples
     --------
-    >>> import vizcnn as vz
+    >>> import warnings, vizcnn as vz
     >>> cnn, digits = vz.assets.digits_cnn(), vz.assets.digits()
-    >>> vz.guided_ig(cnn, digits[3], num_steps=20).values.shape
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # of so few steps that it doesn't quite add up
+    ...     vz.guided_ig(cnn, digits[3], num_steps=20).values.shape
     (1, 28, 28)
     """
     check_count("num_steps", num_steps)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from scipy import ndimage, sparse
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.paths import straight
@@ -91,8 +91,10 @@ def xrai(
     return AttributionBatch.of(ways[0].changed, values, raw=raw, signed=True, options=described(segments))
 
 
-def _regions(image: np.ndarray, segments: Segments) -> sparse.csr_array:
+def _regions(image: np.ndarray, segments: Segments) -> Any:
     """Return the regions of an image as rows of pixels, 1 where a pixel is of the region."""
+    from scipy import sparse  # costs a while to import
+
     if isinstance(segments, str) and segments == "nested":
         reach, cuts = max(1, round(5 * min(image.shape[:2]) / 224)), nested_segments(image, SCALES)
     else:
@@ -104,6 +106,8 @@ def _regions(image: np.ndarray, segments: Segments) -> sparse.csr_array:
 
 def _wider(labels: np.ndarray, reach: int) -> Iterator[np.ndarray]:
     """Yield the pixels of each segment, made wider by a disk."""
+    from scipy import ndimage
+
     disk = np.hypot(*np.ogrid[-reach : reach + 1, -reach : reach + 1]) <= reach
     for label, box in enumerate(ndimage.find_objects(labels + 1)):
         if box is None:
@@ -113,7 +117,7 @@ def _wider(labels: np.ndarray, reach: int) -> Iterator[np.ndarray]:
         yield np.ravel_multi_index((rows + around[0].start, columns + around[1].start), labels.shape)
 
 
-def _ranked(attributions: np.ndarray, regions: sparse.csr_array) -> np.ndarray:
+def _ranked(attributions: np.ndarray, regions: Any) -> np.ndarray:
     """Take regions by the mean of what each would add, and give its pixels that mean."""
     each, fewest = attributions.ravel().astype(np.float64), max(1, round(_FEWEST * attributions.size))
     values, is_free = np.zeros(each.size), np.ones(each.size)
@@ -132,6 +136,6 @@ def _ranked(attributions: np.ndarray, regions: sparse.csr_array) -> np.ndarray:
     return values.reshape(attributions.shape).astype(np.float32)
 
 
-def _pixels(regions: sparse.csr_array, row: int) -> np.ndarray:
+def _pixels(regions: Any, row: int) -> np.ndarray:
     pixels: np.ndarray = regions.indices[regions.indptr[row] : regions.indptr[row + 1]]
     return pixels
