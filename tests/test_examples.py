@@ -22,7 +22,10 @@ from vizcnn.plugins import registry
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SLOW = frozenset(
     {
+        "plot_deletion.py",
+        "plot_integrated_gradients.py",
         "plot_planted_evidence.py",
+        "plot_smoothgrad.py",
         "plot_transformers.py",
         "plot_which_method.py",
         "plot_mnist_2_filters.py",

@@ -53,6 +53,7 @@ APPLICATIONS: dict[str, tuple[Callable[[], Any], str, tuple[int, int, int]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "path", "shape"), APPLICATIONS.values(), ids=APPLICATIONS)
 def test_layer_of_keras_applications(make: Callable[[], Any], path: str, shape: tuple[int, int, int]) -> None:
     model = make()

@@ -16,9 +16,10 @@ from vizcnn.targets import Box
 
 hub = pytest.importorskip("keras_hub", reason="KerasHub isn't installed")
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::vizcnn.errors.VizcnnWarning"
-)  # maps of random weights may well be blank
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning"),  # maps of random weights may well be blank
+]
 
 
 def resnet(strides: list[int]) -> Any:
