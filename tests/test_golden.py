@@ -20,7 +20,7 @@ DIFFERENT = [case for case in CASES if case.differs]
 
 
 def named(case: Case) -> str:
-    return f"{case.library} {case.name}"
+    return f"{case.package} {case.name}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=named)
@@ -34,7 +34,7 @@ def test_what_is_done_otherwise_is_seen_and_told(case: Case) -> None:
     assert apart is not None
     assert apart > 1e-4
     notes = getattr(vz, case.method.partition(":")[0]).__doc__.partition("Notes\n")[2].partition("References\n")[0]
-    assert IN_DOCSTRINGS[case.library] in notes
+    assert IN_DOCSTRINGS[case.package] in notes
 
 
 def test_page_has_a_row_for_each_case_with_what_is_measured() -> None:
@@ -55,7 +55,7 @@ def test_arrays_are_small_and_say_how_they_were_made(library: str) -> None:
     kept = golden(library)
     assert max(file.stat().st_size for file in paths(library)) < 50_000
     assert set(kept.settings) == set(kept.arrays)
-    used = {case.name for case in CASES if case.library == library}
+    used = {case.name for case in CASES if case.package == library}
     apart = {name for name in kept.arrays if name not in used}
     assert not {name for name in apart if not re.search(r", its |, shown$|^its ", name)}
 

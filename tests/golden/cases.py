@@ -34,7 +34,7 @@ class Case:
 
     Attributes
     ----------
-    method, library, name : str
+    method, package, name : str
         Ours; the reference's package; the array in its file.
     ours : callable
         Our maps of both images. Where `differs` says what the reference does otherwise, with that set alike.
@@ -47,7 +47,7 @@ class Case:
     """
 
     method: str
-    library: str
+    package: str
     name: str
     ours: Maps
     differs: str = ""
@@ -57,7 +57,7 @@ class Case:
     @property
     def theirs(self) -> np.ndarray:
         """The reference's maps."""
-        return golden(self.library).arrays[self.name]
+        return golden(self.package).arrays[self.name]
 
     def difference(self) -> float:
         """Return the largest difference of the two, as a share of the reference's range on that image."""

@@ -35,8 +35,8 @@ def bound(difference: float) -> str:
 def key(case: Case) -> tuple[str, ...]:
     """Return the cells of a case's row that are no measurements."""
     kind = case.name.partition(",")[0]
-    reference = f"{NAMES[case.library]} `{kind}`"
-    setting = golden(case.library).settings[case.name] or "its defaults"
+    reference = f"{NAMES[case.package]} `{kind}`"
+    setting = golden(case.package).settings[case.name] or "its defaults"
     return (f"`{case.method}`", reference, case.differs or setting)
 
 
