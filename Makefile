@@ -33,7 +33,7 @@ test: lint  ## Lint, types, then the tests (two at a time; PYTEST_ARGS="-k gradc
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
 
-test-slow: .venv/.ready  ## The tests that take long: models of KerasHub, memory of thousands of images
+test-slow: .venv/.ready  ## The tests that take long: models of KerasHub and keras.applications, long gallery scripts, laws on more kinds of models, memory
 	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
 
 test-backends: .venv/.ready .venv-backends/.ready  ## The core of the tests on JAX and PyTorch (BACKEND_TESTS= for all of them)
