@@ -88,7 +88,7 @@ bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an envi
 	@$(PEERS)/python -m tests.benchmarks.peers $(BENCH_ARGS)
 	@$(PEERS)/python -m tests.benchmarks.zoo $(ZOO_ARGS)
 
-bench-backends: .venv-backends/.ready  ## Time saliency on JAX and PyTorch beside their bare gradients
+bench-backends: .venv-backends/.ready  ## Time methods on JAX and PyTorch beside their bare runs; on a GPU where they find one
 	@for backend in jax torch; do KERAS_BACKEND=$$backend $(OTHERS)/python -m tests.benchmarks.bench_backends $(BENCH_ARGS) || exit 1; done
 
 golden: .venv/.ready .venv-golden/.ready  ## Ask the reference implementations anew, in an environment of their own, and write docs/golden.md

@@ -430,6 +430,8 @@ _KERAS_DETOURS = (
     Detour(keras.src.backend, "compute_output_spec", keeps=True),
 )
 
+_PLAIN = (bool, int, float, str, type(None))
+
 # Written by relu, but not one: PReLU adds the relu of -x with a learned slope.
 _OPAQUE = frozenset({"PReLU"})
 
@@ -475,7 +477,10 @@ def _channels_last(original: Callable[..., Any]) -> Callable[..., Any]:
 def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the tensors that a layer is called on; the mask that Keras hands along is none of them."""
     arguments = (args, {name: value for name, value in kwargs.items() if name != "mask"})
-    return tuple(value for value in keras.tree.flatten(arguments) if keras.ops.is_tensor(value))
+    flat = (*args, *arguments[1].values())
+    # PyTorch's trees take a third of what Keras itself takes for a layer, and nearly every layer is called on one tensor.
+    is_flat = len(arguments[1]) < 2 and all(isinstance(value, _PLAIN) or keras.ops.is_tensor(value) for value in flat)
+    return tuple(value for value in (flat if is_flat else keras.tree.flatten(arguments)) if keras.ops.is_tensor(value))
 
 
 def _is_float(tensor: Any) -> bool:
