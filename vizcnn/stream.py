@@ -221,7 +221,8 @@ def _answers(
         with _telling(on_failure, name, indices):
             result, context = replace(run.answer(part, inputs), images=kept), run.context
             if context.score is not None:
-                result = measured(result, context.model, inputs, context.score[part], metrics)
+                score, seeded = context.score[part], "seed" in run.plugin.options
+                result = measured(result, context.model, inputs, score, metrics, method=run.maps, seeded=seeded)
             results[name] = result
             del result
     return results

@@ -61,12 +61,18 @@ def test_numbers_are_finite_and_the_same_again_however_the_images_are_cut(cnn, m
 
 
 @every
-def test_constant_map_and_constant_image_are_safe(cnn, metric):
+def test_constant_map_and_constant_image_have_a_number_or_a_reason_why_not(cnn, metric):
     flat = np.full((1, *SHAPE), 0.5, np.float32)
-    score = vz.targets.resolve(1, cnn, 1)
-    item = registry.get(metric)
-    values = item.run(cnn, flat, score, np.zeros((1, *SHAPE[:2]), np.float32), **item.options).values
-    assert np.isfinite(values).all()
+    result = vz.saliency(cnn, flat, 1)
+    blank = replace(result, values=np.zeros_like(result.values))
+
+    def method(inputs: Any, score: Any, **other: Any) -> np.ndarray:
+        return np.zeros(inputs.shape[:3], np.float32)
+
+    told = measured(blank, cnn, flat, vz.targets.resolve(1, cnn, 1), read_metrics(metric), method=method)
+    reasons = [note for note in told.notes if note.kind == "undefined"]
+    assert np.isfinite(told.measures[metric][0]) != bool(reasons)
+    assert all("no finite number" not in note for note in reasons)
 
 
 @every
@@ -143,6 +149,58 @@ def test_maps_that_lie_nowhere_in_the_image_are_not_measured_and_say_so(cnn, bri
         told.notes[-1] == "The maps of layer 'mixer' lie nowhere in the images, so they were not measured: brightest."
     )
     assert brightest == []
+
+
+def test_metric_may_ask_the_method_once_more(cnn, own_metrics):
+    @vz.register_metric("curious", better="high")
+    def run(model: Any, inputs: Any, score: Any, maps: Any, again: Any) -> MetricBatch:
+        """Return how the map changes with what it is asked of."""
+        asked.append(again)
+        np.testing.assert_allclose(again(), maps, rtol=1e-6)
+        assert again.seeded
+        other = again(inputs=2 * inputs, score=vz.targets.resolve(0, model, len(inputs)), seed=5)
+        return MetricBatch(np.abs(other - maps).mean(axis=(1, 2)))
+
+    asked: list[Any] = []
+    name = "smoothgrad:num_samples=4,reduce=none"
+    traces = cnn.num_traces
+    result = vz.explain(cnn, BATCH, 1, methods=name, metrics="curious")[name]
+    assert len(asked) == 2  # batches
+    assert cnn.num_traces <= traces + 2  # one for each of both targets' formula, at the most
+    other = vz.smoothgrad(cnn, 2 * BATCH, 0, num_samples=4, seed=5, reduce="none").values.sum(axis=-1)
+    expected = np.abs(other - result.values.sum(axis=-1)).mean(axis=(1, 2))
+    np.testing.assert_allclose(result.measures["curious"], expected, rtol=1e-4)
+
+
+def test_maps_that_were_given_cannot_be_asked_for_again(cnn, own_metrics):
+    @vz.register_metric("curious", better="high")
+    def run(model: Any, inputs: Any, score: Any, maps: Any, again: Any) -> MetricBatch:
+        raise NotImplementedError
+
+    told = measured(explained(cnn, ()), cnn, BATCH, vz.targets.resolve(1, cnn, 5), read_metrics("curious"))
+    assert np.isnan(told.measures["curious"]).all()
+    assert told.notes[-1].kind == "undefined"
+    assert "the map was given, and the method that made it can't be asked again" in told.notes[-1]
+
+
+def test_number_that_is_none_is_undefined_and_says_why(cnn, own_metrics):
+    @vz.register_metric("shy", better="high")
+    def run(model: Any, inputs: Any, score: Any, maps: Any) -> MetricBatch:
+        values = inputs[:, 0, 0, 0] / 0
+        return MetricBatch(np.where(values > 0, values, 1.0), undefined={"it is dark": inputs[:, 0, 0, 0] > 9})
+
+    image = np.ones((3, *SHAPE), np.float32)
+    image[1] = -1
+    image[2] = 10
+    with np.errstate(divide="ignore"), pytest.warns(vz.errors.VizcnnWarning, match="shy is undefined"):
+        result = vz.explain(cnn, image, methods="saliency", metrics="shy")["saliency"]
+    assert np.isnan(result.measures["shy"]).tolist() == [True, False, True]
+    assert [(note.images, note) for note in result.notes if note.kind == "undefined"] == [
+        ((0,), "shy is undefined for the map of 1 of 3 images (image 0): it came out as no finite number."),
+        ((2,), "shy is undefined for the map of 1 of 3 images (image 2): it is dark."),
+    ]
+    assert result.measured(0) == "shy undefined"
+    assert result.measured(1) == "shy 1"
 
 
 # Command line and page ----------------------------------------------------------------------------------------------------

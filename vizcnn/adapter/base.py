@@ -646,6 +646,49 @@ class ModelAdapter(ModelFacts):
         self.prepare(shape)
         return self._ascend(score, shape, steps=steps, seed=seed, optimizer=optimizer, input_range=input_range, **plan)
 
+    def reinitialized(self, layers: Sequence[Any] | None = None, *, seed: int = 0) -> ModelAdapter:
+        """Return the model with weights as before its training, drawn by its layers' own initializers.
+
+        The model itself stays as it is: its code is run with other values, and nothing is assigned to it. What is compiled for
+        that is kept by this adapter, and serves all layers and seeds.
+
+        Parameters
+        ----------
+        layers : sequence of str, default None
+            Paths of the layers whose weights are drawn, and of what they hold; the others keep their trained ones. None: all.
+        seed : int, default 0
+            Seed of the draw.
+
+        Returns
+        -------
+        ModelAdapter
+            It answers as this one does; labels, preprocessing, default layers and how outputs are read are this one's. It notes
+            which weights have no initializer: their values are shuffled.
+
+        Raises
+        ------
+        CapabilityError
+            If the adapter can't: of a black box, of a model without weights, or of one that reads weights which aren't Keras's.
+        LayerError
+            If there is no such layer.
+
+        Examples
+        --------
+        >>> import numpy as np, vizcnn as vz
+        >>> cnn = vz.assets.digits_cnn()
+        >>> image = vz.inputs.load(vz.assets.digits()[3], cnn.input_shape).inputs(slice(None))
+        >>> untrained = cnn.reinitialized()
+        >>> float(cnn.outputs(image)[0].max()) > 0.99, float(untrained.outputs(image)[0].max()) > 0.99
+        (True, False)
+        """
+        if "reinitialization" not in self.capabilities:
+            raise CapabilityError(
+                f"Model {self.name!r}, {self.source}, can't be run with other weights: only Keras models can."
+            )
+        named = [layers] if isinstance(layers, str) else layers
+        paths = None if named is None else tuple(split_call(self.layer(layer).path)[0] for layer in named)
+        return self._reinitialized(paths, seed)
+
     def placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
         """Tell where the cells of a layer's map lie in the input.
 
@@ -744,6 +787,9 @@ class ModelAdapter(ModelFacts):
 
     def _scores_from(self, path: str, activations: Array, score: Score, inputs: Array | None) -> Array:
         raise self._unanswered("scores_from")
+
+    def _reinitialized(self, layers: tuple[str, ...] | None, seed: int) -> ModelAdapter:
+        raise self._unanswered("reinitialized")
 
     def _steps(self) -> Steps:
         """Return what runs batches of changed copies; an adapter that can compile them has its own."""

@@ -73,7 +73,8 @@ class ModelFacts(OutputReader):
     def capabilities(self) -> frozenset[str]:
         """What it can answer.
 
-        Of "outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "attention" and "ascent".
+        Of "outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "attention", "ascent" and
+        "reinitialization".
         """
 
     @property

@@ -10,6 +10,9 @@ from vizcnn.measures import registry
 from vizcnn.measures.metric import Better, Metric
 from vizcnn.registry import described
 
+ASKED = frozenset({"again"})
+"""Names of parameters that a metric may have beside the maps."""
+
 Run = TypeVar("Run", bound=Callable[..., object])
 
 
@@ -30,7 +33,8 @@ def register_metric(name: str, *, better: Better, needs: Collection[str] = ()) -
     callable
         A decorator. The function that it takes has the arguments ``(model, inputs, score, maps, *, options...)``: a
         `ModelAdapter`, a batch (N, H, W, C), the `Score` of that batch, whose predicted classes are settled, and the maps
-        (N, H, W); it returns a `vizcnn.measures.metric.MetricBatch`.
+        (N, H, W); it returns a `vizcnn.measures.metric.MetricBatch`. Where it has the parameter ``again`` too, it is given a
+        `vizcnn.measures.metric.Again`, which asks the method once more.
 
     Raises
     ------
@@ -65,6 +69,7 @@ def register_metric(name: str, *, better: Better, needs: Collection[str] = ()) -
                 interpretation=interpretation,
                 module=run.__module__,
                 better=better,
+                asks=frozenset(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD) & ASKED,
             )
         )
         return run

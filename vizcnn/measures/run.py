@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,8 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.baselines import with_images
 from vizcnn.errors import Note
 from vizcnn.measures import registry
-from vizcnn.measures.metric import Metric
+from vizcnn.measures.metric import Again, Metric, MetricBatch
+from vizcnn.notes import join_notes
 from vizcnn.registry import asked_names, is_one
 from vizcnn.results import Attributions
 from vizcnn.results.collect import checked_rows
@@ -68,7 +69,14 @@ def read_metrics(metrics: Sequence[Asked] | Asked) -> list[MetricCall]:
 
 
 def measured(
-    result: Attributions, model: ModelAdapter, inputs: np.ndarray, score: Score, calls: Sequence[MetricCall]
+    result: Attributions,
+    model: ModelAdapter,
+    inputs: np.ndarray,
+    score: Score,
+    calls: Sequence[MetricCall],
+    *,
+    method: Callable[..., np.ndarray] | None = None,
+    seeded: bool = False,
 ) -> Attributions:
     """Return a result with what metrics say of its maps.
 
@@ -84,11 +92,16 @@ def measured(
         What was explained.
     calls : sequence of MetricCall
         The metrics.
+    method : callable, default None
+        ``method(inputs, score, model=, seed=)``, the maps that the method makes of these; None: the maps were given.
+    seeded : bool, default False
+        Whether the method heeds a seed.
 
     Returns
     -------
     Attributions
-        Where the maps lie nowhere in their images, a note says that nothing was measured.
+        Where the maps lie nowhere in their images, a note says that nothing was measured; where one has no number by a metric,
+        that is NaN, and a note of the kind "undefined" says why.
 
     Raises
     ------
@@ -104,15 +117,37 @@ def measured(
     if score.open_choices:
         score = model.with_predicted_classes(inputs, score, model.outputs(inputs))
     maps = np.stack([result.map(index) for index in range(len(result))])
-    measures, extras = dict(result.measures), dict(result.extras)
+    measures, extras, notes = dict(result.measures), dict(result.extras), list(result.notes)
+    again = None if method is None else Again(method, inputs, score, seeded)
     for call in calls:
-        options, who = with_images(call.options, model, inputs.shape[1:]), f"metric {call.metric.name!r}"
-        answer = call.metric.run(model, inputs, score, maps, **options)
-        values = checked_rows("measures", {call.name: answer.values}, len(inputs), who)
-        measures |= {name: array.astype(np.float32) for name, array in values.items()}
+        who = f"metric {call.metric.name!r}"
+        answer = _answer(call, model, inputs, score, maps, again)
+        values = checked_rows("measures", {call.name: answer.values}, len(inputs), who)[call.name].astype(np.float32)
+        undefined = checked_rows("extras", answer.undefined, len(inputs), who)
+        known = np.logical_or.reduce([*undefined.values(), np.zeros(len(inputs), dtype=bool)])
+        for reason, which in {**undefined, "it came out as no finite number": ~np.isfinite(values) & ~known}.items():
+            if which.any():
+                template = f"{call.name} is undefined for the map of {{images}}: {reason}."
+                notes.append(Note.about(np.flatnonzero(which).tolist(), result.image_names, "undefined", template))
+        measures[call.name] = np.where(known | ~np.isfinite(values), np.float32(np.nan), values)
         named = {f"{call.name} {name}": array for name, array in answer.extras.items()}
         extras |= checked_rows("extras", named, len(inputs), who)
-    return replace(result, measures=measures, extras=extras)
+        notes += answer.notes
+    return replace(result, measures=measures, extras=extras, notes=join_notes([(0, notes)], result.image_names))
+
+
+def _answer(
+    call: MetricCall, model: ModelAdapter, inputs: np.ndarray, score: Score, maps: np.ndarray, again: Again | None
+) -> MetricBatch:
+    """Return what a metric says of maps, given what it asks for."""
+    asks = call.metric.asks
+    if "again" in asks and again is None:
+        return MetricBatch.none(len(inputs), "the map was given, and the method that made it can't be asked again")
+    asked = {"again": again} if "again" in asks else {}
+    answer: MetricBatch = call.metric.run(
+        model, inputs, score, maps, **asked, **with_images(call.options, model, inputs.shape[1:])
+    )
+    return answer
 
 
 def meanings_of(measures: Iterable[str]) -> dict[str, str]:

@@ -16,13 +16,16 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.adapter.base import slices
 from vizcnn.algorithms.baselines import shown, with_images
+from vizcnn.algorithms.reduction import one_per_place
 from vizcnn.errors import warn
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.progress import track
-from vizcnn.results import Attributions, Context, Picture
+from vizcnn.results import AttributionBatch, Attributions, Context, Picture
+from vizcnn.results.placing import over_inputs
 from vizcnn.targets import resolve_on
+from vizcnn.targets.score import Score
 
 
 def call(plugin: Plugin, model: Any, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
@@ -140,6 +143,39 @@ class MethodRun:
         """Return what the plugin returns of a batch."""
         score = [] if self.context.score is None else [self.context.score[part]]
         return self.plugin.run(self.context.model, inputs, *score, **self._options)
+
+    def maps(
+        self, inputs: np.ndarray, score: Score, *, model: ModelAdapter | None = None, seed: int | None = None
+    ) -> np.ndarray:
+        """Return the maps of any inputs by the same method with the same options.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (N, H, W, C)
+            The model's inputs.
+        score : Score
+            What is explained of them.
+        model : ModelAdapter, default None
+            Another model with the same layers; None: the method's own.
+        seed : int, default None
+            Another seed, where the method has one; None: its own.
+
+        Returns
+        -------
+        ndarray of float32, shape (N, H, W)
+            As `Attributions.map` gives them: at the inputs' size, channels summed.
+
+        Raises
+        ------
+        CapabilityError
+            If that model can't answer what the method needs.
+        """
+        model = model or self.context.model
+        registry.check_needs(self.plugin, model)
+        options = self._options if seed is None or "seed" not in self._options else {**self._options, "seed": seed}
+        batch: AttributionBatch = self.plugin.run(model, inputs, score, **options)
+        values, _, _ = over_inputs(batch.values, batch.layer, model, inputs.shape[1:])
+        return np.stack([one_per_place(value, inputs.ndim - 2) for value in values])
 
     def answer(self, part: slice, inputs: np.ndarray) -> Attributions:
         """Return the result of a batch.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isnan
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
@@ -485,7 +486,8 @@ class Attributions(WithClassMap, Result):
 
 def in_words(measures: Mapping[str, float]) -> str:
     """Return measures as a line: their names and numbers."""
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in measures.items())
+    said = {name: "undefined" if isnan(value) else f"{value:.3g}" for name, value in measures.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in said.items())
 
 
 def with_probability(name: str, probability: float | None) -> str:

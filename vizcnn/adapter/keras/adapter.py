@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator, Mapping, Sequence
+from copy import copy
 from itertools import takewhile
 from typing import Any
 
@@ -38,6 +39,7 @@ from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.normalization import first_normalization, moments
 from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
 from vizcnn.adapter.keras.placing import placement
+from vizcnn.adapter.keras.reinitialized import InitialWeights, ReinitializedRunner, shuffled_note
 from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.state import stale_state_notes
 from vizcnn.adapter.keras.tasks import anchors_of, preprocess_of
@@ -120,6 +122,7 @@ class KerasAdapter(ModelAdapter):
             num_runs=self.num_runs,
         )
         self._biases_told = False
+        self._initial: InitialWeights | None = None
         self._first_weights = FirstWeights(lambda: view.operations, view.forward)
         for note in filter(None, [*stale_state_notes(model), stateful_note(model)]):
             self.add_note(note, "state")
@@ -153,8 +156,10 @@ class KerasAdapter(ModelAdapter):
     @property
     def capabilities(self) -> frozenset[str]:
         """See `ModelAdapter.capabilities`; "attention" where it may have some, "tensorflow" where it runs on that."""
-        answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "ascent"}
-        answers |= {"tensorflow"} if self._view.backend.name == "tensorflow" else set()
+        answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "biases"}
+        if not isinstance(self._runner, ReinitializedRunner):  # which is no model of its own
+            answers |= {"ascent", "reinitialization"}
+            answers |= {"tensorflow"} if self._view.backend.name == "tensorflow" else set()
         return frozenset(answers | ({"attention"} if may_attend(self._view) else set()))
 
     # What the model is ------------------------------------------------------------------------------------------------
@@ -370,7 +375,7 @@ class KerasAdapter(ModelAdapter):
             raise LayerError(
                 f"`layer` {layer.path!r} is a {layer.kind}, which has no kernels. Layers that do: {listed(kernels)}."
             )
-        return np.asarray(self._view.backend.numpy(getattr(weights, "value", weights)), dtype=np.float32)
+        return self._runner.value(weights).astype(np.float32)
 
     def normalized_moments(self, inputs: Array) -> Array | None:
         """Return them of the first batch normalization; see `ModelAdapter.normalized_moments`.
@@ -396,13 +401,36 @@ class KerasAdapter(ModelAdapter):
         path = first_normalization(self._view.operations)
         if path is None:
             return None
-        operation, numpy = self._view.operations[path], self._view.backend.numpy
-        count = operation.moving_mean.shape[0]
+        operation, count = self._view.operations[path], self._view.operations[path].moving_mean.shape[0]
         scale, shift = (
-            np.full(count, default) if weights is None else np.asarray(numpy(getattr(weights, "value", weights)))
+            np.full(count, default) if weights is None else self._runner.value(weights)
             for weights, default in ((getattr(operation, "gamma", None), 1.0), (getattr(operation, "beta", None), 0.0))
         )
         return moments(self.activations(inputs, path)[path], scale, shift)
+
+    def _reinitialized(self, layers: tuple[str, ...] | None, seed: int) -> KerasAdapter:
+        view = self._view
+        with view.lock:
+            if not view.is_complete:
+                view.known_sample_shape()
+            if self._initial is None:
+                self._initial = InitialWeights(view)
+        other = copy(self)
+        other._notes = {}
+        other._runner = ReinitializedRunner(
+            self._initial,
+            self._initial.of_layers(layers),
+            seed,
+            view,
+            settings=self._compiled_for,
+            decide=self._output_facts.decide,
+            add_note=other.add_note,
+            batch_size=self._batch_size,
+            num_runs=self.num_runs,
+        )
+        if self._initial.shuffled:
+            other.add_note(shuffled_note(self.name, self._initial.shuffled), "shuffled weights", quiet=True)
+        return other
 
     def _activations(self, inputs: Array, paths: tuple[str, ...]) -> dict[str, Array]:
         bare = frozenset(split_call(path)[0] for path in paths)
@@ -538,6 +566,8 @@ class KerasAdapter(ModelAdapter):
                 f"logits_model makes a model for libraries that run on TensorFlow; Keras runs on {self._view.backend.name} here. "
                 f"Set KERAS_BACKEND=tensorflow before Keras is imported."
             )
+        if isinstance(self._runner, ReinitializedRunner):
+            raise self._unanswered("logits_model")
         self.prepare(sample_shape)
         name = self.output_name(output)
         path = None if layer is None else self.layer(layer).path
@@ -568,6 +598,8 @@ class KerasAdapter(ModelAdapter):
         input_range: tuple[float, float] | None,
         **plan: Any,
     ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
+        if "ascent" not in self.capabilities:
+            raise self._unanswered("ascend")
         maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
         preprocess = self.pixel_preprocess if input_range is None else None
         matrix, offset = affine(preprocess, input_range or (0.0, 1.0), shape[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 
@@ -147,6 +148,10 @@ class Runner:
         if spread:
             self._add_note(self._randomness.note(self._view.name, spread), "random")
         return run
+
+    def value(self, variable: Any) -> Array:
+        """Return the value of a variable of the model, as the functions read it."""
+        return np.asarray(self._view.backend.numpy(getattr(variable, "value", variable)))
 
     def batch_size_for(self, sample_shape: tuple[int, ...]) -> int:
         """Return how many samples go through the model at once."""

@@ -185,6 +185,27 @@ class Backend(ABC):
         Flow
         """
 
+    def reads_others(self, function: Callable[[Any], Any], shape: Sequence[int], known: Sequence[Any]) -> bool:
+        """Tell whether a function of one batch reads variables of the framework that aren't the values of known ones.
+
+        JAX has no variables of its own, and answers no.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a batch.
+        shape : sequence of int
+            Shape of a sample.
+        known : sequence of keras.Variable
+            What it may read.
+
+        Returns
+        -------
+        bool
+        """
+        del function, shape, known
+        return False
+
     @abstractmethod
     def activation_functions(self) -> Iterator[tuple[Any, str]]:
         """Yield (module, name) of the framework's own activations, which a layer may call instead of Keras's."""

@@ -124,6 +124,13 @@ class Backend(base.Backend):
         compute_output_spec(run, *symbols)
         return base.Dataflow(nodes, parents)
 
+    @override
+    def reads_others(self, function: Callable[[Any], Any], shape: Sequence[int], known: Sequence[Any]) -> bool:
+        spec = tf.TensorSpec((1, *shape), tf.float32)
+        graph = tf.function(function, autograph=False).get_concrete_function(spec).graph
+        values = {id(variable.value) for variable in known}
+        return any(id(variable) not in values for variable in graph.variables)
+
     def numpy(self, tensor: Any) -> np.ndarray:
         """See `base.Backend`; a variable of Keras would be read by a protocol of NumPy's that it answers with a warning."""
         return np.asarray(tf.convert_to_tensor(tensor.value if isinstance(tensor, keras.Variable) else tensor))

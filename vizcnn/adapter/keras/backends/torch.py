@@ -124,6 +124,20 @@ class Backend(base.Backend):
 
         return base.Dataflow(nodes, parents)
 
+    @override
+    def reads_others(self, function: Callable[[Any], Any], shape: Sequence[int], known: Sequence[Any]) -> bool:
+        read: dict[int, Any] = {}
+
+        class Record(TorchFunctionMode):  # type: ignore[misc]  # PyTorch isn't installed where types are checked
+            def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                operands = keras.tree.flatten((args, kwargs or {}))
+                read.update({id(one): one for one in operands if isinstance(one, torch.nn.Parameter)})
+                return func(*args, **(kwargs or {}))
+
+        with torch.no_grad(), Record():
+            function(keras.ops.zeros((1, *shape)))
+        return not read.keys() <= {id(variable.value) for variable in known}
+
     def numpy(self, tensor: Any) -> np.ndarray:
         """See `base.Backend`; a copy, since PyTorch's own shares its memory with the tensor, which may be a weight."""
         tensor = getattr(tensor, "value", tensor).detach().cpu()
