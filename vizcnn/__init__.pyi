@@ -19,6 +19,8 @@ from .adapter import ModelAdapter as ModelAdapter
 from .adapter import adapt as adapt
 from .algorithms.doctor import doctor as doctor
 from .algorithms.preprocess_report import PreprocessReport as PreprocessReport
+from .comparison import compare as compare
+from .comparison import evaluate as evaluate
 from .explained_video import ExplainedVideo as ExplainedVideo
 from .explained_video import explain_video as explain_video
 from .explanation import Explanation as Explanation
@@ -30,6 +32,7 @@ from .plugins.register import register as register
 from .plugins.registry import methods as methods
 from .results import Architecture as Architecture
 from .results import Attributions as Attributions
+from .results import Comparison as Comparison
 from .results import Diagnosis as Diagnosis
 from .results import FeatureMaps as FeatureMaps
 from .results import Images as Images

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 from vizcnn.errors import warn
@@ -21,6 +23,41 @@ MIN_ANNOUNCED_SECONDS = 60.0
 """Seconds from which it is said beforehand how long work takes."""
 
 
+_DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+class TimeIsUpError(Exception):
+    """Work was to end by now."""
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Let work that tells of its progress end, by `TimeIsUpError`, once it has taken so long.
+
+    Parameters
+    ----------
+    seconds : float or None
+        None: no limit. A limit inside another ends no later than that.
+    """
+    outer = _DEADLINE.get()
+    if seconds is None:
+        yield
+        return
+    own = time.monotonic() + seconds
+    token = _DEADLINE.set(own if outer is None else min(own, outer))
+    try:
+        yield
+    finally:
+        _DEADLINE.reset(token)
+
+
+def check_time() -> None:
+    """Raise `TimeIsUpError` where the time that work was given is up."""
+    deadline = _DEADLINE.get()
+    if deadline is not None and time.monotonic() >= deadline:
+        raise TimeIsUpError
+
+
 def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]:
     """Yield the items, and show a bar once they take long.
 
@@ -34,7 +71,9 @@ def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]
         What is being done.
     """
     if not _is_shown():
-        yield from items
+        for item in items:
+            check_time()
+            yield item
         return
     start = time.monotonic()
     bar = None
@@ -44,6 +83,7 @@ def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]
                 bar = _bar()
                 bar.start()
                 task = bar.add_task(description, total=total, completed=count)
+            check_time()
             yield item
             if bar is not None:
                 bar.update(task, completed=count + 1)
@@ -77,11 +117,30 @@ class Clock:
         elif self._done == 2:
             seconds = (now - self._start) * (self._total - 1)
             if seconds > MIN_ANNOUNCED_SECONDS:
-                warn([f"{what}, about {_minutes(seconds)} on this machine. {remedy}"])
+                warn([f"{what}, about {duration(seconds)} on this machine. {remedy}"])
         self._done += 1
 
 
-def _minutes(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words, as people say it.
+
+    Parameters
+    ----------
+    seconds : float
+        How long.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from vizcnn.progress import duration
+    >>> duration(8.4), duration(200), duration(9000)
+    ('8 s', '3 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 

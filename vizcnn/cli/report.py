@@ -83,7 +83,7 @@ def report(
         raise typer.Exit(2)
     others = {f"the {RANKS[rank]} class": other for rank, other in of_rank.items()}
     figures = _figures(adapter, failures.without(together))
-    about = {"command": _command(), "model": adapter.source, **_hashes(Path(model.path))}
+    about = {"command": command_typed(), "model": adapter.source, **hashes(Path(model.path))}
     echo(str(explanation.to_html(out, about=about, figures=figures, others=others)))
     if failures.skipped or bad:
         raise typer.Exit(1)
@@ -126,12 +126,13 @@ def _figures(model: ModelAdapter, images: ImageSet) -> dict[str, Any]:
     return figures
 
 
-def _command() -> str:
+def command_typed() -> str:
     """Return what was typed, with the names of files in place of where they lie."""
     return shlex.join(["vizcnn", *(Path(word).name if Path(word).exists() else word for word in sys.argv[1:])])
 
 
-def _hashes(model: Path) -> dict[str, str]:
+def hashes(model: Path) -> dict[str, str]:
+    """Return what tells a model's file from others, by what it is called."""
     import hashlib
 
     if not model.is_file():

@@ -102,39 +102,49 @@ def render_page(
     first = next(iter(results.values()))
     if any(len(ImageAt(first.images, i).shape) == 2 for i in range(len(first))):
         raise ResultError("A report shows images and clips; results of signals can be saved as pictures.")
-    style, script = (_asset(name) for name in ("page.css", "page.js"))
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown
-    )
-    versions = [results, *(others or {}).values()]
+    style, script = (asset(name) for name in ("page.css", "page.js"))
+    explanations = [results, *(others or {}).values()]
     if any(
-        list(version) != list(results) or len(version[name]) != len(first) for version in versions for name in results
+        list(version) != list(results) or len(version[name]) != len(first)
+        for version in explanations
+        for name in results
     ):
         raise ResultError("The page's other explanations must have the same methods, on the same images.")
-    samples = [_sample(versions, index) for index in range(len(first))]
-    return environment.get_template("page.html").render(
-        model=first.model,
-        samples=samples,
-        explained=[_asked(first), *(others or {})],
-        methods=[_method(name, result) for name, result in results.items()],
-        meanings=_once((name, meaning) for name, meaning in (meanings or {}).items() if meaning),
-        color_maps=look.OFFERED,
-        signs=look.colors_of_signs(),
-        opacity=round(100 * look.ALPHA),
-        data={
-            "samples": [{key: sample[key] for key in ("width", "height", "maps")} for sample in samples],
-            "tables": {name: _table(name) for name in look.OFFERED},
-            "sequential": look.SEQUENTIAL,
-            "diverging": look.DIVERGING,
-            "gray": look.GRAY,
-        },
-        notes=_notes(results),
-        figures=[(title, _drawn(picture), str(picture).strip("<>")) for title, picture in (figures or {}).items()],
-        about={**(about or {}), **_versions()},
-        style=style,
-        script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    samples = [_sample(explanations, index) for index in range(len(first))]
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            model=first.model,
+            samples=samples,
+            explained=[_asked(first), *(others or {})],
+            methods=[_method(name, result) for name, result in results.items()],
+            meanings=once((name, meaning) for name, meaning in (meanings or {}).items() if meaning),
+            color_maps=look.OFFERED,
+            signs=look.colors_of_signs(),
+            opacity=round(100 * look.ALPHA),
+            data={
+                "samples": [{key: sample[key] for key in ("width", "height", "maps")} for sample in samples],
+                "tables": {name: _table(name) for name in look.OFFERED},
+                "sequential": look.SEQUENTIAL,
+                "diverging": look.DIVERGING,
+                "gray": look.GRAY,
+            },
+            notes=_notes(results),
+            figures=[(title, drawn(picture), str(picture).strip("<>")) for title, picture in (figures or {}).items()],
+            about={**(about or {}), **versions()},
+            style=style,
+            script=script,
+            style_hash=hash_of(style),
+            script_hash=hash_of(script),
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """Return what fills the templates: nothing from outside becomes a part of the page."""
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(asset), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_shown
     )
 
 
@@ -143,7 +153,7 @@ def _shown(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def _once(pairs: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
+def once(pairs: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
     """Return each text once, with the names of all methods that say it."""
     texts: dict[str, list[str]] = {}
     for name, text in pairs:
@@ -152,7 +162,7 @@ def _once(pairs: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
 
 
 def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
-    notes = _once((name, note) for name, result in results.items() for note in result.notes)
+    notes = once((name, note) for name, result in results.items() for note in result.notes)
     return [("all" if len(names) == len(results) else ", ".join(names), note) for names, note in notes]
 
 
@@ -266,7 +276,7 @@ def _url(pixels: np.ndarray, form: str, **options: Any) -> str:
     return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _drawn(picture: Picture) -> str:
+def drawn(picture: Picture) -> str:
     """Return what a result draws, no wider than a page."""
     buffer = io.BytesIO()
     picture.draw(buffer, ".png")
@@ -282,14 +292,16 @@ def _table(name: str) -> str:
     return base64.b64encode(colors.astype(np.uint8).tobytes()).decode()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return what was computed with what."""
     return {"vizcnn": __version__, "Python": platform.python_version(), "NumPy": np.__version__}
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a file that lies beside this one."""
     return resources.files("vizcnn.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
     """Return what the page's policy allows this text by."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

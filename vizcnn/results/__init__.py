@@ -6,6 +6,7 @@ from vizcnn.results.architecture import Architecture
 from vizcnn.results.attributions import Attributions
 from vizcnn.results.base import Context, Picture, Result, load_result
 from vizcnn.results.batch import AttributionBatch
+from vizcnn.results.comparison import Comparison
 from vizcnn.results.diagnosis import Diagnosis
 from vizcnn.results.feature_maps import FeatureMapBatch, FeatureMaps
 from vizcnn.results.images import Images
@@ -16,6 +17,7 @@ __all__ = [
     "Architecture",
     "AttributionBatch",
     "Attributions",
+    "Comparison",
     "Context",
     "Diagnosis",
     "FeatureMapBatch",
