@@ -191,6 +191,16 @@ def test_batch_size_of_a_large_model_is_smaller() -> None:
     assert batch(4096) == 1
 
 
+def test_a_larger_accelerator_takes_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = vz.adapt(functional().model)._view.backend
+    monkeypatch.setattr(type(backend), "_device_memory", 80 * 2**30)
+    assert backend.batch_memory == 20 * 2**30
+    model = keras.Sequential([keras.Input((1024, 1024, 3)), keras.layers.Conv2D(64, 3), keras.layers.Conv2D(64, 3)])
+    assert vz.adapt(model).batch_size_for((1024, 1024, 3)) == 16
+    monkeypatch.setattr(type(backend), "_device_memory", 2 * 2**30)
+    assert backend.batch_memory == 4 * 2**30  # what it tries first; it halves where that is too much
+
+
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, "8"])
 def test_batch_size_that_is_no_count_is_rejected(batch_size: Any) -> None:
     with pytest.raises(

@@ -17,9 +17,6 @@ from vizcnn.adapter.keras.state import DerivedState
 from vizcnn.errors import CapabilityError
 from vizcnn.targets.score import Score
 
-_MEMORY = 4 * 2**30
-"""Bytes that one batch may take, as the sum of the layers' outputs and their gradients, where no batch size is given."""
-
 
 class Runner:
     """What runs functions of a model, whatever they compute.
@@ -169,5 +166,6 @@ class Runner:
         shapes = [info.output_shape for info in self._view.layers if not info.is_container]
         known = [shape[1:] for shape in shapes if shape and None not in shape[1:]]
         floats = sum(math.prod(filter(None, shape)) for shape in known) or 64 * math.prod(sample_shape)
-        most = self._view.backend.max_useful_batch
-        return int(np.clip(2 ** int(np.log2(max(1, _MEMORY // (2 * 4 * floats)))), 1, most))
+        backend = self._view.backend
+        fitting = max(1, backend.batch_memory // (2 * 4 * floats))  # of the layers' outputs and their gradients
+        return int(np.clip(2 ** int(np.log2(fitting)), 1, backend.max_useful_batch))

@@ -77,6 +77,16 @@ class Backend(ABC):
     def max_useful_batch(self) -> int:
         """Samples from which on a larger batch is no faster."""
 
+    @property
+    def batch_memory(self) -> int:
+        """Bytes that the tensors of one batch may take: a quarter of an accelerator's, where they are known and more than 4 GiB."""
+        return max(self._device_memory // 4, 4 * 2**30)
+
+    @property
+    def _device_memory(self) -> int:
+        """Bytes of the accelerator that models run on; 0: there is none, or nobody knows."""
+        return 0
+
     @abstractmethod
     def compile(
         self,

@@ -47,6 +47,11 @@ class Backend(base.Backend):
         """See `base.Backend`; caches of a processor are full early."""
         return 16 if jax.default_backend() == "cpu" else 64
 
+    @property
+    @override
+    def _device_memory(self) -> int:
+        return int((jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 0))
+
     def compile(
         self,
         function: Callable[..., dict[str, Any]],

@@ -33,6 +33,11 @@ class Backend(base.Backend):
         """See `base.Backend`; caches of a processor are full early."""
         return 64 if torch.cuda.is_available() else 16
 
+    @property
+    @override
+    def _device_memory(self) -> int:
+        return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
+
     def compile(
         self,
         function: Callable[..., dict[str, Any]],
