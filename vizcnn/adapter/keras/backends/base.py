@@ -79,7 +79,7 @@ class Backend(ABC):
 
     @property
     def batch_memory(self) -> int:
-        """Bytes that the tensors of one batch may take: a quarter of an accelerator's, where they are known and more than 4 GiB."""
+        """Bytes that the tensors of one batch may take: a quarter of what an accelerator is known to have, at least 4 GiB."""
         return max(self._device_memory // 4, 4 * 2**30)
 
     @property
