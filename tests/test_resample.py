@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vizcnn.render import image
-from vizcnn.resample import resize
+from vizcnn.resample import blur, blur_matrix, resize
 
 maps = arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.floats(-1e6, 1e6, width=32))
+
+
+@pytest.mark.parametrize(("length", "sigma"), [(28, 5.6), (7, 3.0), (9, 0.7), (5, 0.01), (1, 2.0)])
+def test_matrix_of_a_blur_is_what_it_makes_of_ones(length: int, sigma: float) -> None:
+    np.testing.assert_allclose(blur_matrix(length, sigma), blur(np.eye(length), (sigma,)), atol=1e-6)
 
 
 def test_enlarging_is_bilinear_with_half_pixel_centers():

@@ -220,9 +220,41 @@ def blur(image: np.ndarray, sigma: tuple[float, ...]) -> np.ndarray:
     return np.asarray(blurred).reshape(image.shape)
 
 
+def blur_matrix(length: int, sigma: float) -> np.ndarray:
+    """Return the matrix by which `blur` blurs an axis; beyond its ends lies what is there.
+
+    Parameters
+    ----------
+    length : int
+        How many values there are along the axis.
+    sigma : float
+        Standard deviation of the Gaussian, in values.
+
+    Returns
+    -------
+    ndarray of float32, shape (length, length)
+
+    Examples
+    --------
+    >>> from vizcnn.resample import blur_matrix
+    >>> blur_matrix(4, 0.5).round(2)[1]
+    array([0.11, 0.79, 0.11, 0.  ], dtype=float32)
+    """
+    kernel = _kernel(sigma)
+    up_to = np.concatenate([[0.0], np.cumsum(kernel)])
+    places = np.arange(length + 1) - np.arange(length)[:, None] + len(kernel) // 2
+    shares = up_to[np.clip(places, 0, len(kernel))]
+    shares[:, 0], shares[:, -1] = 0, up_to[-1]
+    return np.diff(shares, axis=1).astype(np.float32)
+
+
+def _kernel(sigma: float) -> np.ndarray:
+    return np.asarray(cv2.getGaussianKernel(round(4 * sigma) * 2 + 1, sigma))[:, 0]
+
+
 def _blurred(array: np.ndarray, axis: int, sigma: float) -> np.ndarray:
     rows = np.moveaxis(array, axis, 0).astype(np.float32)
-    kernel = cv2.getGaussianKernel(round(4 * sigma) * 2 + 1, sigma)
+    kernel = _kernel(sigma)
     flat = np.ascontiguousarray(rows.reshape(len(rows), -1))
     blurred = cv2.sepFilter2D(flat, -1, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
     return np.moveaxis(np.asarray(blurred).reshape(rows.shape), 0, axis)

@@ -14,6 +14,7 @@ from tests import framework
 from tests.models import BOTH_WAYS, ZOO, functional, images, linear_model
 from tests.rounding import assert_same_sums
 from vizcnn.adapter.changed import Change, Changed, Copies, PlainSteps, PredictedClass
+from vizcnn.errors import OptionError
 
 KINDS = ("sequential_never_called", "functional_of_a_dict", "nested_twice", "operations", "subclassed", "wrapped", "open_size",
          "without_softmax")  # fmt: skip
@@ -98,6 +99,32 @@ def test_gradients_of_layers_and_by_rules(of: Any, rule: str) -> None:
     changed, expected = (ask(model, x, 1, **options) for ask in (asked, plainly))
     assert changed.layer == of
     assert_same(changed, expected)
+
+
+def of_a_step(xp: Any, copies: Copies) -> Any:
+    before = copies.before
+    rise = xp.reshape(copies.scores - 0.5 * before.scores, (-1, 1, 1, 1))
+    return (copies.inputs - before.inputs) * (copies.gradients + 2 * before.gradients) * rise
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 16])
+def test_each_copy_knows_the_one_before_of_its_image_and_the_first_itself(batch_size: int) -> None:
+    model, x, targets = vz.adapt(functional().model, batch_size=batch_size), images(3), [0, 1, 2]
+    options = {"sums": {"steps": of_a_step}, "in_steps": True}
+    changed, plain = (ask(model, x, targets, **options) for ask in (asked, plainly))
+    for at, (image, step, target) in enumerate(zip(x, STEPS, targets, strict=True)):
+        way = np.stack([image + factor * step for factor in FACTORS])
+        taken = model.gradients(way, target)
+        first = [0, *range(COUNT - 1)]
+        rises = (taken.scores - 0.5 * taken.scores[first]).reshape(-1, 1, 1, 1)
+        each = (way - way[first]) * (taken.gradients + 2 * taken.gradients[first]) * rises
+        for sums in (changed.sums["steps"], plain.sums["steps"]):
+            assert_same_sums(sums[at], each.sum(axis=0), *BOTH_WAYS, COUNT, size=8 * float(np.abs(each).max()))
+
+
+def test_copy_before_must_be_asked_for() -> None:
+    with pytest.raises(OptionError, match="`in_steps` must be True where a formula asks for the copy before each"):
+        plainly(vz.adapt(functional().model), images(1), sums={"steps": of_a_step})
 
 
 def test_scores_alone_are_those_of_the_gradients() -> None:

@@ -550,6 +550,7 @@ class ModelAdapter(ModelFacts):
         each: Mapping[str, Formula] | None = None,
         of: Any = None,
         rule: str = "vanilla",
+        in_steps: bool = False,
     ) -> Changed:
         """Return sums over the gradients of many changed copies of each image.
 
@@ -569,6 +570,9 @@ class ModelAdapter(ModelFacts):
             What to differentiate by: a layer's output; None: the changed image.
         rule : {"vanilla", "guided", "relu"}, default "vanilla"
             What ReLU does to the gradient; see `vizcnn.saliency`.
+        in_steps : bool, default False
+            Whether formulas ask for the copy before each, ``copies.before``, as where the copies are points of a way. Only with
+            the gradient by the changed image.
 
         Returns
         -------
@@ -592,7 +596,7 @@ class ModelAdapter(ModelFacts):
         >>> bool(abs(gap[0]) < 0.1 * changed.scores[0])  # complete, but for the steps that were left out
         True
         """
-        asked = {"change": change, "sums": sums, "each": each, "rule": check_rule(rule)}
+        asked = {"change": change, "sums": sums, "each": each, "rule": check_rule(rule), "in_steps": in_steps}
         return self._changed(inputs, target, companions, differentiates=True, of=self._differentiated(of), **asked)
 
     def ascend(

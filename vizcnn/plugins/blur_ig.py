@@ -13,7 +13,7 @@ from vizcnn.algorithms.paths import REMEDY, completeness
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.algorithms.sampling import check_count, check_positive
 from vizcnn.plugins.register import register
-from vizcnn.resample import blur
+from vizcnn.resample import blur_matrix
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
@@ -89,7 +89,7 @@ def blur_ig(
     widest = [length / 5 if max_sigma is None else max_sigma for length in size]
     blurred = _Blurred(size, widest, num_steps)
     change = Change("blurred", num_steps + 1, blurred, _apply, name="blur ig", remedy=REMEDY)
-    changed = model.changed_gradients(inputs, score, change, sums={"shares": _shares})
+    changed = model.changed_gradients(inputs, score, change, sums={"shares": _shares}, in_steps=True)
     raw = changed.sums["shares"]
     first = changed.copy_scores[:, 0]
     gap, notes = completeness(raw, changed.scores - first, changed.scores, "more `num_steps` come closer")
@@ -104,41 +104,41 @@ def blur_ig(
 
 
 class _Blurred:
-    """The numbers of the points of the way: for each axis the matrices that blur along it there, a step before, and one after."""
+    """The numbers of the points of the way: for each axis the matrix that blurs along it."""
 
     def __init__(self, size: Sequence[int], widest: Sequence[float], count: int) -> None:
-        self._size, self._widest, self._count = size, widest, count
+        self._axes, self._count = list(zip(size, widest, strict=True)), count
 
     def __call__(self, part: slice) -> Arrays:
-        numbers = {}
-        for axis, (length, widest) in enumerate(zip(self._size, self._widest, strict=True)):
-            first, last = max(part.start - 1, 0), min(part.stop, self._count)
-            each = np.stack([_matrix(length, widest * (1 - at / self._count) ** 2) for at in range(first, last + 1)])
-            places = np.arange(part.start, part.stop)
-            for name, at in (("here", places), ("before", places - 1), ("after", places + 1)):
-                numbers[f"{name}{axis}"] = each[np.clip(at, 0, self._count) - first]
-        return numbers
+        shares = [(1 - at / self._count) ** 2 for at in range(part.start, part.stop)]
+        of_axis = {
+            axis: np.stack([_matrix(length, widest * share) for share in shares])
+            for axis in set(self._axes)
+            for length, widest in [axis]
+        }
+        return {f"axis {number}": of_axis[axis] for number, axis in enumerate(self._axes)}
 
 
 def _matrix(length: int, sigma: float) -> np.ndarray:
     """Return the matrix (length, length) that blurs an axis."""
-    unit = np.eye(length, dtype=np.float32)
-    return blur(unit, (sigma,)) if sigma > 0 else unit
+    return blur_matrix(length, sigma) if sigma > 0 else np.eye(length, dtype=np.float32)
 
 
 def _apply(xp: Any, images: Any, companions: Any, numbers: Any) -> Any:
     del companions
-    return _along_axes(xp, images, numbers, "here")
-
-
-def _along_axes(xp: Any, images: Any, numbers: Any, name: str) -> Any:
-    for axis in range(1, len(images.shape) - 1):
-        last = xp.moveaxis(images, axis, -1)
-        images = xp.moveaxis(xp.einsum("b...c,blc->b...l", last, numbers[f"{name}{axis - 1}"]), -1, axis)
-    return images
+    rank = len(images.shape) - 2
+    images = xp.moveaxis(images, -1, 1)  # rows and columns are matrices then
+    for axis in range(rank):
+        matrices = xp.reshape(numbers[f"axis {axis}"], (-1, *[1] * (rank - 1), *numbers[f"axis {axis}"].shape[1:]))
+        if axis == rank - 1:
+            images = xp.matmul(images, xp.swapaxes(matrices, -1, -2))
+        else:
+            images = xp.moveaxis(xp.matmul(matrices, xp.moveaxis(images, axis + 2, -2)), -2, axis + 2)
+    return xp.moveaxis(images, 1, -1)
 
 
 def _shares(xp: Any, copies: Copies) -> Any:
-    """Return what a point gives: half of the step before it, and half of the one after it."""
-    before, after = (_along_axes(xp, copies.originals, copies.numbers, name) for name in ("before", "after"))
-    return 0.5 * (after - before) * copies.gradients
+    """Return what a step gives: the way from the point before, times the mean of the gradients there and here."""
+    del xp
+    before = copies.before
+    return 0.5 * (copies.inputs - before.inputs) * (copies.gradients + before.gradients)

@@ -11,7 +11,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Copies
 from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.changes import blend, one_each
-from vizcnn.algorithms.paths import REMEDY, Quadrature, Way, completeness, numbered, straight
+from vizcnn.algorithms.paths import REMEDY, Quadrature, Way, completeness, straight
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
@@ -128,21 +128,16 @@ def _several(baseline: Baseline) -> list[Any]:
 
 
 def _by_rises(model: ModelAdapter, inputs: np.ndarray, score: Score, start: np.ndarray, count: int) -> Way:
-    """Return the way by IDGI: its scores first, then the squares of its gradients."""
-    alphas = np.linspace(0, 1, count + 1)
-    companions = {"baseline": start}
-    way = model.changed_scores(inputs, score, blend(alphas, name="IDGI", remedy=REMEDY), companions=companions)
-    rises = np.diff(way.copy_scores, axis=1)
-    change = numbered(blend(alphas[:-1], name="IDGI", remedy=REMEDY), step=np.arange(count, dtype=np.int32))
+    """Return the way by IDGI."""
+    change = blend(np.linspace(0, 1, count + 1), name="IDGI", remedy=REMEDY)
     changed = model.changed_gradients(
-        inputs, way.score, change, companions={**companions, "rises": rises}, sums={"shared": _shared_rises}
+        inputs, score, change, companions={"baseline": start}, sums={"shared": _shared_rise}, in_steps=True
     )
-    return Way(changed, changed.sums["shared"], way.copy_scores[:, 0])
+    return Way(changed, changed.sums["shared"], changed.copy_scores[:, 0])
 
 
-def _shared_rises(xp: Any, copies: Copies) -> Any:
-    squares = copies.gradients**2
+def _shared_rise(xp: Any, copies: Copies) -> Any:
+    """Return the rise of a step, shared out by the squares of the gradient where it begins."""
+    squares, rise = copies.before.gradients**2, copies.scores - copies.before.scores
     total = xp.sum(squares, axis=tuple(range(1, len(squares.shape))), keepdims=True)
-    steps = xp.expand_dims(copies.numbers["step"], -1)
-    rise = xp.take_along_axis(copies.companions["rises"], steps, axis=1)[:, 0]
     return xp.where(total > 0, squares / xp.where(total > 0, total, 1.0), 0.0) * one_each(xp, rise, squares)

@@ -12,6 +12,7 @@ from vizcnn.adapter.changed.leader import Steps, run
 from vizcnn.adapter.changed.plain import PlainSteps
 from vizcnn.adapter.changed.records import (
     Arrays,
+    Before,
     Change,
     Changed,
     Copies,
@@ -24,6 +25,7 @@ from vizcnn.adapter.changed.records import (
 
 __all__ = [
     "Arrays",
+    "Before",
     "Change",
     "Changed",
     "Copies",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ from typing_extensions import override
 
 from vizcnn.adapter.arrays import Array, Outputs
 from vizcnn.adapter.changed.leader import Steps
-from vizcnn.adapter.changed.records import Arrays, Copies, Cut, Question, Rows
+from vizcnn.adapter.changed.records import Arrays, Before, Copies, Cut, Question, Rows
 from vizcnn.adapter.gradients import Gradients
 from vizcnn.adapter.heads import Head
 from vizcnn.errors import Note
@@ -43,6 +44,7 @@ class PlainSteps(Steps):
     def __init__(self, model: Model) -> None:
         self._model = model
         self._sums: dict[str, Array] = {}
+        self._last: tuple[Array, ...] = ()
 
     @override
     def rows(self, count: int) -> int:
@@ -52,6 +54,8 @@ class PlainSteps(Steps):
     def begin(self, question: Question) -> None:
         self._question = question
         self._sums = {}
+        shape = question.inputs.shape
+        self._last = tuple(np.zeros(one, np.float32) for one in (shape, shape[:1], shape)) if question.in_steps else ()
 
     @override
     def step(self, cut: Cut, numbers: Arrays) -> Arrays:
@@ -60,6 +64,8 @@ class PlainSteps(Steps):
         companions = Rows(np, question.companions, slots)
         changed = question.change.apply(np, question.inputs[slots], companions, rows)
         copies = self._asked(np.asarray(changed, dtype=np.float32), slots, companions, rows)
+        if question.in_steps:
+            copies = self._in_steps(copies, cut)
         for name, formula in question.sums.items():
             values = np.asarray(formula(np, copies))
             if name not in self._sums:
@@ -90,6 +96,12 @@ class PlainSteps(Steps):
             gradients=gradients,
             values=values,
         )
+
+    def _in_steps(self, copies: Copies, cut: Cut) -> Copies:
+        here = copies.inputs, copies.scores, copies.gradients
+        lines = [np.concatenate(pair) for pair in zip(self._last, here, strict=True)]
+        self._last = tuple(line[cut.last(cut.images)] for line in lines)
+        return replace(copies, before_of=lambda: Before(*(line[cut.before(cut.images)] for line in lines)))
 
     @override
     def end(self) -> Arrays:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -101,6 +101,24 @@ class Rows(Mapping[str, Any]):
         return len(self._tables)
 
 
+class Before(NamedTuple):
+    """What came of the copy before each, of the same image; of the first copy itself.
+
+    Attributes
+    ----------
+    inputs : array, shape (B, H, W, C)
+        The changed images.
+    scores : array, shape (B,)
+        Their scores.
+    gradients : array, shape (B, H, W, C)
+        The gradients of the scores.
+    """
+
+    inputs: Any
+    scores: Any
+    gradients: Any
+
+
 @dataclass(frozen=True)
 class Copies:
     """A batch of B changed copies, as the formula of a sum reads it, in the model's own array namespace.
@@ -139,11 +157,19 @@ class Copies:
     head_of: Callable[[str], Head]
     gradients: Any = None
     values: Any = None
+    before_of: Callable[[], Before] | None = None
 
     @property
     def originals(self) -> Any:
         """The image that each copy was made of, (B, H, W, C)."""
         return self.originals_of()
+
+    @property
+    def before(self) -> Before:
+        """The copy before each, of the same image, where the question has `in_steps`; of the first copy itself."""
+        if self.before_of is None:
+            raise OptionError("`in_steps` must be True where a formula asks for the copy before each; got False.")
+        return self.before_of()
 
     def output(self, name: str) -> Any:
         """Return an output of the model, as it returns it.
@@ -304,6 +330,7 @@ class Question:
     differentiates: bool = False
     of: str | None = None
     rule: str = "vanilla"
+    in_steps: bool = False
 
     @classmethod
     def checked(cls, inputs: Array, companions: Arrays | None, **asked: Any) -> Question:
@@ -347,6 +374,19 @@ class Cut:
     def rows(self) -> Array:
         """Which of `copies` each is, from 0 on."""
         return np.arange(self.start, self.stop, dtype=np.int32) // np.int32(self.images) - np.int32(self.copies.start)
+
+    def before(self, kept: int) -> Array:
+        """Return where the copy before each stands, among `kept` rows, one for each image, and behind them those of the batch."""
+        numbers = np.arange(self.start, self.stop, dtype=np.int32)
+        steps = np.where(numbers < self.images, 0, self.images)
+        rows = numbers - self.start - steps
+        return np.where(rows < 0, self.slots, kept + rows).astype(np.int32)
+
+    def last(self, kept: int) -> Array:
+        """Return where the last copy of each image stands after this batch, among the same rows."""
+        images = np.arange(kept, dtype=np.int32)
+        rows = self.stop - 1 - (self.stop - 1 - images) % self.images - self.start
+        return np.where((rows < 0) | (images >= self.images), images, kept + rows).astype(np.int32)
 
 
 def as_numbers(values: Any) -> Array:

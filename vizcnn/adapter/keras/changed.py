@@ -10,7 +10,7 @@ import numpy as np
 from typing_extensions import override
 
 from vizcnn.adapter.arrays import Array
-from vizcnn.adapter.changed import Arrays, Copies, Cut, Question, Rows, Steps
+from vizcnn.adapter.changed import Arrays, Before, Copies, Cut, Question, Rows, Steps
 from vizcnn.adapter.keras.compiled import Build, Traced
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.gradient import differentiate
@@ -21,12 +21,16 @@ from vizcnn.errors import Note
 _SUM = "sum "
 """What the names of sums begin with among the answers of a compiled function."""
 
+_LAST = tuple(f"last {name}" for name in Before._fields)
+"""What is kept of the last copy of each image, among those answers."""
+
 
 class CompiledSteps(Steps):
     """The batches of one question; see `vizcnn.adapter.changed.Steps`.
 
     Images, companions and params of the score lie on the device, a table each, for as long as their group is worked on. A batch
-    brings the place of each copy in those tables and the numbers of the copies; the sums of its copies stay on the device too.
+    brings the place of each copy in those tables and the numbers of the copies; the sums of its copies stay on the device too,
+    and the last copy of each image, where the copy before is asked for.
 
     Parameters
     ----------
@@ -44,6 +48,7 @@ class CompiledSteps(Steps):
         self._backend = view.backend
         self._runner = runner
         self._sums: dict[str, Any] = {}
+        self._last: list[Any] = []
 
     @override
     def rows(self, count: int) -> int:
@@ -58,6 +63,8 @@ class CompiledSteps(Steps):
         tables = [question.inputs, *question.score.params, *question.companions.values()]
         size = self._backend.padded(self._count)
         self._tables = [keras.ops.convert_to_tensor(_filled(table, size)) for table in tables]
+        shape = self._tables[0].shape
+        self._last = [keras.ops.zeros(one) for one in (shape, shape[:1], shape)] if question.in_steps else []
 
     @override
     def step(self, cut: Cut, numbers: Arrays) -> Arrays:
@@ -68,11 +75,14 @@ class CompiledSteps(Steps):
         slots, rows = np.concatenate([cut.slots, nobody]), _filled(cut.rows, size)
         drawn = [_filled(array, padded(len(array))) for array in numbers.values()]
         first, *others = self._tables
+        links = [_filled(cut.before(images), size), cut.last(images)] if question.in_steps else []
         build = _build(self._view, question, list(numbers))
-        names = frozenset(_SUM + name for name in question.sums)
-        run = self._runner.run_batch(self._key(numbers), build, [first, slots, rows, *others, *drawn], stays=names)
+        names = frozenset([*(_SUM + name for name in question.sums), *(_LAST if question.in_steps else ())])
+        arrays = [first, slots, rows, *links, *self._last, *others, *drawn]
+        run = self._runner.run_batch(self._key(numbers), build, arrays, stays=names)
         self.layer, self.notes = run.traced.layer, run.traced.notes
         answer = dict(run.arrays)
+        self._last = [answer.pop(name) for name in _LAST] if question.in_steps else []
         for name in question.sums:
             part = answer.pop(_SUM + name)
             self._sums[name] = keras.ops.add(self._sums[name], part) if name in self._sums else part
@@ -94,7 +104,7 @@ class CompiledSteps(Steps):
             "changed",
             question.change.key,
             question.score.key,
-            (question.differentiates, question.of, question.rule, tuple(self._view.state.unfit)),
+            (question.differentiates, question.of, question.rule, question.in_steps, tuple(self._view.state.unfit)),
             (tuple(question.sums.items()), tuple(question.each.items())),
             tuple((name, array.shape[1:], array.dtype.str) for name, array in arrays.items()),
         )
@@ -106,6 +116,7 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
     num_params, num_companions = len(question.score.params), len(question.companions)
 
     def build(traced: Traced, images: Any, slots: Any, rows: Any, *tensors: Any) -> dict[str, Any]:
+        (before, last, *kept), tensors = (tensors[:5], tensors[5:]) if question.in_steps else ((None, None), tensors)
         places = ops.minimum(slots, ops.shape(images)[0] - 1)
         params = [ops.take(table, places, axis=0) for table in tensors[:num_params]]
 
@@ -128,6 +139,11 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
         if question.differentiates:
             values, gradients = differentiate(run, question.score, scores, inputs, question.of, question.rule, traced)
         companions, numbers = looked_up(*tensors)
+        here = inputs, scores, gradients
+
+        def rows_of(index: Any) -> list[Any]:
+            return [ops.take(ops.concatenate(pair), index, axis=0) for pair in zip(kept, here, strict=True)]
+
         copies = Copies(
             ops,
             inputs=inputs,
@@ -139,6 +155,7 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
             head_of=run.head,
             gradients=gradients,
             values=values,
+            before_of=(lambda: Before(*rows_of(before))) if question.in_steps else None,
         )
 
         def values_of() -> list[Any]:
@@ -154,6 +171,8 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
                 values_of
             )  # apart from the sums: XLA is slow where it has to do both in one loop
             answer |= dict(zip((_SUM + name for name in question.sums), backend.fused(sums), strict=True))
+        if question.in_steps:
+            answer |= dict(zip(_LAST, backend.fused(lambda: rows_of(last)), strict=True))
         return answer
 
     return build
