@@ -49,6 +49,19 @@ def test_the_image_in_the_page_is_the_image_that_was_given(page: Page) -> None:
         assert page.locator(f"#sample-{sample} h2").inner_text() == file.name
 
 
+def test_the_box_of_a_detector_is_outlined_on_its_map(browser: Browser, tmp_path: Path) -> None:
+    image = np.full((40, 60, 3), 128, dtype=np.uint8)
+    plain = replace(attributions(size=(40, 60)), values=np.zeros((1, 40, 60), np.float32), images=[image])
+    boxed = replace(plain, extras={"boxes": np.array([[[12.0, 8.0, 48.0, 32.0]]], np.float32)})
+    with Visit(browser, write_page({"saliency": boxed, "smoothgrad": plain}, tmp_path / "boxes.html")) as visit:
+        framed, bare = (pixels(visit.page.locator(MAPS).nth(at)).astype(int) for at in (0, 1))
+    assert framed[20, [11, 12, 13]].mean(axis=-1).round().tolist() == [0, 255, 0]
+    assert framed[32, 20:40].min() == 255
+    changed = np.abs(framed - bare).max(axis=-1) > 20
+    assert not changed[10:31, 14:47].any()
+    assert not changed[:7].any()
+
+
 def test_a_wide_image_in_color_is_drawn_and_read_at_its_place(browser: Browser, tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(1, 5, 9)).astype(np.float32)
     image = np.full((5, 9, 3), (200, 40, 90), dtype=np.uint8)

@@ -467,14 +467,21 @@ def test_box_can_be_typed(tmp_path: Path) -> None:
         options = ["--out", tmp_path / "out", "-m", "saliency", "--json", "--target", target]
         return CliRunner().invoke(cli.app, [str(arg) for arg in (*args, *options)])
 
-    result = run("box:0,0,8,8:dog;min_overlap=1")
+    result = run("box:0,0,8,8:dog;overlap=1")
     assert result.exit_code == 2
-    assert "must name one of kind, boxes" in result.output
+    assert "must name one of reduce, min_overlap, kind, boxes" in result.output
+    assert "`min_overlap` must be from 0 to 1; got 'half'" in run("box:0,0,8,8;min_overlap=half").output
     result = run("box:0,0,8,8:dog;coordinates=xyxy")
     assert result.exit_code == 0, result.output
     assert '"target": "dog in a box"' in result.stdout
     assert "four numbers; got '0,0,8'" in run("box:0,0,8:dog").output
     assert '"target": "cat in a box"' in run("box::cat").stdout
+
+
+def test_fields_of_a_box_are_typed_beside_those_of_its_layout() -> None:
+    box = Box.read("0,0,8,8:dog;reduce=max;min_overlap=0.7;coordinates=xyxy")
+    assert (box.reduce, box.min_overlap, box.layout.coordinates) == ("max", 0.7, "xyxy")
+    assert Box.read(";reduce=max").layout is None
 
 
 def test_box_of_a_picture_that_is_cropped_lies_where_the_crop_does() -> None:

@@ -108,6 +108,16 @@ def test_what_is_read_is_the_default_and_kept_in_changed_copies(crnn: Any, plain
     assert result.target == tuple(repr("".join("abc"[one] for one in spelled(path, 3))) for path in paths)
 
 
+def test_what_is_read_is_explained_without_a_target(crnn: Any, plain: Any) -> None:
+    for model in (crnn, plain):  # one by its softmax, the other by the name of its blank
+        assert (
+            vz.occlusion(model, pictures(), patch_size=1).target
+            == vz.occlusion(model, pictures(), Text(), patch_size=1).target
+        )
+    unnamed = vz.adapt(logits_of, input_shape=(2, STEPS, 3))
+    assert vz.occlusion(unnamed, pictures(1), patch_size=1).target[0].startswith("class")
+
+
 def _scaled(xp: Any, images: Any, companions: Any, numbers: Any) -> Any:
     return images * xp.reshape(numbers["by"], (-1, 1, 1, 1))
 
@@ -145,6 +155,13 @@ def test_model_that_does_not_read_is_rejected() -> None:
     model = vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(2, STEPS, 3))
     with pytest.raises(TargetError, match=r"must be of a model that reads by steps, .* has shape \(3,\)"):
         model.scores(pictures(), Text("a"))
+
+
+def test_blank_can_be_typed_behind_a_text() -> None:
+    assert Text.read("ab;blank=1") == Text("ab", blank=1)
+    assert Text.read(";blank=-1") == Text(blank=-1)
+    assert Text.read("a;b").text == "a;b"
+    assert Character.read("2:a;blank=0") == Character(2, "a", blank=0)
 
 
 def test_text_can_be_typed(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ class MapView {
       }
     }
     context.putImageData(drawn, 0, 0);
+    for (const side of both ? [0, width] : [0]) this.outline(context, side);
     this.drawBar(table);
     for (const [name, text] of [["explained", this.map.explained], ["low", short(vmin)], ["high", short(vmax)]]) {
       this.figure.querySelector(`.${name}`).textContent = text;
@@ -82,6 +83,17 @@ class MapView {
     this.canvas.setAttribute("aria-label", `${this.figure.dataset.name} for ${explained}; values ${short(low)} to ${short(high)}`);
     this.figure.style.setProperty("--ratio", this.canvas.width / height);
     if (this.reading) this.tell();
+  }
+
+  outline(context, side) {  // seen on dark and on bright; lines lie on whole pixels
+    const { width, height } = this.size, line = Math.max(1, Math.round(Math.max(width, height) / 160));
+    for (const box of this.map.boxes) {
+      const [left, top, right, bottom] = box.map((share, at) => Math.round(share * (at % 2 ? height : width)) + (line % 2) / 2);
+      for (const [wide, color] of [[3 * line, "black"], [line, "white"]]) {
+        [context.lineWidth, context.strokeStyle] = [wide, color];
+        context.strokeRect(side + left, top, right - left, bottom - top);
+      }
+    }
   }
 
   drawBar(table) {

@@ -25,6 +25,7 @@ from vizcnn.render.image import colorize, limits, to_display
 from vizcnn.render.panels import ImageAt
 from vizcnn.render.signals import lay_out_slices
 from vizcnn.resample import resize, shrink
+from vizcnn.results.panels import outlined
 from vizcnn.text import printable
 
 if TYPE_CHECKING:
@@ -239,6 +240,7 @@ def _map(
         "vmin": vmin,
         "vmax": vmax,
         "signed": result.signed,
+        "boxes": outlined(result, index),
         # A map that lies nowhere in its image has a size of its own, and is drawn without it.
         "alone": {"height": small.shape[0], "width": small.shape[1]} if result.alone else None,
     }

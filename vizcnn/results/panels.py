@@ -88,7 +88,7 @@ def map_panel(result: _Mapped, index: int, title: str | None = None) -> Panel:
         signed=result.signed,
         title=result.title(index) if title is None else title,
         caption=result.measured(index),
-        boxes=_boxes(result, index),
+        boxes=outlined(result, index),
         is_video=result.is_video,
     )
 
@@ -105,7 +105,7 @@ def _laid(result: _Mapped, index: int, image: ImageAt) -> np.ndarray:
     return np.stack([geometry.on_picture(frame, size, outside=np.nan) for frame in values])
 
 
-def _boxes(result: _Mapped, index: int) -> Sequence[Sequence[float]]:
+def outlined(result: _Mapped, index: int) -> Sequence[Sequence[float]]:
     """Return the boxes that a target was about, as shares of the image."""
     boxes = result.extras.get("boxes")
     if boxes is None or result.alone or result.values.ndim != 3:
@@ -134,7 +134,7 @@ def grid_panels(
             map_panel(result, i, "" if rows else title) for title, result in zip(titles, results.values(), strict=True)
         ]
         image = ImageAt(first.images, i)
-        alone = Panel(image, title=first.title(i), boxes=_boxes(first, i), is_video=first.is_video)
+        alone = Panel(image, title=first.title(i), boxes=outlined(first, i), is_video=first.is_video)
         rows.append([alone, *maps])
     return rows
 

@@ -82,7 +82,7 @@ class Box(Target):
     def read(cls, text: str) -> Self:
         """Return the box that was typed: ``10,20,110,120``, ``10,20,110,120:dog``, ``:dog`` or nothing.
 
-        Behind a semicolon stand fields of `BoxLayout`: ``10,20,110,120;coordinates=rel_yxyx;anchors=FILE.npy``.
+        Behind semicolons stand `reduce`, `min_overlap` and fields of `BoxLayout`: ``10,20,110,120;reduce=max;anchors=FILE.npy``.
 
         Parameters
         ----------
@@ -117,7 +117,9 @@ class Box(Target):
                 f"the box that the model is most sure of."
             )
         index = int(name) if name.strip().isdigit() else name.strip() or None
-        return cls(where, index, layout=_read_layout(fields) if fields else None)
+        given = _read_fields(fields)
+        own = {name: given.pop(name) for name in ("reduce", "min_overlap") if name in given}
+        return cls(where, index, layout=BoxLayout(**given) if given else None, **own)
 
     def on_images(self, images: Pictures) -> Self:
         """See `Target.on_images`: the box in the pixels of the inputs that the pictures become.
@@ -311,15 +313,15 @@ def _name(place: np.ndarray, names: Sequence[str]) -> str:
     return f"{names[index] if 0 <= index < len(names) else f'class {index}'} in a box"
 
 
-def _read_layout(fields: Sequence[str]) -> BoxLayout:
-    """Read fields of a layout as they are typed."""
+def _read_fields(fields: Sequence[str]) -> dict[str, Any]:
+    """Read fields of a box and its layout as they are typed."""
     values: dict[str, Any] = {}
     for text in fields:
         name, equals, value = text.strip().partition("=")
         if not equals or name not in _TYPED:
             raise TargetError(f"`target` box:...;NAME=VALUE must name one of {', '.join(_TYPED)}; got {text!r}.")
         values[name] = _TYPED[name](value)
-    return BoxLayout(**values)
+    return values
 
 
 def _read_flag(text: str) -> bool:
@@ -342,7 +344,16 @@ def _read_int(text: str) -> int:
         raise TargetError(f"`background` must be a whole number; got {text!r}.") from None
 
 
+def _read_share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise TargetError(f"`min_overlap` must be from 0 to 1; got {text!r}.") from None
+
+
 _TYPED: dict[str, Any] = {
+    "reduce": str,
+    "min_overlap": _read_share,
     "kind": str,
     "boxes": str,
     "scores": str,

@@ -8,11 +8,12 @@ from vizcnn.targets.classes import Class, Region
 from vizcnn.targets.detector import scores_beside_boxes
 from vizcnn.targets.model import Model, Pictures
 from vizcnn.targets.regions import is_segmentation
+from vizcnn.targets.sequences import Text, is_reader
 from vizcnn.targets.target import Target
 
 
 def default_target(model: Model, images: Pictures | None = None) -> Target:
-    """Return the predicted class; of a detector the box that it is most sure of, of a segmentation where its largest class is."""
+    """Return the predicted class; of a detector its surest box, of a segmentation its largest class, of a reader its text."""
     scores = scores_beside_boxes(model)
     if scores is not None:
         box = Box() if images is None else Box().on_images(images)
@@ -24,6 +25,8 @@ def default_target(model: Model, images: Pictures | None = None) -> Target:
             return box
     if scores is None and _is_segmentation(model):
         return Region()
+    if scores is None and is_reader(model):
+        return Text()
     return Class(output=scores)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,11 @@ from vizcnn.targets.target import Target
 
 _NEVER = -1e30
 """Logarithm of a probability that is none."""
+
+_BLANKS = ("", "-", "_", "blank", "<blank>", "[blank]")
+"""What the blank is called."""
+
+_TYPED_BLANK = re.compile(r"(.*);blank=(-?\d+)", re.DOTALL)
 
 _ROOM = 8
 """Characters by which the room for a text grows, so that one function serves texts of about one length."""
@@ -63,7 +69,7 @@ class Text(Target):
 
     @classmethod
     def read(cls, text: str) -> Text:
-        """Return the text that was typed; of nothing what the model reads.
+        """Return the text that was typed; of nothing what the model reads. Behind it may stand ``;blank=0``, the blank's class.
 
         Parameters
         ----------
@@ -77,10 +83,11 @@ class Text(Target):
         Examples
         --------
         >>> import vizcnn as vz
-        >>> vz.targets.Text.read("ab12").text
-        'ab12'
+        >>> vz.targets.Text.read("ab12;blank=0")
+        Text(text='ab12', output=None, blank=0)
         """
-        return cls(text or None)
+        text, blank = _without_blank(text)
+        return cls(text or None, blank=blank)
 
     def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
@@ -130,7 +137,7 @@ class Text(Target):
             key=("text", head.output, blank, room),
             formula=partial(text_score, output=head.output, blank=blank),
             params=(np.tile(padded, (count, 1)), np.full(count, len(letters), np.int32)),
-            names=(repr("".join(head.names[one] for one in letters)),) * count,
+            names=(repr(_joined([head.names[one] for one in letters])),) * count,
             classes=(None,) * count,
             output=head.output,
             is_part=True,
@@ -179,7 +186,7 @@ class Character(Target):
 
     @classmethod
     def read(cls, text: str) -> Character:
-        """Return what was typed: ``2``, or ``2:a``.
+        """Return what was typed: ``2``, or ``2:a``; behind it may stand ``;blank=0``, the blank's class.
 
         Parameters
         ----------
@@ -201,10 +208,11 @@ class Character(Target):
         >>> vz.targets.Character.read("2:a")
         Character(position=2, index='a', output=None, blank=None)
         """
+        text, blank = _without_blank(text)
         position, _, character = text.partition(":")
         if not position.strip().isdigit():
             raise TargetError(f"`target` character:POSITION:CHARACTER must begin with a whole number; got {text!r}.")
-        return cls(int(position), character or None)
+        return cls(int(position), character or None, blank=blank)
 
     def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
@@ -246,6 +254,31 @@ class Character(Target):
         )
 
 
+def is_reader(model: Model) -> bool:
+    """Tell whether a model of images returns what it reads by steps: no more than columns, with a blank or with probabilities."""
+    output = model.output_name(None)
+    if len(model.input_shape) != 3 or len(model.output_shapes[output]) != 2:
+        return False
+    model.output_activation(output)  # runs a model of open size once, so that the number of steps is known
+    head = model.head(output)
+    if len(head.positions) != 1 or not head.is_classes or head.num_classes < 2:
+        return False
+    columns = (model.shown_shape or model.input_shape)[1]
+    steps = head.positions[0]
+    is_short = None not in (steps, columns) and 1 < int(steps or 0) <= int(columns or 0)
+    return is_short and (head.activation == "softmax" or any(map(_is_blank, head.names)))
+
+
+def _is_blank(label: str) -> bool:
+    return label.casefold() in _BLANKS
+
+
+def _without_blank(text: str) -> tuple[str, int | None]:
+    """Return what was typed, and the blank that stands behind it."""
+    match = _TYPED_BLANK.fullmatch(text)
+    return (match[1], int(match[2])) if match else (text, None)
+
+
 def _reader(model: Model, output: str | int | None, blank: int | None) -> tuple[Head, int, int]:
     """Return how an output of steps is read, how many there are, and which class is the blank."""
     name = model.output_name(output)
@@ -257,9 +290,7 @@ def _reader(model: Model, output: str | int | None, blank: int | None) -> tuple[
             f"`target` must be of a model that reads by steps, whose output is (N, T, K); output {name!r} of model "
             f"{model.name!r} has shape {model.output_shapes[name]}."
         )
-    named = [
-        i for i, label in enumerate(head.names) if label.casefold() in ("", "-", "_", "blank", "<blank>", "[blank]")
-    ]
+    named = [i for i, label in enumerate(head.names) if _is_blank(label)]
     told = (named or [head.num_classes - 1])[0]
     if blank is None and not named:
         model.add_note(f"Model {model.name!r}: its last class, {told}, is taken for the blank.", "reading", quiet=True)
@@ -272,7 +303,12 @@ def _spelled(names: Sequence[str], blank: int, path: np.ndarray) -> str:
     """Return what the steps of a path spell."""
     letters = [int(one) for one in path]
     kept = [one for one, before in zip(letters, [-1, *letters], strict=False) if one not in (before, blank)]
-    return repr("".join(names[one] for one in kept))
+    return repr(_joined([names[one] for one in kept]))
+
+
+def _joined(letters: Sequence[str]) -> str:
+    """Return letters as a text; what is longer than a letter as words."""
+    return ("" if all(len(letter) <= 1 for letter in letters) else " ").join(letters)
 
 
 def _character_name(names: Sequence[str], position: int, index: Any) -> str:
