@@ -47,6 +47,15 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "tensor_scatter_nd_sub": ([SIGNAL[0], [[1], [4]], np.float32([7, 8])], {}),
     "scatter_nd": ([[[1], [4]], np.float32([7, 8]), [6]], {}),
     "math.unsorted_segment_sum": ([X, [1, 0], 2], {}), "math.unsorted_segment_max": ([X, [1, 0], 2], {}),
+    "math.unsorted_segment_mean": ([X, [1, 1], 2], {}), "math.unsorted_segment_min": ([X, [1, 0], 2], {}),
+    "math.unsorted_segment_prod": ([X, [1, 1], 2], {}), "math.segment_sum": ([X, [0, 0]], {}),
+    "math.segment_mean": ([X, [0, 1]], {}), "math.segment_min": ([X, [0, 0]], {}),
+    "math.segment_prod": ([X, [0, 0]], {}), "boolean_mask": ([X, [[True, False, True, False, True]] * 6], {"axis": 1}),
+    "quantization.fake_quant_with_min_max_args": ([3 * X, -1.0, 2.0], {"num_bits": 4}),
+    "quantization.fake_quant_with_min_max_vars": ([3 * X, 0.5, 2.0], {"narrow_range": True}),
+    "quantization.fake_quant_with_min_max_vars_per_channel": ([X, [-1.0, -0.5, 0.0], [0.5, 1.0, 1.5]], {"num_bits": 3}),
+    "linalg.eigvalsh": ([SYMMETRIC], {}), "linalg.pinv": ([X[..., 0]], {}),
+    "linalg.cholesky_solve": ([np.linalg.cholesky(SYMMETRIC), MATRIX[..., :2]], {}),
     "meshgrid": ([np.arange(3.0), np.arange(2.0)], {"indexing": "ij"}), "linspace": ([0.0, 1.0, 5], {}),
     "sequence_mask": ([WHOLE, 6], {}), "searchsorted": ([np.arange(5.0), np.float64([1.5, 3.0])], {}),
     "math.in_top_k": ([np.int32([1, 4]), POSITIVE[:, 0, :, 0], 2], {}),
@@ -108,8 +117,29 @@ def test_counterpart_computes_what_tensorflow_does(name: str) -> None:
 def test_matrices_are_put_together_again_from_their_parts() -> None:
     values, u, v = arrays(counterpart("linalg.svd")(MATRIX))
     np.testing.assert_allclose(u * values[:, None] @ v.transpose(0, 2, 1), MATRIX, rtol=1e-4, atol=1e-4)
+    values, vectors = arrays(counterpart("linalg.eigh")(SYMMETRIC))
+    np.testing.assert_allclose(vectors * values[:, None] @ vectors.transpose(0, 2, 1), SYMMETRIC, rtol=1e-4, atol=1e-4)
     q, r = arrays(counterpart("linalg.qr")(MATRIX))
     np.testing.assert_allclose(q @ r, MATRIX, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_quantized_has_the_gradient_of_tensorflow() -> None:
+    import tensorflow as tf
+
+    inputs, name = tf.constant(3 * X), "quantization.fake_quant_with_min_max_args"
+    gradients = []
+    for function in (tf.quantization.fake_quant_with_min_max_args, counterpart(name)):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            total = tf.reduce_sum(function(inputs, -1.0, 2.0) * X)
+        gradients.append(np.asarray(tape.gradient(total, inputs)))
+    np.testing.assert_array_equal(*gradients)
+
+
+@pytest.mark.parametrize(("name", "by"), [("boolean_mask", X > 0), ("math.segment_sum", np.int32([0, 0]))])
+def test_what_depends_on_the_values_is_said_to_have_no_counterpart(name: str, by: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="only known when the model runs"):
+        counterpart(name)(X, keras.ops.convert_to_tensor(by))
 
 
 @pytest.mark.parametrize("norm", [None, "ortho"])

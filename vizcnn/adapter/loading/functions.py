@@ -67,8 +67,8 @@ def custom_objects() -> Mapping[str, Any]:
 
 
 GONE_LAYERS = (
-    "BatchNormalizationPerSample", "Cosine", "Deconvolution2D", "Highway", "LocallyConnected1D", "LocallyConnected2D",
-    "MaxoutDense", "ParametricSoftplus", "SReLU", "SReLUOfTheano", "ThresholdedReLU",
+    "BatchNormalizationPerSample", "Cosine", "CuDNNGRU", "CuDNNLSTM", "Deconvolution2D", "Highway", "LocallyConnected1D",
+    "LocallyConnected2D", "MaxoutDense", "ParametricSoftplus", "SReLU", "SReLUOfTheano", "ThresholdedReLU",
     *(f"{kind}{ndim}DOfTheano" for kind in ("Conv", "MaxPooling", "AveragePooling") for ndim in (1, 2, 3)),
 )  # fmt: skip
 """Layers of earlier versions that this one hasn't, or has with another arithmetic: those of `gone_layers`."""

@@ -9,6 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from vizcnn.adapter.loading.cudnn_layers import CuDNNGRU as CuDNNGRU
+from vizcnn.adapter.loading.cudnn_layers import CuDNNLSTM as CuDNNLSTM
+
 Tensor = Any
 
 

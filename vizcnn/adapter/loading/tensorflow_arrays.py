@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from vizcnn.adapter.loading.tensorflow_images import conv_transpose, convolution, separable
-from vizcnn.adapter.loading.tensorflow_values import axes, both, dtype_of, integers, tensor
+from vizcnn.adapter.loading.tensorflow_values import axes, both, dimensions, dtype_of, integers, tensor
 
 Function = Callable[..., Any]
 
@@ -75,6 +75,17 @@ def _local_response(input: Any, depth_radius: int = 5, bias: float = 1, alpha: f
     return input / (bias + alpha * ops.matmul(square, tensor(near.astype(float).tolist(), input))) ** beta
 
 
+def _quantized(inputs: Any, min: Any = -6.0, max: Any = 6.0, num_bits: int = 8, narrow_range: bool = False) -> Any:
+    """Round to so many steps between two numbers, moved so that 0 is a step; the gradient goes through where none is cut off."""
+    first, last = int(narrow_range), 2**num_bits - 1
+    low, high = (tensor(end, inputs) for end in (min, max))
+    step = (high - low) / (last - first)
+    zero = ops.clip(ops.floor(first - low / step + 0.5), first, last)
+    low, high = (first - zero) * step, (last - zero) * step
+    inside = ops.minimum(ops.maximum(inputs, low), high)
+    return inside + ops.stop_gradient(ops.floor((inside - low) / step + 0.5) * step + low - inside)
+
+
 # Matrices ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -108,6 +119,11 @@ def _solve(matrix: Any, rhs: Any, adjoint: bool = False) -> Any:
 
 def _inverse(input: Any, adjoint: bool = False) -> Any:
     return _transposed(ops.inv(input)) if adjoint else ops.inv(input)
+
+
+def _cholesky_solve(chol: Any, rhs: Any) -> Any:
+    chol, rhs = both(chol, rhs)
+    return ops.solve_triangular(_transposed(chol), ops.solve_triangular(chol, rhs, lower=True), lower=False)
 
 
 def _set_diag(input: Any, diagonal: Any) -> Any:
@@ -149,6 +165,38 @@ def _one_segment(function: Function) -> Function:
         return function(data, tensor(segment_ids, dtype="int32"), num_segments=num_segments)
 
     return call
+
+
+def _mean_of_segments(data: Any, segment_ids: Any, *, num_segments: int) -> Any:
+    counts = ops.segment_sum(ops.ones_like(data), segment_ids, num_segments=num_segments)
+    return ops.segment_sum(data, segment_ids, num_segments=num_segments) / ops.maximum(counts, 1)
+
+
+def _sorted_segments(function: Function) -> Function:
+    """Return the function of segments that are sorted, and as many as the numbers that stand in the file say."""
+
+    def call(data: Any, segment_ids: Any) -> Any:
+        if ops.is_tensor(segment_ids):
+            raise ValueError("segments that are only known when the model runs have no counterpart in this Keras")
+        return function(data, tensor(segment_ids, dtype="int32"), num_segments=1 + max(segment_ids))
+
+    return call
+
+
+_SEGMENTS = {
+    "sum": ops.segment_sum, "mean": _mean_of_segments, "max": ops.segment_max, "min": ops.segment_min, "prod": ops.segment_prod,
+}  # fmt: skip
+
+
+def _boolean_mask(tensor: Any, mask: Any, axis: int | None = None) -> Any:
+    if ops.is_tensor(mask):
+        raise ValueError(
+            "tf.boolean_mask by a mask that is only known when the model runs has no counterpart in this Keras"
+        )
+    chosen, first = np.asarray(mask, bool), axis or 0
+    shape = (*tensor.shape[:first], chosen.size, *tensor.shape[first + chosen.ndim :])
+    flat = ops.reshape(tensor, dimensions(shape))
+    return ops.take(flat, np.flatnonzero(chosen).tolist(), axis=first)
 
 
 def _meshgrid(*args: Any, indexing: str = "xy") -> Any:
@@ -234,6 +282,7 @@ FUNCTIONS: dict[str, Function] = {
     "reciprocal_no_nan": _reciprocal_no_nan,
     "xlog1py": _xlog1py,
     "erfcinv": lambda x: ops.erfinv(1 - x),
+    **{f"quantization.fake_quant_with_min_max_{name}": _quantized for name in ("args", "vars", "vars_per_channel")},
     "is_non_decreasing": _rising(ops.greater_equal),
     "is_strictly_increasing": _rising(ops.greater),
     "real": lambda input: input,
@@ -260,6 +309,10 @@ FUNCTIONS: dict[str, Function] = {
     "inv": _inverse,
     "cholesky": lambda input: ops.cholesky(input),
     "solve": _solve,
+    "cholesky_solve": _cholesky_solve,
+    **dict.fromkeys(("eigh", "self_adjoint_eig"), lambda tensor: ops.eigh(tensor)),
+    "eigvalsh": lambda tensor: ops.eigh(tensor)[0],
+    "pinv": lambda a, rcond=None: ops.pinv(a, rcond),
     "convert_to_tensor": lambda value, dtype=None, dtype_hint=None: tensor(
         value, dtype=None if dtype is None else dtype_of(dtype)),
     "identity_n": lambda input: input,
@@ -269,8 +322,9 @@ FUNCTIONS: dict[str, Function] = {
     "tensor_scatter_nd_add": _scattered(ops.add),
     "tensor_scatter_nd_sub": _scattered(ops.subtract),
     "scatter_nd": lambda indices, updates, shape: ops.scatter(tensor(indices, dtype="int32"), updates, integers(shape)),
-    "unsorted_segment_sum": _one_segment(ops.segment_sum),
-    "unsorted_segment_max": _one_segment(ops.segment_max),
+    **{f"unsorted_segment_{name}": _one_segment(function) for name, function in _SEGMENTS.items()},
+    **{f"segment_{name}": _sorted_segments(function) for name, function in _SEGMENTS.items()},
+    "boolean_mask": _boolean_mask,
     "meshgrid": _meshgrid,
     "linspace": _linspace,
     "sequence_mask": _sequence_mask,
