@@ -130,6 +130,15 @@ def test_laws_of_every_method_hold_on_a_model_of_this_kind(name: str, tmp_path: 
         assert all(axis.images or axis.lines for axis in axes)
 
 
+@pytest.mark.parametrize("name", [*SAMPLED, "one_dimensional", "three_dimensional"])
+def test_occlusion_is_refined_on_a_model_of_this_kind(name: str) -> None:
+    make, shape, _ = KINDS[name]
+    result = vz.occlusion(built(make), images(2, shape), patch_size=2, stride=1, refine=0.4)
+    assert result.values.shape == (2, *shape[:-1])
+    assert np.isfinite(result.values).all()
+    np.testing.assert_allclose(result.measures["runs"], 0.4, atol=0.05)
+
+
 # And what they say is right ----------------------------------------------------------------------------------------------------
 
 

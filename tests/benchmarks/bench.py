@@ -7,11 +7,9 @@ All sides run in one process, in turn, and must agree on the numbers before they
 
 from __future__ import annotations
 
-import argparse
 import gc
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ from tf_keras_vis.utils.scores import CategoricalScore
 import vizcnn as vz
 from tests.benchmarks import floors
 from tests.benchmarks.floors import LAYERS, MODELS, RULES, TARGET, images
-from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report, seconds
+from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report, seconds
 
 SIDES = ("vizcnn", "floor", "tf-keras-vis")
 
@@ -38,12 +36,8 @@ def limits(most: float, least: float) -> list[Limit]:
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
-    parser.add_argument("--model", choices=list(MODELS), action="append", help="only this model; may be given twice")
-    parser.add_argument("--markdown", type=Path, help="write the tables here too")
-    given = parser.parse_args()
-    names = given.model or list(MODELS)
+    given = arguments("bench", __doc__, MODELS)
+    names = given.models
 
     warm = ("model", "batch", "rule")
     saliency = Table("Saliency, warm", warm, SIDES, limits(1.1, 4))

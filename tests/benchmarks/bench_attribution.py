@@ -8,9 +8,7 @@ so the bare runs are of images that lie ready. Usage:
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ import vizcnn as vz
 from tests.benchmarks import floors
 from tests.benchmarks.bench_changed import MOST, best
 from tests.benchmarks.floors import MODELS, TARGET, images
-from tests.benchmarks.timing import Limit, Table, in_turn, machine, report
+from tests.benchmarks.timing import Limit, Table, arguments, in_turn, machine, report
 
 SAMPLED: dict[str, tuple[str, int, dict[str, Any]]] = {
     "integrated_gradients, 50 steps": ("gradients", 50, {"num_steps": 50}),
@@ -38,15 +36,9 @@ CAMS = ("gradcam_plus_plus", "hirescam", "layercam", "xgradcam", "eigencam")
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.bench_attribution", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
-    parser.add_argument("--model", choices=list(MODELS), help="this one alone")
-    parser.add_argument("--markdown", type=Path, help="write the tables here too")
-    given = parser.parse_args()
+    given = arguments("bench_attribution", __doc__, MODELS)
     tables = []
-    for name in [given.model] if given.model else MODELS:
+    for name in given.models:
         model = floors.lively_model(name)
         sampled = Table(
             f"One image, beside as many bare runs, {name}",

@@ -7,9 +7,7 @@ Both sides run in one process, in turn, and must agree on the numbers before the
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ import tensorflow as tf
 import vizcnn as vz
 from tests.benchmarks import floors
 from tests.benchmarks.floors import MODELS, SIZE, TARGET, images
-from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report
+from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report
 from vizcnn.adapter.changed import Copies
 from vizcnn.algorithms.changes import add_noise, fill, grid_masks, mask_by_grids
 
@@ -32,15 +30,9 @@ MOST = {"MobileNet 0.25": 1.15, "ResNet-50": 1.05}
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.bench_changed", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
-    parser.add_argument("--model", choices=list(MODELS), help="this one alone")
-    parser.add_argument("--markdown", type=Path, help="write the tables here too")
-    given = parser.parse_args()
+    given = arguments("bench_changed", __doc__, MODELS)
     tables = []
-    for name in [given.model] if given.model else MODELS:
+    for name in given.models:
         model = floors.lively_model(name)
         masks = Table(
             f"{MASKS} coarse masks of one image, and the sum of masks times scores, {name}",

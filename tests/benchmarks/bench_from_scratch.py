@@ -8,15 +8,12 @@ Usage:
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from examples.from_scratch import slow
 from examples.from_scratch.cnn import make_cnn
-from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report
+from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report
 
 LOOPS, VECTORIZED = "loops, per image", "vectorized, per image"
 LEAST = 50
@@ -25,12 +22,7 @@ LEAST = 50
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.bench_from_scratch", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--quick", action="store_true", help="three rounds: does it run? The times mean little")
-    parser.add_argument("--markdown", type=Path, help="write the table here too")
-    given = parser.parse_args()
+    given = arguments("bench_from_scratch", __doc__)
     report(machine("numpy"), [table(quick=given.quick)], given.markdown, "bench from scratch")
 
 

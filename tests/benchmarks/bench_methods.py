@@ -7,9 +7,7 @@ All sides run in one process, in turn, and must agree on the numbers before they
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -24,7 +22,7 @@ from tf_keras_vis.utils.scores import CategoricalScore
 import vizcnn as vz
 from tests.benchmarks import floors
 from tests.benchmarks.floors import MODELS, SIZE, TARGET, images
-from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report
+from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report
 from vizcnn.transforms import NONE, TotalVariation, Transforms
 
 STEPS = 256
@@ -36,12 +34,7 @@ BATCHES = (8, 16, 32)
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.bench_methods", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
-    parser.add_argument("--markdown", type=Path, help="write the tables here too")
-    given = parser.parse_args()
+    given = arguments("bench_methods", __doc__)
 
     bare = "bare forwards"
     occlusion = Table(

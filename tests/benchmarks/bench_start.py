@@ -7,7 +7,6 @@ Each round is a fresh Python, so all that is kept between calls is the system's 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from tests.benchmarks import floors
-from tests.benchmarks.timing import Limit, Table, machine, report, seconds
+from tests.benchmarks.timing import Limit, Table, arguments, machine, report, seconds
 
 ROUNDS = 7
 
@@ -59,12 +58,7 @@ NAMES = ("Python", "vizcnn", "Keras", "loading", "tracing", "running", "drawing"
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.bench_start", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--quick", action="store_true", help="one round: does it run? The times mean little")
-    parser.add_argument("--markdown", type=Path, help="write the tables here too")
-    given = parser.parse_args()
+    given = arguments("bench_start", __doc__)
     rounds = 1 if given.quick else ROUNDS
     start = Table(
         "A fresh Python", ("",), ("vizcnn", "allowed"), [Limit("vizcnn / allowed", "vizcnn", "allowed", most=1)]

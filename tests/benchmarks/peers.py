@@ -7,8 +7,6 @@ Xplique pins TensorFlow <= 2.20, so its times are compared as ratios to the floo
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from xplique.attributions import GradCAM, GuidedBackprop, Saliency
 import vizcnn as vz
 from tests.benchmarks import floors, peers_occlusion
 from tests.benchmarks.floors import LAYERS, MODELS, TARGET, images
-from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report
+from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report
 
 SIDES = ("vizcnn", "floor", "xplique")
 AHEAD = [Limit("xplique / vizcnn", "xplique", "vizcnn", least=1.0)]
@@ -26,10 +24,7 @@ AHEAD = [Limit("xplique / vizcnn", "xplique", "vizcnn", least=1.0)]
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
-    parser.add_argument("--markdown", type=Path, help="write the table here too")
-    given = parser.parse_args()
+    given = arguments("peers", __doc__)
     occlusion = peers_occlusion.table()
     table = Table("Xplique 2.0.2, warm", ("model", "batch", "method"), SIDES, AHEAD)
     for name in MODELS:

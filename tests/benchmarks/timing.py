@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
@@ -22,6 +23,23 @@ BUDGET = 12.0
 
 TOLERANCE = 1e-4
 """How far two sides may be apart, as a part of the largest value."""
+
+
+def arguments(script: str, doc: str | None, models: Iterable[str] = ()) -> argparse.Namespace:
+    """Return what a benchmark was called with: `quick`, `markdown`, and `models`, all of them where none was named."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m tests.benchmarks.{script}", description=(doc or "").partition("\n")[0]
+    )
+    parser.add_argument("--quick", action="store_true", help="few rounds a row: does it run? The times mean little")
+    parser.add_argument("--markdown", type=Path, help="write the tables here too")
+    models = list(models)
+    if models:
+        parser.add_argument(
+            "--model", choices=models, action="append", dest="models", help="only this model; may be given twice"
+        )
+    given = parser.parse_args()
+    given.models = getattr(given, "models", None) or models
+    return given
 
 
 def in_turn(sides: Mapping[str, Callable[[], Any]], *, quick: bool = False) -> dict[str, float]:
