@@ -245,7 +245,7 @@ def blur_matrix(length: int, sigma: float) -> np.ndarray:
     places = np.arange(length + 1) - np.arange(length)[:, None] + len(kernel) // 2
     shares = up_to[np.clip(places, 0, len(kernel))]
     shares[:, 0], shares[:, -1] = 0, up_to[-1]
-    return np.diff(shares, axis=1).astype(np.float32)
+    return np.asarray(np.diff(shares, axis=1), dtype=np.float32)
 
 
 def _kernel(sigma: float) -> np.ndarray:

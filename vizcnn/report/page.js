@@ -86,7 +86,7 @@ class MapView {
   }
 
   outline(context, side) {  // seen on dark and on bright; lines lie on whole pixels
-    const { width, height } = this.size, line = Math.max(1, Math.round(Math.max(width, height) / 160));
+    const { width, height } = this.size, line = Math.max(1, Math.round(Math.max(width, height) / 220));
     for (const box of this.map.boxes) {
       const [left, top, right, bottom] = box.map((share, at) => Math.round(share * (at % 2 ? height : width)) + (line % 2) / 2);
       for (const [wide, color] of [[3 * line, "black"], [line, "white"]]) {
