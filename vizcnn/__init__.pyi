@@ -38,6 +38,10 @@ from .results import FeatureMaps as FeatureMaps
 from .results import Images as Images
 from .results import Kernels as Kernels
 from .results import load_result as load_result
+from .runs import Run as Run
+from .runs import RunImage as RunImage
+from .runs import explain_dataset as explain_dataset
+from .runs import open_run as open_run
 
 __version__: str
 

@@ -1,0 +1,236 @@
+"""A run that is stopped by whatever, and started again: nothing lost, nothing doubled, the same files."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.runs.made import contents, explained, model, write_images
+from vizcnn.errors import InputError, ResultError
+from vizcnn.runs import bench, journal
+from vizcnn.runs.layout import RunFolder
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked, and killed as Unix does it")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("survival") / "images", 40, broken=(7, 20))
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path) -> Path:
+    """The folder of a run that nothing disturbed."""
+    explained(images, images.with_name("undisturbed"))
+    return images.with_name("undisturbed")
+
+
+def disturbed(images: Path, out: Path, *ways: str) -> dict[str, tuple[int, list[int]]]:
+    """Return how many attempts at a run were stopped in each way, and how they ended."""
+    command = [sys.executable, "-m", "tests.runs.disturbed", str(images), str(out), *ways]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = (line.split() for line in done.stdout.splitlines())
+    return {how: (int(stopped), [int(code) for code in codes]) for how, stopped, *codes in lines}
+
+
+def test_run_that_is_killed_interrupted_or_out_of_room_ends_in_the_same_files(images: Path, tmp_path: Path) -> None:
+    ends = disturbed(images, tmp_path, "kill=3", "int=1", "full=2")
+    for how, code in (("kill", -9), ("int", 130), ("full", 2)):
+        stopped, codes = ends[how]
+        assert stopped
+        assert codes == [code] * stopped + [0] * (len(codes) - stopped)
+        assert contents(tmp_path / how) == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_run_that_is_killed_twenty_times_ends_in_the_same_files(images: Path, tmp_path: Path) -> None:
+    assert disturbed(images, tmp_path, "kill=20")["kill"][0] > 5
+    assert contents(tmp_path / "kill") == contents(tmp_path / "whole")
+
+
+def test_run_stopped_after_every_batch_ends_in_the_same_files(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, starts = journal.Journal.append, 0
+
+    def append(self: Any, batch: Any) -> None:
+        real(self, batch)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal.Journal, "append", append)
+    while starts < 100:
+        starts += 1
+        try:
+            explained(images, tmp_path)
+            break
+        except KeyboardInterrupt:
+            pass
+    assert starts == 11  # of 40 images in batches of four each once, and one that writes the last shard
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_second_start_does_what_is_missing_alone_and_says_so(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(whole, tmp_path / "out")
+    folder = RunFolder(tmp_path / "out")
+    folder.rows(2).unlink()
+    folder.manifest.write_text(folder.manifest.read_text().replace('"complete": true', '"complete": false'))
+    batches: list[int] = []
+    real = bench.Explainer.batch
+    monkeypatch.setattr(
+        bench.Explainer, "batch", lambda self, start, *given: batches.append(start) or real(self, start, *given)
+    )
+    said: list[str] = []
+    explained(images, tmp_path / "out", say=said.append)
+    assert batches == [16, 20]
+    assert said[0].startswith("32 of 40 images are explained already; 8 images to explain, which take about 0.")
+    assert contents(tmp_path / "out") == contents(whole)
+    explained(images, tmp_path / "out", say=said.append)
+    assert said[1:] == [f"All 40 images are explained already, in {str(tmp_path / 'out')!r}: nothing to do."]
+
+
+def test_parts_by_several_machines_make_the_same_files_as_one(images: Path, whole: Path, tmp_path: Path) -> None:
+    for part in ("3/3", "1/3", "2/3"):
+        assert not (tmp_path / "failures.jsonl").exists()
+        explained(images, tmp_path, shard=part)
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_torn_record_is_cut_off_and_computed_again(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append(self: Any, batch: Any) -> None:
+        real(self, batch)
+        if self.count == 1:
+            raise KeyboardInterrupt
+
+    real = journal.Journal.append
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Journal, "append", append)
+        with pytest.raises(KeyboardInterrupt):
+            explained(images, tmp_path)
+    path = RunFolder(tmp_path).journal(0)
+    data = path.read_bytes()
+    path.write_bytes(data + data[: len(data) // 2])  # the next one, half written
+    explained(images, tmp_path)
+    assert contents(tmp_path) == contents(whole)
+    assert not path.exists()
+
+
+def test_record_whose_bytes_were_lost_is_computed_again(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    schema = pa.schema({"a": pa.int32()})
+    kept = journal.Journal.claim(tmp_path / "0", schema)
+    for number in range(3):
+        kept.append(pa.RecordBatch.from_pydict({"a": [number]}, schema=schema))
+    kept.close()
+    data = bytearray((tmp_path / "0").read_bytes())
+    data[-9] ^= 1
+    (tmp_path / "0").write_bytes(data)
+    again = journal.Journal.claim(tmp_path / "0", schema)
+    assert (again.count, again.table().to_pydict()) == (2, {"a": [0, 1]})
+    assert journal.Journal.claim(tmp_path / "0", schema) is None  # one process has it
+    again.close()
+
+
+def test_source_that_vanishes_stops_the_run_and_none_of_its_images_is_blamed(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = shutil.copytree(images, tmp_path / "images")
+    reference = explained(moved, tmp_path / "reference").path
+    real = bench.Explainer.batch
+
+    def batch(self: Any, start: int, *given: Any) -> Any:
+        if start == 12:
+            moved.rename(tmp_path / "elsewhere")
+        return real(self, start, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.Explainer, "batch", batch)
+        with pytest.raises(InputError, match=r"isn't there any more. Bring it back, and start the run again"):
+            explained(moved, tmp_path / "out")
+    (tmp_path / "elsewhere").rename(moved)
+    explained(moved, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(reference)
+
+
+def test_images_that_cannot_be_read_are_in_the_ledger_and_tried_again_when_asked(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 20, broken=(7,))
+    run = explained(images, tmp_path / "out")
+    assert run.failures.to_dict("records") == [
+        {"path": "b/007.png", "method": None, "reason": "`images` file '007.png' is damaged: image file is truncated."}
+    ]
+    row = run.table.set_index("path").loc["b/007.png"]
+    assert row["error"] == run.failures["reason"][0]
+    place = int(run.table.index[run.table["path"] == "b/007.png"][0])
+    assert np.isnan(run.maps(place)).all()
+    with pytest.raises(ResultError, match=r"Image 'b/007.png' couldn't be read: `images` file '007.png' is damaged"):
+        run.result(place)
+    write_images(images, 20)
+    assert len(explained(images, tmp_path / "out").failures) == 1
+    assert len(explained(images, tmp_path / "out", retry=True).failures) == 0
+    explained(images, tmp_path / "fresh")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_image_that_cannot_be_read_leaves_the_numbers_of_the_others_as_they_are(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 20)
+    before = explained(images, tmp_path / "before").table
+    (images / "b" / "007.png").write_bytes(b"")
+    after = explained(images, tmp_path / "after").table
+    others = before["path"] != "b/007.png"
+    assert before[others].equals(after[others])
+
+
+def test_run_of_another_model_source_or_setting_is_refused(images: Path, whole: Path) -> None:
+    for message, options in (
+        ("another methods .settings.: there {'occlusion", {"methods": ["rise"]}),
+        ("another target .settings.: there None, now 'a'", {"target": "a"}),
+        ("another sample .settings.: there None, now 5", {"sample": 5}),
+        ("another batch_size .settings.: there 4, now 2", {"model": model(2)}),
+    ):
+        with pytest.raises(ResultError, match=message):
+            explained(images, whole, **options)
+    others = write_images(images.with_name("others"), 3)
+    with pytest.raises(ResultError, match=r"another path of its source: there '.*images', now '.*others'"):
+        explained(others, whole)
+
+
+def test_source_with_another_image_is_another_source(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 4)
+    explained(images, tmp_path / "out")
+    write_images(images, 5)
+    with pytest.raises(ResultError, match=r"another source \(digest of its images\)"):
+        explained(images, tmp_path / "out")
+
+
+def test_folder_of_another_version_is_refused_before_the_model_is_loaded(
+    images: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(whole, tmp_path / "out")
+    (out / "manifest.json").write_text((out / "manifest.json").read_text().replace('"schema": 1', '"schema": 9'))
+    with pytest.raises(ResultError, match=r"must have the schema version 1; got 9. It was written by vizcnn"):
+        explained(images, out, model="no model.keras")
+
+
+def test_folder_with_other_files_is_refused(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("...")
+    with pytest.raises(ResultError, match=r"holds 'thesis.tex'. Name another one"):
+        explained(images, tmp_path, model="no model.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_disk_that_cannot_hold_the_run_is_refused_before_it_begins(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6 - 5000, 5000))
+    with pytest.raises(ResultError, match=r"with 0.0 MB free; the run needs about 0.1 MB. Free some"):
+        explained(images, tmp_path / "out")

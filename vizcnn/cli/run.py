@@ -1,0 +1,151 @@
+"""`vizcnn run`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vizcnn.cli import options
+from vizcnn.cli.app import app
+from vizcnn.cli.console import echo, echo_error
+from vizcnn.cli.model import ModelFile
+
+if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
+    from vizcnn.runs import Run
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder of images and of folders of these, a list of paths (.txt), or a table with a column of paths (.csv, .tsv, "
+        ".parquet).",
+        show_default=False,
+    ),
+]
+
+Folder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help="The folder of the run; one that was begun is gone on with.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+@options.takes_model
+def run(
+    model: ModelFile,
+    source: Source,
+    out: Folder,
+    method: options.Methods = None,
+    metric: options.Metrics = None,
+    target: options.Target = None,
+    layer: options.Layer = None,
+    labels_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="folders", help="True classes are the folders that the images lie in. Default: a column 'label'."
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME", help="What the column 'path', 'label' or 'target' is called; again for each."
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(metavar="N", help="Explain N images, of each class as many. Default: all.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Do the I-th of N parts; other machines do the others.")
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes that share the work.")] = 1,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what couldn't be explained.")] = False,
+) -> None:
+    """Explain a whole dataset into a folder of tables and maps; stopped at any moment, it goes on where it was."""
+    from vizcnn.cli.targets import read_target
+    from vizcnn.runs.dataset import check_extra
+    from vizcnn.runs.open_source import open_source
+    from vizcnn.runs.plan import part_of_shards
+    from vizcnn.runs.run import open_run
+
+    check_extra()
+    from vizcnn.runs.job import Job
+    from vizcnn.runs.running import run_job
+
+    job = Job(
+        open_model=partial(_opened, model),
+        model_file=Path(model.path),
+        source=open_source(source, labels_by=labels_by, columns=dict(map(_role, column or ()))),
+        out=out,
+        methods=tuple(method or ("gradcam",)),
+        metrics=tuple(metric or ()),
+        target=target,
+        layer=layer,
+        sample=sample,
+        read_target=read_target,
+    )
+    try:
+        with _termination():
+            run_job(job, part_of_shards(shard), workers=workers, retry=retry, say=echo)
+    except KeyboardInterrupt as stop:
+        echo_error("stopped; what is explained stays. The same command goes on with it.")
+        raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
+    ran = open_run(out)
+    echo(repr(ran)[1:-1])
+    if ran.is_complete:
+        _tell(ran)
+
+
+def _opened(model: ModelFile) -> ModelAdapter:
+    return model.load()
+
+
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to end."""
+
+
+@contextmanager
+def _termination() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C is taken: what is being written is put away."""
+
+    def stop(*_: Any) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _role(text: str) -> tuple[str, str]:
+    role, equals, name = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"must have the form ROLE=NAME; got {text!r}.", param_hint="'--column'")
+    return role, name
+
+
+def _tell(ran: Run) -> None:
+    counts = ran.about["counts"]
+    if counts["labelled"]:
+        share = counts["correct"] / counts["labelled"]
+        echo(f"{share:.1%} of {counts['labelled']:,} images with a true class are predicted right.")
+    failed = counts["unreadable"] + sum(of["failed"] for of in counts["methods"].values())
+    if failed:
+        echo_error(
+            f"{counts['unreadable']:,} images can't be read, {failed - counts['unreadable']:,} maps couldn't be made: see "
+            f"{ran.path / 'failures.jsonl'}."
+        )
+        raise typer.Exit(1)

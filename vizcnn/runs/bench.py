@@ -1,0 +1,233 @@
+"""Where a process works on a run: the model, the images that come, and the shards that they go to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import InputError
+from vizcnn.runs.explaining import Explainer
+from vizcnn.runs.images import LoadedImage, Reader, read_ahead
+from vizcnn.runs.job import Job
+from vizcnn.runs.journal import Journal
+from vizcnn.runs.labels import Labels
+from vizcnn.runs.manifest import SCHEMA_VERSION, Manifest, digest_of_weights, plain, versions
+from vizcnn.runs.maps import write_maps
+from vizcnn.runs.plan import Plan
+from vizcnn.runs.rows import journal_schema, maps_column, maps_of, write_rows
+from vizcnn.runs.source import Entry
+
+_TRIED = 100
+"""Images that are tried to find the first ones that can be read."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of a shard; without images, where the shard only has to be written."""
+
+    shard: int
+    journal: Journal
+    places: range
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A model ready for a run.
+
+    Attributes
+    ----------
+    job : Job
+        What was asked for.
+    plan : Plan
+        The images by their places.
+    explainer : Explainer
+        The model, and what it is asked.
+    sample_shape : tuple of int
+        Shape (H, W, C) of its inputs.
+    """
+
+    job: Job
+    plan: Plan
+    explainer: Explainer
+    sample_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, job: Job, plan: Plan) -> Bench:
+        """Load the model, and get it ready for the images.
+
+        Returns
+        -------
+        Bench
+
+        Raises
+        ------
+        InputError
+            If none of the first images can be read, or the labels mean nothing to the model.
+        """
+        model = job.open_model()
+        shape = cls._shape(job, plan, model)
+        model.prepare(shape)
+        target = job.target if job.read_target is None else job.read_target(job.target, model)
+        size = min(model.batch_size_for(shape), len(plan), plan.shard_size)
+        explainer = Explainer(
+            model, job.calls(), job.metric_calls(), target, _labels(plan, model, job.source.about), size
+        )
+        return cls(job, plan, explainer, shape)
+
+    @staticmethod
+    def _shape(job: Job, plan: Plan, model: ModelAdapter) -> tuple[int, ...]:
+        shape = model.input_shape
+        if shape and None not in shape:
+            return tuple(size for size in shape if size is not None)
+        return _first(Reader(job.source, model, shape), plan, 1)[0][1].images.sample_shape
+
+    @property
+    def reader(self) -> Reader:
+        """What reads the images."""
+        return Reader(self.job.source, self.explainer.model, self.sample_shape)
+
+    def known(self) -> dict[str, Any]:
+        """Return what the manifest says of the model and the settings, now that the model is loaded."""
+        model, known = self.explainer.model, self.job.known(self.plan)
+        network = getattr(model, "model", None)
+        known["model"] = {
+            "name": model.name,
+            "sha256": digest_of_weights(network),
+            **known["model"],
+        }
+        known["settings"] |= {
+            "batch_size": self.explainer.batch_size,
+            "input_shape": list(self.sample_shape),
+            "preprocess": plain(getattr(model.preprocess, "name", model.preprocess)),
+            "decoding": plain(model.decoding),
+        }
+        return {**known, "versions": versions(network)}
+
+    def manifest(self) -> tuple[Manifest, float]:
+        """Explain a few images, and return the manifest of the run, and how long a batch takes, in seconds.
+
+        Returns
+        -------
+        (Manifest, float)
+
+        Raises
+        ------
+        InputError
+            If none of the first images can be read.
+        VizcnnError
+            If a method doesn't work on this model.
+        """
+        few = _first(self.reader, self.plan, self.explainer.batch_size)
+        entries, images = [entry for entry, _ in few], [image for _, image in few]
+        layouts = self.explainer.layouts(images, entries)
+        start = time.monotonic()
+        if len(self.plan) > 8 * self.explainer.batch_size:  # what is compiled is compiled now
+            self.explainer.batch(0, entries, images, layouts)
+        seconds = time.monotonic() - start
+        model = self.explainer.model
+        about = {
+            "schema": SCHEMA_VERSION,
+            "complete": False,
+            **self.known(),
+            "classes": list(model.head(model.output_name(None)).names),
+            "maps": {method: layout.to_dict() for method, layout in layouts.items()},
+            "counts": {"images": len(self.plan)},
+        }
+        if self.job.model_file is not None:
+            about["model"]["file"] = str(self.job.model_file.absolute())
+        return Manifest(about), seconds
+
+    def work(self, manifest: Manifest, shards: Sequence[int]) -> Iterator[int]:
+        """Work on shards that aren't finished and that nobody else works on.
+
+        Parameters
+        ----------
+        manifest : Manifest
+            The run.
+        shards : sequence of int
+            Which.
+
+        Yields
+        ------
+        int
+            How many images were explained, after each batch.
+        """
+        layouts = manifest.layouts
+        opened: list[Journal] = []
+        try:
+            batches = self._batches(manifest, shards, opened)
+            for batch, read in read_ahead(batches, self.reader):
+                if read:
+                    entries = [self.plan.listing[place] for place in batch.places]
+                    batch.journal.append(self.explainer.batch(batch.places.start, entries, read, layouts))
+                if batch.journal.count == self._num_batches(batch.shard):
+                    self._finish(batch, manifest)
+                    opened.remove(batch.journal)
+                yield len(read)
+        finally:
+            for journal in opened:
+                journal.close()
+
+    def _num_batches(self, shard: int) -> int:
+        return -(-len(self.plan.shard(shard)) // self.explainer.batch_size)
+
+    def _batches(
+        self, manifest: Manifest, shards: Sequence[int], opened: list[Journal]
+    ) -> Iterator[tuple[Batch, list[Entry]]]:
+        folder, schema, size = self.job.folder, journal_schema(manifest.layouts.values()), self.explainer.batch_size
+        for shard in shards:
+            if folder.rows(shard).exists():
+                continue
+            journal = Journal.claim(folder.journal(shard), schema)
+            if journal is None:
+                continue
+            if folder.rows(shard).exists():  # finished in between
+                journal.close(remove=True)
+                continue
+            opened.append(journal)
+            places = self.plan.shard(shard)
+            starts = places[::size][journal.count :]
+            for start in starts:
+                part = range(start, min(start + size, places.stop))
+                yield Batch(shard, journal, part), [self.plan.listing[place] for place in part]
+            if not starts:
+                yield Batch(shard, journal, places[:0]), []
+
+    def _finish(self, batch: Batch, manifest: Manifest) -> None:
+        """Write the files of a shard; that of its rows last, since it says that the shard is finished."""
+        table, folder = batch.journal.table(), self.job.folder
+        for layout in manifest.layouts.values():
+            maps = maps_of(table, layout)
+            write_maps(folder, layout, maps, batch.shard, manifest.count, manifest.shard_size)
+            table = table.drop_columns(maps_column(layout))
+        write_rows(table.combine_chunks(), folder.rows(batch.shard))
+        batch.journal.close(remove=True)
+
+
+def _first(reader: Reader, plan: Plan, count: int) -> list[tuple[Entry, LoadedImage]]:
+    """Return the first images that can be read, as many as that, or some."""
+    found: list[tuple[Entry, LoadedImage]] = []
+    reason = ""
+    for place in range(min(len(plan), count + _TRIED)):
+        entry = plan.listing[place]
+        read = reader(entry)
+        if isinstance(read, LoadedImage):
+            found.append((entry, read))
+        else:
+            reason = reason or read.reason
+        if len(found) == count:
+            break
+    if not found:
+        raise InputError(f"None of the first {place + 1} images of `source` can be read: {reason}")
+    return found
+
+
+def _labels(plan: Plan, model: ModelAdapter, about: dict[str, Any]) -> Labels:
+    labels = {label for label in plan.listing.labels or () if label is not None}
+    head = model.head(model.output_name(None))
+    if not labels or not head.is_classes:
+        return Labels()
+    return Labels.of(labels, head.names, named=model.labels is not None, in_folders=about["kind"] == "folder")

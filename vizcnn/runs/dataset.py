@@ -1,0 +1,145 @@
+"""`explain_dataset`: images of any number explained into a folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vizcnn.adapter import as_adapter
+from vizcnn.errors import ResultError
+from vizcnn.measures.run import Asked
+from vizcnn.registry import is_one
+from vizcnn.runs.open_source import open_source
+from vizcnn.runs.plan import part_of_shards
+from vizcnn.runs.run import Run, open_run
+from vizcnn.stream import Method
+
+SHARD_SIZE = 1024
+"""Images whose rows, and whose maps by a method, are one file."""
+
+
+def explain_dataset(
+    model: Any,
+    source: Any,
+    out: Any,
+    *,
+    methods: Sequence[Method] | Method,
+    metrics: Sequence[Asked] | Asked = (),
+    target: Any = None,
+    layer: str | None = None,
+    labels_by: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    sample: int | None = None,
+    shard: str | None = None,
+    shard_size: int = SHARD_SIZE,
+    workers: int = 1,
+    retry: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Run:
+    """Explain all images of a dataset, however many, into a folder that other programs read too.
+
+    It may be stopped at any moment, by whatever: started again in the same way it does what is missing, and in the end the files
+    are the same, byte for byte. What can't be explained is kept with the reason, and doesn't stop the rest.
+
+    Parameters
+    ----------
+    model : path, keras.Model or ModelAdapter
+        The model; with several `workers` the path of its file.
+    source : path
+        A folder of images and of folders of these; a list of paths, one a line (``.txt``); or a table (``.csv``, ``.tsv``,
+        ``.parquet``) with a column ``path``, and perhaps ``label`` and ``target``. Paths in a list are relative to it.
+    out : path
+        The folder of the run; made where it isn't there.
+    methods : sequence of str or (str, dict)
+        Methods, as `vizcnn.explain` takes them.
+    metrics : sequence of str or (str, dict), default ()
+        What is measured of each map.
+    target : optional
+        What is explained, default None: the class that the model predicts for each image. A column ``target`` says it of each.
+    layer : str, default None
+        The layer, for the methods that look at one.
+    labels_by : {"folders"}, default None
+        Where true classes are from: the folder that an image lies in. None: the column ``label``, where there is one.
+    columns : mapping, default None
+        What the columns ``path``, ``label`` and ``target`` of a table are called, where that is otherwise.
+    sample : int, default None
+        How many images are explained, the same ones each time; of each class as many, where there are labels. None: all.
+    shard : str, default None
+        Which part of the work is done here, as "2/8" for the second of eight: each may be another machine with the same `out`.
+    shard_size : int, default 1024
+        Images of one file.
+    workers : int, default 1
+        Processes that share the work.
+    retry : bool, default False
+        Whether images that couldn't be explained before are tried again.
+    say : callable, default None
+        Is told, in a line each, what there is to do and what was done.
+
+    Returns
+    -------
+    Run
+        What is there now; see `vizcnn.open_run`.
+
+    Raises
+    ------
+    InputError
+        If the source can't be read, is empty, lacks a column, or its labels mean no class of the model.
+    ResultError
+        If the folder holds another run, it can't be written, or the disk is too small.
+    MethodError, OptionError, CapabilityError, LayerError
+        If a method, a metric, an option or a layer doesn't exist, or one doesn't work on this model.
+
+    Examples
+    --------
+    >>> import tempfile, vizcnn as vz
+    >>> folder = vz.assets.digits()[0].parent
+    >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam")
+    >>> run
+    <Run of 'digits_cnn.keras' by 'gradcam': 10 of 10 images>
+    >>> run.table.loc[3, ["path", "prediction"]].tolist(), run.maps(3).shape
+    (['digit_3.png', '3'], (14, 14))
+    """
+    check_extra()
+    from vizcnn.runs.job import Job
+    from vizcnn.runs.running import run_job
+
+    job = Job(
+        open_model=partial(as_adapter, model),
+        model_file=Path(model) if isinstance(model, str | os.PathLike) else None,
+        source=open_source(source, labels_by=labels_by, columns=columns),
+        out=Path(out),
+        methods=asked(methods),
+        metrics=asked(metrics),
+        target=target,
+        layer=layer,
+        shard_size=shard_size,
+        sample=sample,
+    )
+    run_job(job, part_of_shards(shard), workers=workers, retry=retry, say=say or _nobody)
+    return open_run(out, model=model)
+
+
+def asked(names: Any) -> tuple[Any, ...]:
+    """Return what was asked for, one or several, as a tuple."""
+    return (names,) if is_one(names) else tuple(names)
+
+
+def check_extra() -> None:
+    """Make sure that what reads and writes runs is installed.
+
+    Raises
+    ------
+    ResultError
+        If not.
+    """
+    missing = [name for name in ("pandas", "pyarrow", "zarr") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ResultError(f"A run needs {missing[0]}, which isn't installed: pip install 'vizcnn[run]'.")
+
+
+def _nobody(text: str) -> None:
+    del text

@@ -1,0 +1,87 @@
+"""A run as it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.measures.run import MetricCall, read_metrics
+from vizcnn.runs.layout import RunFolder
+from vizcnn.runs.manifest import digest_of_files, plain
+from vizcnn.runs.plan import Plan
+from vizcnn.runs.source import Source
+from vizcnn.stream import MethodCall, read_methods
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run as it was asked for; it travels to other processes, where its model is a file.
+
+    Attributes
+    ----------
+    open_model : callable
+        Returns the model's adapter.
+    model_file : Path or None
+        The file of the model, where it is one.
+    source : Source
+        The images.
+    out : Path
+        The folder of the run.
+    methods, metrics : tuple
+        As they were named.
+    target, layer : optional
+        What is explained, and by which layer.
+    shard_size : int
+        Images of one file.
+    sample : int or None
+        How many images are taken.
+    read_target : callable or None
+        Makes a target of `target` and the model, where it was typed.
+    """
+
+    open_model: Callable[[], ModelAdapter]
+    model_file: Path | None
+    source: Source
+    out: Path
+    methods: tuple[Any, ...]
+    metrics: tuple[Any, ...] = ()
+    target: Any = None
+    layer: str | None = None
+    shard_size: int = 1024
+    sample: int | None = None
+    read_target: Callable[[Any, ModelAdapter], Any] | None = None
+
+    @property
+    def folder(self) -> RunFolder:
+        """The folder of the run."""
+        return RunFolder(self.out)
+
+    def calls(self) -> list[MethodCall]:
+        """Return the methods."""
+        return read_methods(self.methods, self.layer)
+
+    def metric_calls(self) -> list[MetricCall]:
+        """Return the metrics."""
+        return read_metrics(self.metrics)
+
+    def plan(self) -> Plan:
+        """List the source, and say which image comes when."""
+        return Plan.of(self.source, self.shard_size, self.sample)
+
+    def known(self, plan: Plan) -> dict[str, Any]:
+        """Return what its manifest says, as far as that is known before the model is loaded."""
+        calls, metrics = self.calls(), self.metric_calls()
+        return {
+            "model": {"sha256": digest_of_files(self.model_file)} if self.model_file is not None else {},
+            "source": {**self.source.about, "digest": plan.digest()},
+            "settings": {
+                "methods": {call.name: plain(call.options) for call in calls},
+                "metrics": {call.name: plain(call.options) for call in metrics},
+                "target": plain(self.target),
+                "sample": self.sample,
+                "shard_size": self.shard_size,
+            },
+        }

@@ -1,0 +1,118 @@
+"""In which order the images of a run are explained, and which of them make up one file of its results."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from vizcnn.errors import InputError, OptionError
+from vizcnn.runs.source import Listing, Source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The images of a run, each at its place, and the shards that they are cut into.
+
+    The order is that of a hash of their paths: so it depends on nothing but the paths, classes are mixed, and the shards that a
+    stopped run has finished are a random sample.
+
+    Attributes
+    ----------
+    listing : Listing
+        The images by their places.
+    shard_size : int
+        Images of one shard.
+    """
+
+    listing: Listing
+    shard_size: int
+
+    @classmethod
+    def of(cls, source: Source, shard_size: int, sample: int | None = None) -> Plan:
+        """List a source, and say which image comes when.
+
+        Parameters
+        ----------
+        source : Source
+            The source.
+        shard_size : int
+            Images of one shard.
+        sample : int, default None
+            How many of them are taken, of each class as many where there are labels; None: all.
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        InputError
+            If it can't be read, or has no images.
+        """
+        listing = Listing.of(source.entries())
+        if not len(listing):
+            raise InputError(f"`source` {source.about.get('path', source.about['kind'])!r} holds no image.")
+        hashes = np.array([_hash(key) for key in listing.keys], dtype=np.uint64)
+        order = np.lexsort((np.arange(len(hashes)), hashes))
+        if sample is not None:
+            order = _sampled(order, listing, sample)
+        return cls(listing.taken(np.sort(order) if source.in_order else order), shard_size)
+
+    def __len__(self) -> int:
+        return len(self.listing)
+
+    @property
+    def num_shards(self) -> int:
+        """How many shards there are."""
+        return -(-len(self) // self.shard_size)
+
+    def shard(self, number: int) -> range:
+        """Return the places of the images of a shard."""
+        return range(number * self.shard_size, min(len(self), (number + 1) * self.shard_size))
+
+    def digest(self) -> str:
+        """Return what tells these images, with their labels and targets, from others."""
+        digest = hashlib.sha256()
+        for index in range(len(self)):
+            key, label, target, _ = self.listing[index]
+            digest.update(repr((key, label, target)).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+
+def part_of_shards(text: str | None) -> tuple[int, int]:
+    """Read which part of the shards is meant: "2/8" is the second of eight.
+
+    Returns
+    -------
+    (int, int)
+        The part, counted from 0, and how many there are.
+    """
+    if text is None:
+        return 0, 1
+    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    part, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= part <= count:
+        raise OptionError(f"`shard` must be the part and their number, as '2/8', the second of eight; got {text!r}.")
+    return part - 1, count
+
+
+def _hash(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
+
+
+def _sampled(order: np.ndarray, listing: Listing, count: int) -> np.ndarray:
+    """Take images in this order, in turns of each class, and return them in it."""
+    if count < 1:
+        raise OptionError(f"`sample` must be a number of images, from 1; got {count}.")
+    of_class: dict[str | None, int] = defaultdict(int)
+    turns = []
+    for index in order.tolist():
+        label = None if listing.labels is None else listing.labels[index]
+        turns.append(of_class[label])
+        of_class[label] += 1
+    chosen = np.argsort(turns, kind="stable")[:count]
+    return order[np.sort(chosen)]

@@ -1,0 +1,80 @@
+"""The columns of a run's rows, and of its journals, which keep the maps beside them until a shard is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vizcnn.files import write_file
+from vizcnn.runs.layout import MapLayout
+
+_OF_IMAGES = {
+    "index": pa.int64(),
+    "path": pa.string(),
+    "sha256": pa.string(),
+    "label": pa.string(),
+    "label_class": pa.int32(),
+    "target": pa.string(),
+    "target_class": pa.int32(),
+    "target_probability": pa.float32(),
+    "score": pa.float32(),
+    "prediction": pa.string(),
+    "predicted_class": pa.int32(),
+    "probability": pa.float32(),
+    "top_labels": pa.list_(pa.string()),
+    "top_classes": pa.list_(pa.int32()),
+    "top_probabilities": pa.list_(pa.float32()),
+    "error": pa.string(),
+}
+
+
+def rows_schema(layouts: Iterable[MapLayout]) -> pa.Schema:
+    """Return the columns of rows: those of images, and by method those of its maps."""
+    columns = dict(_OF_IMAGES)
+    for layout in layouts:
+        columns |= {name: pa.float32() for name in layout.numbers}
+        columns |= {f"{layout.method}.notes": pa.list_(pa.string()), f"{layout.method}.error": pa.string()}
+    return pa.schema(columns)
+
+
+def journal_schema(layouts: Iterable[MapLayout]) -> pa.Schema:
+    """Return the columns of a journal: those of rows, and the maps."""
+    layouts = list(layouts)
+    maps = [pa.field(maps_column(layout), pa.binary(layout.num_bytes)) for layout in layouts]
+    return pa.schema([*rows_schema(layouts), *maps])
+
+
+def maps_column(layout: MapLayout) -> str:
+    """Return the column of a journal that holds the maps of a method."""
+    return f"{layout.method}.map"
+
+
+def batch_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    """Return rows as a batch; what a row doesn't say is missing in it."""
+    rows = list(rows)
+    arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def maps_of(table: pa.Table, layout: MapLayout) -> np.ndarray:
+    """Return the maps that a journal holds of a method, (N, H, W) in float16; NaN where there is none."""
+    missing = np.full(layout.shape, np.nan, np.float16).tobytes()
+    data = b"".join(missing if one is None else one for one in table.column(maps_column(layout)).to_pylist())
+    return np.frombuffer(data, np.float16).reshape(-1, *layout.shape)
+
+
+def write_rows(table: pa.Table, path: Path) -> None:
+    """Write the rows of a shard whole or not at all."""
+
+    def write(file: BinaryIO) -> None:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+
+    write_file(path, write, (".parquet",))

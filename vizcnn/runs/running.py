@@ -1,0 +1,194 @@
+"""How a run is done: checked, estimated, worked through by one process or several, and finished."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+
+from vizcnn.errors import OptionError, ResultError
+from vizcnn.progress import track
+from vizcnn.runs import workers as processes
+from vizcnn.runs.bench import Bench
+from vizcnn.runs.finishing import begin, check_folder, finish, forget_failures, unfinished
+from vizcnn.runs.job import Job
+from vizcnn.runs.layout import RunFolder
+from vizcnn.runs.manifest import Manifest
+from vizcnn.runs.plan import Plan
+from vizcnn.runs.rows import rows_schema
+
+Say = Callable[[str], None]
+
+
+def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: Say) -> None:
+    """Do what is missing of a run.
+
+    Parameters
+    ----------
+    job : Job
+        The run.
+    part : (int, int)
+        Which part of the shards is worked on, and how many parts there are.
+    workers : int
+        Processes that do it.
+    retry : bool
+        Whether shards in which something failed are worked on anew.
+    say : callable
+        Is told what there is to do.
+
+    Raises
+    ------
+    InputError, ResultError, OptionError, MethodError, CapabilityError, LayerError
+        As `explain_dataset` says.
+    """
+    for name, number in (("workers", workers), ("shard_size", job.shard_size)):
+        if number < 1:
+            raise OptionError(f"`{name}` must be at least 1; got {number}.")
+    if workers > 1 and job.model_file is None:
+        raise OptionError(f"`workers` {workers} need the path of a model's file, which each of them opens.")
+    job.calls(), job.metric_calls()  # what is wrong with them is said before images are listed
+    plan, folder = job.plan(), job.folder
+    manifest = Manifest.read(folder)
+    if manifest is not None:
+        manifest.check_same(job.known(plan), folder)
+        if retry:
+            forget_failures(folder, manifest)
+            manifest = Manifest.read(folder) or manifest
+        if manifest.about["complete"]:
+            if job.model_file is None:
+                manifest.check_same(Bench.of(job, plan).known(), folder)
+            say(f"All {len(plan):,} images are explained already, in {str(folder.path)!r}: nothing to do.")
+            return
+    else:
+        check_folder(folder)
+    if workers > 1:
+        if manifest is None:
+            processes.begin(job)
+            manifest = _read(folder)
+        todo = _todo(job, plan, manifest, part, say)
+        done = processes.work(job, part, min(workers, max(1, len(todo))))
+    else:
+        bench = Bench.of(job, plan)
+        if manifest is None:
+            manifest = _begin(bench, say)
+        manifest.check_same(bench.known(), folder)
+        todo = _todo(job, plan, manifest, part, say)
+        done = bench.work(manifest, todo)
+    total = sum(len(plan.shard(shard)) for shard in todo)
+    for _ in track(_by_image(done), total, f"explaining {total:,} images"):
+        pass
+    if not unfinished(folder, manifest):
+        finish(folder, manifest)
+
+
+def begin_run(job: Job) -> None:
+    """Begin a run: what other processes do first, where several work on it."""
+    _begin(Bench.of(job, job.plan()), lambda _: None)
+
+
+def work_on(job: Job, part: tuple[int, int], turn: int) -> Iterator[int]:
+    """Work on a run beside others, until nothing is left that nobody works on.
+
+    Parameters
+    ----------
+    job : Job
+        The run.
+    part : (int, int)
+        As `run_job` takes it.
+    turn : int
+        Which of the workers this is; each begins elsewhere.
+
+    Yields
+    ------
+    int
+        How many images were explained, after each batch.
+    """
+    plan = job.plan()
+    bench = Bench.of(job, plan)
+    manifest = _read(job.folder)
+    manifest.check_same(bench.known(), job.folder)
+    while todo := _of_part(unfinished(job.folder, manifest), part):
+        start = turn % len(todo)
+        yield from bench.work(manifest, [*todo[start:], *todo[:start]])
+        if left := _of_part(unfinished(job.folder, manifest), part):
+            time.sleep(0.5)  # others are at work on these; where one dies, its shard is taken over
+            if left == todo:
+                time.sleep(1)
+
+
+def _begin(bench: Bench, say: Say) -> Manifest:
+    manifest, seconds = bench.manifest()
+    begin(bench.job.folder, manifest)
+    batches = -(-manifest.count // bench.explainer.batch_size)
+    if seconds * batches > 5:
+        say(f"About {_duration(seconds * batches)} on one process like this one.")
+    return manifest
+
+
+def _read(folder: RunFolder) -> Manifest:
+    manifest = Manifest.read(folder)
+    if manifest is None:
+        raise ResultError(f"`out` {str(folder.path)!r} is gone. Start the run again.")
+    return manifest
+
+
+def _of_part(shards: list[int], part: tuple[int, int]) -> list[int]:
+    return [shard for shard in shards if shard % part[1] == part[0]]
+
+
+def _todo(job: Job, plan: Plan, manifest: Manifest, part: tuple[int, int], say: Say) -> list[int]:
+    """Return the shards that are missing, and say how much that is; refuse what the disk can't hold."""
+    folder = job.folder
+    todo = _of_part(unfinished(folder, manifest), part)
+    mine = sum(len(plan.shard(shard)) for shard in _of_part(list(range(plan.num_shards)), part))
+    count = sum(len(plan.shard(shard)) for shard in todo)
+    size = estimated_bytes(plan, manifest, todo)
+    of = "" if part[1] == 1 else f" of part {part[0] + 1} of {part[1]}"
+    done = f"{mine - count:,} of {mine:,} images{of} are explained already; " if count < mine else ""
+    say(f"{done}{count:,} images{of} to explain, which take about {size / 1e6:,.1f} MB.")
+    free = shutil.disk_usage(folder.path).free
+    if size > free:
+        raise ResultError(
+            f"`out` {str(folder.path)!r} lies on a disk with {free / 1e6:,.1f} MB free; the run needs about {size / 1e6:,.1f} "
+            f"MB. Free some, take fewer methods or a `sample`, or name a folder elsewhere."
+        )
+    return todo
+
+
+def estimated_bytes(plan: Plan, manifest: Manifest, shards: list[int]) -> int:
+    """Return about how many bytes the files of shards will have.
+
+    Returns
+    -------
+    int
+    """
+    layouts = manifest.layouts.values()
+    columns = len(rows_schema(layouts))
+    numbers = sum(len(layout.numbers) for layout in layouts)
+    total = 0
+    for shard in shards:
+        places = plan.shard(shard)
+        names = sum(len(plan.listing.keys[place]) for place in places[:: max(1, len(places) // 32)])
+        path = names / len(places[:: max(1, len(places) // 32)])
+        total += int(len(places) * (_ROW_BYTES + path / 2 + 4 * numbers) + _COLUMN_BYTES * columns)
+        total += sum(layout.num_bytes * len(places) for layout in layouts)
+    return total
+
+
+_ROW_BYTES, _COLUMN_BYTES = 90, 230
+"""What Parquet takes for a row, beside its path and the numbers of its maps; and for a column, however many rows there are."""
+
+
+def _by_image(batches: Iterator[int]) -> Iterator[None]:
+    for count in batches:
+        yield from [None] * count
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )

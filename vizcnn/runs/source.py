@@ -1,0 +1,139 @@
+"""Where the images of a run come from: listed without being read, each under a name of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vizcnn.errors import InputError
+
+
+class Entry(NamedTuple):
+    """An image before it is read.
+
+    Attributes
+    ----------
+    key : str
+        What it is called in its source: a path, relative to the source where it lies in it.
+    label : str or None
+        Its true class, as the source says it.
+    target : str, int or None
+        What is explained of it; None: what the run explains.
+    place : optional
+        Where it is, for the source to find it.
+    """
+
+    key: str
+    label: str | None = None
+    target: str | int | None = None
+    place: Any = None
+
+
+class SourceGoneError(InputError):
+    """The source as a whole is no longer there, so that none of its images says anything."""
+
+
+class Source(ABC):
+    """Images that can be listed without being read, and read one by one, by several threads.
+
+    It travels to other processes, so it holds nothing that is open.
+
+    Attributes
+    ----------
+    in_order : bool
+        Whether its images are read in the order in which they are listed: those of archives, where another one is slow.
+    """
+
+    in_order: bool = False
+
+    @property
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What it is, as JSON takes it: `kind` and where it lies."""
+
+    @abstractmethod
+    def entries(self) -> Iterator[Entry]:
+        """List the images.
+
+        Yields
+        ------
+        Entry
+
+        Raises
+        ------
+        InputError
+            If the source can't be read, or lacks what it should have.
+        """
+
+    @abstractmethod
+    def read(self, entry: Entry) -> bytes | np.ndarray:
+        """Return the bytes of an image's file, or the image.
+
+        Parameters
+        ----------
+        entry : Entry
+            Which one.
+
+        Returns
+        -------
+        bytes or ndarray
+
+        Raises
+        ------
+        SourceGoneError
+            If the source isn't there any more.
+        InputError
+            If this image can't be read.
+        """
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All images of a source, by columns: a million take some hundred MB.
+
+    Attributes
+    ----------
+    keys : list of str
+        What they are called.
+    labels, targets, places : list or None
+        What else an `Entry` says; None where none of them says it.
+    """
+
+    keys: list[str]
+    labels: list[str | None] | None
+    targets: list[str | int | None] | None
+    places: list[Any] | None
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Listing:
+        """List all entries."""
+        columns: tuple[list[Any], ...] = ([], [], [], [])
+        texts: dict[str, str] = {}  # of a label that a million images have, one
+        for key, label, target, place in entries:
+            columns[0].append(key)
+            columns[1].append(None if label is None else texts.setdefault(label, label))
+            columns[2].append(target)
+            columns[3].append(place)
+        labels, targets, places = (None if all(v is None for v in column) else column for column in columns[1:])
+        return cls(columns[0], labels, targets, places)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: int) -> Entry:
+        label = None if self.labels is None else self.labels[index]
+        target = None if self.targets is None else self.targets[index]
+        return Entry(self.keys[index], label, target, None if self.places is None else self.places[index])
+
+    def taken(self, order: Iterable[int]) -> Listing:
+        """Return some of the images, in another order."""
+        order = list(order)
+
+        def column(values: list[Any] | None) -> list[Any] | None:
+            return None if values is None else [values[index] for index in order]
+
+        return Listing(column(self.keys) or [], column(self.labels), column(self.targets), column(self.places))

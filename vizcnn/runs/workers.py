@@ -1,0 +1,130 @@
+"""Several processes on one run: each with a model of its own, and where there are several GPUs, each on another."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vizcnn.errors import ResultError, VizcnnError
+
+if TYPE_CHECKING:
+    from vizcnn.runs.job import Job
+
+_CONTEXT = multiprocessing.get_context("spawn")
+"""Frameworks don't survive a fork."""
+
+
+def begin(job: Job) -> None:
+    """Begin a run in a process of its own, which gives back the memory that its model took."""
+    for _ in _messages([_started("begin_run", (job,), 0)]):
+        pass
+
+
+def work(job: Job, part: tuple[int, int], count: int) -> Iterator[int]:
+    """Let processes work on a run.
+
+    Parameters
+    ----------
+    job : Job
+        The run.
+    part : (int, int)
+        Which part of it.
+    count : int
+        How many processes.
+
+    Yields
+    ------
+    int
+        How many images one of them has explained since the last time.
+
+    Raises
+    ------
+    ResultError
+        If a process was killed from outside; the others have gone on.
+    """
+    yield from _messages([_started("work_on", (job, part, turn), turn) for turn in range(count)])
+
+
+_Process = tuple[Any, Any]
+"""A process, and the connection by which it tells."""
+
+
+def _started(name: str, arguments: tuple[Any, ...], turn: int) -> _Process:
+    ours, theirs = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=_main, args=(theirs, name, arguments, turn), name=f"vizcnn-{turn}")
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _messages(started: list[_Process]) -> Iterator[int]:
+    """Yield what processes tell of their progress; where one fails, the others are stopped."""
+    open_ones: dict[Any, Any] = {connection: process for process, connection in started}
+    killed = 0
+    try:
+        while open_ones:
+            for connection in _ready(open_ones):
+                try:
+                    message = connection.recv()
+                except EOFError:
+                    process = open_ones.pop(connection)
+                    process.join()
+                    killed += process.exitcode != 0
+                    continue
+                if isinstance(message, Exception):
+                    raise message
+                yield message
+    finally:
+        for process, connection in started:
+            if process.is_alive() and connection in open_ones:
+                process.terminate()
+            process.join()
+            connection.close()
+    if killed:
+        raise ResultError(
+            f"{killed} of {len(started)} workers were killed from outside, by lack of memory perhaps. What is explained stays: "
+            f"start the run again, with fewer `workers`."
+        )
+
+
+def _ready(connections: Iterable[Any]) -> list[Any]:
+    return list(wait(list(connections)))
+
+
+def _main(told: Connection, name: str, arguments: tuple[Any, ...], turn: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is asked, and stops this one
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    gpus = _gpus()
+    if len(gpus) > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[turn % len(gpus)]
+    try:
+        for message in getattr(importlib.import_module("vizcnn.runs.running"), name)(*arguments) or ():
+            told.send(message)
+    except Exception as error:  # noqa: BLE001 - told where somebody sees it
+        known = isinstance(error, VizcnnError)
+        with contextlib.suppress(OSError):
+            told.send(error if known else RuntimeError(f"A worker failed: {type(error).__name__}: {error}"))
+    told.close()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _gpus() -> list[str]:
+    """Return the names of NVIDIA's GPUs, as CUDA_VISIBLE_DEVICES takes them."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name for name in chosen.split(",") if name]
+    return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
