@@ -17,6 +17,7 @@ import vizcnn as vz
 from tests import framework
 from tests.few import few
 from vizcnn import cli
+from vizcnn.cli import checkup
 from vizcnn.cli.demonstration import every_method
 from vizcnn.plugins import registry
 
@@ -31,10 +32,10 @@ def saved(path: Path, *hidden: Any, shape: tuple[int, ...] = (8, 8, 3)) -> Path:
     return path
 
 
-@pytest.fixture
-def cnn(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def cnn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved(
-        tmp_path / "net.keras",
+        tmp_path_factory.mktemp("check") / "net.keras",
         layers.Rescaling(1 / 255),
         layers.Conv2D(3, 3, activation="relu", name="conv"),
         layers.GlobalAveragePooling2D(),
@@ -42,6 +43,18 @@ def cnn(tmp_path: Path) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def steps(cnn: Path) -> list[Any]:
+    """What is found of this model, once."""
+    return list(checkup.check_up(vz.adapt(cnn)))
+
+
+@pytest.fixture
+def _found_before(steps: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "check_up", lambda model, image: iter(steps))
+
+
+@pytest.mark.usefixtures("_found_before")
 def test_one_screen_tells_file_ends_maps_and_methods(cnn: Path) -> None:
     result = run(cnn)
     assert result.exit_code == 0, result.stderr
@@ -55,6 +68,7 @@ def test_one_screen_tells_file_ends_maps_and_methods(cnn: Path) -> None:
     assert (result.stdout.count("  no ") > 1) == (framework.BACKEND != "tensorflow")  # tf-keras-vis
 
 
+@pytest.mark.usefixtures("_found_before")
 def test_json_names_every_method_and_what_holds(cnn: Path) -> None:
     found = json.loads(run(cnn, "--json").stdout)
     assert found["explains"] is True
@@ -76,6 +90,8 @@ def test_methods_that_cannot_work_are_told_with_the_reason_and_really_do_not(tmp
     assert "tanh" in verdicts["saliency:rule=guided"]["why"]
     for name in every_method():
         plugin, options = registry.parse(name)
+        if verdicts[name]["works"] and "gradients" in plugin.needs:
+            continue  # the check itself has run it
         try:
             plugin.function(adapter, x, **{**few(plugin), **options})
             works = True
@@ -84,12 +100,22 @@ def test_methods_that_cannot_work_are_told_with_the_reason_and_really_do_not(tmp
         assert works == verdicts[name]["works"], name
 
 
-def test_an_image_makes_every_method_run_once_and_reports_the_times(cnn: Path, tmp_path: Path) -> None:
+def few_methods(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have the check try these alone, of the methods that explain images."""
+    monkeypatch.setattr(checkup, "every_method", lambda: list(names))
+
+
+def test_an_image_makes_every_method_run_once_and_reports_the_times(
+    cnn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_methods(monkeypatch, "saliency", "gradcam", "occlusion", "legrad")
     Image.new("RGB", (8, 8), "orange").save(tmp_path / "a.png")
     result = run(cnn, "--image", tmp_path / "a.png", "--json")
     assert result.exit_code == 0
     verdicts = json.loads(result.stdout)["methods"]
-    assert all(verdict["seconds"] > 0 for verdict in verdicts if verdict["works"])
+    works = {verdict["method"]: verdict["seconds"] > 0 for verdict in verdicts if verdict["works"]}
+    looks = [name for name in registry.names() if not registry.get(name).explains]
+    assert works == dict.fromkeys(["saliency", "gradcam", "occlusion", *looks], True)
 
 
 def test_model_that_nothing_can_explain_is_exit_code_2(tmp_path: Path) -> None:
@@ -119,7 +145,10 @@ def test_file_that_is_no_model_is_exit_code_2_in_json_too(tmp_path: Path) -> Non
         ([layers.Flatten(), layers.Dense(9)], "9 numbers: raw scores, or an embedding"),
     ],
 )
-def test_meaning_of_an_output_is_guessed(tmp_path: Path, end: list[Any], meaning: str) -> None:
+def test_meaning_of_an_output_is_guessed(
+    tmp_path: Path, end: list[Any], meaning: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_methods(monkeypatch, "occlusion")
     found = json.loads(run(saved(tmp_path / "m.keras", *end), "--json").stdout)
     (output,) = found["outputs"].values()
     assert output["meaning"] == meaning
