@@ -1,7 +1,8 @@
 # Every target sets up what it needs: a fresh clone, Python 3.11 or newer and make are enough.
 
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Neighbours stay together, so that what they share is made once; who is through first takes half of what the other has left.
+PYTEST_ARGS ?= -n 2 --dist worksteal
 
 BIN := .venv/bin
 PEERS := .venv-peers/bin
@@ -20,29 +21,37 @@ PYDOCLINT := flake8 --select=DOC --extend-ignore=DOC101,DOC103,DOC105,DOC110 --s
 	--check-class-attributes=False --skip-checking-raises=True --skip-checking-private-functions=True \
 	--allow-init-docstring=True --omit-stars-when-documenting-varargs=True
 
+# JAX compiles for longer than these tests run: what it compiles is kept, and not made fast.
+QUICK_JAX := JAX_DISABLE_MOST_OPTIMIZATIONS=1 JAX_COMPILATION_CACHE_DIR=$(CURDIR)/build/jax \
+	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
+
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test test-slow test-backends test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
+.PHONY: help setup test pytest test-slow test-backends test-core test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: .venv/.ready  ## Create .venv (done again only when pyproject.toml or requirements.lock changes)
 
-test: lint  ## Lint, types, then the tests (two at a time; PYTEST_ARGS="-k gradcam" reaches pytest)
+test: lint pytest  ## Lint, types, then the tests (two at a time; PYTEST_ARGS="-k gradcam" reaches pytest)
+
+pytest: .venv/.ready
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
 
 test-slow: .venv/.ready  ## The tests that take long: models of KerasHub and keras.applications, long gallery scripts, laws on more kinds of models, memory
 	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
 
-test-backends: .venv/.ready .venv-backends/.ready  ## The core of the tests on JAX and PyTorch (BACKEND_TESTS= for all of them)
-	@for backend in jax torch; do \
-		echo "== pytest, Keras on $$backend"; \
-		KERAS_BACKEND=$$backend $(OTHERS)/python -m pytest -q $(PYTEST_ARGS) $(BACKEND_TESTS) || exit 1; \
-	done
+test-backends: test-core .venv/.ready  ## The core of the tests on JAX and PyTorch (BACKEND_TESTS= for all of them)
 	@echo "== pytest, the backends compared"
 	@$(BIN)/python -m pytest -q tests/test_backends.py
+
+test-core: .venv-backends/.ready
+	@for backend in jax torch; do \
+		echo "== pytest, Keras on $$backend"; \
+		KERAS_BACKEND=$$backend $(QUICK_JAX) $(OTHERS)/python -m pytest -q $(PYTEST_ARGS) $(BACKEND_TESTS) || exit 1; \
+	done
 
 test-keras2: .venv/.ready .venv-keras2/.ready  ## Models that Keras 2 writes now, in an environment of its own, are loaded and predict the same
 	@mkdir -p build && $(KERAS2)/python tests/legacy/write_keras2.py build/keras2.tar.xz

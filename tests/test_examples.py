@@ -105,6 +105,7 @@ def test_script_runs_and_writes_its_pictures(clone: Path, script: str) -> None:
             assert len(picture.convert("RGB").getcolors(2**24)) > 8, file.name
 
 
+@pytest.mark.slow
 def test_training_of_the_mnist_network_shows_itself_in_tensorboard(clone: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

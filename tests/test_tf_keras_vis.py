@@ -105,7 +105,9 @@ def _randomize_batch_norm(model: Any) -> None:
             layer.set_weights([*spread, numbers.normal(0, 0.3, size), numbers.uniform(0.5, 1.5, size)])
 
 
-@pytest.fixture(params=[plain_cnn, mobilenet, resnet50], ids=lambda build: build.__name__)
+@pytest.fixture(
+    params=[plain_cnn, mobilenet, pytest.param(resnet50, marks=pytest.mark.slow)], ids=lambda build: build.__name__
+)
 def peer(request: Any) -> Peer:
     built: Peer = request.param()
     return built

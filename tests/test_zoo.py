@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,16 @@ LAWS = frozenset({*SAMPLED, "vision_transformer"})
 """Kinds of models on which the laws are held each time; on the others by `make test-slow`."""
 
 
-def built(make: Any) -> vz.ModelAdapter:
-    """Return the model, with the same weights each time."""
+def built(name: str) -> vz.ModelAdapter:
+    """Return a model of this kind, with the same weights each time."""
     keras.utils.set_random_seed(0)
-    return vz.adapt(make())
+    return vz.adapt(KINDS[name][0]())
+
+
+@cache
+def kept(name: str) -> vz.ModelAdapter:
+    """Return the same model to each test that asks for all methods, with what has been compiled of it."""
+    return built(name)
 
 
 def explained(adapter: vz.ModelAdapter, method: str, images: np.ndarray) -> vz.Attributions:
@@ -85,8 +92,8 @@ def explained(adapter: vz.ModelAdapter, method: str, images: np.ndarray) -> vz.A
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_method_works_on_a_model_of_this_kind_or_says_why_not(name: str) -> None:
-    make, shape, without = KINDS[name]
-    adapter, twin, x = built(make), built(make), images(3, shape)
+    _, shape, without = KINDS[name]
+    adapter, twin, x = kept(name) if name in LAWS else built(name), built(name), images(3, shape)
     failed = set()
     for method in methods_on(name):
         plugin = registry.get(method)
@@ -105,8 +112,8 @@ def test_every_method_works_on_a_model_of_this_kind_or_says_why_not(name: str) -
     "name", [name if name in LAWS else pytest.param(name, marks=pytest.mark.slow) for name in KINDS]
 )
 def test_laws_of_every_method_hold_on_a_model_of_this_kind(name: str, tmp_path: Path) -> None:
-    make, shape, without = KINDS[name]
-    adapter, x = built(make), images(3, shape)
+    _, shape, without = KINDS[name]
+    adapter, x = kept(name), images(3, shape)
     for method in methods_on(name):
         if method in without | {*CAMS.split()} or not registry.get(method).explains:
             continue
