@@ -207,6 +207,7 @@ def explain(
     methods: Sequence[Method] | Method = ("saliency", "gradcam"),
     metrics: Sequence[Asked] | Asked = (),
     layer: str | None = None,
+    trust: bool = False,
 ) -> Explanation:
     """Explain images by several methods.
 
@@ -225,6 +226,10 @@ def explain(
         `measures` of the results, and stand beside the maps.
     layer : str, default None
         The layer, for the methods that look at one.
+    trust : bool, default False
+        Measure how far each map can be trusted: four numbers, those of maps that know nothing of the model beside them, and a
+        verdict in words, in the `trust` of the results and beside the maps. It takes about a hundred runs of the model for each
+        image, and a few dozen for each further method.
 
     Returns
     -------
@@ -251,7 +256,7 @@ def explain(
     loaded = door.load_images(adapter, images)
     batches = -(-len(loaded) // adapter.batch_size_for(loaded.sample_shape))
     steps = track(
-        stream(adapter, loaded, target, calls, metrics=measuring),
+        stream(adapter, loaded, target, calls, metrics=measuring, trust=trust),
         batches,
         f"{len(calls)} methods, {len(loaded)} images",
     )

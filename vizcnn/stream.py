@@ -13,7 +13,8 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import InputError, MethodError, OptionError, VizcnnError, listed
 from vizcnn.inputs import ImageSet
 from vizcnn.measures import registry as metric_registry
-from vizcnn.measures.run import MetricCall, measured
+from vizcnn.measures.run import MetricCall, measured, trusted
+from vizcnn.measures.trust import TrustOfBatch
 from vizcnn.plugins import door, registry
 from vizcnn.plugins.plugin import Plugin
 from vizcnn.registry import asked_names, is_one
@@ -136,6 +137,7 @@ def stream(
     longest: int | None = None,
     ranks: int = 1,
     metrics: Sequence[MetricCall] = (),
+    trust: bool = False,
 ) -> Iterator[ExplainedBatch]:
     """Explain images by several methods, a batch at a time; each image is read once, however many methods there are.
 
@@ -158,6 +160,8 @@ def stream(
         How many of the most probable classes are explained, where `target` is None.
     metrics : sequence of MetricCall, default ()
         What is measured of each map; where that fails, so does the method.
+    trust : bool, default False
+        Whether it is measured too how far each map can be trusted; not of the less probable classes.
 
     Yields
     ------
@@ -193,7 +197,7 @@ def stream(
     wanted = range(1, ranks if target is None else 1)
     for part, kept, inputs in _read(model, images, longest, on_failure) if working else ():
         indices = range(len(images))[part]
-        results = _answers(working, part, inputs, kept, metrics, on_failure, indices)
+        results = _answers(working, part, inputs, kept, metrics, on_failure, indices, trust=trust)
         working = {name: run for name, run in working.items() if name in results}
         if not results:
             return
@@ -215,14 +219,20 @@ def _answers(
     metrics: Sequence[MetricCall],
     on_failure: OnFailure | None,
     indices: range,
+    *,
+    trust: bool = False,
 ) -> dict[str, Attributions]:
     results = {}
+    measuring: TrustOfBatch | None = None  # what the methods share of it
     for name, run in runs.items():
         with _telling(on_failure, name, indices):
             result, context = replace(run.answer(part, inputs), images=kept), run.context
             if context.score is not None:
                 score, seeded = context.score[part], "seed" in run.plugin.options
                 result = measured(result, context.model, inputs, score, metrics, method=run.maps, seeded=seeded)
+                if trust:
+                    measuring = measuring or TrustOfBatch(context.model, inputs, score)
+                    result = trusted(result, measuring, method=run.maps, seeded=seeded)
             results[name] = result
             del result
     return results

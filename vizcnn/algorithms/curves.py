@@ -101,7 +101,7 @@ def pixel_curve(
         name=name,
         remedy="Fewer `num_steps` take less.",
     )
-    companions = {"ranks": _ranks(maps, seed), "fill": fill}
+    companions = {"ranks": pixel_ranks(maps, seed), "fill": fill}
     return counts / size, said_of_copies(model, inputs, score, change, companions)[1]
 
 
@@ -183,11 +183,33 @@ def _through(xp: Any, images: Any, companions: Any, numbers: Any) -> Any:
     return fill + companions["map"][..., None] * (images - fill)
 
 
-def _ranks(maps: np.ndarray, seed: int) -> np.ndarray:
-    """Return the place (N, ...) of each pixel in the order in which they are taken; chance orders those of equal values."""
-    chance = np.random.default_rng(seed).random(maps[0].size)
-    orders = [np.lexsort((chance, -values.ravel())) for values in maps]
-    return np.stack([np.argsort(order) for order in orders]).reshape(maps.shape).astype(np.int32)
+def pixel_ranks(maps: np.ndarray, seed: int) -> np.ndarray:
+    """Return the place of each pixel in the order in which they are taken; chance orders those of equal values.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (N, H, W)
+        The maps; the highest values come first.
+    seed : int
+        Seed of that chance.
+
+    Returns
+    -------
+    ndarray of int32, shape (N, H, W)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.algorithms.curves import pixel_ranks
+    >>> pixel_ranks(np.array([[[0.5, 2.0, -1.0]]]), 0).tolist()
+    [[[1, 0, 2]]]
+    """
+    ranks = np.empty((len(maps), maps[0].size), dtype=np.int32)
+    shuffled = np.argsort(np.random.default_rng(seed).random(maps[0].size))
+    for row, values in zip(ranks, maps, strict=True):
+        order = shuffled[np.argsort(-values.ravel()[shuffled], kind="stable")]
+        row[order] = np.arange(len(row), dtype=np.int32)
+    return ranks.reshape(maps.shape)
 
 
 def _taken(xp: Any, companions: Any, numbers: Any) -> Any:

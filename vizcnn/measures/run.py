@@ -13,6 +13,7 @@ from vizcnn.algorithms.baselines import with_images
 from vizcnn.errors import Note
 from vizcnn.measures import registry
 from vizcnn.measures.metric import Again, Metric, MetricBatch
+from vizcnn.measures.trust import METRICS, TrustOfBatch, notes_on_likeness
 from vizcnn.notes import join_notes
 from vizcnn.registry import asked_names, is_one
 from vizcnn.results import Attributions
@@ -111,9 +112,7 @@ def measured(
     if not calls:
         return result
     if result.alone:
-        names = ", ".join(call.name for call in calls)
-        text = f"The maps of layer {result.layer!r} lie nowhere in the images, so they were not measured: {names}."
-        return replace(result, notes=(*result.notes, Note(text, "unmeasured")))
+        return replace(result, notes=(*result.notes, _unmeasured(result, ", ".join(call.name for call in calls))))
     if score.open_choices:
         score = model.with_predicted_classes(inputs, score, model.outputs(inputs))
     maps = np.stack([result.map(index) for index in range(len(result))])
@@ -148,6 +147,43 @@ def _answer(
         model, inputs, score, maps, **asked, **with_images(call.options, model, inputs.shape[1:])
     )
     return answer
+
+
+def trusted(
+    result: Attributions, trust: TrustOfBatch, *, method: Callable[..., np.ndarray], seeded: bool = False
+) -> Attributions:
+    """Return a result with how far its maps can be trusted.
+
+    Parameters
+    ----------
+    result : Attributions
+        The maps of one batch.
+    trust : TrustOfBatch
+        What measures them.
+    method, seeded
+        As `measured` takes them.
+
+    Returns
+    -------
+    Attributions
+        Where the maps lie nowhere in their images, a note says that nothing was measured.
+    """
+    calls = [call for call in read_metrics(METRICS) if call.name not in result.measures]
+    model, inputs, score = trust.model, trust.inputs, trust.score
+    result = measured(result, model, inputs, score, calls, method=method, seeded=seeded)
+    if result.alone:
+        return result
+    maps = np.stack([result.map(index) for index in range(len(result))])
+    measures, extras = trust.measure(maps)
+    measures |= trust.repeatability(maps, result.measures, Again(method, inputs, score, seeded))
+    result = replace(result, measures=result.measures | measures, extras=result.extras | extras)
+    notes = [*result.notes, *notes_on_likeness(result.measures, result.image_names)]
+    return replace(result, notes=join_notes([(0, notes)], result.image_names))
+
+
+def _unmeasured(result: Attributions, what: str) -> Note:
+    text = f"The maps of layer {result.layer!r} lie nowhere in the images, so they were not measured: {what}."
+    return Note(text, "unmeasured")
 
 
 def meanings_of(measures: Iterable[str]) -> dict[str, str]:

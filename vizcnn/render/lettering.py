@@ -24,6 +24,9 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 _LETTERS, _LINES = 40, 3
 """Letters in a line of a title, and lines that one text takes of it."""
 
+_SMALL = 6.5
+"""Points of what stands under a picture."""
+
 _COMMON = 0x250
 """Every font has the letters up to here."""
 
@@ -34,6 +37,12 @@ def set_title(axis: Axes, text: str) -> None:
     lines = [short(line, room) for line in printable(text).splitlines()]
     wrapped = [part for line in lines for part in textwrap.wrap(line, _LETTERS)]
     axis.set_title("\n".join(wrapped), fontsize=9, **PLAIN)
+
+
+def set_footnote(axis: Axes, text: str) -> None:
+    """Write what stands under a picture, in small letters; nothing where there is none."""
+    if text:
+        axis.set_xlabel(printable(text), fontsize=_SMALL, **PLAIN)
 
 
 def write_text(axis: Axes, x: float, y: float, text: str, **style: Any) -> Text:

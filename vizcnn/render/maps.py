@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from vizcnn.render.canvas import check_axes, hide_ticks, one_or_all, save
 from vizcnn.render.image import limits, opacity, to_display
-from vizcnn.render.lettering import set_title
+from vizcnn.render.lettering import set_footnote, set_title
 from vizcnn.render.panels import LONGEST, Panel, grayscale, new_grid, new_panels, new_strips, say_how_many, sharpness
 from vizcnn.render.signals import draw_signal, is_signal, is_volume, label_slices, lay_out_slices
 from vizcnn.render.style import OUTLINE, MapStyle, default_cmap
@@ -48,6 +48,7 @@ def plot_maps(panels: Sequence[Panel], ax: Any = None, *, title: bool = True, **
         _draw(axis, panel, panel.pixels(sharpness(axis, panel)), look)
         if title:
             set_title(axis, panel.heading)
+            set_footnote(axis, panel.footnote)
     return one_or_all(axes)
 
 
@@ -111,6 +112,8 @@ def plot_grid(rows: Sequence[Sequence[Panel]], ax: Any = None, *, title: bool = 
             _draw(axis, panel, sample, look)
             if title and panel.heading:
                 set_title(axis, panel.heading)
+            if title:
+                set_footnote(axis, panel.footnote)
     return grid
 
 

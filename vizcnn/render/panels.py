@@ -87,6 +87,8 @@ class Panel:
         Above the picture.
     caption : str, default ""
         Under the title: what else there is to say, such as numbers.
+    footnote : str, default ""
+        Under the picture, in small letters.
     boxes : sequence of (float, float, float, float), default ()
         Left, top, right and bottom of what is outlined, as shares of the image.
     is_video : bool, default False
@@ -105,6 +107,7 @@ class Panel:
     signed: bool = False
     title: str = ""
     caption: str = ""
+    footnote: str = ""
     boxes: Sequence[Sequence[float]] = ()
     is_video: bool = False
 

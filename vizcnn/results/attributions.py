@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import isnan
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from vizcnn.adapter.base import Prediction
 from vizcnn.algorithms.reduction import one_per_place
+from vizcnn.algorithms.trust import Trust, is_of_trust
 from vizcnn.errors import Note, OptionError, ResultError
 from vizcnn.files import ANIMATIONS
 from vizcnn.inputs import Geometry
@@ -361,7 +363,7 @@ class Attributions(WithClassMap, Result):
         return f"predicted {first}\nexplained {with_probability(name, self.probabilities[index])}"
 
     def caption(self, index: int) -> str:
-        """Return what stands at the map of an image: its title, and its measures.
+        """Return what stands at the map of an image: its title, its measures, and how far it can be trusted.
 
         Parameters
         ----------
@@ -371,7 +373,7 @@ class Attributions(WithClassMap, Result):
         Returns
         -------
         str
-            The lines of `title`, and one of `measures` where there are some.
+            The lines of `title`, one of `measures` where there are some, and those of `trust` where it was asked for.
 
         Examples
         --------
@@ -381,10 +383,16 @@ class Attributions(WithClassMap, Result):
         3 1.00
         gap 0.5
         """
-        return "\n".join(filter(None, (self.title(index), self.measured(index))))
+        trust = self.trust[index].caption if self.trust else ""
+        return "\n".join(filter(None, (self.title(index), self.measured(index), trust)))
+
+    @cached_property
+    def trust(self) -> tuple[Trust, ...]:
+        """How far the map of each image can be trusted; empty where nobody asked for it."""
+        return tuple(filter(None, (Trust.of(self.measures, self.extras, index) for index in range(len(self)))))
 
     def measured(self, index: int) -> str:
-        """Return the measures of an image in words; "" where there are none.
+        """Return the measures of an image in words, without those that `trust` tells; "" where there are none.
 
         Parameters
         ----------
@@ -405,7 +413,8 @@ class Attributions(WithClassMap, Result):
         ... )
         'gap 0.5, standard error 2'
         """
-        return in_words({name: float(values[index]) for name, values in self.measures.items()})
+        told = {name for name in self.measures if self.trust and is_of_trust(name)}
+        return in_words({name: float(values[index]) for name, values in self.measures.items() if name not in told})
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a table with a row for each image; needs pandas.
@@ -414,7 +423,7 @@ class Attributions(WithClassMap, Result):
         -------
         pandas.DataFrame
             Columns: the image's name; target, its class, probability and score; prediction, its class and probability; each
-            of the measures; notes.
+            of the measures; the kind of the verdict, where `trust` was asked for; notes.
 
         Raises
         ------

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from vizcnn.algorithms.trust import Trust
 from vizcnn.errors import OptionError
 from vizcnn.inputs import Geometry
 from vizcnn.render.class_map import ClassPanel
@@ -50,6 +51,9 @@ class _Mapped(Protocol):
 
     def measured(self, index: int) -> str: ...
 
+    @property
+    def trust(self) -> Sequence[Trust]: ...
+
 
 def chosen(index: int | None, count: int) -> Sequence[int]:
     """Return the indices of the images that are drawn.
@@ -88,6 +92,7 @@ def map_panel(result: _Mapped, index: int, title: str | None = None) -> Panel:
         signed=result.signed,
         title=result.title(index) if title is None else title,
         caption=result.measured(index),
+        footnote=result.trust[index].caption if result.trust else "",
         boxes=outlined(result, index),
         is_video=result.is_video,
     )

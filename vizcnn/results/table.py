@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
+from vizcnn.algorithms.trust import Trust
 from vizcnn.errors import ResultError
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class _Tabular(Protocol):
     def measures(self) -> dict[str, np.ndarray]: ...
 
     @property
+    def trust(self) -> tuple[Trust, ...]: ...
+
+    @property
     def notes(self) -> tuple[str, ...]: ...
 
     def __iter__(self) -> Iterator[Self]: ...
@@ -74,6 +78,7 @@ def to_frame(result: _Tabular) -> pandas.DataFrame:
         "predicted_class": pandas.array([predicted.index for predicted in result.predictions], dtype="Int64"),
         "predicted_probability": _numbers(predicted.probability for predicted in result.predictions),
         **result.measures,
+        **({"verdict": [trust.verdict.kind for trust in result.trust]} if result.trust else {}),
         "notes": [" ".join(one.notes) for one in result],
     }
     return pandas.DataFrame(columns)
