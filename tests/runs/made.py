@@ -35,11 +35,11 @@ def softmax(inputs: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def model(batch_size: int = 4) -> Any:
+def model(batch_size: int = 4, function: Any = softmax) -> Any:
     """Return an adapter that needs no framework."""
     as_they_are = resolve_preprocess("none")
     return adapt_function(
-        softmax, (SIZE, SIZE, 3), labels=("a", "b", "c"), batch_size=batch_size, preprocess=as_they_are
+        function, (SIZE, SIZE, 3), labels=("a", "b", "c"), batch_size=batch_size, preprocess=as_they_are
     )
 
 

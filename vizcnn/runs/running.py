@@ -64,7 +64,9 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
     if workers > 1:
         if manifest is None:
             processes.begin(job)
-            manifest = _read(folder)
+            manifest = Manifest.read(folder)
+            if manifest is None:
+                raise _killed(folder)
         todo = _todo(job, plan, manifest, part, say)
         done = processes.work(job, part, min(workers, max(1, len(todo))))
     else:
@@ -77,8 +79,14 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
     total = sum(len(plan.shard(shard)) for shard in todo)
     for _ in track(_by_image(done), total, f"explaining {total:,} images"):
         pass
-    if not unfinished(folder, manifest):
+    left = unfinished(folder, manifest)
+    if not left:
         finish(folder, manifest)
+    elif mine := _of_part(left, part):
+        if workers > 1:
+            raise _killed(folder)
+        others = sum(len(plan.shard(shard)) for shard in mine)
+        say(f"{others:,} images are in the hands of other processes.")
 
 
 def begin_run(job: Job) -> None:
@@ -130,6 +138,13 @@ def _read(folder: RunFolder) -> Manifest:
     if manifest is None:
         raise ResultError(f"`out` {str(folder.path)!r} is gone. Start the run again.")
     return manifest
+
+
+def _killed(folder: RunFolder) -> ResultError:
+    return ResultError(
+        f"All `workers` were killed from outside, by lack of memory perhaps. What is explained stays in {str(folder.path)!r}: "
+        f"start the run again, with fewer of them."
+    )
 
 
 def _of_part(shards: list[int], part: tuple[int, int]) -> list[int]:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.errors import ResultError, VizcnnError
+from vizcnn.errors import VizcnnError
 
 if TYPE_CHECKING:
     from vizcnn.runs.job import Job
@@ -44,11 +44,6 @@ def work(job: Job, part: tuple[int, int], count: int) -> Iterator[int]:
     ------
     int
         How many images one of them has explained since the last time.
-
-    Raises
-    ------
-    ResultError
-        If a process was killed from outside; the others have gone on.
     """
     yield from _messages([_started("work_on", (job, part, turn), turn) for turn in range(count)])
 
@@ -68,16 +63,13 @@ def _started(name: str, arguments: tuple[Any, ...], turn: int) -> _Process:
 def _messages(started: list[_Process]) -> Iterator[int]:
     """Yield what processes tell of their progress; where one fails, the others are stopped."""
     open_ones: dict[Any, Any] = {connection: process for process, connection in started}
-    killed = 0
     try:
         while open_ones:
             for connection in _ready(open_ones):
                 try:
                     message = connection.recv()
                 except EOFError:
-                    process = open_ones.pop(connection)
-                    process.join()
-                    killed += process.exitcode != 0
+                    open_ones.pop(connection).join()  # it is done, or was killed: the others do its work
                     continue
                 if isinstance(message, Exception):
                     raise message
@@ -88,11 +80,6 @@ def _messages(started: list[_Process]) -> Iterator[int]:
                 process.terminate()
             process.join()
             connection.close()
-    if killed:
-        raise ResultError(
-            f"{killed} of {len(started)} workers were killed from outside, by lack of memory perhaps. What is explained stays: "
-            f"start the run again, with fewer `workers`."
-        )
 
 
 def _ready(connections: Iterable[Any]) -> list[Any]:

@@ -1,0 +1,164 @@
+"""Several processes on one run, and the command that starts one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+from dataclasses import replace
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import vizcnn as vz
+from tests.runs.made import OCCLUSION, RISE, contents, explained, model, softmax, write_images
+from vizcnn.cli import app
+from vizcnn.errors import InputError, ResultError
+from vizcnn.runs import bench, workers
+from vizcnn.runs.finishing import begin, check_folder
+from vizcnn.runs.job import Job
+from vizcnn.runs.open_source import open_source
+from vizcnn.runs.running import run_job, work_on
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("workers") / "images", 40, broken=(7,))
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path) -> Path:
+    explained(images, images.with_name("whole"))
+    return images.with_name("whole")
+
+
+def job(images: Path, out: Path, open_model: Any = model) -> Job:
+    """A run whose model is opened by a function, as other processes can do."""
+    return Job(open_model, None, open_source(images), out, (OCCLUSION, RISE), shard_size=8)
+
+
+def mortal_model(folder: Path, calls: int) -> Any:
+    """Return the model; the first process that has called it so many times dies."""
+    left = [calls]
+
+    @wraps(softmax)
+    def function(inputs: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            with contextlib.suppress(FileExistsError):
+                (folder / "died").open("x").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return softmax(inputs)
+
+    return model(function=function)
+
+
+def test_two_processes_of_which_one_dies_make_the_same_files_as_one(images: Path, whole: Path, tmp_path: Path) -> None:
+    asked = job(images, tmp_path / "out", partial(mortal_model, tmp_path, 40))
+    workers.begin(job(images, tmp_path / "out"))
+    assert sum(workers.work(asked, (0, 1), 2)) == 40
+    assert (tmp_path / "died").exists()
+    run_job(job(images, tmp_path / "out"), (0, 1), workers=1, retry=False, say=lambda _: None)  # finishes it
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_run_whose_workers_were_all_killed_says_so(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(job(images, tmp_path / "out"), model_file=images / "a" / "000.png")
+    bench_of_one = bench.Bench.of(asked, asked.plan())
+    check_folder(asked.folder)
+    begin(asked.folder, bench_of_one.manifest()[0])
+    monkeypatch.setattr(workers, "work", lambda *_: iter([4]))
+    with pytest.raises(ResultError, match="All `workers` were killed from outside, by lack of memory perhaps"):
+        run_job(asked, (0, 1), workers=2, retry=False, say=lambda _: None)
+    explained = []
+    held = bench.Journal.claim(
+        asked.folder.journal(0), bench.journal_schema(bench_of_one.manifest()[0].layouts.values())
+    )
+    run_job(asked, (0, 1), workers=1, retry=False, say=explained.append)
+    held.close()
+    assert explained[-1] == "8 images are in the hands of other processes."
+
+
+def test_error_of_a_worker_is_raised_where_it_was_started(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("1.png", "2.png"):
+        (tmp_path / "images" / name).write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"None of the first 2 images of `source` can be read: `images` file '.*png'"):
+        workers.begin(job(tmp_path / "images", tmp_path / "out"))
+
+
+def test_worker_takes_over_what_another_let_go(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = job(images, tmp_path / "out")
+    manifest, _ = bench.Bench.of(asked, asked.plan()).manifest()
+    check_folder(asked.folder)
+    begin(asked.folder, manifest)
+    held = bench.Journal.claim(asked.folder.journal(0), bench.journal_schema(manifest.layouts.values()))
+    monkeypatch.setattr("vizcnn.runs.running.time.sleep", lambda _: held.close())  # the other one dies
+    assert sum(work_on(asked, (0, 1), 1)) == 40
+
+
+def run(*words: object) -> Any:
+    return CliRunner().invoke(app, ["run", *map(str, words)])
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits in folders by class, one of them damaged, and the network's own names for its classes."""
+    folder = tmp_path_factory.mktemp("command") / "digits"
+    for path in vz.assets.digits():
+        label = path.stem[-1]
+        (folder / label).mkdir(parents=True)
+        (folder / label / path.name).write_bytes(path.read_bytes())
+    (folder / "3" / "bad.png").write_bytes(b"\x89PNG\r\n")
+    return folder
+
+
+def test_command_explains_a_folder_and_goes_on_where_it_was_terminated(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = vz.assets.DIGITS_CNN.with_name("digits_cnn.labels.txt")
+    words = [vz.assets.DIGITS_CNN, digits, "--out", tmp_path / "out", "--labels-by", "folders", "--labels", labels,
+             "--batch-size", 4, "--method", "gradcam", "--target", "3"]  # fmt: skip
+    real = bench.Explainer.batch
+
+    def batch(self: Any, start: int, *given: Any) -> Any:
+        if start == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(self, start, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.Explainer, "batch", batch)
+        done = run(*words)
+    assert done.exit_code == 143
+    assert "vizcnn: stopped; what is explained stays. The same command goes on with it." in done.stderr
+    done = run(*words)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[-2:] == [
+        "Run of 'digits_cnn.keras' by 'gradcam': 11 of 11 images", "100.0% of 10 images with a true class are predicted right.",
+    ]  # fmt: skip
+    assert "1 images can't be read, 0 maps couldn't be made: see" in done.stderr
+    rows = vz.open_run(tmp_path / "out").table
+    assert rows["target"].dropna().unique().tolist() == ["3"]
+    assert "already" in run(*words).stdout
+    refused = run(*words, "--layer", "conv1")
+    assert refused.exit_code == 2
+    assert "holds a run with another methods (settings)" in refused.stderr
+
+
+def test_command_says_what_is_wrong_before_it_loads_the_model(tmp_path: Path) -> None:
+    for words, message in (
+        (["no.keras", tmp_path / "none"], "`source` '.*none' doesn't exist"),
+        (["no.keras", tmp_path], "holds no image"),
+        (["no.keras", tmp_path, "--column", "path"], "must have the form ROLE=NAME; got 'path'"),
+    ):
+        done = run(*words, "--out", tmp_path / "out")
+        assert done.exit_code == 2
+        assert re.search(message, " ".join(done.stderr.split()))
