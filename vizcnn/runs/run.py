@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas
 
     from vizcnn.results import Attributions
+    from vizcnn.runs.aggregates import MeanMaps
+    from vizcnn.runs.mistakes import Mistakes
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,134 @@ class Run:
         row = self._read(shard).slice(place - shard * self._manifest.shard_size, 1).to_pylist()[0]
         return redrawn(self.about, layout.method, row, self._model if model is None else model)
 
+    def top(self, column: str, count: int = 10, *, by: str | None = None, largest: bool = True) -> pandas.DataFrame:
+        """Return the rows of the images with the highest values of a column.
+
+        Parameters
+        ----------
+        column : str
+            The column, such as "score" or "gradcam.border".
+        count : int, default 10
+            How many; of each group, where there are groups.
+        by : {"label", "prediction"}, default None
+            Take so many of each true, or predicted, class. None: of all images.
+        largest : bool, default True
+            False: those with the lowest values.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `table`, the highest first; group by group.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> folder = vz.assets.digits()[0].parent
+        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam")
+        >>> run.top("score", 2)["prediction"].tolist()
+        ['5', '7']
+        """
+        import pandas
+
+        check_choice("by", by, (None, "label", "prediction"))
+        check_choice("column", column, self._columns())
+        best = pandas.DataFrame()
+        for rows in self.rows():
+            rows = pandas.concat([best, rows]) if len(best) else rows
+            rows = rows.sort_values(column, ascending=not largest, kind="stable").dropna(subset=[column])
+            if by is not None:
+                rows = rows.dropna(subset=[by]).sort_values(by, kind="stable")
+            best = rows.head(count) if by is None else rows.groupby(by, sort=False).head(count)
+        return best
+
+    def mean_maps(self, method: str | None = None, *, by: str = "label", relative: bool = False) -> MeanMaps:
+        """Return the mean and the variance of the maps of each class, or of each cell of the confusion matrix.
+
+        Parameters
+        ----------
+        method : str, default None
+            The method; None: the first.
+        by : {"label", "prediction", "cell"}, default "label"
+            The groups: images of a true class, of a predicted one, or of both.
+        relative : bool, default False
+            Take each map as shares of its largest magnitude, so that all count alike; else in units of the score.
+
+        Returns
+        -------
+        MeanMaps
+            A shard's maps are in memory at a time.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> folder = vz.assets.digits()[0].parent
+        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam")
+        >>> len(run.mean_maps(by="prediction", relative=True))
+        10
+        """
+        from vizcnn.runs.aggregates import mean_maps
+
+        groups = {"label": ["label"], "prediction": ["prediction"], "cell": ["label", "prediction"]}
+        check_choice("by", by, groups)
+        layout, size = self._layout(method), self._manifest.shard_size
+
+        def parts() -> Iterator[tuple[list[tuple[str, ...] | None], np.ndarray]]:
+            scale = f"{layout.method}.scale"
+            for shard in self._finished():
+                rows = self._read(shard, [*groups[by], scale]).to_pylist()
+                keys = [tuple(row[name] for name in groups[by]) for row in rows]
+                maps = self.maps(slice(shard * size, shard * size + len(rows)), layout.method)
+                if relative:
+                    maps = maps / np.array([row[scale] for row in rows], np.float32).reshape(
+                        -1, *[1] * len(layout.shape)
+                    )
+                yield [None if None in key else key for key in keys], maps
+
+        return mean_maps(parts())
+
+    def mistakes(self, count: int = 12, method: str | None = None, *, model: Any = None) -> Mistakes:
+        """Explain the mistakes that the model is surest of: the class that it took, the true one, and what decided.
+
+        Parameters
+        ----------
+        count : int, default 12
+            How many, at most.
+        method : str, default None
+            The method; None: the first.
+        model : path, keras.Model or ModelAdapter, default None
+            The model; None: that of the run, where its file is still there.
+
+        Returns
+        -------
+        Mistakes
+
+        Raises
+        ------
+        ResultError
+            If there are none, an image isn't what it was, or the model isn't there.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> folder = vz.assets.digits()[0].parent
+        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam")
+        >>> run.mistakes()
+        Traceback (most recent call last):
+        ...
+        vizcnn.errors.ResultError: The run holds no image that has a true class and was taken for another.
+        """
+        import pandas
+
+        from vizcnn.runs.mistakes import explained_mistakes
+
+        layout = self._layout(method)
+        best = pandas.DataFrame()
+        for rows in self.rows():
+            wrong = (rows["label_class"] != rows["predicted_class"]).fillna(False)
+            best = pandas.concat([best, rows[wrong.astype(bool)]]) if len(best) else rows[wrong.astype(bool)]
+            best = best.sort_values("probability", ascending=False, kind="stable").head(count)
+        return explained_mistakes(self.about, layout.method, best, self._model if model is None else model)
+
     @property
     def failures(self) -> pandas.DataFrame:
         """What couldn't be explained so far: path, method (None: the image can't be read), and reason."""
@@ -271,6 +401,11 @@ class Run:
             return pq.read_table(self._folder.rows(shard), columns=columns)
         except (OSError, ValueError) as error:
             raise ResultError(f"`path` {str(self._folder.rows(shard))!r} can't be read: {error}.") from error
+
+    def _columns(self) -> list[str]:
+        from vizcnn.runs.rows import rows_schema
+
+        return list(rows_schema(self._manifest.layouts.values()).names)
 
     def _layout(self, method: str | None) -> MapLayout:
         method = self.methods[0] if method is None else method
