@@ -16,6 +16,8 @@ import vizcnn as vz
 from tests.few import few, is_tried_everywhere
 from tests.rounding import assert_same_sums
 from tests.zoo import CAMS, SHAPE, ZOO, batches_of_two, channels_first, conv, head, images, segmentation, transformer
+from vizcnn.adapter.keras.forward_pass import learn
+from vizcnn.adapter.keras.structure import final_activations
 from vizcnn.plugins import registry
 from vizcnn.targets import Region
 
@@ -68,6 +70,12 @@ KINDS = {
     for name, (make, shape, without) in _KINDS.items()
 }
 
+
+SAID_BY_A_RUN = frozenset(
+    {"layers_in_lists_and_dicts", "never_called", "wrapped_three_times", "segmentation", "image_to_image", "regression"}
+    | {"embedding", "one_number_without_an_axis", "preprocessing_inside"}
+)
+"""Kinds of models whose last layer doesn't say what makes probabilities of its outputs."""
 
 LAWS = frozenset({*SAMPLED, "vision_transformer"})
 """Kinds of models on which the laws are held each time; on the others by `make test-slow`."""
@@ -135,6 +143,19 @@ def test_laws_of_every_method_hold_on_a_model_of_this_kind(name: str, tmp_path: 
         np.testing.assert_array_equal(back.values, result.values)
         axes = back.plot([Figure().add_subplot() for _ in range(3)])
         assert all(axis.images or axis.lines for axis in axes)
+
+
+@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"black_box"}))
+def test_what_the_last_layers_say_of_the_outputs_is_what_a_run_tells(name: str) -> None:
+    make, shape, _ = KINDS[name]
+    adapter = built(make)
+    told = final_activations(adapter.model)
+    assert bool(told) == (name not in SAID_BY_A_RUN)
+    if told:
+        adapter.prepare(shape)
+        learn(adapter._view)
+        state = adapter._view.state
+        assert (state.activations, state.endings) == (told, {output: (kind, 1) for output, kind in told.items()})
 
 
 @pytest.mark.parametrize("name", [*SAMPLED, "one_dimensional", "three_dimensional"])

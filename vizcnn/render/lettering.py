@@ -69,7 +69,18 @@ def save(figure: Figure, file: BinaryIO, suffix: str, dpi: float) -> None:
         _find_fonts(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")  # it was said
+        if suffix.lower() == ".png":
+            _lay_out(figure, dpi)
         figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=dpi)
+
+
+def _lay_out(figure: Figure, dpi: float) -> None:
+    """Place the Axes of a figure of pixels once and for all; savefig would draw everything a first time for that."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        figure.set_dpi(dpi)
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def _find_fonts(figure: Figure) -> None:

@@ -59,7 +59,7 @@ def scores_from(
     -------
     ndarray, shape (N,)
     """
-    if not view.state.activations:
+    if not view.state.layer_shapes:
         learn(view)
     sample = view.known_sample_shape()
     joint = _joint(view, path, score, sample)

@@ -13,7 +13,7 @@ from vizcnn.adapter.heads import LOGARITHMS, Traits, last_axis
 from vizcnn.adapter.keras.compiled import Run
 from vizcnn.adapter.keras.forward_pass import learn
 from vizcnn.adapter.keras.model_view import ModelView
-from vizcnn.adapter.keras.structure import symbolic_outputs
+from vizcnn.adapter.keras.structure import final_activations, symbolic_outputs
 from vizcnn.adapter.losses import task_of
 from vizcnn.adapter.predictions import looks_like_probabilities
 from vizcnn.adapter.probe import extremes, is_within, read_as_probability
@@ -61,8 +61,17 @@ class OutputFacts:
     def activation(self, output: str) -> str | None:
         """See `ModelAdapter.output_activation`."""
         if output not in self._view.state.activations:
-            learn(self._view)
+            self._tell_activations()
         return self._view.state.activations.get(output)
+
+    def _tell_activations(self) -> None:
+        state, told = self._view.state, final_activations(self._view.model)
+        if not told:  # only a run can tell, which takes a third of the first map's time
+            learn(self._view)
+            return
+        state.outputs |= self.shapes
+        state.activations |= told
+        state.endings |= {name: (kind, 1) for name, kind in told.items()}
 
     def traits(self, output: str) -> Traits:
         """See `ModelAdapter.output_traits`."""

@@ -239,6 +239,23 @@ def symbolic_outputs(model: Any) -> tuple[list[str], list[tuple[int | None, ...]
     return unique, [tuple(tensor.shape[1:]) for tensor in tensors]
 
 
+def final_activations(model: Any) -> dict[str, str]:
+    """Return what makes probabilities of each output (N, K), by name, where the layer at the very end says it; else nothing."""
+    names, shapes = symbolic_outputs(model)
+    found = {}
+    for name, shape, tensor in zip(names, shapes, model.outputs if names else (), strict=True):
+        layer = tensor._keras_history.operation
+        says = type(layer) in (keras.layers.Dense, keras.layers.Activation)
+        kind = _PROBABILITIES.get(layer.activation) if says else None
+        if kind is None or len(shape) != 1 or shape[0] is None:
+            return {}
+        found[name] = kind
+    return found
+
+
+_PROBABILITIES = {keras.activations.softmax: "softmax", keras.activations.sigmoid: "sigmoid"}
+
+
 def tensors_of(struct: Any) -> list[Any]:
     """Return what holds numbers of what a model returns, in the order in which Keras flattens it: no None, and no text."""
     return list(filter(_holds_numbers, keras.tree.flatten(struct)))
