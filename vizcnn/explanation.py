@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vizcnn.adapter import as_adapter
+from vizcnn.algorithms.trust import Trust
 from vizcnn.measures.run import Asked, meanings_of, read_metrics
 from vizcnn.plugins import door, registry
 from vizcnn.progress import track
@@ -51,6 +52,11 @@ class Explanation(Picture):
     def notes(self) -> dict[str, tuple[str, ...]]:
         """What the reader should know, by method."""
         return {method: result.notes for method, result in self.results.items() if result.notes}
+
+    @property
+    def trust(self) -> dict[str, tuple[Trust, ...]]:
+        """How far the maps can be trusted, by method, for each image; see `Attributions.trust`."""
+        return {method: result.trust for method, result in self.results.items() if result.trust}
 
     @takes_style("index", *MAP_STYLES, "title")
     def plot(self, ax: Any = None, **style: Any) -> Any:
@@ -258,7 +264,7 @@ def explain(
     steps = track(
         stream(adapter, loaded, target, calls, metrics=measuring, trust=trust),
         batches,
-        f"{len(calls)} methods, {len(loaded)} images",
+        f"{len(calls)} methods, {len(loaded)} images{', and how far to trust them' if trust else ''}",
     )
     explanation, _ = collect(steps, len(loaded))
     for result in explanation.results.values():

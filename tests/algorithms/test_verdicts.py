@@ -134,8 +134,18 @@ def test_likenesses_are_said_from_their_limits_on():
     assert low is not None
     assert "gives much the same map (likeness 0.51 of 1)" in high.sentence
     assert "It looks much like the edges in the image (likeness 0.61 of 1)." in high.sentence
+    assert high.label == "better than chance and edges, but much like an untrained model's map"
+    assert high.caption.splitlines()[1] == "but much like an untrained model's map"
+    assert low.label == low.verdict.label
     assert "another map, as it should" in low.sentence
     assert "looks much like" not in low.sentence
+
+
+def test_number_that_was_not_measured_is_left_out():
+    trust = result()
+    assert trust is not None
+    assert list(trust.numbers) == ["insertion minus deletion (mean)", "insertion minus deletion (blur)"]
+    assert trust.caption == "better than chance and edges\nins. - del. 0.40 mean / 0.40 blur"
 
 
 def test_undefined_numbers_are_none_and_are_called_so():
@@ -143,5 +153,6 @@ def test_undefined_numbers_are_none_and_are_called_so():
     assert blank is not None
     assert blank.verdict.kind == "blank"
     assert set(blank.numbers.values()) == {None}
+    assert set(blank.others.values()) == {None}
     assert "undefined mean / undefined blur" in blank.caption
     assert blank.sentence == VERDICTS["blank"].sentence

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests import planted
 from tests.models import images
+from vizcnn import cli
 from vizcnn.algorithms.baselines import baselines
 from vizcnn.algorithms.kept_pixels import NUM_SHARES, KeptPixels, between_curves
 from vizcnn.algorithms.null_maps import center_map, edge_maps, null_maps
 from vizcnn.algorithms.trust import FILLS, Trust
 from vizcnn.measures import registry
-from vizcnn.measures.trust import TrustOfBatch, notes_on_likeness
+from vizcnn.measures.trust import TrustOfBatch, cost_of_trust, notes_on_likeness
+from vizcnn.report.page import _bar, render_page
 
 SHAPE = (7, 8, 2)
 BATCH = images(4, SHAPE)
@@ -152,7 +159,7 @@ def test_constant_map_is_blank(cnn):
     trust = Trust.of(measures, extras, 0)
     assert trust.verdict.kind == "blank"
     assert trust.numbers["insertion minus deletion (mean)"] is None
-    assert trust.edges is None
+    assert trust.others["edges"] is None
 
 
 @pytest.mark.parametrize(
@@ -221,8 +228,8 @@ def test_guided_saliency_is_called_out_by_its_own_randomization_number():
     digits = vz.assets.digits()
     both = vz.explain(vz.assets.digits_cnn(), digits, methods=["saliency:rule=guided", "smoothgrad"], trust=True)
     guided, smooth = both.results.values()
-    assert all(trust.randomization > 0.5 for trust in guided.trust)
-    assert all(trust.randomization < 0.5 for trust in smooth.trust)
+    assert all(trust.others["randomization"] > 0.5 for trust in guided.trust)
+    assert all(trust.others["randomization"] < 0.5 for trust in smooth.trust)
     (note,) = [note for note in guided.notes if note.kind == "model-independent"]
     assert note.images == tuple(range(10))
     assert "stays much the same when the model's weights are drawn anew" in note
@@ -283,7 +290,7 @@ def test_what_the_method_says_itself_of_its_repeatability_is_enough(cnn):
 def test_each_kind_of_method_has_a_number_of_its_repeatability():
     methods = ["gradcam", ("integrated_gradients", {"num_steps": 4}), ("smoothgrad", {"num_samples": 4})]
     results = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3], methods=methods, trust=True).results
-    names = [result.trust[0].repeatability[0] for result in results.values()]
+    names = [list(result.trust[0].numbers)[-1] for result in results.values()]
     assert names == ["max sensitivity", "completeness", "standard error"]
 
 
@@ -291,6 +298,85 @@ def test_each_kind_of_method_has_a_number_of_its_repeatability():
 def test_black_box_has_all_but_randomization():
     model = vz.adapt(lambda inputs: inputs[:, 2, 3] + inputs[:, 4, 4] ** 2, input_shape=SHAPE, preprocess="none")
     result = vz.explain(model, BATCH, 1, methods="occlusion:patch_size=2,stride=1", trust=True).results.popitem()[1]
-    assert all(trust.randomization is None for trust in result.trust)
+    assert all(trust.others["randomization"] is None for trust in result.trust)
     assert all(trust.numbers["insertion minus deletion (mean)"] is not None for trust in result.trust)
     assert [note.kind for note in result.notes if "randomization" in note] == ["undefined"]
+
+
+# Command line and page -----------------------------------------------------------------------------------------------------
+
+GUIDED = "saliency:rule=guided"
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What the commands print of a digit, as text and as JSON, and the page that they write."""
+    folder, three = tmp_path_factory.mktemp("trust"), vz.assets.digits()[3]
+    asked = [str(vz.assets.DIGITS_CNN), str(three), "--trust", "-m", GUIDED]
+    outputs = []
+    for command, *more in (["explain", "-o", str(folder)], ["explain", "-o", str(folder), "--json"]):
+        run = CliRunner().invoke(cli.app, [command, *asked, *more])
+        assert run.exit_code == 0, run.output
+        outputs.append(run)
+    page = folder / "page.html"
+    run = CliRunner().invoke(cli.app, ["report", *asked, "-m", "gradcam", "-o", str(page)])
+    assert run.exit_code == 0, run.output
+    return *outputs, page.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3], methods=[GUIDED, "gradcam"], trust=True).trust
+
+
+def test_command_tells_the_cost_and_says_it_in_plain_words(said, expected):
+    text, words = said[0], " ".join(said[0].stdout.split())
+    (trust,) = expected[GUIDED]
+    assert cost_of_trust((28, 28, 1), 1) in text.stderr
+    assert "but much like an untrained model's map" in words
+    assert trust.sentence in words
+    assert all(line in words for line in trust.lines)
+    assert words.count("max sensitivity") == 1  # not among the measures too
+
+
+def test_command_gives_programs_all_of_it(said, expected):
+    line = json.loads(said[1].stdout.splitlines()[-1])
+    (told,) = line["trust"].values()
+    assert told.keys() == expected[GUIDED][0].to_dict().keys()
+    assert told["verdict"] == expected[GUIDED][0].verdict.kind
+    assert told["numbers"]["randomization"] == pytest.approx(expected[GUIDED][0].numbers["randomization"], abs=1e-4)
+    assert "model-independent" in line["note_kinds"]
+
+
+def test_page_says_it_of_each_method_with_bars(said, expected):
+    page = html.unescape(said[2])
+    assert "How far can these maps be trusted?" in page
+    for method, (trust,) in expected.items():
+        assert f"<h4>{method}: {trust.label}</h4>" in page
+        assert trust.sentence in page
+        for fill in trust.faithfulness.values():
+            assert f"</svg> {fill.value:.2f}" in page
+    lengths = [float(length) for length in re.findall(r'class="bar-of" x="\S+" y="0.1" width="([\d.]+)"', page)]
+    assert max(lengths) == 1
+    assert "style=" not in page.partition("<body>")[2].partition("<script")[0]  # which the page's policy forbids
+
+
+def test_page_of_others_says_nothing_of_trust():
+    plain = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3], methods="saliency")
+    assert "trusted" not in render_page(plain.results).partition("<body>")[2].partition("<script")[0]
+
+
+def test_bars_begin_at_zero_and_stay_within_their_ends():
+    bars = [_bar(value, 0.5) for value in (0.25, -0.5, 0.8, None)]
+    assert [(bar["left"], bar["length"], bar["text"]) for bar in bars] == [
+        (0.0, 0.5, "0.25"), (-1.0, 1.0, "-0.50"), (0.0, 1.0, "0.80"), (0, 0, "undefined"),
+    ]  # fmt: skip
+
+
+def test_cost_counts_every_run_but_those_of_the_methods(cnn):
+    score = vz.targets.resolve(1, cnn, 4)
+    kept = TrustOfBatch(cnn, BATCH, score)._kept
+    first = kept.runs
+    kept.curves(MAPS)
+    assert cost_of_trust(SHAPE, 2).startswith(f"{first + kept.runs} more runs")
+    assert int(cost_of_trust((224, 224, 3), 1).split()[0]) < 100

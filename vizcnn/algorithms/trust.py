@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,10 @@ REPEATABILITY = {
 }
 """What the number of a map's repeatability may be called, the first of them that there is, and what it means."""
 
+_BUT = "but much like an untrained model's map"
+
+_OTHERS = {ROAD, RANDOMIZATION, EDGES, *REPEATABILITY}
+
 MAX_LIKENESS = {EDGES: 0.6, RANDOMIZATION: 0.5}
 """From which likeness on a map says more of the image's edges, or of what the model is without having learned, than it should."""
 
@@ -44,14 +48,10 @@ class Trust:
     ----------
     faithfulness : mapping of str to Faithfulness
         By the fill, what came of hiding its pixels, beside what came of null maps.
-    road : float or None
-        ROAD combined; None where it is undefined.
-    randomization : float or None
-        How like the map is to that of the model with its weights drawn anew, 0 to 1; None where that is undefined.
-    edges : float or None
-        How like it is to the image's edges, 0 to 1; None where that is undefined.
-    repeatability : tuple of (str, float) or None
-        How far it would be the same again: what of `REPEATABILITY` is known, and the number.
+    others : mapping of str to (float or None)
+        The other numbers by name, as far as they were measured: "road", ROAD combined; "randomization" and "edges", how like the
+        map is to that of the model before its training and to the image's edges, 0 to 1; and of `REPEATABILITY`, how far it would
+        be the same again. None: undefined.
     is_blank : bool
         Whether the map has one value everywhere.
 
@@ -61,14 +61,11 @@ class Trust:
     >>> explained = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3], methods="saliency", trust=True)
     >>> (trust,) = explained["saliency"].trust
     >>> trust.verdict.label
-    'no better than edges'
+    'no better than a spot in the middle'
     """
 
     faithfulness: Mapping[str, Faithfulness]
-    road: float | None = None
-    randomization: float | None = None
-    edges: float | None = None
-    repeatability: tuple[str, float] | None = None
+    others: Mapping[str, float | None] = field(default_factory=dict)
     is_blank: bool = False
 
     @classmethod
@@ -94,22 +91,28 @@ class Trust:
         }
         if not curves:
             return None
-        numbers = {name: float(values[index]) for name, values in measures.items()}
+        numbers = {name: float(values[index]) for name, values in measures.items() if is_of_trust(name)}
+        others = {name: None if math.isnan(number) else number for name, number in numbers.items() if name in _OTHERS}
         return cls(
             faithfulness={fill: Faithfulness.of(of_fill) for fill, of_fill in curves.items()},
-            road=_known(numbers.get(ROAD)),
-            randomization=_known(numbers.get(RANDOMIZATION)),
-            edges=_known(numbers.get(EDGES)),
-            repeatability=next(
-                ((name, numbers[name]) for name in REPEATABILITY if _known(numbers.get(name)) is not None), None
-            ),
+            others=others,
             is_blank=any(math.isnan(numbers[difference(fill)]) for fill in curves),
         )
 
     @cached_property
     def verdict(self) -> Verdict:
         """What can be said of it, by all that is known of its faithfulness."""
-        return judge(self.faithfulness.values(), self.road, is_blank=self.is_blank)
+        return judge(self.faithfulness.values(), self.others.get(ROAD), is_blank=self.is_blank)
+
+    @property
+    def is_model_independent(self) -> bool:
+        """Whether it is too like the map of the model before its training."""
+        return (self.others.get(RANDOMIZATION) or 0) > MAX_LIKENESS[RANDOMIZATION]
+
+    @property
+    def label(self) -> str:
+        """The verdict in a few words, and whether the model's training has little to do with the map."""
+        return self.verdict.label + (f", {_BUT}" if self.is_model_independent else "")
 
     @property
     def sentence(self) -> str:
@@ -118,47 +121,58 @@ class Trust:
 
     def _likenesses(self) -> list[str]:
         said = []
-        if self.edges is not None and self.edges > MAX_LIKENESS[EDGES]:
-            said.append(f"It looks much like the edges in the image (likeness {self.edges:.2f} of 1).")
-        if self.randomization is not None:
+        edges, untrained = self.others.get(EDGES), self.others.get(RANDOMIZATION)
+        if edges is not None and edges > MAX_LIKENESS[EDGES]:
+            said.append(f"It looks much like the edges in the image (likeness {edges:.2f} of 1).")
+        if untrained is not None:
             copy = "A copy of the model that has learned nothing, with random weights, gives"
-            if self.randomization > MAX_LIKENESS[RANDOMIZATION]:
-                said.append(
-                    f"{copy} much the same map (likeness {self.randomization:.2f} of 1): it shows the image more than what the "
-                    f"model has learned."
-                )
+            if self.is_model_independent:
+                shows = "it shows the image more than what the model has learned"
+                said.append(f"{copy} much the same map (likeness {untrained:.2f} of 1): {shows}.")
             else:
-                said.append(f"{copy} another map, as it should (likeness {self.randomization:.2f} of 1).")
+                said.append(f"{copy} another map, as it should (likeness {untrained:.2f} of 1).")
         return said
 
     def _repeatability(self) -> list[str]:
-        if self.repeatability is None or self.is_blank:
-            return []
-        name, number = self.repeatability
-        return [REPEATABILITY[name].format(number)]
+        numbers = {name: self.numbers[name] for name in REPEATABILITY if name in self.numbers}
+        return [REPEATABILITY[name].format(number) for name, number in numbers.items() if number is not None]
 
     @property
     def numbers(self) -> dict[str, float | None]:
         """The four numbers by name, the first one for each fill; None where one is undefined."""
         of_fills = {difference(fill): None if self.is_blank else each.value for fill, each in self.faithfulness.items()}
-        return {
-            **of_fills,
-            ROAD: self.road,
-            RANDOMIZATION: self.randomization,
-            **dict([self.repeatability] if self.repeatability else []),
-        }
+        repeatability = [name for name in REPEATABILITY if name in self.others][:1]
+        others = [name for name in (ROAD, RANDOMIZATION, *repeatability) if name in self.others]
+        return {**of_fills, **{name: self.others[name] for name in others}}
 
     @property
     def caption(self) -> str:
-        """The verdict, and the four numbers in two lines, for a picture."""
+        """The verdict, and the four numbers in two lines, to stand under a picture."""
         first, second = [], []
         for name, number in self.numbers.items():
-            short = "undefined" if number is None else f"{number:.2f}"
             if name.startswith(DIFFERENCE):
-                first.append(f"{short} {name.removeprefix(DIFFERENCE).strip(' ()')}")
+                first.append(f"{_short(number)} {name.removeprefix(DIFFERENCE).strip(' ()')}")
             else:
-                second.append(f"{name} {short}")
-        return f"{self.verdict.label}\nins. - del. {' / '.join(first)}\n{', '.join(second)}"
+                second.append(f"{name} {_short(number)}")
+        but = _BUT if self.is_model_independent else ""
+        return "\n".join(filter(None, (self.verdict.label, but, f"ins. - del. {' / '.join(first)}", ", ".join(second))))
+
+    @property
+    def lines(self) -> list[str]:
+        """The numbers in words, those of the null maps behind the first ones."""
+        first = []
+        for fill, each in self.faithfulness.items():
+            own, nulls = (
+                _short(None if self.is_blank else each.value),
+                {name: _short(of) for name, of in each.nulls.items()},
+            )
+            among = f"of edges {nulls['edges']}, of a spot in the middle {nulls['center']}, of chance {nulls['random']}"
+            first.append(f"{difference(fill)} {own}; {among}")
+        others = {name: number for name, number in self.numbers.items() if not name.startswith(DIFFERENCE)}
+        return [*first, ", ".join(f"{name} {_short(number)}" for name, number in others.items())]
+
+    def __str__(self) -> str:
+        return self.sentence
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON takes it.
@@ -171,11 +185,11 @@ class Trust:
         """
         return {
             "verdict": self.verdict.kind,
-            "label": self.verdict.label,
+            "label": self.label,
             "sentence": self.sentence,
             "numbers": self.numbers,
             "nulls": {difference(fill): dict(each.nulls) for fill, each in self.faithfulness.items()},
-            "edges": self.edges,
+            "edges": self.others.get(EDGES),
         }
 
 
@@ -186,8 +200,8 @@ def difference(fill: str) -> str:
 
 def is_of_trust(name: str) -> bool:
     """Tell whether a measure of a result that was asked for trust is told by `Trust`."""
-    return name.startswith(f"{DIFFERENCE} (") or name in {ROAD, RANDOMIZATION, EDGES, *REPEATABILITY}
+    return name.startswith(f"{DIFFERENCE} (") or name in _OTHERS
 
 
-def _known(number: float | None) -> float | None:
-    return None if number is None or math.isnan(number) else number
+def _short(number: float | None) -> str:
+    return "undefined" if number is None else f"{number:.2f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ def explain(
     out: options.Out,
     method: options.Methods = None,
     metric: options.Metrics = None,
+    trust: options.Trust = False,
     target: options.Target = None,
     layer: options.Layer = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each image.")] = False,
@@ -40,6 +42,7 @@ def explain(
     from vizcnn.cli.targets import read_target, target_note
     from vizcnn.inputs import ImageSet
     from vizcnn.measures.run import read_metrics
+    from vizcnn.measures.trust import cost_of_trust
     from vizcnn.progress import track
     from vizcnn.stream import Failure
 
@@ -66,7 +69,9 @@ def explain(
             adapter.layer(layer)
         wanted = read_target(target, adapter)
         understood = target_note(target, adapter)
-        steps = explain_images(adapter, good, calls, wanted, out, metrics)
+        if trust:
+            notes([("trust", cost_of_trust(good.sample_shape, len(calls)))])
+        steps = explain_images(adapter, good, calls, wanted, out, metrics, trust=trust)
         for step in track(steps, len(good), f"explaining {len(good)} images"):
             if isinstance(step, Failure):
                 failed.append((str(step.method), step.reason))
@@ -100,6 +105,7 @@ class _Text:
     def image(self, image: ImageReport, failed: Sequence[tuple[str, str]]) -> None:
         if image.prediction is None:
             return  # listed at the end
+        from vizcnn.algorithms.trust import is_of_trust
         from vizcnn.results.attributions import in_words, with_probability
 
         line = with_probability(image.prediction.label, image.prediction.probability)
@@ -107,8 +113,13 @@ class _Text:
             line += f", explained {with_probability(str(image.target), image.target_probability)}"
         echo(f"{image.image}: {line}", bold=True)
         for method, file in (*image.files.items(), *([("", image.grid)] if image.grid else [])):
-            measures = in_words(image.measures.get(method, {}))
+            trust = image.trust.get(method)
+            numbers = image.measures.get(method, {})
+            measures = in_words({name: numbers[name] for name in numbers if trust is None or not is_of_trust(name)})
             echo(f"  {file}" + (f"  {measures}" if measures else ""))
+            if trust is not None:
+                for line in (trust.label.capitalize(), trust.sentence, *trust.lines):
+                    echo(textwrap.fill(line, 110, initial_indent="    ", subsequent_indent="    "))
         fresh = [note for note in dict.fromkeys(image.notes) if note not in self._said]
         self._said |= set(fresh)
         notes(fresh)
@@ -133,6 +144,7 @@ class _Json:
                 method: {name: _finite(value) for name, value in values.items()}
                 for method, values in image.measures.items()
             },
+            "trust": {method: trust.to_dict() for method, trust in image.trust.items()},
             "notes": [f"{origin}: {note}" for origin, note in image.notes],
             "note_kinds": [getattr(note, "kind", "") for _, note in image.notes],
             "failed": dict(failed),

@@ -18,6 +18,7 @@ from vizcnn.stream import ExplainedBatch, Failure, MethodCall, stream
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter, Prediction
+    from vizcnn.algorithms.trust import Trust
     from vizcnn.measures.run import MetricCall
     from vizcnn.results import Attributions
 
@@ -36,6 +37,8 @@ class ImageReport:
         What is explained, and its probability where the model gives one.
     files, layers, measures : dict
         The picture of each method, the layer that it looked at, and the numbers that belong to its map.
+    trust : dict
+        By method, how far its map can be trusted, where that was asked for.
     grid : Path or None
         The picture of all methods.
     notes : list of (str, str)
@@ -51,6 +54,7 @@ class ImageReport:
     files: dict[str, Path] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
     measures: dict[str, dict[str, float]] = field(default_factory=dict)
+    trust: dict[str, Trust] = field(default_factory=dict)
     grid: Path | None = None
     notes: list[tuple[str, str]] = field(default_factory=list)
     error: str | None = None
@@ -100,6 +104,8 @@ def explain_images(
     target: Any,
     out: Path,
     metrics: Sequence[MetricCall] = (),
+    *,
+    trust: bool = False,
 ) -> Iterator[ImageReport | Failure]:
     """Explain images a batch at a time, and write the pictures of each batch before the next one is begun.
 
@@ -117,6 +123,8 @@ def explain_images(
         The folder.
     metrics : sequence of MetricCall, default ()
         What is measured of each map.
+    trust : bool, default False
+        Whether it is measured how far each map can be trusted.
 
     Yields
     ------
@@ -139,7 +147,9 @@ def explain_images(
             raise failure.error  # the call is wrong, rather than the model unfit
         failures.append(failure)
 
-    batches = stream(model, images, target, calls, on_failure=on_failure, longest=SHARPEST, metrics=metrics)
+    batches = stream(
+        model, images, target, calls, on_failure=on_failure, longest=SHARPEST, metrics=metrics, trust=trust
+    )
     remarks: dict[str, None] = {}
     for batch, messages in _with_messages(batches):
         yield from _told(failures, paths)
@@ -195,6 +205,8 @@ def _write(
         report.notes += [(method, note) for note in result.notes if note not in of_image and note not in of_model]
         if result.layer is not None:
             report.layers[method] = result.layer
+        if result.trust:
+            report.trust[method] = result.trust[0]
         if result.measures:
             report.measures[method] = {name: float(values[0]) for name, values in result.measures.items()}
     if len(results) > 1:

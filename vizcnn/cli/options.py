@@ -175,6 +175,15 @@ Metrics = Annotated[
     ),
 ]
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Measure how far each map can be trusted, and say it in plain words: four numbers, beside those of maps that know "
+        "nothing of MODEL. It takes about a hundred more runs of MODEL for each image, and a few dozen for each further method.",
+    ),
+]
+
 Target = Annotated[
     str | None,
     typer.Option(

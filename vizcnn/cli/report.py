@@ -41,6 +41,7 @@ def report(
     ],
     method: options.Methods = None,
     metric: options.Metrics = None,
+    trust: options.Trust = False,
     target: options.Target = None,
     layer: options.Layer = None,
     classes: Annotated[
@@ -56,6 +57,7 @@ def report(
     from vizcnn.cli.targets import read_target, target_note
     from vizcnn.explanation import collect
     from vizcnn.measures.run import read_metrics
+    from vizcnn.measures.trust import cost_of_trust
     from vizcnn.report import LONGEST
     from vizcnn.stream import stream
 
@@ -66,6 +68,8 @@ def report(
     adapter.prepare(together.sample_shape)
     wanted = read_target(target, adapter)
     notes(target_note(target, adapter))
+    if trust:
+        notes([("trust", cost_of_trust(together.sample_shape, len(calls)))])
     failures = _Failures()
     with catch_warnings():  # the page says what the results note
         batches = stream(
@@ -77,6 +81,7 @@ def report(
             longest=LONGEST,
             ranks=classes,
             metrics=metrics,
+            trust=trust,
         )
         explanation, of_rank = collect(batches, len(together))
     if not explanation.results:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.baselines import baselines
-from vizcnn.algorithms.kept_pixels import KeptPixels, between_curves
+from vizcnn.algorithms.kept_pixels import NUM_SHARES, KeptPixels, between_curves
 from vizcnn.algorithms.null_maps import center_map, edge_maps, random_map
 from vizcnn.algorithms.ranks import is_flat, map_similarity
 from vizcnn.algorithms.trust import (
@@ -69,9 +69,8 @@ class TrustOfBatch:
     def _kept(self) -> KeptPixels:
         inputs, seed = self.inputs, self._seed
         size = inputs.shape[1:-1]
-        count = NUM_RANDOM if np.prod(size) >= SMALL else MANY_RANDOM
         fills = [baselines(inputs, fill, [length / 10 for length in size]) for fill in FILLS]
-        random = [random_map(size, seed + 1 + number)[None] for number in range(count)]
+        random = [random_map(size, seed + 1 + number)[None] for number in range(_num_random(size))]
         nulls = [self._edges, center_map(size)[None], *random]
         return KeptPixels(self.model, inputs, self.score, fills, nulls, seed=seed)
 
@@ -129,6 +128,35 @@ class TrustOfBatch:
             others = again(inputs=self.inputs + radius * noise)
             changes.append(np.linalg.norm((others - maps).reshape(len(maps), -1), axis=1))
         return {SENSITIVITY: _shares(np.max(changes, axis=0), np.linalg.norm(maps.reshape(len(maps), -1), axis=1))}
+
+
+def cost_of_trust(sample_shape: Sequence[int], num_methods: int) -> str:
+    """Say what it will cost to measure how far maps can be trusted.
+
+    Parameters
+    ----------
+    sample_shape : sequence of int
+        The shape (H, W, C) of an input.
+    num_methods : int
+        How many methods are measured.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from vizcnn.measures.trust import cost_of_trust
+    >>> cost_of_trust((224, 224, 3), 2)
+    '96 more runs of the model for each image, and up to 4 more of each method.'
+    """
+    num_maps = 2 + _num_random(sample_shape[:-1]) + num_methods
+    runs = len(FILLS) * num_maps * 2 * NUM_SHARES
+    return f"{runs} more runs of the model for each image, and up to {1 + NUM_NOISES} more of each method."
+
+
+def _num_random(size: Sequence[int]) -> int:
+    return NUM_RANDOM if np.prod(size) >= SMALL else MANY_RANDOM
 
 
 _LIKE = {

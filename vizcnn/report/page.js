@@ -79,7 +79,9 @@ class MapView {
     for (const [name, text] of [["explained", this.map.explained], ["low", short(vmin)], ["high", short(vmax)]]) {
       this.figure.querySelector(`.${name}`).textContent = text;
     }
-    const { explained, low, high } = this.map;
+    const { explained, measured, low, high } = this.map;
+    const numbers = this.figure.querySelector(".measured");
+    if (numbers) numbers.textContent = measured;
     this.canvas.setAttribute("aria-label", `${this.figure.dataset.name} for ${explained}; values ${short(low)} to ${short(high)}`);
     this.figure.style.setProperty("--ratio", this.canvas.width / height);
     if (this.reading) this.tell();
@@ -178,6 +180,8 @@ async function start() {
     document.getElementById("opacity-value").textContent = `${opacity.value} %`;
     document.querySelector("main").classList.toggle("both", state.mode === "both");
     views.forEach((view) => view.draw());
+    // It was measured of the class that the page opens with.
+    document.querySelectorAll(".trust").forEach((part) => { part.hidden = state.explained !== 0; });
   };
   form.addEventListener("input", redraw);
   form.addEventListener("submit", (event) => event.preventDefault());

@@ -18,6 +18,7 @@ from PIL import Image
 
 from vizcnn._version import __version__
 from vizcnn.algorithms.reduction import one_per_place
+from vizcnn.algorithms.trust import COMPLETENESS, RANDOMIZATION, ROAD, SENSITIVITY, STANDARD_ERROR, Trust
 from vizcnn.errors import ResultError
 from vizcnn.files import write_file
 from vizcnn.render import style as look
@@ -183,11 +184,70 @@ def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[
         "height": pixels.shape[0],
         "width": pixels.shape[1],
         "image": _url(pixels, "JPEG", quality=88),
+        "trust": _trust({name: result.trust[index] for name, result in versions[0].items() if result.trust}),
         "maps": [
             [_map(version[name], index, pixels.shape[:2], len(versions), frame) for version in versions]
             for name in versions[0]
         ],
     }
+
+
+_ROWS = {"": "this map", "edges": "the image's edges", "center": "its middle", "random": "chance"}
+"""What the page calls the map and the null maps."""
+
+_PAINTED = {"mean": "mean color", "blur": "blurred"}
+"""What it calls what is painted over hidden pixels."""
+
+_OTHERS = {
+    ROAD: "marked less unmarked parts, by another way of painting over (ROAD)",
+    RANDOMIZATION: "likeness to the map of a model that has learned nothing",
+    COMPLETENESS: "share of the score that its values miss",
+    STANDARD_ERROR: "how far other random samples would change it",
+    SENSITIVITY: "how far a change that can't be seen changes it",
+}
+"""What it calls the other numbers."""
+
+
+def _trust(by_method: Mapping[str, Trust]) -> list[tuple[str, dict[str, Any]]]:
+    """Return how far the maps of an image can be trusted, as the page shows it: the bars of all methods have one scale."""
+    rows = {
+        name: {row: [of.nulls[row] if row else of.value for of in trust.faithfulness.values()] for row in _ROWS}
+        for name, trust in by_method.items()
+    }
+    scale = (
+        max((abs(value) for of_map in rows.values() for values in of_map.values() for value in values), default=0)
+        or 1.0
+    )
+    return [
+        (
+            name,
+            {
+                "label": trust.label,
+                "sentence": trust.sentence,
+                "fills": [_PAINTED.get(fill, fill) for fill in trust.faithfulness],
+                "rows": [
+                    (
+                        _ROWS[row],
+                        not row,
+                        [_bar(None if trust.is_blank and not row else value, scale) for value in values],
+                    )
+                    for row, values in rows[name].items()
+                ],
+                "others": [
+                    (_OTHERS[number], _bar(trust.numbers[number])) for number in trust.numbers if number in _OTHERS
+                ],
+            },
+        )
+        for name, trust in by_method.items()
+    ]
+
+
+def _bar(value: float | None, scale: float = 1.0) -> dict[str, Any]:
+    """Return a number with the bar that shows it: its left end and its length, where 0 lies at 0 and the ends at -1 and 1."""
+    if value is None:
+        return {"text": "undefined", "left": 0, "length": 0}
+    end = min(1.0, max(-1.0, value / scale))
+    return {"text": f"{value:.2f}", "left": round(min(0.0, end), 3), "length": round(abs(end), 3)}
 
 
 def _said(result: Attributions, index: int) -> str:
