@@ -128,7 +128,8 @@ def notes(model: Any, images: np.ndarray, **settings: Any) -> tuple[str, ...]:
     loaded = load_images(adapter, images)
     inputs = loaded.inputs(slice(None))
     maps = inputs[..., 0]
-    return SanityChecks(adapter, loaded).notes(slice(None), inputs, maps, maps, [None] * len(inputs))
+    score, scores = vz.targets.resolve(0, adapter, len(inputs)), np.zeros(len(inputs))
+    return SanityChecks(adapter, loaded).notes(slice(None), inputs, maps, maps, [None] * len(inputs), score, scores)
 
 
 @pytest.mark.parametrize("first", TAKE_PIXELS.values(), ids=TAKE_PIXELS)

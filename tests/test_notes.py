@@ -51,11 +51,23 @@ def noted(method: Any, *args: Any, **options: Any) -> str:
 
 
 def test_zero_gradient_is_noted():
-    note = noted(vz.saliency, network(dense=0), IMAGES, target=0)
+    model = network(dense=[[1, 0], [1, 0]])
+    images = np.stack([np.full((6, 6, 1), -1.0), *IMAGES[:2]])  # of the first one the ReLU leaves nothing
+    with pytest.warns(VizcnnWarning):
+        (note,) = vz.saliency(model, images, target=0).notes
     assert note.startswith(
-        "The map of 3 of 3 images (image 0, image 1, image 2) is zero everywhere (0 is its lowest and its highest value): "
+        "The map of 1 of 3 images (image 0) is zero everywhere (0 is its lowest and its highest value): "
         "nothing in the image moves this score."
     )
+
+
+def test_score_that_is_the_same_of_any_image_is_noted():
+    note = noted(vz.saliency, network(dense=0), IMAGES, target=0)
+    assert note.startswith(
+        "The map of 3 of 3 images (image 0, image 1, image 2) is zero everywhere, since the model gives this score to any image, "
+        "to noise too."
+    )
+    assert note.kind == "constant output"
 
 
 def test_saturated_output_is_noted_with_its_probability():
@@ -97,6 +109,11 @@ def test_signed_map_that_is_negative_is_not_blank():
 
 def test_constant_map_is_noted():
     note = noted(vz.gradcam, network(), np.ones((1, 6, 6, 1)), target=0)
+    assert note.startswith("The map of image has one value everywhere, as its image has: nothing in it can be told")
+    stripes = np.tile(np.array([1.0, 2.0, 3.0])[:, None], (2, 6))[
+        None, :, :, None
+    ]  # three rows have the same mean everywhere
+    note = noted(vz.gradcam, network(), stripes, target=0)
     assert note.startswith("The map of image has one value everywhere: it does not distinguish parts of the image.")
 
 

@@ -272,7 +272,7 @@ def _entry(name: str, asked: Any, model: ModelAdapter, images: ImageSet, score: 
 def _of_method(name: str, call: MethodCall, model: ModelAdapter, images: ImageSet, score: Score) -> Entry:
     options = call.plugin.checked_options(call.options)
     run = door.MethodRun.of(call.plugin, model, images, score, options)
-    return Entry(name, run.answer)
+    return Entry(name, run.answer, run.maps, is_seeded="seed" in call.plugin.options)
 
 
 def _nulls(model: ModelAdapter, images: ImageSet, score: Score) -> Iterator[Entry]:

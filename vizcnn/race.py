@@ -195,9 +195,8 @@ class Race:
         for call in self.metrics:
             check_time()
             start = time.monotonic()
-            told = measured(result, self.model, inputs, score, [call])
-            result = told if len(told.notes) > len(result.notes) else result
-            values.append(told.measures.get(call.name, np.full(len(inputs), np.nan)))
+            result = measured(result, self.model, inputs, score, [call], method=entry.maps, seeded=entry.is_seeded)
+            values.append(result.measures.get(call.name, np.full(len(inputs), np.nan)))
             spent.append(time.monotonic() - start)
         return result, np.stack(values), np.array(spent)
 

@@ -63,7 +63,7 @@ class Trial:
     @cached_property
     def gap(self) -> float | None:
         """How far the inputs are from those of training, in nats; None where the model doesn't remember them."""
-        return None if self.moments is None else _gap(self.moments)
+        return None if self.moments is None else training_gap(self.moments)
 
     def points(self, by: str) -> np.ndarray:
         """Return what each image says for it: shares of `steadiness` ("sureness"), or of the closeness to training.
@@ -81,7 +81,7 @@ class Trial:
         if by == "sureness" or self.moments is None or self.gap is None:
             return np.asarray(self.margins / (self._scale or 1.0))
         count = len(self.moments)
-        without = [_gap(np.delete(self.moments, at, axis=0)) if count > 1 else 0.0 for at in range(count)]
+        without = [training_gap(np.delete(self.moments, at, axis=0)) if count > 1 else 0.0 for at in range(count)]
         return -(count * self.gap - (count - 1) * np.array(without))
 
     @property
@@ -204,8 +204,26 @@ def _answers(model: ModelAdapter, inputs: np.ndarray, true: np.ndarray | None) -
     return found if moments is None else {**found, "moments": moments}
 
 
-def _gap(moments: np.ndarray) -> float:
-    """Return the divergence of a Gaussian with the moments of all images from the standard one, mean over the channels."""
+def training_gap(moments: np.ndarray) -> float:
+    """Return how far inputs are from those of training, by what their first normalized values were then.
+
+    Parameters
+    ----------
+    moments : ndarray, shape (N, K, 2)
+        See `ModelAdapter.normalized_moments`.
+
+    Returns
+    -------
+    float
+        The divergence of a Gaussian with the moments of all N images from the standard one, in nats: the mean over the channels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.algorithms.trials import training_gap
+    >>> round(training_gap(np.array([[[0.0, 1.0]]])), 3), round(training_gap(np.array([[[3.0, 10.0]]])), 3)
+    (0.0, 4.5)
+    """
     mean, square = moments.mean(axis=0).T
     variance = np.maximum(square - mean**2, 0) + 1e-3
     return float(np.minimum((mean**2 + variance - 1 - np.log(variance)) / 2, _FAR).mean())

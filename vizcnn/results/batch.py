@@ -185,7 +185,18 @@ class AttributionBatch:
             *model.notes,
             *map(noted, self.notes),
             *placement,
-            *checks.notes(part, inputs, self.values, raw, [p.probability for p in predictions], signed=self.signed),
+            *checks.notes(
+                part,
+                inputs,
+                self.values,
+                raw,
+                [p.probability for p in predictions],
+                score,
+                scores,
+                signed=self.signed,
+                layer=self.layer,
+                is_named=context.options.get("layer") is not None,
+            ),
         )
         return Attributions(
             values=values,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vizcnn.errors import Note
+from vizcnn.results.causes import BLANK, Causes, Fault
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
     from vizcnn.inputs import ImageSet
     from vizcnn.inputs.preprocessing import Preprocess
+    from vizcnn.targets.score import Score
 
 MIN_SATURATED_PROBABILITY = 0.9999
 """Probability from which on an output counts as saturated."""
@@ -35,7 +37,22 @@ _FAULTS = {
     "target, an earlier layer, or a method without gradients.",
     "constant": "has one value everywhere: it does not distinguish parts of the image. Try an earlier layer, or smaller patches.",
     "broken": "holds NaN or infinity: the model's numbers overflow. Check its weights and, with float16, its scale.",
+    **BLANK,
 }
+
+_TINY = 1e-6
+"""Share of the score up to which a map's values are next to zero."""
+
+_BORDER = (
+    "The map of {images} lies at the border: {share.max:.2f} of its magnitude within a sixteenth of the image's edge. Padding "
+    "inside a model makes such frames, and so does a frame that it has learned. Crop the images, and see whether the score stays."
+)
+_MIN_BORDER_SHARE, _MIN_BORDERED = 0.75, 16
+
+_UNLIKE = (
+    "The inputs{in_images} are unlike those that the model was trained on, as its first normalization remembers these, and it is "
+    "unsure (probability {probability.max:.2f} at most): `preprocess` looks wrong. `vizcnn.doctor` tries others."
+)
 
 
 class SanityChecks:
@@ -52,6 +69,7 @@ class SanityChecks:
     def __init__(self, model: ModelAdapter, images: ImageSet) -> None:
         self._model = model
         self._images = images
+        self._causes = Causes(model)
 
     def notes(
         self,
@@ -60,8 +78,12 @@ class SanityChecks:
         values: np.ndarray,
         raw: np.ndarray,
         probabilities: Sequence[float | None],
+        score: Score,
+        scores: np.ndarray,
         *,
         signed: bool = False,
+        layer: str | None = None,
+        is_named: bool = False,
     ) -> tuple[Note, ...]:
         """Return what is suspect in one batch.
 
@@ -75,8 +97,16 @@ class SanityChecks:
             The maps, and what they were before they were reduced.
         probabilities : sequence of float or None
             Those of the predicted classes.
+        score : Score
+            What was explained, predicted classes settled.
+        scores : ndarray, shape (N,)
+            Its numbers.
         signed : bool, default False
             Whether the maps kept their sign.
+        layer : str, default None
+            Whose maps they are.
+        is_named : bool, default False
+            Whether that layer was asked for by name.
 
         Returns
         -------
@@ -84,9 +114,23 @@ class SanityChecks:
         """
         names = self._images.names[part]
         faults = [_fault(*of_image, signed=signed) for of_image in zip(values, raw, probabilities, strict=True)]
+        for at, (kind, _) in enumerate(faults):
+            is_tiny = not kind and float(np.abs(values[at]).max()) < _TINY * abs(float(scores[at]))
+            if is_tiny or kind in ("zero", "constant"):
+                one = slice(at, at + 1)
+                faults[at] = self._causes.of_blank("tiny" if is_tiny else kind, inputs[one], score[one], layer)
+        rank = len(self._images.sample_shape) - 1
+        borders = [
+            on_border(value, rank) if not kind else ("", {}) for value, (kind, _) in zip(values, faults, strict=True)
+        ]
+        unlike = self._causes.unlike_training(inputs, probabilities)
         return (
             *_notes_of_kinds(faults, {kind: f"The map of {{images}} {text}" for kind, text in _FAULTS.items()}, names),
+            *_notes_of_kinds(borders, {"border": _BORDER}, names),
             *self._range_notes(part, inputs, names),
+            *_notes_of_kinds(unlike, {"unlike training": _UNLIKE}, names),
+            *(self._causes.of_layer(layer) if layer is not None and is_named else ()),
+            *(self._causes.of_head() if "layers" in self._model.capabilities else ()),
         )
 
     def _range_notes(self, part: slice, inputs: np.ndarray, names: Sequence[str]) -> Iterator[Note]:
@@ -164,9 +208,40 @@ class SanityChecks:
         return self._float_range is not None and self._float_range[0] >= -1 and 0 < self._float_range[1] <= 1
 
 
-def _fault(
-    values: np.ndarray, raw: np.ndarray, probability: float | None, *, signed: bool
-) -> tuple[str, dict[str, float]]:
+def on_border(values: np.ndarray, rank: int) -> Fault:
+    """Tell whether nearly all of a map lies at the image's border.
+
+    Parameters
+    ----------
+    values : ndarray, shape (h, w) or (h, w, C)
+        The map, at the size that it was computed at.
+    rank : int
+        How many axes an image has beside its channels.
+
+    Returns
+    -------
+    Fault
+        Nothing for small maps, where the border is nearly all there is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.results.sanity_checks import on_border
+    >>> frame = np.ones((20, 20))
+    >>> frame[1:-1, 1:-1] = 0.01
+    >>> on_border(frame, 2)[0], on_border(np.ones((20, 20)), 2)[0]
+    ('border', '')
+    """
+    size = values.shape[:2]
+    if rank != 2 or values.ndim < 2 or min(size) < _MIN_BORDERED:
+        return "", {}
+    magnitude = np.abs(values).reshape(*size, -1).sum(axis=-1, dtype=np.float64)
+    inside = magnitude[tuple(slice(width, -width) for width in (max(1, length // 16) for length in size))].sum()
+    share = 1 - float(inside / (magnitude.sum() or 1.0))
+    return ("border", {"share": share}) if share > _MIN_BORDER_SHARE else ("", {})
+
+
+def _fault(values: np.ndarray, raw: np.ndarray, probability: float | None, *, signed: bool) -> Fault:
     """Return what is wrong with a map, and the facts that are said of it; "" for nothing."""
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -182,9 +257,7 @@ def _fault(
     return "zero", {}
 
 
-def _notes_of_kinds(
-    faults: Sequence[tuple[str, dict[str, float]]], templates: dict[str, str], names: Sequence[str]
-) -> Iterator[Note]:
+def _notes_of_kinds(faults: Sequence[Fault], templates: dict[str, str], names: Sequence[str]) -> Iterator[Note]:
     for kind, template in templates.items():
         images = [at for at, (of, _) in enumerate(faults) if of == kind]
         if images:
@@ -196,7 +269,7 @@ def _note_on_range(
     ends: Sequence[Ends], is_wrong: Any, text: str, names: Sequence[str], what: str = "inputs"
 ) -> Iterator[Note]:
     """Yield a note on the images whose range is wrong."""
-    faults = [("range", {"low": of[0], "high": of[1]}) if is_wrong(of) else ("", {}) for of in ends]
+    faults: list[Fault] = [("range", {"low": of[0], "high": of[1]}) if is_wrong(of) else ("", {}) for of in ends]
     template = f"The {what} lie in {{low.min:.4g}} to {{high.max:.4g}}{{in_images}}, {text}"
     yield from _notes_of_kinds(faults, {"range": template}, names)
 
