@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
+import tarfile
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
-from tests.runs.made import explained, write_images
+import vizcnn as vz
+from tests.framework import needs_tensorflow
+from tests.runs.made import OCCLUSION, SIZE, explained, model, write_images
 from vizcnn.errors import InputError, OptionError
 from vizcnn.runs.files import Folder
 from vizcnn.runs.labels import Labels
 from vizcnn.runs.open_source import open_source, reopened
 from vizcnn.runs.plan import Plan, part_of_shards
 from vizcnn.runs.source import Entry, Source
+
+pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
 
 class Made(Source):
@@ -74,7 +84,7 @@ def test_table_says_paths_labels_and_targets(tmp_path: Path, suffix: str) -> Non
     columns = {"path": "file", "label": "class"}
     assert keys(file, columns=columns) == [("2.png", None, None), ("x/1.png", "cat", 3)]
     with pytest.raises(
-        InputError, match=r"must have a column 'path'; it has 'file', 'class', 'target', 'more'. Say by `columns`"
+        InputError, match=r"must have a column .*; it has 'file', 'class', 'target', 'more'. Say by `columns`"
     ):
         keys(file)
     with pytest.raises(InputError, match="must have a column 'kind'"):
@@ -164,3 +174,152 @@ def test_source_is_found_again_by_what_the_manifest_says(tmp_path: Path) -> None
         assert reopened(opened.about).read(entry) == opened.read(entry) != b""
     with pytest.raises(InputError, match="came from a generator"):
         reopened({"kind": "generator"})
+
+
+def pictures(count: int = 5) -> list[bytes]:
+    """Return the bytes of image files."""
+    generator = np.random.default_rng(0)
+    made = []
+    for _ in range(count):
+        Image.fromarray(generator.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)).save(file := io.BytesIO(), "PNG")
+        made.append(file.getvalue())
+    return made
+
+
+def write_tar(folder: Path) -> Path:
+    for shard, part in enumerate((pictures()[:3], pictures()[3:])):
+        with tarfile.open(folder / f"{shard}.tar", "w") as tar:
+            for number, data in enumerate(part):
+                of_sample = {"png": data, "cls": str(number).encode(), "json": b"{}"}
+                for name, content in ((f"x/{number:03d}.{suffix}", content) for suffix, content in of_sample.items()):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(content)
+                    tar.addfile(info, io.BytesIO(content))
+    return folder / "*.tar"
+
+
+def write_bytes_in_parquet(folder: Path) -> Path:
+    images = [{"bytes": data, "path": None} for data in pictures()]
+    pq.write_table(pa.table({"image": images, "label": [0, 1, 2, 0, 1]}), folder / "images.parquet", row_group_size=2)
+    return folder / "images.parquet"
+
+
+def write_tfrecords(folder: Path) -> Path:
+    import tensorflow as tf
+
+    feature = tf.train.Feature
+    with tf.io.TFRecordWriter(str(folder / "images.tfrecord")) as writer:
+        for number, data in enumerate(pictures()):
+            features = {
+                "image/encoded": feature(bytes_list=tf.train.BytesList(value=[data])),
+                "image/class/label": feature(int64_list=tf.train.Int64List(value=[number % 3])),
+                "weight": feature(float_list=tf.train.FloatList(value=[0.5, 1.5])),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    return folder / "images.tfrecord"
+
+
+@pytest.mark.parametrize(
+    "write", [write_tar, write_bytes_in_parquet, pytest.param(write_tfrecords, marks=needs_tensorflow)]
+)
+def test_archive_is_read_in_its_order_with_its_labels(tmp_path: Path, write: Any) -> None:
+    source = open_source(write(tmp_path))
+    entries = list(source.entries())
+    assert [source.read(entry) for entry in entries] == pictures()
+    assert [entry.label for entry in entries] == ["0", "1", "2", "0", "1"]
+    assert len({entry.key for entry in entries}) == 5
+    assert pickle.loads(pickle.dumps(source)).read(entries[3]) == pictures()[3]
+    run = explained(source, tmp_path / "out", methods=OCCLUSION)
+    assert run.table["path"].tolist() == [entry.key for entry in entries]
+    assert run.table["label_class"].tolist() == [0, 1, 2, 0, 1]
+    assert run.result(4, model=model()).names == (entries[4].key.rpartition("/")[2],)
+    part = explained(source, tmp_path / "part", methods=OCCLUSION, sample=3)
+    assert part.table["path"].tolist() == [key for key in run.table["path"] if key in set(part.table["path"])]
+
+
+def test_archive_that_is_cut_off_or_lacks_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cut.tfrecord").write_bytes(b"\x80\0\0\0\0\0\0\0....and too little")
+    (tmp_path / "no.tar").write_bytes(b"no archive" * 100)
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "text.parquet")
+    for name, message in (
+        ("cut.tfrecord", "can't be read as tfrecord: it is cut off"), ("no.tar", "can't be read as tar"),
+        ("text.parquet", "must have a column of paths or of images' bytes; it has 'text'. Say by `columns`"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            keys(tmp_path / name)
+    with pytest.raises(InputError, match=r"must be archives of one kind; got files of '.parquet', '.tar', '.tfrecord'"):
+        keys(tmp_path / "*")
+
+
+def test_features_of_a_record_may_be_called_otherwise(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    file = write_tfrecords(tmp_path)
+    with pytest.raises(
+        InputError, match="must have a feature 'jpeg'; it has 'image/class/label', 'image/encoded', 'weight'"
+    ):
+        keys(file, columns={"image": "jpeg"})
+    assert {label for _, label, _ in keys(file, columns={"label": "weight"})} == {None}
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        super().__init__()
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        return -(-len(self.x) // 2)
+
+    def __getitem__(self, number: int) -> Any:
+        part = slice(2 * number, 2 * number + 2)
+        return self.x[part], self.y[part]
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3)).astype(np.float32)
+    return x, np.array([0, 1, 2, 0, 1])
+
+
+def dataset(x: np.ndarray, y: np.ndarray) -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(2)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda x, y: (x, y), "array"),
+        (lambda x, y: (x, np.eye(3)[y]), "array"),
+        (Batches, "PyDataset"),
+        pytest.param(dataset, "tf.data", marks=needs_tensorflow),
+    ],
+)
+def test_data_of_a_program_is_gone_through_in_its_order(tmp_path: Path, make: Any, kind: str) -> None:
+    x, y = data()
+    source = open_source(make(x, y))
+    assert source.about == {"kind": kind}
+    entries = list(source.entries())
+    assert [entry.label for entry in entries] == ["0", "1", "2", "0", "1"]
+    for number in (0, 3, 1, 4, 0):
+        np.testing.assert_array_equal(source.read(entries[number]), x[number])
+    run = explained(make(x, y), tmp_path, methods=OCCLUSION)
+    alone = vz.explain(model(), x, methods=OCCLUSION)[OCCLUSION]
+    np.testing.assert_allclose(run.table["score"], alone.scores, rtol=1e-5)
+    assert run.table["label_class"].tolist() == y.tolist()
+    with pytest.raises(InputError, match=f"can't be read again: they came from a {kind}"):
+        run.result(0)
+
+
+@needs_tensorflow
+def test_dataset_that_is_shuffled_anew_each_time_is_not_trusted(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    x, y = data()
+    source = open_source(tf.data.Dataset.from_tensor_slices((x, y)).shuffle(5, seed=1, reshuffle_each_iteration=True))
+    entries = list(source.entries())
+    with pytest.raises(
+        InputError, match=r"gave another image . than before. It must give the same images in the same order"
+    ):
+        [source.read(entry) for entry in entries]
+    with pytest.raises(InputError, match=r"must end; got a tf.data.Dataset that repeats for ever"):
+        open_source(dataset(x, y).repeat())

@@ -11,13 +11,14 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests.runs.made import OCCLUSION, RISE, contents, explained, model, softmax, write_images
 from vizcnn.cli import app
-from vizcnn.errors import InputError, ResultError
+from vizcnn.errors import InputError, OptionError, ResultError
 from vizcnn.runs import bench, workers
 from vizcnn.runs.finishing import begin, check_folder
 from vizcnn.runs.job import Job
@@ -162,3 +163,10 @@ def test_command_says_what_is_wrong_before_it_loads_the_model(tmp_path: Path) ->
         done = run(*words, "--out", tmp_path / "out")
         assert done.exit_code == 2
         assert re.search(message, " ".join(done.stderr.split()))
+
+
+def test_data_of_a_program_is_no_work_for_other_processes(images: Path, tmp_path: Path) -> None:
+    arrays = open_source(np.zeros((2, 8, 8, 3), np.float32))
+    asked = replace(job(images, tmp_path / "out"), model_file=images / "a" / "000.png", source=arrays)
+    with pytest.raises(OptionError, match="`workers` 2 need a source that each of them opens, as files; got array"):
+        run_job(asked, (0, 1), workers=2, retry=False, say=lambda _: None)

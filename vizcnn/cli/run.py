@@ -24,8 +24,8 @@ Source = Annotated[
     Path,
     typer.Argument(
         metavar="SOURCE",
-        help="A folder of images and of folders of these, a list of paths (.txt), or a table with a column of paths (.csv, .tsv, "
-        ".parquet).",
+        help="A folder of images and of folders of these, a list of paths (.txt), a table with a column of paths (.csv, .tsv, "
+        ".parquet), or archives of images ('*.tar', .tfrecord, .parquet).",
         show_default=False,
     ),
 ]
@@ -61,7 +61,7 @@ def run(
     column: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ROLE=NAME", help="What the column 'path', 'label' or 'target' is called; again for each."
+            metavar="ROLE=NAME", help="What the column 'path', 'image', 'label' or 'target' is called; again for each."
         ),
     ] = None,
     sample: Annotated[

@@ -49,9 +49,11 @@ def explain_dataset(
     ----------
     model : path, keras.Model or ModelAdapter
         The model; with several `workers` the path of its file.
-    source : path
-        A folder of images and of folders of these; a list of paths, one a line (``.txt``); or a table (``.csv``, ``.tsv``,
-        ``.parquet``) with a column ``path``, and perhaps ``label`` and ``target``. Paths in a list are relative to it.
+    source : path, (x, y), PyDataset or tf.data.Dataset
+        A folder of images and of folders of these; a list of paths, one a line (``.txt``); a table (``.csv``, ``.tsv``,
+        ``.parquet``) with a column ``path``, and perhaps ``label`` and ``target``, paths being relative to it; one or several
+        (``"*.tar"``) archives of images: WebDataset's tar, Parquet with a column of bytes, TFRecord; or data of the program
+        itself, which must give the same images in the same order each time.
     out : path
         The folder of the run; made where it isn't there.
     methods : sequence of str or (str, dict)
@@ -65,7 +67,8 @@ def explain_dataset(
     labels_by : {"folders"}, default None
         Where true classes are from: the folder that an image lies in. None: the column ``label``, where there is one.
     columns : mapping, default None
-        What the columns ``path``, ``label`` and ``target`` of a table are called, where that is otherwise.
+        What the columns ``path`` (or ``image``), ``label`` and ``target`` of a table or an archive are called, where that is
+        otherwise.
     sample : int, default None
         How many images are explained, the same ones each time; of each class as many, where there are labels. None: all.
     shard : str, default None

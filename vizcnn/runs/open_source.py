@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vizcnn.errors import InputError, OptionError, check_choice
-from vizcnn.runs.files import DELIMITERS, LISTS, PARQUET, Folder, Table
+from vizcnn.errors import InputError, OptionError, check_choice, listed
+from vizcnn.runs.archives import TARS, TFRECORDS, Archives, ParquetImages, Tar, TFRecords, image_column
+from vizcnn.runs.datasets import elements_of
+from vizcnn.runs.files import DELIMITERS, LISTS, PARQUET, Folder, Table, open_parquet
 from vizcnn.runs.source import Source
 
-_FORMS = "a folder of images, a list of paths (.txt), or a table with a column of paths (.csv, .tsv, .parquet)"
+_FORMS = (
+    "a folder of images, a list of paths (.txt), a table with a column of paths (.csv, .tsv, .parquet), archives (.tar, "
+    ".tfrecord, .parquet with a column of bytes), arrays (x, y), a PyDataset or a tf.data.Dataset"
+)
+_ARCHIVES: tuple[type[Archives], ...] = (Tar, TFRecords, ParquetImages)
 
 
 def open_source(source: Any, *, labels_by: str | None = None, columns: Mapping[str, str] | None = None) -> Source:
@@ -37,23 +44,51 @@ def open_source(source: Any, *, labels_by: str | None = None, columns: Mapping[s
     """
     check_choice("labels_by", labels_by, (None, "folders"))
     for role in columns or {}:
-        check_choice("columns", role, ("path", "label", "target"))
+        check_choice("columns", role, ("path", "image", "label", "target"))
     if isinstance(source, Source):
         return source
     if not isinstance(source, str | os.PathLike):
-        raise InputError(f"`source` must be {_FORMS}; got {type(source).__name__}.")
-    path = Path(source)
-    if not path.exists():
-        raise InputError(f"`source` {str(source)!r} doesn't exist.")
-    if path.is_dir():
+        elements = elements_of(source)
+        if elements is None:
+            raise InputError(f"`source` must be {_FORMS}; got {type(source).__name__}.")
+        return elements
+    files = [Path(source)]
+    if glob.has_magic(os.fspath(source)) and not files[0].exists():
+        files = [Path(name) for name in sorted(glob.glob(os.fspath(source)))]
+    if not files or not files[0].exists():
+        raise InputError(f"`source` {os.fspath(source)!r} doesn't exist.")
+    if files[0].is_dir() and len(files) == 1:
         if columns:
-            raise OptionError("`columns` is for tables; `source` is a folder.")
-        return Folder(path, labels_by == "folders")
-    if path.suffix.lower() not in (*LISTS, *DELIMITERS, *PARQUET):
-        raise InputError(f"`source` must be {_FORMS}; got {str(source)!r}.")
+            raise OptionError("`columns` is for tables and archives; `source` is a folder.")
+        return Folder(files[0], labels_by == "folders")
     if labels_by is not None:
-        raise OptionError(f"`labels_by` {labels_by!r} is for folders; in a table true classes are a column, `label`.")
-    return Table(path, dict(columns or {}))
+        raise OptionError(f"`labels_by` {labels_by!r} is for folders; elsewhere true classes are a column, `label`.")
+    return _of_files(tuple(files), dict(columns or {}))
+
+
+def _of_files(files: tuple[Path, ...], columns: dict[str, str]) -> Source:
+    """Return the source that is meant by a table, or by archives of one kind."""
+    suffixes = {file.suffix.lower() for file in files}
+    if len(suffixes) > 1:
+        raise InputError(f"`source` must be archives of one kind; got files of {listed(sorted(suffixes))}.")
+    archive = _archive_of(files[0], columns)
+    if archive is not None:
+        return archive(files, columns)
+    if len(files) > 1:
+        raise InputError(f"`source` must be one table, or several archives; got {len(files)} tables.")
+    if not suffixes & {*LISTS, *DELIMITERS, *PARQUET}:
+        raise InputError(f"`source` must be {_FORMS}; got {str(files[0])!r}.")
+    return Table(files[0], columns)
+
+
+def _archive_of(file: Path, columns: Mapping[str, str]) -> type[Archives] | None:
+    suffix = file.suffix.lower()
+    if suffix in PARQUET and "path" not in columns:
+        if "image" not in columns and "path" in open_parquet(file).schema_arrow.names:
+            return None
+        image_column(file, columns)  # which it must have
+        return ParquetImages
+    return Tar if suffix in TARS else TFRecords if suffix in TFRECORDS else None
 
 
 def reopened(about: Mapping[str, Any]) -> Source:
@@ -72,4 +107,7 @@ def reopened(about: Mapping[str, Any]) -> Source:
         return Folder(Path(about["path"]), about["labelled"])
     if about["kind"] == "table":
         return Table(Path(about["path"]), about["columns"])
+    for kind in _ARCHIVES:
+        if about["kind"] == kind.kind:
+            return kind(tuple(map(Path, about["files"])), about["columns"])
     raise InputError(f"The images of this run can't be read again: they came from a {about['kind']}.")

@@ -46,6 +46,10 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
             raise OptionError(f"`{name}` must be at least 1; got {number}.")
     if workers > 1 and job.model_file is None:
         raise OptionError(f"`workers` {workers} need the path of a model's file, which each of them opens.")
+    if workers > 1 and not job.source.travels:
+        raise OptionError(
+            f"`workers` {workers} need a source that each of them opens, as files; got {job.source.about['kind']}."
+        )
     job.calls(), job.metric_calls()  # what is wrong with them is said before images are listed
     plan, folder = job.plan(), job.folder
     manifest = Manifest.read(folder)

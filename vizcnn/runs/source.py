@@ -40,15 +40,18 @@ class SourceGoneError(InputError):
 class Source(ABC):
     """Images that can be listed without being read, and read one by one, by several threads.
 
-    It travels to other processes, so it holds nothing that is open.
+    One that travels to other processes holds nothing that is open.
 
     Attributes
     ----------
     in_order : bool
         Whether its images are read in the order in which they are listed: those of archives, where another one is slow.
+    travels : bool
+        Whether other processes can read it too.
     """
 
     in_order: bool = False
+    travels: bool = True
 
     @property
     @abstractmethod
