@@ -381,8 +381,15 @@ def test_a_nested_sequential_model_gives_the_map_of_its_functional_twin(method: 
     assert_same_maps(maps[1], maps[0])
 
 
+WAYS = ("functional_of_a_dict", "nested_in_sequential_never_called", "nested_twice", "operations", "subclassed", "wrapped",
+        "layer_of_layers")  # fmt: skip
+"""Ways to put a network together in which its layers are found differently."""
+
+
 @pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
-def test_the_layer_of_gradcam_plugins_means_what_it_means_in_ours(built: models.Built) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_the_layer_of_gradcam_plugins_means_what_it_means_in_ours(way: str) -> None:
+    built = models.ZOO[way]()
     expected = models.reference(models.images(), 2, skip=built.skip)
     theirs = plugin("gradcam", built.model, models.images(), 2, layer=built.first)
     assert_same_maps(theirs.raw, (expected.by_first.mean(axis=(1, 2), keepdims=True) * expected.first).sum(axis=-1))

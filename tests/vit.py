@@ -114,9 +114,13 @@ def vit(kind: str = "layer", *, extra: int = 1, blocks: int = BLOCKS) -> Any:
     return model
 
 
-@cache
 def adapted(kind: str = "layer", *, extra: int = 1, blocks: int = BLOCKS) -> vz.ModelAdapter:
     """Return such a model's adapter, the same one each time, with what was compiled for it."""
+    return _adapted(kind, extra, blocks)
+
+
+@cache  # which would take a default that is left out, and the same one that is said, for two
+def _adapted(kind: str, extra: int, blocks: int) -> vz.ModelAdapter:
     return vz.adapt(vit(kind, extra=extra, blocks=blocks))
 
 
