@@ -22,6 +22,7 @@ from vizcnn.plugins import registry
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SLOW = frozenset(
     {
+        "plot_compare.py",
         "plot_deletion.py",
         "plot_integrated_gradients.py",
         "plot_planted_evidence.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 from typing import Any
@@ -89,3 +90,40 @@ def test_methods_report_their_batches(monkeypatch):
     model = Sequential([Input((2, 2, 1)), layers.Flatten(), layers.Dense(2)])
     vz.saliency(vz.adapt(model, batch_size=2), np.ones((5, 2, 2, 1), np.float32))
     assert seen == [(3, "saliency, 5 images")]
+
+
+# Limits of time -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def done_within(clock: list[float], *limits: float | None) -> list[int]:
+    """Work through five items, a second each, within limits, the outer one first; return those that were done."""
+    done = []
+    with contextlib.ExitStack() as stack:
+        for limit in limits:
+            stack.enter_context(progress.time_limit(limit))
+        with contextlib.suppress(progress.TimeIsUpError):
+            for item in progress.track(range(5), 5, "work"):
+                clock[0] += 1
+                done.append(item)
+    return done
+
+
+def test_work_ends_when_its_time_is_up(clock):
+    assert done_within(clock, 2.5) == [0, 1, 2]
+
+
+def test_limit_inside_another_ends_no_later(clock):
+    assert done_within(clock, 1.5, 3.5) == done_within(clock, 3.5, 1.5) == [0, 1]
+
+
+def test_without_a_limit_work_goes_on(clock):
+    assert done_within(clock, None) == [0, 1, 2, 3, 4]
+    assert done_within(clock, 2.5, None) == [0, 1, 2]
+    progress.check_time()  # the limits are gone

@@ -187,6 +187,9 @@ class Race:
             check_time()  # raises again where it is the whole that has to end
             self._leave_out(entry, _too_slow(entry.name))
             return None
+        if result.alone and self.may_leave_out:
+            self._leave_out(entry, f"Its maps are of layer {result.layer!r}, and lie nowhere in the images.")
+            return None
         spent = [time.monotonic() - start]
         if not may_be_slow and number == 1 and spent[0] > QUICK * len(inputs):
             self._leave_out(entry, _too_slow(entry.name))
