@@ -127,6 +127,30 @@ def test_activations_read_each_image_once_and_list_one_that_ends_too_early(
     assert read == ["cut.png", "a.png"]
 
 
+def test_receptive_fields_of_all_maps_are_told_and_of_those_named_drawn(folder: Path, tmp_path: Path) -> None:
+    result = run("receptive-field", folder)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "scale sees 1x1 of 8x8, every 1",
+        "base/conv1 sees 3x3 of 8x8, every 1",
+        "base/conv2 sees 5x5 of 8x8, every 1",
+    ]
+    assert run("receptive-field", folder, "-l", "conv2", "--out", tmp_path).exit_code == 0
+    assert written(tmp_path) == ["conv2.receptive_field.png"]
+
+
+def test_top_patches_of_the_last_map_or_of_layers_and_channels_that_are_named(folder: Path, tmp_path: Path) -> None:
+    result = run("top-patches", folder, folder / "images", "--out", tmp_path / "last", "--num-patches", "2")
+    assert result.exit_code == 0
+    assert written(tmp_path / "last") == ["base_conv2.top_patches.png"]
+    args = ("-l", "conv1", "--channel", "1", "--channel", "3", "--out", tmp_path / "named")
+    assert run("top-patches", folder, folder / "images", *args).exit_code == 0
+    assert written(tmp_path / "named") == ["conv1.top_patches.png"]
+    bad = run("top-patches", folder, folder / "images", "--channel", "9", "--out", tmp_path / "bad")
+    assert bad.exit_code == 2
+    assert "`channels` must be indices from 0 to 5" in " ".join(bad.stderr.split())
+
+
 def test_maximize_makes_an_image_for_each_target(folder: Path, tmp_path: Path) -> None:
     args = ("--labels", folder / "labels.txt", "--steps", "8", "--gif", "--out", tmp_path)
     result = run("maximize", folder, "-t", "dog", "-t", "2", *args)

@@ -29,6 +29,8 @@ CELLS = {
     "Explanation": "vz.explain(cnn, digits[:2], methods=['saliency', 'gradcam'])",
     "FeatureMaps": "vz.activations(cnn, digits[5], 'conv1')",
     "Kernels": "vz.filters(cnn, 'conv1')",
+    "TopPatches": "vz.top_patches(cnn, digits, 'conv1')",
+    "ReceptiveField": "vz.receptive_field(cnn, 'conv1')",
     "Images": "vz.activation_maximization(cnn, 5, steps=2)",
     "Architecture": "vz.architecture(cnn)",
     "Diagnosis": "vz.diagnose(cnn, digits)",

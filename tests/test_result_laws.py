@@ -306,6 +306,8 @@ def test_files_of_earlier_versions_are_read():
         ("activations", (), {}),
         ("activations", (), {"layer": ["conv"]}),
         ("diagnose", (), {}),
+        ("top_patches", (), {"layer": "conv", "channels": [1], "num_patches": 2}),
+        ("receptive_field", None, {"layer": "conv"}),
         ("filters", None, {}),
         ("filters", None, {"layer": "last", "preferred_inputs": 2, "steps": 3, "seed": 4}),
         ("architecture", None, {"depth": 1}),

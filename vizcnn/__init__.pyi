@@ -37,6 +37,8 @@ from .results import Diagnosis as Diagnosis
 from .results import FeatureMaps as FeatureMaps
 from .results import Images as Images
 from .results import Kernels as Kernels
+from .results import ReceptiveField as ReceptiveField
+from .results import TopPatches as TopPatches
 from .results import load_result as load_result
 from .runs import Run as Run
 from .runs import RunImage as RunImage
@@ -312,6 +314,9 @@ def partition_shap(
     baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
+def receptive_field(
+    model: typing.Any, layer: str | None = None, *, input_shape: tuple[int, ...] | None = None
+) -> ReceptiveField: ...
 def rise(
     model: typing.Any,
     images: typing.Any,
@@ -371,6 +376,14 @@ def sobol(
     baseline: typing.Any = "mean",
     seed: int = 0,
 ) -> Attributions: ...
+def top_patches(
+    model: typing.Any,
+    images: typing.Any,
+    layer: str | None = None,
+    *,
+    channels: int | collections.abc.Sequence[int] | None = None,
+    num_patches: int = 9,
+) -> TopPatches: ...
 def transformer_attribution(
     model: typing.Any, images: typing.Any, target: typing.Any = None, *, start_layer: int = 0
 ) -> Attributions: ...

@@ -19,8 +19,9 @@ from vizcnn.adapter.model_facts import ModelFacts
 from vizcnn.adapter.placement import Placement
 from vizcnn.adapter.predictions import Prediction, looks_like_probabilities
 from vizcnn.adapter.probe import extremes
+from vizcnn.adapter.reach import Reach
 from vizcnn.aliases import moved, old_keyword, renamed
-from vizcnn.errors import CapabilityError, InputError, Note
+from vizcnn.errors import CapabilityError, InputError, LayerError, Note, UnsupportedModelError
 from vizcnn.targets import resolve
 from vizcnn.targets.score import Score
 
@@ -719,6 +720,51 @@ class ModelAdapter(ModelFacts):
         self.prepare(sample_shape)
         return self._placement(layer, shape, sample_shape)
 
+    def reach(self, layer: Any, sample_shape: tuple[int, ...] | None = None) -> Reach:
+        """Tell which positions of the input the cells of a layer's map depend on: their receptive fields.
+
+        Parameters
+        ----------
+        layer : str
+            Path or name of the layer.
+        sample_shape : tuple of int, default None
+            Shape (H, W, C) of one input; None: the model's own.
+
+        Returns
+        -------
+        vizcnn.adapter.reach.Reach
+
+        Raises
+        ------
+        CapabilityError
+            If the adapter can't tell.
+        LayerError
+            If there is no such layer, or it has no map.
+        UnsupportedModelError
+            If the model takes inputs of any size and none is given.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> reach = vz.assets.digits_cnn().reach("conv3")
+        >>> reach.extent, reach.stride, reach.box((0, 5))
+        ((12, 12), (2.0, 2.0), ((0, 7), (5, 17)))
+        """
+        if "receptive fields" not in self.capabilities:
+            raise self._unanswered("reach")
+        known = sample_shape or self.input_shape
+        shape = tuple(length for length in known if length is not None)
+        if not known or len(shape) < len(known):
+            raise UnsupportedModelError(
+                f"Model {self.name!r} takes inputs of any size, on which it depends what its layers see: name one."
+            )
+        self.prepare(shape)
+        info = self.layer(layer)
+        found = self._reach(info.path, shape)
+        if found is None:
+            raise LayerError(f"`layer` {info.path!r} has no map of rows and columns whose cells depend on the input.")
+        return found
+
     # What they have in common ------------------------------------------------------------------------------------------
 
     def _checked(self, inputs: Any) -> Array:
@@ -815,6 +861,9 @@ class ModelAdapter(ModelFacts):
     def _placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
         del layer, shape, sample_shape  # an adapter that knows better says so
         return None
+
+    def _reach(self, layer: str, sample_shape: tuple[int, ...]) -> Reach | None:
+        raise self._unanswered("reach")
 
     def _unanswered(self, question: str) -> CapabilityError:
         return CapabilityError(f"Model {self.name!r}, {self.source}, doesn't answer `{question}`.")

@@ -98,6 +98,38 @@ def is_map(shape: Sequence[int | None], rank: int) -> bool:
     return len(shape) == rank + 2 or (rank == 3 and len(shape) == 4)
 
 
+def last_map(layers: Sequence[LayerInfo], model: str) -> str:
+    """Return the path of the last layer with rows and columns.
+
+    Parameters
+    ----------
+    layers : sequence of LayerInfo
+        Those of the model.
+    model : str
+        The model's name.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    LayerError
+        If there is none.
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.adapter.layers import last_map
+    >>> last_map(vz.assets.digits_cnn().layers, "digits")
+    'conv5'
+    """
+    paths = [info.path for info in layers if info.is_spatial and not info.is_container and info.output_shape]
+    if not paths:
+        raise LayerError(f"Model {model!r} has no layer with a map of rows and columns.")
+    return paths[-1]
+
+
 def find_layer(layer: Any, layers: Sequence[LayerInfo], model: str) -> LayerInfo:
     """Return the layer that a path or a name means; see `ModelAdapter.layer`.
 

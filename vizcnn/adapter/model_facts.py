@@ -73,8 +73,8 @@ class ModelFacts(OutputReader):
     def capabilities(self) -> frozenset[str]:
         """What it can answer.
 
-        Of "outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "attention", "ascent" and
-        "reinitialization".
+        Of "outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "attention", "receptive fields",
+        "ascent" and "reinitialization".
         """
 
     @property

@@ -41,7 +41,6 @@ def report(
     ],
     method: options.Methods = None,
     metric: options.Metrics = None,
-    regions: options.Regions = None,
     trust: options.Trust = False,
     target: options.Target = None,
     layer: options.Layer = None,
@@ -82,7 +81,6 @@ def report(
             longest=LONGEST,
             ranks=classes,
             metrics=metrics,
-            regions=regions,
             trust=trust,
         )
         explanation, of_rank = collect(batches, len(together))

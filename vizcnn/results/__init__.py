@@ -11,6 +11,8 @@ from vizcnn.results.diagnosis import Diagnosis
 from vizcnn.results.feature_maps import FeatureMapBatch, FeatureMaps
 from vizcnn.results.images import Images
 from vizcnn.results.kernels import Kernels
+from vizcnn.results.receptive_field import ReceptiveField
+from vizcnn.results.top_patches import PatchBatch, TopPatches
 
 __all__ = [
     "PICTURES",
@@ -24,8 +26,11 @@ __all__ = [
     "FeatureMaps",
     "Images",
     "Kernels",
+    "PatchBatch",
     "Picture",
+    "ReceptiveField",
     "Result",
+    "TopPatches",
     "load_result",
     "write_file",
 ]

@@ -39,12 +39,14 @@ from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.normalization import first_normalization, moments
 from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
 from vizcnn.adapter.keras.placing import placement
+from vizcnn.adapter.keras.reach import reach
 from vizcnn.adapter.keras.reinitialized import InitialWeights, ReinitializedRunner, shuffled_note
 from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.state import stale_state_notes
 from vizcnn.adapter.keras.tasks import anchors_of, preprocess_of
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, split_call
 from vizcnn.adapter.placement import Placement
+from vizcnn.adapter.reach import Reach
 from vizcnn.adapter.roles import FITTING
 from vizcnn.aliases import old_keyword
 from vizcnn.errors import CapabilityError, LayerError, Note, UnsupportedModelError, listed
@@ -156,7 +158,7 @@ class KerasAdapter(ModelAdapter):
     @property
     def capabilities(self) -> frozenset[str]:
         """See `ModelAdapter.capabilities`; "attention" where it may have some, "tensorflow" where it runs on that."""
-        answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "biases"}
+        answers = {"outputs", "scores", "layers", "kernels", "activations", "gradients", "biases", "receptive fields"}
         if not isinstance(self._runner, ReinitializedRunner):  # which is no model of its own
             answers |= {"ascent", "reinitialization"}
             answers |= {"tensorflow"} if self._view.backend.name == "tensorflow" else set()
@@ -526,6 +528,9 @@ class KerasAdapter(ModelAdapter):
     def _placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
         input_range = self.input_range or (0.0, 1.0)
         return placement(self._view, self._runner, layer, shape, sample_shape, input_range)
+
+    def _reach(self, layer: str, sample_shape: tuple[int, ...]) -> Reach | None:
+        return reach(self._view, self._runner, layer, sample_shape, self.input_range or (0.0, 1.0))
 
     def logits_model(self, sample_shape: tuple[int, ...], output: str | int | None = None, *, layer: Any = None) -> Any:
         """Return a small Functional Keras model of this one's class scores, for a library that takes Keras models.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -80,22 +81,84 @@ def _measured(
     input_range: tuple[float, float],
 ) -> Placement | None:
     chosen = [bands(count, _BANDS) for count in grid]
+    looked = look_back(view, runner, layer, chosen, grid, sample_shape, input_range, through_windows=False)
+    if not any(depends.any() for depends in looked.depends):
+        place = Placement.unknown(grid, sample_shape[:-1])
+        return place if looked.fits or not place.is_possible else None
+    place = fit(list(zip(chosen, looked.depends, strict=True)), grid, sample_shape[:-1])
+    return None if place.is_plain(looked.slack) else place
+
+
+@dataclass
+class LookedBack:
+    """What rows and columns of a map depend on.
+
+    Attributes
+    ----------
+    depends : list of ndarray, shape (indices, *size)
+        For each axis of the map, how much its chosen rows or columns of cells depend on each position of the input.
+    fits : bool
+        Whether the map has the size that it was taken to have; if not, nothing was measured.
+    slack : float
+        See `StandIns`.
+    """
+
+    depends: list[Array]
+    fits: bool = True
+    slack: float = 0.0
+
+
+def look_back(
+    view: ModelView,
+    runner: Runner,
+    layer: str,
+    chosen: Sequence[Sequence[int]],
+    grid: tuple[int, ...],
+    sample_shape: tuple[int, ...],
+    input_range: tuple[float, float],
+    *,
+    through_windows: bool,
+) -> LookedBack:
+    """Measure by gradients what rows and columns of a layer's map depend on.
+
+    Parameters
+    ----------
+    view : ModelView
+        The model.
+    runner : Runner
+        What runs it.
+    layer : str
+        The layer's path.
+    chosen : sequence of sequence of int
+        For each axis of its map which rows or columns.
+    grid : tuple of int
+        The map's size.
+    sample_shape : tuple of int
+        Shape (H, W, C) of one input.
+    input_range : (float, float)
+        Lowest and highest value of an input.
+    through_windows : bool
+        Whether all that the cells see counts; or else only the middles of windows, by `StandIns`.
+
+    Returns
+    -------
+    LookedBack
+    """
     masks = np.concatenate([_band_masks(axis, indices, grid) for axis, indices in enumerate(chosen)])
     random = np.random.default_rng(0)
     low, high = input_range
     inputs = random.uniform(low + 0.1 * (high - low), high, (len(masks), *sample_shape)).astype(np.float32)
     bare, index = split_call(layer)
-    slack, fits = 0.0, True
+    looked = LookedBack([])
 
     def build(traced: Traced, tensor: Any, mask: Any) -> dict[str, Any]:  # noqa: ARG001
-        nonlocal slack, fits
-        stand_ins = StandIns()
+        stand_ins = None if through_windows else StandIns()
         stop = frozenset({bare}) if index is None else frozenset()
         run = ForwardPass.run(view, tensor, rule="relu", stop_after=stop, stand_in=stand_ins)
-        slack = stand_ins.slack
+        looked.slack = stand_ins.slack if stand_ins is not None else 0.0
         values = run.layout.of(run.layer(layer, cast=False))
-        fits = tuple(values.shape[1:-1]) == grid
-        if not fits:  # a method's own enlargement, say
+        looked.fits = tuple(values.shape[1:-1]) == grid
+        if not looked.fits:  # a method's own enlargement, say
             return {"gradients": keras.ops.zeros_like(tensor)}
         weights = random.uniform(0.5, 1.5, int(values.shape[-1])).astype(np.float32)
         weighed = view.backend.float32(values) * keras.ops.convert_to_tensor(weights)
@@ -103,19 +166,14 @@ def _measured(
         gradient = view.backend.gradient(total, tensor)
         return {"gradients": keras.ops.zeros_like(tensor) if gradient is None else gradient}
 
-    size = runner.batch_size_for(sample_shape)
+    key = "placement", through_windows, layer, grid, sample_shape
     runs = [
-        runner.functions.run(("placement", layer, grid, sample_shape), build, [inputs[part], masks[part]])
-        for part in slices(len(inputs), size)
+        runner.functions.run(key, build, [inputs[part], masks[part]])
+        for part in slices(len(inputs), runner.batch_size_for(sample_shape))
     ]
     depends = np.nan_to_num(np.abs(Run.joined(runs).arrays["gradients"])).sum(axis=-1)
-    if not depends.any():
-        place = Placement.unknown(grid, sample_shape[:-1])
-        return place if fits or not place.is_possible else None
-    bounds = np.cumsum([0, *map(len, chosen)])
-    measured = [(indices, depends[a:b]) for indices, a, b in zip(chosen, bounds, bounds[1:], strict=False)]
-    place = fit(measured, grid, sample_shape[:-1])
-    return None if place.is_plain(slack) else place
+    looked.depends = np.split(depends, np.cumsum([len(indices) for indices in chosen])[:-1])
+    return looked
 
 
 def _band_masks(axis: int, indices: Sequence[int], grid: tuple[int, ...]) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from vizcnn.adapter.keras.taps import Call
 
 # Keras's layers and operations that compute at each position alone, or hand positions on in their order.
-_IN_PLACE = frozenset(
+IN_PLACE = frozenset(
     {
         *(
             "Activation",
@@ -124,7 +124,7 @@ def moves(model: Any, calls: Sequence[Call]) -> dict[str, bool]:
 
 def _stays(call: Call, earlier: Sequence[Call], later: Sequence[Call]) -> bool:
     operation, kind = call.operation, type(call.operation).__name__
-    if _is_window(operation) or kind in _IN_PLACE or kind.startswith("Global"):
+    if is_window(operation) or kind in IN_PLACE or kind.startswith("Global"):
         return _keeps_axes(operation)
     before, after = _shape(call.inputs[0] if call.inputs else None), _shape(call.output)
     if isinstance(operation, keras.Model | keras.layers.TimeDistributed) or before is None:
@@ -178,9 +178,9 @@ def _is_undone(call: Call, later: Sequence[Call]) -> bool:
         (a - b for a, b in zip(after[1:], before[1:], strict=True) if a is not None and b is not None), default=0
     )
     return all(
-        _is_window(reader.operation)
+        is_window(reader.operation)
         and reader.operation.padding == "valid"
-        and min(_reach(reader.operation)) - 1 >= added
+        and min(reach_of(reader.operation)) - 1 >= added
         for reader in readers
     )
 
@@ -190,7 +190,7 @@ def _shape(tensor: Any) -> tuple[int | None, ...] | None:
     return None if shape is None else tuple(size if isinstance(size, int) else None for size in shape)
 
 
-def _is_window(operation: Any) -> bool:
+def is_window(operation: Any) -> bool:
     """Tell whether this is a convolution or pooling of Keras, which goes over a map by a window."""
     return (
         (hasattr(operation, "kernel_size") or hasattr(operation, "pool_size"))
@@ -203,13 +203,15 @@ def _window(operation: Any) -> tuple[int, ...]:
     return tuple(getattr(operation, "kernel_size", None) or operation.pool_size)
 
 
-def _dilation(operation: Any) -> tuple[int, ...]:
+def dilation_of(operation: Any) -> tuple[int, ...]:
+    """Return how many positions lie between two weights of a window, along each axis; 1: none is left out."""
     rate = getattr(operation, "dilation_rate", 1)
     return (rate,) * len(_window(operation)) if isinstance(rate, int) else tuple(rate)
 
 
-def _reach(operation: Any) -> tuple[int, ...]:
-    return tuple((k - 1) * d + 1 for k, d in zip(_window(operation), _dilation(operation), strict=True))
+def reach_of(operation: Any) -> tuple[int, ...]:
+    """Return how many positions a window reaches over, along each axis."""
+    return tuple((k - 1) * d + 1 for k, d in zip(_window(operation), dilation_of(operation), strict=True))
 
 
 # What stands in for them -------------------------------------------------------------------------------------------------
@@ -264,9 +266,9 @@ class StandIns:
     def _made(self, operation: Any, inputs: Sequence[Any], output: Any) -> tuple[Any | None, float]:
         """Return the stand-in, None where the layer isn't known, and how far its windows alone put the ends of the map off."""
         before, after, kind = tuple(inputs[0].shape), tuple(output.shape), type(operation).__name__
-        if _is_window(operation) and len(before) == len(after) == len(_window(operation)) + 2:
+        if is_window(operation) and len(before) == len(after) == len(_window(operation)) + 2:
             return self._windows(operation, inputs[0], after)
-        if kind in _IN_PLACE and before[1:] == after[1:] and (len(inputs) == 1 or "Attention" in kind):
+        if kind in IN_PLACE and before[1:] == after[1:] and (len(inputs) == 1 or "Attention" in kind):
             return inputs[0], 0.0
         if kind in ("Dense", "EinsumDense") and _is_of_channels(operation, before, after):
             return self._channels(inputs[0], after[-1]), 0.0
@@ -299,7 +301,7 @@ class StandIns:
             return _gathered(mean, [_stretched(n, count) for n, count in zip(lengths, size, strict=True)]), 0.0
         strides = operation.strides if isinstance(operation.strides, tuple | list) else (operation.strides,) * len(size)
         rows, off = [], 0.0
-        for n, count, stride, reach in zip(lengths, size, strides, _reach(operation), strict=True):
+        for n, count, stride, reach in zip(lengths, size, strides, reach_of(operation), strict=True):
             middle = (reach - 1) / 2
             if operation.padding == "same":
                 middle -= max((count - 1) * stride + reach - n, 0) // 2
