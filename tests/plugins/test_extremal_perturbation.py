@@ -118,6 +118,22 @@ def test_masks_have_the_areas_that_were_asked_for_and_larger_ones_keep_more() ->
         assert mask[inside].mean() == pytest.approx(score, abs=1e-4)
 
 
+def test_edges_make_the_mask_larger_than_asked_and_those_of_several_pieces_more() -> None:
+    covered = []
+    for side, corners in ((12, [(12, 12)]), (6, [(3, 3), (3, 31), (31, 3), (31, 31)])):
+        inside = np.zeros((40, 40), bool)
+        for top, left in corners:
+            inside[top : top + side, left : left + side] = True
+        model = linear_model(np.where(inside, 1 / inside.sum(), 0).reshape(-1, 1), (40, 40, 1))
+        for smoothness in (0.025, 0.05):
+            options = {"area": float(inside.mean()), "baseline": 0.0, "smoothness": smoothness}
+            result = vz.extremal_perturbation(model, np.ones((1, 40, 40, 1), np.float32), 0, **options)
+            covered.append(float(result.extras["areas"][0, 0] / inside.mean()))
+    fine_one, one, fine_four, four = covered
+    assert 1 < one < 1.15 < four < 1.3
+    assert max(fine_one, fine_four) < one
+
+
 def test_symmetric_model_and_image_have_a_symmetric_mask() -> None:
     weights = np.zeros((16, 16))
     weights[5:11, [2, 3, 12, 13]] = 1

@@ -95,6 +95,11 @@ def extremal_perturbation(
     is blended with the baseline, where the paper blurs the more the more is hidden; and images aren't mirrored now and then, so
     the result is the same each time.
 
+    The area is that of the mask's order: as many places as were asked for are to be 1, and the others 0. A smooth mask can only
+    come near that, its edges lying half inside and half beyond. So `extras` "areas", edges included, are about a tenth larger
+    than asked, and more where the mask is in several pieces: four small squares at the default `smoothness` a fifth, one square
+    a tenth. A smaller `smoothness` has narrower edges.
+
     References
     ----------
     .. [1] Fong, Patrick and Vedaldi, "Understanding Deep Networks via Extremal Perturbations and Smooth Masks", ICCV 2019.
