@@ -20,16 +20,19 @@ from tests.benchmarks.bench_changed import MOST, best
 from tests.benchmarks.floors import MODELS, TARGET, images
 from tests.benchmarks.timing import Limit, Table, arguments, in_turn, machine, report
 
-SAMPLED: dict[str, tuple[str, int, dict[str, Any]]] = {
+SAMPLED: dict[str, tuple[str, int | None, dict[str, Any]]] = {
     "integrated_gradients, 50 steps": ("gradients", 50, {"num_steps": 50}),
     "expected_gradients, 50 samples": ("gradients", 50, {"num_samples": 50, "background": images(8)}),
     "blur_ig, 50 steps": ("gradients", 51, {"num_steps": 50}),
     "rise, 1000 masks": ("forwards", 1000, {"num_samples": 1000}),
     "scorecam, 256 channels": ("forwards", 256, {"top": 256}),
     "kernel_shap, 500 samples": ("forwards", 500, {"num_samples": 500}),
+    "partition_shap, 500 samples": ("forwards", 500, {"num_samples": 500}),
     "sobol, 16 samples of 30 segments": ("forwards", 16 * 32, {"num_samples": 16, "num_segments": 30}),
+    "smoothgrad, a tolerance of 0.3": ("gradients", None, {"num_samples": 200, "tolerance": 0.3}),
+    "kernel_shap, a tolerance of 0.3": ("forwards", None, {"num_samples": 1000, "tolerance": 0.3}),
 }
-"""What is asked of a method, and how many of which bare runs that is."""
+"""What is asked of a method, and how many of which bare runs that is; None: as many as its tolerance takes."""
 
 CAMS = ("gradcam_plus_plus", "hirescam", "layercam", "xgradcam", "eigencam")
 
@@ -65,9 +68,10 @@ def time_sampled(model: Any, name: str, *, quick: bool) -> dict[str, float]:
     """Time a method, and the bare runs that it is made of."""
     runs, count, options = SAMPLED[name]
     inputs, adapter, method = images(1), vz.adapt(model), getattr(vz, name.partition(",")[0])
+    ours = lambda: method(adapter, inputs, TARGET, **options)  # noqa: E731
+    count = count or int(ours().measures["samples"][0])
     ready = np.ascontiguousarray(np.broadcast_to(inputs, (count, *inputs.shape[1:])))
     bare = floors.saliency(model) if runs == "gradients" else _forward(model)
-    ours = lambda: method(adapter, inputs, TARGET, **options)  # noqa: E731
     return in_turn({"vizcnn": ours, "bare runs": best(bare, ready)}, quick=quick)
 
 

@@ -1,6 +1,7 @@
-"""Time occlusion and feature maps beside the bare compiled forward pass, and activation maximization beside tf-keras-vis.
+"""Time occlusion and feature maps beside the bare forward pass; activation maximization and Score-CAM beside tf-keras-vis.
 
-All sides run in one process, in turn, and must agree on the numbers before they are timed. Usage:
+All sides run in one process, in turn, and must agree on the numbers before they are timed; without --quick Score-CAM of all 2,048
+channels of ResNet-50 takes some minutes. Usage:
 
     python -m tests.benchmarks.bench_methods [--quick] [--markdown FILE]
 """
@@ -13,21 +14,27 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.stats import spearmanr
 from tf_keras_vis.activation_maximization import ActivationMaximization
 from tf_keras_vis.activation_maximization.input_modifiers import Jitter, Rotate2D, Scale
 from tf_keras_vis.activation_maximization.regularizers import TotalVariation2D
+from tf_keras_vis.scorecam import Scorecam
 from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
 from tf_keras_vis.utils.scores import CategoricalScore
 
 import vizcnn as vz
 from tests.benchmarks import floors
-from tests.benchmarks.floors import MODELS, SIZE, TARGET, images
-from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report
+from tests.benchmarks.floors import LAYERS, MODELS, SIZE, TARGET, images
+from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report, seconds
 from vizcnn.transforms import NONE, TotalVariation, Transforms
 
 STEPS = 256
 EARLY = "conv2_block1_out"
 PATCH, STRIDE = 56, 28
+TOP, ALIKE = 256, 0.95
+"""Channels that Score-CAM takes of ResNet-50's 2,048, an eighth of the runs; and the least that the ranks of the map's places
+must correlate with those of the map by all."""
+
 BATCHES = (8, 16, 32)
 """Sizes of which the bare forward pass gets the one that suits it best."""
 
@@ -55,16 +62,24 @@ def main() -> None:
         ("vizcnn", "tf-keras-vis"),
         [Limit("tf-keras-vis / vizcnn", "tf-keras-vis", "vizcnn", least=4)],
     )
+    scorecam = Table(
+        "Score-CAM of ResNet-50's 2,048 channels: the most varied ones by vizcnn, all by tf-keras-vis, a run each",
+        ("channels taken", "rank correlation with all"),
+        ("vizcnn", "tf-keras-vis"),
+        [Limit("tf-keras-vis / vizcnn", "tf-keras-vis", "vizcnn", least=8)],
+    )
     for name in MODELS:
         model = floors.lively_model(name)
         occlusion.add(*time_occlusion(name, model, quick=given.quick))
         if name == "ResNet-50":
             for count in (1, 8):
                 early.add((count,), time_early(model, images(count), quick=given.quick))
+            if not given.quick:
+                scorecam.add(*time_scorecam(model, LAYERS[name]))
     ascent.add(("MobileNet 0.25",), time_ascent(floors.lively_model("MobileNet 0.25")))
     report(
         machine("tensorflow", "keras", "tf-keras-vis", "vizcnn"),
-        [occlusion, early, ascent],
+        [occlusion, early, ascent, *([scorecam] if scorecam.rows else [])],
         given.markdown,
         "bench methods",
     )
@@ -106,6 +121,19 @@ def time_early(model: Any, inputs: np.ndarray, *, quick: bool) -> dict[str, floa
 
     assert_close(ours().values, run(inputs), "feature maps")
     return in_turn({"vizcnn": ours, "bare forwards": lambda: run(inputs)}, quick=quick)
+
+
+def time_scorecam(model: Any, layer: str) -> tuple[tuple[Any, ...], dict[str, float]]:
+    """Time Score-CAM by the channels that vary most, beside that of tf-keras-vis by all; a run takes long enough."""
+    inputs, adapter, theirs = images(1), vz.adapt(model), Scorecam(model, ReplaceToLinear())
+    some, whole = (vz.scorecam(adapter, inputs, TARGET, layer=layer, top=top) for top in (TOP, None))
+    alike = float(spearmanr(some.raw.ravel(), whole.raw.ravel()).statistic)
+    assert alike >= ALIKE, f"Score-CAM by {TOP} channels: a rank correlation of {alike:.2f} with that by all"
+    sides = {
+        "vizcnn": lambda: vz.scorecam(adapter, inputs, TARGET, layer=layer, top=TOP),
+        "tf-keras-vis": lambda: theirs(CategoricalScore(TARGET), inputs, penultimate_layer=layer),
+    }
+    return (TOP, f"{alike:.3f}"), {name: seconds(side) for name, side in sides.items()}
 
 
 def time_ascent(model: Any) -> dict[str, float]:
