@@ -23,6 +23,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SLOW = frozenset(
     {
         "plot_compare.py",
+        "plot_dataset.py",
         "plot_deletion.py",
         "plot_integrated_gradients.py",
         "plot_planted_evidence.py",

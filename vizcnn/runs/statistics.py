@@ -42,32 +42,33 @@ def statistics(maps: np.ndarray) -> dict[str, np.ndarray]:
     >>> {name: round(float(values[0]), 3) for name, values in found.items()}
     {'mass': 4.0, 'positive': 0.25, 'entropy': 0.406, 'border': 1.0, 'centroid_row': 0.75, 'centroid_column': 0.625}
     """
-    values = maps.reshape(len(maps), -1).astype(np.float64)
+    values = maps.reshape(len(maps), -1)
     magnitudes = np.abs(values)
-    mass = magnitudes.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = magnitudes / np.where(mass > 0, mass, np.nan)[:, None]
-        bits = np.where(share > 0, share * np.log(np.where(share > 0, share, 1)), share)
+    mass = magnitudes.sum(axis=1, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        whole = np.where(mass > 0, mass, np.nan)
+        placed = magnitudes.reshape(maps.shape)
+        inside = placed[(slice(None), *(slice(_border(size), size - _border(size)) for size in maps.shape[1:]))]
         found = {
             "mass": mass,
-            "positive": np.where(values > 0, share, 0 * share).sum(axis=1),
-            "entropy": np.maximum(-bits.sum(axis=1), 0) / max(np.log(values.shape[1]), np.finfo(float).tiny),
-            "border": share @ _is_border(maps.shape[1:]).ravel(),
+            "positive": np.maximum(values, 0).sum(axis=1, dtype=np.float64) / whole,
+            "entropy": _entropy(magnitudes / whole[:, None].astype(magnitudes.dtype)),
+            "border": 1 - inside.reshape(len(maps), -1).sum(axis=1, dtype=np.float64) / whole,
         }
-        placed = share.reshape(maps.shape)
         for axis, name in enumerate(names(maps.ndim - 1)[4:]):
             others = tuple(other for other in range(1, maps.ndim) if other != axis + 1)
             centers = (np.arange(maps.shape[axis + 1]) + 0.5) / maps.shape[axis + 1]
-            found[name] = placed.sum(axis=others) @ centers
+            found[name] = placed.sum(axis=others, dtype=np.float64) @ centers / whole
     return {name: of_maps.astype(np.float32) for name, of_maps in found.items()}
 
 
-def _is_border(shape: tuple[int, ...]) -> np.ndarray:
-    """Return 1 at the places within a tenth of an edge, by their centers, and at least at the outermost ones."""
-    inside = np.ones(shape)
-    for axis, length in enumerate(shape):
-        width = max(1, round(_BORDER * length))
-        ends = np.zeros(length)
-        ends[width : length - width] = 1
-        inside *= ends.reshape([-1 if other == axis else 1 for other in range(len(shape))])
-    return 1 - inside
+def _entropy(shares: np.ndarray) -> np.ndarray:
+    """Return the entropy of distributions (N, places), as a share of the highest; NaN where there is none."""
+    bits = shares * np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))
+    entropy: np.ndarray = np.maximum(-bits.sum(axis=1, dtype=np.float64), 0) / max(np.log(shares.shape[1]), 1e-300)
+    return entropy
+
+
+def _border(size: int) -> int:
+    """Return how many places at each end of an axis are border: a tenth, and one at least where others are left."""
+    return max(min(1, size // 2), round(_BORDER * size))
