@@ -22,6 +22,7 @@ from vizcnn.plugins import registry
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SLOW = frozenset(
     {
+        "plot_can_i_trust_this_map.py",
         "plot_compare.py",
         "plot_dataset.py",
         "plot_deletion.py",

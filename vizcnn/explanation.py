@@ -235,7 +235,7 @@ def explain(
     trust : bool, default False
         Measure how far each map can be trusted: four numbers, those of maps that know nothing of the model beside them, and a
         verdict in words, in the `trust` of the results and beside the maps. It takes about a hundred runs of the model for each
-        image, and a few dozen for each further method.
+        image, two dozen for each further method, and each method up to four times more.
 
     Returns
     -------

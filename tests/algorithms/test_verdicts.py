@@ -93,7 +93,7 @@ def test_score_that_does_not_move_tells_nothing(value):
 
 def result(value: float = 0.5, **measures: float) -> Trust | None:
     numbers = {f"insertion minus deletion ({fill})": np.array([0.0, value]) for fill in FILLS}
-    numbers |= {name.replace("_", " "): np.array([0.0, number]) for name, number in measures.items()}
+    numbers |= {name.replace("standard_", "standard "): np.array([0.0, number]) for name, number in measures.items()}
     one = np.stack([curves_of(0, 0, 0, 0, 0), curves_of(value, 0.2, 0.1, 0.02, -0.02)])
     return Trust.of(numbers, {f"kept pixels {fill}": one for fill in FILLS}, 1)
 

@@ -16,7 +16,7 @@ from tests.models import images
 from vizcnn import cli
 from vizcnn.algorithms.baselines import baselines
 from vizcnn.algorithms.kept_pixels import NUM_SHARES, KeptPixels, between_curves
-from vizcnn.algorithms.null_maps import center_map, edge_maps, null_maps
+from vizcnn.algorithms.null_maps import center_map, edge_maps, null_maps, random_map
 from vizcnn.algorithms.trust import FILLS, Trust
 from vizcnn.measures import registry
 from vizcnn.measures.trust import TrustOfBatch, cost_of_trust, notes_on_likeness
@@ -79,6 +79,18 @@ def test_null_maps_are_asked_about_once(cnn):
     second, alone = kept.curves(-MAPS), kept_of(cnn, nulls=nulls)[0].curves(-MAPS)
     np.testing.assert_array_equal(second[:, :, 1:], first[:, :, 1:])
     np.testing.assert_allclose(second, alone, rtol=1e-5)
+
+
+def test_random_maps_are_asked_about_at_half_of_the_shares(cnn):
+    nulls = [edge_maps(BATCH), random_map(SHAPE[:2], 1)[None]]
+    score = vz.targets.resolve([1, 2, 0, 1], cnn, 4)
+    fill = [baselines(BATCH, "mean", ())]
+    whole, half = (KeptPixels(cnn, BATCH, score, fill, nulls, num_random=count) for count in (0, 1))
+    assert (whole.runs, half.runs) == (3 * 2 * NUM_SHARES, (2 + 1 / 2) * 2 * NUM_SHARES)
+    all_shares, some = whole.curves(MAPS), half.curves(MAPS)
+    np.testing.assert_allclose(some[:, :, :2], all_shares[:, :, :2], rtol=1e-5)
+    np.testing.assert_allclose(some[:, :, 2, :, 2:], all_shares[:, :, 2, :, 2:], rtol=1e-5)
+    np.testing.assert_array_equal(some[:, :, 2, :, :2], some[:, :, 2, :, :1:-1])
 
 
 def test_map_turned_around_has_the_opposite_number(cnn):
@@ -250,40 +262,16 @@ def test_notes_name_the_images_that_are_beyond_the_limits():
     assert notes_on_likeness({}, ["a"]) == []
 
 
-def asked_again(factor=2.0):
-    """Return a method whose maps are as many times the image, and all the inputs that it was asked about."""
-    asked = []
-
-    def again(*, inputs):
-        asked.append(inputs)
-        return factor * inputs[..., 0]
-
-    return again, asked
-
-
-def test_repeatability_is_the_worst_change_when_the_image_changes_a_little(cnn):
-    again, asked = asked_again()
-    trust = TrustOfBatch(cnn, BATCH, vz.targets.resolve(1, cnn, 4))
-    maps = 2 * BATCH[..., 0]
-    found = trust.repeatability(maps, {}, again)["max sensitivity"]
-    for index, image in enumerate(BATCH):
-        changes = [np.linalg.norm(2 * inputs[index, ..., 0] - maps[index]) for inputs in asked]
-        assert found[index] == pytest.approx(max(changes) / np.linalg.norm(maps[index]), rel=1e-5)
-        largest = max(np.abs(inputs[index] - image).max() for inputs in asked)
-        assert 0.015 * np.ptp(image) < largest <= 0.0201 * np.ptp(image)
-    assert len({inputs.tobytes() for inputs in asked}) == 3
-    assert np.isnan(trust.repeatability(np.zeros_like(maps), {}, again)["max sensitivity"]).all()
-
-
-def test_what_the_method_says_itself_of_its_repeatability_is_enough(cnn):
-    again, asked = asked_again()
+def test_what_a_method_says_itself_of_its_repeatability_is_enough(cnn):
     trust = TrustOfBatch(cnn, BATCH, vz.targets.resolve(1, cnn, 4))
     maps = np.ones_like(BATCH[..., 0])  # each sums up to 56
     gap = np.array([0.0, 6.0, -14.0, 56.0], np.float32)
-    found = trust.repeatability(maps, {"completeness gap": gap}, again)["completeness"]
-    np.testing.assert_allclose(found, [0, 6 / 50, 14 / 70, np.nan])
-    assert trust.repeatability(maps, {"standard error": gap}, again) == {}
-    assert asked == []
+    measures, _ = trust.measure(maps, {"completeness gap": gap})
+    np.testing.assert_allclose(measures["completeness"], [0, 6 / 50, 14 / 70, np.nan])
+    asked = dict(trust.metrics({}))
+    assert asked == {"road": {}, "randomization": {}, "max_sensitivity": {"num_samples": 3}}
+    assert dict(trust.metrics({"completeness gap": gap})).keys() == {"road", "randomization"}
+    assert dict(trust.metrics({"standard error": gap, "road": gap})).keys() == {"randomization"}
 
 
 @pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
@@ -291,7 +279,7 @@ def test_each_kind_of_method_has_a_number_of_its_repeatability():
     methods = ["gradcam", ("integrated_gradients", {"num_steps": 4}), ("smoothgrad", {"num_samples": 4})]
     results = vz.explain(vz.assets.digits_cnn(), vz.assets.digits()[3], methods=methods, trust=True).results
     names = [list(result.trust[0].numbers)[-1] for result in results.values()]
-    assert names == ["max sensitivity", "completeness", "standard error"]
+    assert names == ["max_sensitivity", "completeness", "standard error"]
 
 
 @pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
@@ -378,5 +366,6 @@ def test_cost_counts_every_run_but_those_of_the_methods(cnn):
     kept = TrustOfBatch(cnn, BATCH, score)._kept
     first = kept.runs
     kept.curves(MAPS)
-    assert cost_of_trust(SHAPE, 2).startswith(f"{first + kept.runs} more runs")
+    road = 2 * 4  # shares, from both ends
+    assert cost_of_trust(SHAPE, 2).startswith(f"{first + kept.runs + 2 * road} more runs")
     assert int(cost_of_trust((224, 224, 3), 1).split()[0]) < 100

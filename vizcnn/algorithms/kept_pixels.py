@@ -37,6 +37,9 @@ class KeptPixels:
         What is seen in place of hidden pixels, each in its turn.
     nulls : sequence of ndarray, shape (N, H, W) or (1, H, W)
         The null maps.
+    num_random : int, default 0
+        How many of them, the last ones, are maps of chance. These are asked about at the larger half of the shares, where chance
+        can do most; what they give there stands for what they give at the shares of the rest.
     seed : int, default 0
         Seed of the order among pixels of equal values.
 
@@ -62,9 +65,11 @@ class KeptPixels:
         fills: Sequence[np.ndarray],
         nulls: Sequence[np.ndarray],
         *,
+        num_random: int = 0,
         seed: int = 0,
     ) -> None:
         self._model, self._inputs, self._score, self._seed = model, inputs, score, seed
+        self._num_full = 1 + len(nulls) - num_random
         self._fills = np.stack([np.broadcast_to(fill, inputs.shape) for fill in fills], axis=1)
         ranks = (pixel_ranks(null, seed) for null in nulls)
         self._null_ranks = [np.broadcast_to(of_null, inputs.shape[:-1]) for of_null in ranks]
@@ -73,8 +78,14 @@ class KeptPixels:
     @property
     def runs(self) -> int:
         """Runs of the model for each image that the next map takes."""
-        num_maps = 1 if self._of_nulls is not None else 1 + len(self._null_ranks)
-        return int(self._fills.shape[1]) * num_maps * 2 * NUM_SHARES
+        return int(self._copies().sum())
+
+    def _copies(self) -> np.ndarray:
+        """Return which copies are made of an image, by fill, map, part and share."""
+        num_maps = 1 + len(self._null_ranks) if self._of_nulls is None else 1
+        copies = np.ones((self._fills.shape[1], num_maps, 2, NUM_SHARES), dtype=bool)
+        copies[:, self._num_full :, :, : NUM_SHARES // 2] = False
+        return copies
 
     def curves(self, maps: np.ndarray) -> np.ndarray:
         """Return what the model says of the parts of images.
@@ -92,9 +103,8 @@ class KeptPixels:
         """
         # The null maps' ranks travel along though they were asked about: so all maps are served by one compiled function.
         ranks = np.stack([pixel_ranks(maps, self._seed), *self._null_ranks], axis=1)
-        asked = 1 if self._of_nulls is not None else ranks.shape[1]
-        shape = self._fills.shape[1], asked, 2, NUM_SHARES
-        fill, which, last, share = (index.ravel() for index in np.indices(shape))
+        copies = self._copies()
+        fill, which, last, share = np.nonzero(copies)
         size = int(np.prod(maps.shape[1:]))
         kept = np.rint(size * (share + 1) / (NUM_SHARES + 1))
         begin = np.where(last, size - kept, 0)
@@ -110,7 +120,10 @@ class KeptPixels:
         )
         companions = {"ranks": ranks, "fills": self._fills}
         said = said_of_copies(self._model, self._inputs, self._score, change, companions)[1]
-        curves = said.reshape(len(maps), *shape)
+        curves = np.empty((len(maps), *copies.shape), dtype=said.dtype)
+        curves[:, copies] = said
+        random = curves[:, :, self._num_full :]
+        random[..., : NUM_SHARES // 2] = random[..., : NUM_SHARES // 2 - 1 : -1]
         if self._of_nulls is None:
             self._of_nulls = curves[:, :, 1:]
             return curves

@@ -22,7 +22,7 @@ DIFFERENCE = "insertion minus deletion"
 """What the number is called that is made of them, with the fill behind it."""
 
 ROAD, RANDOMIZATION, EDGES = "road", "randomization", "edges"
-COMPLETENESS, STANDARD_ERROR, SENSITIVITY = "completeness", "standard error", "max sensitivity"
+COMPLETENESS, STANDARD_ERROR, SENSITIVITY = "completeness", "standard error", "max_sensitivity"
 """What the numbers are called that a result holds beside it."""
 
 REPEATABILITY = {
@@ -143,7 +143,7 @@ class Trust:
         of_fills = {difference(fill): None if self.is_blank else each.value for fill, each in self.faithfulness.items()}
         repeatability = [name for name in REPEATABILITY if name in self.others][:1]
         others = [name for name in (ROAD, RANDOMIZATION, *repeatability) if name in self.others]
-        return {**of_fills, **{name: self.others[name] for name in others}}
+        return {**of_fills, **{name: None if self.is_blank else self.others[name] for name in others}}
 
     @property
     def caption(self) -> str:
@@ -153,7 +153,7 @@ class Trust:
             if name.startswith(DIFFERENCE):
                 first.append(f"{_short(number)} {name.removeprefix(DIFFERENCE).strip(' ()')}")
             else:
-                second.append(f"{name} {_short(number)}")
+                second.append(f"{name.replace('_', ' ')} {_short(number)}")
         but = _BUT if self.is_model_independent else ""
         return "\n".join(filter(None, (self.verdict.label, but, f"ins. - del. {' / '.join(first)}", ", ".join(second))))
 
@@ -169,7 +169,7 @@ class Trust:
             among = f"of edges {nulls['edges']}, of a spot in the middle {nulls['center']}, of chance {nulls['random']}"
             first.append(f"{difference(fill)} {own}; {among}")
         others = {name: number for name, number in self.numbers.items() if not name.startswith(DIFFERENCE)}
-        return [*first, ", ".join(f"{name} {_short(number)}" for name, number in others.items())]
+        return [*first, ", ".join(f"{name.replace('_', ' ')} {_short(number)}" for name, number in others.items())]
 
     def __str__(self) -> str:
         return self.sentence

@@ -13,7 +13,7 @@ from vizcnn.algorithms.baselines import with_images
 from vizcnn.errors import Note
 from vizcnn.measures import registry
 from vizcnn.measures.metric import Again, Metric, MetricBatch
-from vizcnn.measures.trust import METRICS, TrustOfBatch, notes_on_likeness
+from vizcnn.measures.trust import TrustOfBatch, notes_on_likeness
 from vizcnn.notes import join_notes
 from vizcnn.registry import asked_names, is_one
 from vizcnn.results import Attributions
@@ -168,14 +168,12 @@ def trusted(
     Attributions
         Where the maps lie nowhere in their images, a note says that nothing was measured.
     """
-    calls = [call for call in read_metrics(METRICS) if call.name not in result.measures]
-    model, inputs, score = trust.model, trust.inputs, trust.score
-    result = measured(result, model, inputs, score, calls, method=method, seeded=seeded)
+    calls = [replace(call, name=call.metric.name) for call in read_metrics(trust.metrics(result.measures))]
+    result = measured(result, trust.model, trust.inputs, trust.score, calls, method=method, seeded=seeded)
     if result.alone:
         return result
     maps = np.stack([result.map(index) for index in range(len(result))])
-    measures, extras = trust.measure(maps)
-    measures |= trust.repeatability(maps, result.measures, Again(method, inputs, score, seeded))
+    measures, extras = trust.measure(maps, result.measures)
     result = replace(result, measures=result.measures | measures, extras=result.extras | extras)
     notes = [*result.notes, *notes_on_likeness(result.measures, result.image_names)]
     return replace(result, notes=join_notes([(0, notes)], result.image_names))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -19,21 +21,23 @@ from vizcnn.algorithms.trust import (
     FILLS,
     MAX_LIKENESS,
     RANDOMIZATION,
+    ROAD,
     SENSITIVITY,
     STANDARD_ERROR,
     difference,
 )
-from vizcnn.errors import Note
+from vizcnn.errors import CapabilityError, Note
+from vizcnn.measures import registry
 from vizcnn.targets.score import Score
-
-METRICS = ("randomization",)
-"""The metrics whose numbers are part of it."""
 
 NUM_RANDOM, MANY_RANDOM, SMALL = 2, 8, 64 * 64
 """Random maps, whose spread says what chance can do; and of images below so many pixels, where it can do more for less."""
 
-NUM_NOISES, RADIUS = 3, 0.02
-"""Draws of noise that the image is changed by, and how large it is, as a share of the image's range."""
+GAP = "completeness gap"
+"""What methods that add up call what is missing from it."""
+
+NUM_NOISES = 3
+"""Noisy images that a method is asked about which says nothing itself of how far its maps would be the same again."""
 
 
 class TrustOfBatch:
@@ -48,7 +52,7 @@ class TrustOfBatch:
     score : Score
         What was explained.
     seed : int, default 0
-        Seed of the random maps, of the order among pixels of equal values, and of the noise.
+        Seed of the random maps, and of the order among pixels of equal values.
     """
 
     def __init__(self, model: ModelAdapter, inputs: np.ndarray, score: Score, *, seed: int = 0) -> None:
@@ -72,15 +76,43 @@ class TrustOfBatch:
         fills = [baselines(inputs, fill, [length / 10 for length in size]) for fill in FILLS]
         random = [random_map(size, seed + 1 + number)[None] for number in range(_num_random(size))]
         nulls = [self._edges, center_map(size)[None], *random]
-        return KeptPixels(self.model, inputs, self.score, fills, nulls, seed=seed)
+        return KeptPixels(self.model, inputs, self.score, fills, nulls, num_random=len(random), seed=seed)
 
-    def measure(self, maps: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return what keeping the first and the last pixels of maps says of them, and how like they are to the edges.
+    def metrics(self, known: Mapping[str, np.ndarray]) -> list[tuple[str, dict[str, Any]]]:
+        """Return the metrics whose numbers are part of it, with their options.
+
+        Parameters
+        ----------
+        known : mapping of str to ndarray, shape (N,)
+            The numbers that there are of the maps.
+
+        Returns
+        -------
+        list of (str, dict)
+            Without those that the model can't answer, and those that are known.
+        """
+        repeatability = {} if {GAP, STANDARD_ERROR} & known.keys() else {SENSITIVITY: {"num_samples": NUM_NOISES}}
+        asked: dict[str, dict[str, Any]] = {ROAD: {}, RANDOMIZATION: {}, **repeatability}
+        return [(name, asked[name]) for name in asked if name not in known and self._can_answer(name)]
+
+    def _can_answer(self, name: str) -> bool:
+        try:
+            registry.INSTALLED.check_needs(registry.get(name), self.model)
+        except CapabilityError:
+            return False
+        return True
+
+    def measure(
+        self, maps: np.ndarray, known: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return what keeping the first and the last pixels of maps says of them, and what else costs no run of the model.
 
         Parameters
         ----------
         maps : ndarray, shape (N, H, W)
             The maps of one method.
+        known : mapping of str to ndarray, shape (N,), default {}
+            The numbers that there are of the maps.
 
         Returns
         -------
@@ -92,42 +124,11 @@ class TrustOfBatch:
         by_fill = np.where(blank[:, None], np.nan, between_curves(curves[:, :, 0])).astype(np.float32)
         likeness = np.where(blank | is_flat(self._edges), np.float32(np.nan), map_similarity(maps, self._edges))
         measures = {difference(fill): by_fill[:, at] for at, fill in enumerate(FILLS)} | {EDGES: likeness}
+        if GAP in known:
+            rise = np.abs(maps.reshape(len(maps), -1).sum(axis=1, dtype=np.float64) - known[GAP])
+            share = np.abs(known[GAP]) / np.where(rise > 0, rise, np.nan)
+            measures[COMPLETENESS] = share.astype(np.float32)
         return measures, {f"{CURVES} {fill}": curves[:, at] for at, fill in enumerate(FILLS)}
-
-    def repeatability(
-        self, maps: np.ndarray, known: Mapping[str, np.ndarray], again: Callable[..., np.ndarray] | None
-    ) -> dict[str, np.ndarray]:
-        """Return how far the maps would be the same again, by what is known of it, or else by asking again.
-
-        Parameters
-        ----------
-        maps : ndarray, shape (N, H, W)
-            The maps.
-        known : mapping of str to ndarray, shape (N,)
-            The numbers that the method gave its maps.
-        again : callable or None
-            ``again(inputs=)``, the method's maps of other inputs.
-
-        Returns
-        -------
-        dict of ndarray
-            One measure, NaN where it is undefined; none where nothing is known and there is nobody to ask.
-        """
-        if "completeness gap" in known:
-            gap = known["completeness gap"]
-            expected = np.abs(maps.reshape(len(maps), -1).sum(axis=1, dtype=np.float64) - gap)
-            return {COMPLETENESS: _shares(np.abs(gap), expected)}
-        if STANDARD_ERROR in known or again is None:
-            return {}
-        axes = tuple(range(1, self.inputs.ndim))
-        radius = RADIUS * np.ptp(self.inputs, axis=axes, keepdims=True)
-        changes = []
-        for number in range(NUM_NOISES):
-            generator = np.random.default_rng([self._seed, number])
-            noise = generator.uniform(-1, 1, self.inputs.shape[1:]).astype(np.float32)
-            others = again(inputs=self.inputs + radius * noise)
-            changes.append(np.linalg.norm((others - maps).reshape(len(maps), -1), axis=1))
-        return {SENSITIVITY: _shares(np.max(changes, axis=0), np.linalg.norm(maps.reshape(len(maps), -1), axis=1))}
 
 
 def cost_of_trust(sample_shape: Sequence[int], num_methods: int) -> str:
@@ -150,8 +151,9 @@ def cost_of_trust(sample_shape: Sequence[int], num_methods: int) -> str:
     >>> cost_of_trust((224, 224, 3), 2)
     '96 more runs of the model for each image, and up to 4 more of each method.'
     """
-    num_maps = 2 + _num_random(sample_shape[:-1]) + num_methods
-    runs = len(FILLS) * num_maps * 2 * NUM_SHARES
+    num_maps = num_methods + 2 + _num_random(sample_shape[:-1]) / 2  # a random map is asked about at half of the shares
+    of_road = num_methods * len(registry.get(ROAD).options["shares"])
+    runs = round(2 * (len(FILLS) * num_maps * NUM_SHARES + of_road))
     return f"{runs} more runs of the model for each image, and up to {1 + NUM_NOISES} more of each method."
 
 
@@ -195,8 +197,3 @@ def notes_on_likeness(measures: Mapping[str, np.ndarray], names: Sequence[str]) 
         if images:
             notes.append(Note.about(images, names, kind, template, {"likeness": likeness[images].tolist()}, quiet=True))
     return notes
-
-
-def _shares(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
-    """Return parts by wholes, and no number where there is no whole."""
-    return np.where(wholes > 0, parts / np.where(wholes > 0, wholes, 1), np.nan).astype(np.float32)
