@@ -11,7 +11,8 @@ KERAS2 := .venv-keras2/bin
 GOLDEN := .venv-golden/bin
 # `make test-backends BACKEND_TESTS=` runs all of them.
 BACKEND_TESTS ?= tests/adapter/test_keras_models.py tests/adapter/test_gradients.py tests/adapter/test_rules.py tests/adapter/test_logits.py \
-	tests/adapter/test_layers.py tests/adapter/test_taps.py tests/adapter/test_caching.py tests/adapter/test_changed_on_keras.py
+	tests/adapter/test_layers.py tests/adapter/test_taps.py tests/adapter/test_caching.py tests/adapter/test_changed_on_keras.py \
+	tests/adapter/test_reinitialized.py
 UV := $(shell command -v uv 2>/dev/null)
 
 # pydoclint as a flake8 plugin: alone it can't leave out DOC105 (types in prose). Missing parameters are ruff's D417, which unlike

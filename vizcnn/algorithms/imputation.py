@@ -90,81 +90,94 @@ def imputed(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     >>> np.abs(imputed(ramp, ramp[..., 0] == 5) - ramp).max() < 1e-5
     np.True_
     """
-    values = np.moveaxis(image.astype(np.float32), -1, 0)
-    if not hidden.any():
-        return np.moveaxis(values, 0, -1)
-    level = _Level(hidden)
-    known = np.where(hidden, np.float32(0), values)
-    return np.moveaxis(known + _solution(level, level.hidden * _neighbors(known)), 0, -1)
+    values = np.array(np.moveaxis(image, -1, 0), dtype=np.float32, order="C")
+    if hidden.any():
+        level = _Level(hidden)
+        values[:, hidden] = 0
+        values += _solution(level, level.hidden * _smeared(values))
+    return np.moveaxis(values, 0, -1)
 
 
 def _solution(level: _Level, right: np.ndarray) -> np.ndarray:
     """Solve the equations of the hidden pixels."""
     x = level.step(right)
-    enough = _TOLERANCE**2 * float((right * x).sum())
-    rest = right - level.times(x)
-    along = way = level.step(rest)
-    size = float((rest * along).sum())
+    enough = _TOLERANCE**2 * np.vdot(right, x)
+    rest = level.rest(right, x)
+    way = level.step(rest)
+    size = np.vdot(rest, way)
     for _ in range(_MOST):
         if size <= enough:
             break
         turned = level.times(way)
-        length = size / float((way * turned).sum())
+        length = size / np.vdot(way, turned)
         x += length * way
-        rest -= length * turned
+        turned *= length
+        rest -= turned
         along = level.step(rest)
-        before, size = size, float((rest * along).sum())
+        before, size = size, np.vdot(rest, along)
         way = along + size / before * way
     return x
 
 
 class _Level:
-    """The equations on a grid, and on a grid of half the size, where they are known roughly and solved faster."""
+    """The equations on a grid, and on a grid of half the size, where they are known roughly and solved faster.
+
+    Weights are in twelfths: 2 of neighbors beside a pixel, 1 of those across its corner.
+    """
 
     def __init__(self, hidden: np.ndarray) -> None:
         self.hidden = hidden.astype(np.float32)
-        self.weights = self.hidden * _neighbors(np.ones_like(self.hidden))
-        self.damped = np.divide(_DAMPING, self.weights, where=hidden, out=np.zeros_like(self.hidden))
+        self._weights = self.hidden * _smeared(np.ones_like(self.hidden))  # of a pixel itself too, by 4
+        of_neighbors = self._weights - 4 * self.hidden
+        self._damped = np.divide(_DAMPING, of_neighbors, where=hidden, out=np.zeros_like(self.hidden))
         halved = _blocks(hidden, np.logical_and, True)
-        self.coarser = _Level(halved) if min(halved.shape) > 2 and halved.any() else None
+        self._coarser = _Level(halved) if min(halved.shape) > 2 and halved.any() else None
 
     def times(self, x: np.ndarray) -> np.ndarray:
-        """Return what the equations make of values of the hidden pixels."""
-        answer = _neighbors(x)
-        answer *= -self.hidden
-        answer += self.weights * x
+        """Return what the equations make of values of the hidden pixels: their weights times these, less the neighbors'."""
+        neighbors = _smeared(x)
+        neighbors *= self.hidden
+        answer: np.ndarray = self._weights * x
+        answer -= neighbors
         return answer
+
+    def rest(self, right: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Return what the equations still lack."""
+        rest = self.times(x)
+        np.subtract(right, rest, out=rest)
+        return rest
 
     def step(self, right: np.ndarray) -> np.ndarray:
         """Return a rough solution: damped, coarser, damped again."""
-        x: np.ndarray = self.damped * right
-        if self.coarser is not None:
-            blocks = _blocks(right - self.times(x), np.add, 0)
-            rough = self.coarser.step(blocks * self.coarser.hidden)
-            rows, columns = x.shape[-2:]
-            x += self.hidden * rough.repeat(2, axis=-2).repeat(2, axis=-1)[..., :rows, :columns]
-        for _ in range(1 if self.coarser is not None else 4):
-            x += self.damped * (right - self.times(x))
+        x: np.ndarray = self._damped * right
+        if self._coarser is not None:
+            blocks = _blocks(self.rest(right, x), np.add, 0)
+            blocks *= self._coarser.hidden
+            rough = self._coarser.step(blocks).repeat(2, axis=-1).repeat(2, axis=-2)
+            x += self.hidden * rough[..., : x.shape[-2], : x.shape[-1]]
+        for _ in range(1 if self._coarser is not None else 4):
+            rest = self.rest(right, x)
+            rest *= self._damped
+            x += rest
         return x
 
 
-def _neighbors(x: np.ndarray) -> np.ndarray:
-    """Return the weighted sum of each pixel's eight neighbors (..., H, W): 1/6 beside it, 1/12 across the corner."""
-    down = 2 * x
+def _smeared(x: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of each pixel (..., H, W), by 4, and of its neighbors: by 2 beside it, by 1 across the corner."""
+    down = x + x
     down[..., 1:, :] += x[..., :-1, :]
     down[..., :-1, :] += x[..., 1:, :]
-    both = 2 * down
+    both: np.ndarray = down + down
     both[..., 1:] += down[..., :-1]
     both[..., :-1] += down[..., 1:]
-    both -= 4 * x
-    both /= 12
     return both
 
 
 def _blocks(x: np.ndarray, join: Callable[..., np.ndarray], beyond: Any) -> np.ndarray:
     """Return one value for each block of two by two pixels."""
-    odd = [(0, 0)] * (x.ndim - 2) + [(0, size % 2) for size in x.shape[-2:]]
-    x = np.pad(x, odd, constant_values=beyond)
-    left, right = (join(x[..., ::2, at::2], x[..., 1::2, at::2]) for at in (0, 1))
-    blocks: np.ndarray = join(left, right)
+    if x.shape[-2] % 2 or x.shape[-1] % 2:
+        odd = [(0, 0)] * (x.ndim - 2) + [(0, size % 2) for size in x.shape[-2:]]
+        x = np.pad(x, odd, constant_values=beyond)
+    rows = join(x[..., ::2, :], x[..., 1::2, :])
+    blocks: np.ndarray = join(rows[..., ::2], rows[..., 1::2])
     return blocks
