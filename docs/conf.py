@@ -43,7 +43,9 @@ html_theme_options: dict[str, Any] = {
     "footer_end": [],
     "secondary_sidebar_items": {
         "**": ["page-toc"],
-        **{page: [] for page in ("which_method", "planted_evidence", "models", "benchmarks", "golden")},  # wide tables
+        **{
+            page: [] for page in ("which_method", "metrics", "planted_evidence", "models", "benchmarks", "golden")
+        },  # wide tables
     },
 }
 # No section navigation on pages without sections.

@@ -214,6 +214,7 @@ def explain(
     metrics: Sequence[Asked] | Asked = (),
     layer: str | None = None,
     trust: bool = False,
+    regions: Any = None,
 ) -> Explanation:
     """Explain images by several methods.
 
@@ -236,6 +237,10 @@ def explain(
         Measure how far each map can be trusted: four numbers, those of maps that know nothing of the model beside them, and a
         verdict in words, in the `trust` of the results and beside the maps. It takes about a hundred runs of the model for each
         image, two dozen for each further method, and each method up to four times more.
+    regions : optional
+        Where in each image the object is, for the metrics that ask (``"pointing_game"``): for each image a mask, bool (h, w), or
+        boxes (left, top, right, bottom in its pixels), or None; by the images' names in a dict; a folder of mask pictures by the
+        images' names; or a CSV file of boxes with the columns image, left, top, right, bottom. Default None: none is known.
 
     Returns
     -------
@@ -262,7 +267,7 @@ def explain(
     loaded = door.load_images(adapter, images)
     batches = -(-len(loaded) // adapter.batch_size_for(loaded.sample_shape))
     steps = track(
-        stream(adapter, loaded, target, calls, metrics=measuring, trust=trust),
+        stream(adapter, loaded, target, calls, metrics=measuring, trust=trust, regions=regions),
         batches,
         f"{len(calls)} methods, {len(loaded)} images{', and how far to trust them' if trust else ''}",
     )

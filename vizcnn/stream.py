@@ -12,6 +12,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import InputError, MethodError, OptionError, VizcnnError, listed
 from vizcnn.inputs import ImageSet
+from vizcnn.inputs.regions import Regions
 from vizcnn.measures import registry as metric_registry
 from vizcnn.measures.run import MetricCall, measured, trusted
 from vizcnn.measures.trust import TrustOfBatch
@@ -138,6 +139,7 @@ def stream(
     ranks: int = 1,
     metrics: Sequence[MetricCall] = (),
     trust: bool = False,
+    regions: Any = None,
 ) -> Iterator[ExplainedBatch]:
     """Explain images by several methods, a batch at a time; each image is read once, however many methods there are.
 
@@ -162,6 +164,8 @@ def stream(
         What is measured of each map; where that fails, so does the method.
     trust : bool, default False
         Whether it is measured too how far each map can be trusted; not of the less probable classes.
+    regions : optional
+        Where in each image the object is, for the metrics that ask; see `vizcnn.inputs.regions.Regions.of`.
 
     Yields
     ------
@@ -172,6 +176,8 @@ def stream(
     ------
     TargetError, CapabilityError
         If the model has no such target, or can't answer what a metric needs.
+    OptionError
+        If regions are missing, are of another form, or no metric asks for them.
 
     Examples
     --------
@@ -188,6 +194,7 @@ def stream(
     score = resolve_on(target, model, images)
     for one in metrics:
         metric_registry.INSTALLED.check_needs(one.metric, model)
+    known = _regions(regions, images, metrics)
     working: dict[str, door.MethodRun] = {}
     for call in calls:
         with _telling(on_failure, call.name, range(len(images))):
@@ -197,7 +204,8 @@ def stream(
     wanted = range(1, ranks if target is None else 1)
     for part, kept, inputs in _read(model, images, longest, on_failure) if working else ():
         indices = range(len(images))[part]
-        results = _answers(working, part, inputs, kept, metrics, on_failure, indices, trust=trust)
+        where = None if known is None else known.masks(part)
+        results = _answers(working, part, inputs, kept, metrics, on_failure, indices, trust=trust, regions=where)
         working = {name: run for name, run in working.items() if name in results}
         if not results:
             return
@@ -206,7 +214,8 @@ def stream(
             classes = _classes_of_rank(next(iter(results.values())), rank)
             if classes is not None:
                 runs = {name: run.on(kept, classes) for name, run in working.items()}
-                others[rank] = _answers(runs, slice(0, len(kept)), inputs, kept, metrics, on_failure, indices)
+                of_kept = slice(0, len(kept))
+                others[rank] = _answers(runs, of_kept, inputs, kept, metrics, on_failure, indices, regions=where)
         yield ExplainedBatch(part, results, others)
         del results, others, kept, inputs  # before the next batch is read
 
@@ -221,6 +230,7 @@ def _answers(
     indices: range,
     *,
     trust: bool = False,
+    regions: np.ndarray | None = None,
 ) -> dict[str, Attributions]:
     results = {}
     measuring: TrustOfBatch | None = None  # what the methods share of it
@@ -229,13 +239,29 @@ def _answers(
             result, context = replace(run.answer(part, inputs), images=kept), run.context
             if context.score is not None:
                 score, seeded = context.score[part], "seed" in run.plugin.options
-                result = measured(result, context.model, inputs, score, metrics, method=run.maps, seeded=seeded)
+                result = measured(
+                    result, context.model, inputs, score, metrics, method=run.maps, seeded=seeded, regions=regions
+                )
                 if trust:
                     measuring = measuring or TrustOfBatch(context.model, inputs, score)
                     result = trusted(result, measuring, method=run.maps, seeded=seeded)
             results[name] = result
             del result
     return results
+
+
+def _regions(regions: Any, images: ImageSet, metrics: Sequence[MetricCall]) -> Regions | None:
+    """Return where in each image the object is, where a metric asks; refuse what is missing and what nobody asks for."""
+    asking = [one.name for one in metrics if "regions" in one.metric.asks]
+    if regions is None and asking:
+        raise OptionError(
+            f"`regions` must say where in each image the object is, for metric {asking[0]!r}: masks or boxes, a folder of masks, "
+            f"or a CSV file of boxes."
+        )
+    if regions is not None and not asking:
+        named = [name for name in metric_registry.metrics() if "regions" in metric_registry.get(name).asks]
+        raise OptionError(f"`regions` are for metrics that ask for them; ask for one of {listed(named)}.")
+    return None if regions is None else Regions.of(regions, images)
 
 
 def _read(

@@ -46,7 +46,14 @@ def brightest(own_metrics: None) -> list[Any]:
     return calls
 
 
+def regions_for(metric: Any, count: int) -> dict[str, Any]:
+    """Return a region for each image, where a metric asks."""
+    asks = isinstance(metric, str) and "regions" in registry.INSTALLED.parse(metric)[0].asks
+    return {"regions": [[1, 1, 5, 6]] * count} if asks else {}
+
+
 def explained(cnn: Any, metric: Any, **given: Any) -> vz.Attributions:
+    given = regions_for(metric, len(BATCH)) | given if metric in vz.metrics() else given
     return vz.explain(cnn, BATCH, methods="saliency", metrics=metric, **given)["saliency"]
 
 
@@ -56,7 +63,7 @@ def test_numbers_are_finite_and_the_same_again_however_the_images_are_cut(cnn, m
     assert result.measures[metric].shape == (5,)
     assert np.isfinite(result.measures[metric]).all()
     np.testing.assert_array_equal(explained(cnn, metric).measures[metric], result.measures[metric])
-    alone = vz.explain(cnn, BATCH[4], methods="saliency", metrics=metric)["saliency"]
+    alone = vz.explain(cnn, BATCH[4], methods="saliency", metrics=metric, **regions_for(metric, 1))["saliency"]
     np.testing.assert_allclose(alone.measures[metric][0], result.measures[metric][4], rtol=1e-4)
 
 
@@ -69,7 +76,10 @@ def test_constant_map_and_constant_image_have_a_number_or_a_reason_why_not(cnn, 
     def method(inputs: Any, score: Any, **other: Any) -> np.ndarray:
         return np.zeros(inputs.shape[:3], np.float32)
 
-    told = measured(blank, cnn, flat, vz.targets.resolve(1, cnn, 1), read_metrics(metric), method=method)
+    region = np.ones((1, *SHAPE[:2]), bool)
+    told = measured(
+        blank, cnn, flat, vz.targets.resolve(1, cnn, 1), read_metrics(metric), method=method, regions=region
+    )
     reasons = [note for note in told.notes if note.kind == "undefined"]
     assert np.isfinite(told.measures[metric][0]) != bool(reasons)
     assert all("no finite number" not in note for note in reasons)

@@ -31,6 +31,7 @@ def explain(
     out: options.Out,
     method: options.Methods = None,
     metric: options.Metrics = None,
+    regions: options.Regions = None,
     trust: options.Trust = False,
     target: options.Target = None,
     layer: options.Layer = None,
@@ -71,7 +72,7 @@ def explain(
         understood = target_note(target, adapter)
         if trust:
             notes([("trust", cost_of_trust(good.sample_shape, len(calls)))])
-        steps = explain_images(adapter, good, calls, wanted, out, metrics, trust=trust)
+        steps = explain_images(adapter, good, calls, wanted, out, metrics, trust=trust, regions=regions)
         for step in track(steps, len(good), f"explaining {len(good)} images"):
             if isinstance(step, Failure):
                 failed.append((str(step.method), step.reason))

@@ -106,6 +106,7 @@ def explain_images(
     metrics: Sequence[MetricCall] = (),
     *,
     trust: bool = False,
+    regions: Any = None,
 ) -> Iterator[ImageReport | Failure]:
     """Explain images a batch at a time, and write the pictures of each batch before the next one is begun.
 
@@ -125,6 +126,8 @@ def explain_images(
         What is measured of each map.
     trust : bool, default False
         Whether it is measured how far each map can be trusted.
+    regions : optional
+        Where in each image the object is, for the metrics that ask.
 
     Yields
     ------
@@ -148,7 +151,15 @@ def explain_images(
         failures.append(failure)
 
     batches = stream(
-        model, images, target, calls, on_failure=on_failure, longest=SHARPEST, metrics=metrics, trust=trust
+        model,
+        images,
+        target,
+        calls,
+        on_failure=on_failure,
+        longest=SHARPEST,
+        metrics=metrics,
+        trust=trust,
+        regions=regions,
     )
     remarks: dict[str, None] = {}
     for batch, messages in _with_messages(batches):

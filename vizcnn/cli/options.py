@@ -184,6 +184,16 @@ Trust = Annotated[
     ),
 ]
 
+Regions = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Where in each image the object is, for metrics such as pointing_game: a folder of mask pictures by the images' "
+        "names, or a CSV of boxes with the columns image, left, top, right, bottom (in pixels).",
+        show_default=False,
+    ),
+]
+
 Target = Annotated[
     str | None,
     typer.Option(

@@ -41,6 +41,7 @@ def report(
     ],
     method: options.Methods = None,
     metric: options.Metrics = None,
+    regions: options.Regions = None,
     trust: options.Trust = False,
     target: options.Target = None,
     layer: options.Layer = None,
@@ -81,6 +82,7 @@ def report(
             longest=LONGEST,
             ranks=classes,
             metrics=metrics,
+            regions=regions,
             trust=trust,
         )
         explanation, of_rank = collect(batches, len(together))

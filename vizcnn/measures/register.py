@@ -10,7 +10,7 @@ from vizcnn.measures import registry
 from vizcnn.measures.metric import Better, Metric
 from vizcnn.registry import described
 
-ASKED = frozenset({"again"})
+ASKED = frozenset({"again", "regions"})
 """Names of parameters that a metric may have beside the maps."""
 
 Run = TypeVar("Run", bound=Callable[..., object])
@@ -34,7 +34,8 @@ def register_metric(name: str, *, better: Better, needs: Collection[str] = ()) -
         A decorator. The function that it takes has the arguments ``(model, inputs, score, maps, *, options...)``: a
         `ModelAdapter`, a batch (N, H, W, C), the `Score` of that batch, whose predicted classes are settled, and the maps
         (N, H, W); it returns a `vizcnn.measures.metric.MetricBatch`. Where it has the parameter ``again`` too, it is given a
-        `vizcnn.measures.metric.Again`, which asks the method once more.
+        `vizcnn.measures.metric.Again`, which asks the method once more; where it has ``regions``, the regions that the user gave,
+        bool (N, H, W), of which none holds a pixel where an image has no region.
 
     Raises
     ------

@@ -20,6 +20,11 @@ from vizcnn.results import Attributions
 from vizcnn.results.collect import checked_rows
 from vizcnn.targets.score import Score
 
+_MISSING = {
+    "again": "the map was given, and the method that made it can't be asked again",
+    "regions": "no region is known",
+}
+
 Asked = str | tuple[str, Mapping[str, Any]]
 
 
@@ -78,6 +83,7 @@ def measured(
     *,
     method: Callable[..., np.ndarray] | None = None,
     seeded: bool = False,
+    regions: np.ndarray | None = None,
 ) -> Attributions:
     """Return a result with what metrics say of its maps.
 
@@ -97,6 +103,8 @@ def measured(
         ``method(inputs, score, model=, seed=)``, the maps that the method makes of these; None: the maps were given.
     seeded : bool, default False
         Whether the method heeds a seed.
+    regions : ndarray of bool, shape (N, H, W), default None
+        Where in each image the object is, as the model sees it.
 
     Returns
     -------
@@ -120,7 +128,7 @@ def measured(
     again = None if method is None else Again(method, inputs, score, seeded)
     for call in calls:
         who = f"metric {call.metric.name!r}"
-        answer = _answer(call, model, inputs, score, maps, again)
+        answer = _answer(call, model, inputs, score, maps, again=again, regions=regions)
         values = checked_rows("measures", {call.name: answer.values}, len(inputs), who)[call.name].astype(np.float32)
         undefined = checked_rows("extras", answer.undefined, len(inputs), who)
         known = np.logical_or.reduce([*undefined.values(), np.zeros(len(inputs), dtype=bool)])
@@ -136,16 +144,15 @@ def measured(
 
 
 def _answer(
-    call: MetricCall, model: ModelAdapter, inputs: np.ndarray, score: Score, maps: np.ndarray, again: Again | None
+    call: MetricCall, model: ModelAdapter, inputs: np.ndarray, score: Score, maps: np.ndarray, **known: Any
 ) -> MetricBatch:
-    """Return what a metric says of maps, given what it asks for."""
-    asks = call.metric.asks
-    if "again" in asks and again is None:
-        return MetricBatch.none(len(inputs), "the map was given, and the method that made it can't be asked again")
-    asked = {"again": again} if "again" in asks else {}
-    answer: MetricBatch = call.metric.run(
-        model, inputs, score, maps, **asked, **with_images(call.options, model, inputs.shape[1:])
-    )
+    """Return what a metric says of maps, given what it asks for beside them."""
+    asked = {name: known[name] for name in call.metric.asks}
+    missing = [_MISSING[name] for name, value in asked.items() if value is None]
+    if missing:
+        return MetricBatch.none(len(inputs), missing[0])
+    options = with_images(call.options, model, inputs.shape[1:])
+    answer: MetricBatch = call.metric.run(model, inputs, score, maps, **asked, **options)
     return answer
 
 
