@@ -102,6 +102,23 @@ def test_one_map_of_one_image_and_small_maps_are_taken(model):
     assert vz.evaluate(model, IMAGES, small, metrics="sparseness").values.shape == enlarged.values.shape
 
 
+def test_regions_and_the_method_reach_the_metrics_that_ask(model):
+    masks = np.zeros((12, 4, 5), dtype=bool)
+    masks[:, :, :2] = True
+    found = vz.evaluate(model, IMAGES, {"given": TRUE}, metrics=["relevance_mass", "max_sensitivity"], regions=masks)
+    np.testing.assert_allclose(found.values[0, 0], TRUE[:, :, :2].sum(axis=(1, 2)) / TRUE.sum(axis=(1, 2)), rtol=1e-5)
+    assert np.isnan(found.values[0, 1]).all()  # the method that made it can't be asked again
+    assert {note.kind for note in found.notes} == {"undefined"}
+    method, sensitivity = "occlusion:patch_size=2,stride=1", "max_sensitivity:num_samples=2"
+    few, metrics = IMAGES[:2], [sensitivity, "pointing_game"]
+    asked = vz.compare(model, few, methods=method, metrics=metrics, regions=masks[:2])
+    expected = vz.explain(model, few, methods=method, metrics=sensitivity)[method].measures[sensitivity]
+    np.testing.assert_allclose(asked.values[0, 0], expected, rtol=1e-4)
+    assert (asked.values[1:, 0] == 0).sum() >= 2  # null maps that know nothing of the image don't change
+    with pytest.raises(OptionError, match="`regions` must say where in each image the object is"):
+        vz.compare(model, IMAGES, metrics="pointing_game")
+
+
 def test_null_maps_are_rows_where_they_are_asked_for(model):
     found = vz.evaluate(model, IMAGES, {"true": TRUE}, nulls=True)
     assert found.methods == ("true", "edges", "center", "random")

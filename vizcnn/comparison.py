@@ -19,7 +19,7 @@ from vizcnn.progress import duration, track
 from vizcnn.race import Answer, Entry, Race
 from vizcnn.registry import asked_names, is_one
 from vizcnn.results import AttributionBatch, Attributions, Comparison, Context
-from vizcnn.stream import Method, MethodCall, read_methods
+from vizcnn.stream import Method, MethodCall, read_methods, read_regions
 from vizcnn.targets import resolve_on
 from vizcnn.targets.score import Score
 
@@ -38,6 +38,7 @@ def evaluate(
     target: Any = None,
     *,
     nulls: bool = False,
+    regions: Any = None,
 ) -> Comparison:
     """Measure maps, wherever they come from.
 
@@ -56,6 +57,8 @@ def evaluate(
         What the maps explain, default None: the class that the model predicts for each image. See `vizcnn.targets`.
     nulls : bool, default False
         Whether maps without meaning are measured too, for comparison: edges, a spot in the middle, and chance.
+    regions : optional
+        Where in each image the object is, for the metrics that ask, as `explain` takes them. Default None: none is known.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def evaluate(
         metric_registry.INSTALLED.check_needs(metric.metric, adapter)
     entries = [_entry(name, one, adapter, loaded, score) for name, one in asked.items()]
     entries += _nulls(adapter, loaded, score) if nulls else []
-    race = Race(adapter, loaded, score, entries, calls)
+    race = Race(adapter, loaded, score, entries, calls, read_regions(regions, loaded, calls))
     return _run(race, "evaluate", {})
 
 
@@ -102,6 +105,7 @@ def compare(
     layer: str | None = None,
     nulls: bool = True,
     max_seconds: float | None = None,
+    regions: Any = None,
 ) -> Comparison:
     """Compare methods on your own images: which maps find what the model decides by, and which can't be told apart.
 
@@ -125,6 +129,8 @@ def compare(
         Whether maps without meaning are measured too: a method that is no better shows nothing of the model.
     max_seconds : float, default None
         When it ends, with the images that are done by then; None: when all are. So does Ctrl-C.
+    regions : optional
+        Where in each image the object is, for the metrics that ask, as `explain` takes them. Default None: none is known.
 
     Returns
     -------
@@ -155,7 +161,15 @@ def compare(
     <Comparison of 2 methods by 2 metrics on 10 images>
     """
     race = prepare(
-        model, images, target, methods=methods, metrics=metrics, layer=layer, nulls=nulls, max_seconds=max_seconds
+        model,
+        images,
+        target,
+        methods=methods,
+        metrics=metrics,
+        layer=layer,
+        nulls=nulls,
+        max_seconds=max_seconds,
+        regions=regions,
     )
     asked = {"layer": layer, "max_seconds": max_seconds}
     return _run(race, "compare", {name: value for name, value in asked.items() if value is not None})
@@ -171,6 +185,7 @@ def prepare(
     layer: str | None = None,
     nulls: bool = True,
     max_seconds: float | None = None,
+    regions: Any = None,
 ) -> Race:
     """Return what `compare` runs, checked; its arguments are as there.
 
@@ -205,7 +220,8 @@ def prepare(
             left_out[call.name] = str(error)
     if nulls:
         entries += _nulls(adapter, loaded, score)
-    return Race(adapter, loaded, score, entries, calls, methods is None, max_seconds, left_out)
+    known = read_regions(regions, loaded, calls)
+    return Race(adapter, loaded, score, entries, calls, known, methods is None, max_seconds, left_out)
 
 
 def _able(model: ModelAdapter, left_out: dict[str, str]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import Note, OptionError, VizcnnError
 from vizcnn.inputs import ImageSet
+from vizcnn.inputs.regions import Regions
 from vizcnn.measures.run import MetricCall, measured
 from vizcnn.notes import join_notes
 from vizcnn.progress import TimeIsUpError, check_time, time_limit
@@ -71,6 +72,8 @@ class Race:
         What is measured; those that turn out too slow or don't work are taken out.
     metrics : list of MetricCall
         What it is measured by.
+    regions : Regions or None
+        Where in each image the object is, where a metric asks.
     may_leave_out : bool
         Whether entries that fail, or are slow, are left out; else what they raise is raised.
     max_seconds : float or None
@@ -86,6 +89,7 @@ class Race:
     score: Score
     entries: list[Entry]
     metrics: list[MetricCall]
+    regions: Regions | None = None
     may_leave_out: bool = False
     max_seconds: float | None = None
     left_out: dict[str, str] = field(default_factory=dict)
@@ -194,11 +198,13 @@ class Race:
         if not may_be_slow and number == 1 and spent[0] > QUICK * len(inputs):
             self._leave_out(entry, _too_slow(entry.name))
             return None
+        where = None if self.regions is None else self.regions.masks(part)
+        known: dict[str, Any] = {"method": entry.maps, "seeded": entry.is_seeded, "regions": where}
         values = []
         for call in self.metrics:
             check_time()
             start = time.monotonic()
-            result = measured(result, self.model, inputs, score, [call], method=entry.maps, seeded=entry.is_seeded)
+            result = measured(result, self.model, inputs, score, [call], **known)
             values.append(result.measures.get(call.name, np.full(len(inputs), np.nan)))
             spent.append(time.monotonic() - start)
         return result, np.stack(values), np.array(spent)

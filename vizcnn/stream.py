@@ -194,7 +194,7 @@ def stream(
     score = resolve_on(target, model, images)
     for one in metrics:
         metric_registry.INSTALLED.check_needs(one.metric, model)
-    known = _regions(regions, images, metrics)
+    known = read_regions(regions, images, metrics)
     working: dict[str, door.MethodRun] = {}
     for call in calls:
         with _telling(on_failure, call.name, range(len(images))):
@@ -250,8 +250,27 @@ def _answers(
     return results
 
 
-def _regions(regions: Any, images: ImageSet, metrics: Sequence[MetricCall]) -> Regions | None:
-    """Return where in each image the object is, where a metric asks; refuse what is missing and what nobody asks for."""
+def read_regions(regions: Any, images: ImageSet, metrics: Sequence[MetricCall]) -> Regions | None:
+    """Return where in each image the object is, where a metric asks.
+
+    Parameters
+    ----------
+    regions : optional
+        As `vizcnn.explain` takes them.
+    images : ImageSet
+        The images.
+    metrics : sequence of MetricCall
+        The metrics.
+
+    Returns
+    -------
+    Regions or None
+
+    Raises
+    ------
+    OptionError
+        If they are missing, of another form, or nobody asks for them.
+    """
     asking = [one.name for one in metrics if "regions" in one.metric.asks]
     if regions is None and asking:
         raise OptionError(

@@ -67,6 +67,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    regions: options.Regions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compare methods on your images: which maps find what MODEL decides by, and which can't be told apart."""
@@ -92,6 +93,7 @@ def compare(
             layer=layer,
             nulls=nulls,
             max_seconds=max_seconds,
+            regions=regions,
         )
         stopped = _run(race, quiet=as_json)
         result = race.result("compare", {})
