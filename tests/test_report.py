@@ -225,6 +225,7 @@ def test_command_writes_the_page_without_the_places_of_files(tmp_path: Path, mon
     assert '<option value="1">the second class</option>' in page
     assert "the third class" not in page
     assert "What its layers see in a.png" in page
+    assert "What its layers see in b.png" in page
     assert hashlib.sha256((tmp_path / "m.keras").read_bytes()).hexdigest() in page
     some = CliRunner().invoke(
         app, [*command, str(tmp_path / "b.png"), "--method", "saliency", "--method", "gradcam:layer=conv"]

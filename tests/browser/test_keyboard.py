@@ -81,7 +81,7 @@ def test_enter_space_and_the_button_enlarge_and_shrink(page: Page) -> None:
 
 def test_details_open_and_close_from_the_keyboard(page: Page) -> None:
     summaries, opened = page.locator("summary").all(), "summary => summary.parentElement.open"
-    assert [summary.evaluate(opened) for summary in summaries] == [True, True, False, False]
+    assert [summary.evaluate(opened) for summary in summaries] == [False, True, False, False]
     for summary in summaries:
         before, inside = summary.evaluate(opened), summary.locator("xpath=following-sibling::*").first
         for key, wanted in [("Enter", not before), ("Space", before)]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 DEFAULT_METHODS = ["saliency", "gradcam", "occlusion"]
 
-NUM_WALKS = 1
-"""Images whose way through the layers is shown, the first ones."""
+NUM_WALKS = 10
+"""Images whose way through the layers is shown, the first ones: each takes some hundred kB of the page."""
 
 MIN_HEALTH_IMAGES = 10
 """Images from which on the health of the filters is told."""

@@ -133,7 +133,7 @@ def render_page(
                 "gray": look.GRAY,
             },
             notes=_notes(results),
-            figures=[(title, drawn(picture), str(picture).strip("<>")) for title, picture in (figures or {}).items()],
+            figures=[_figure(title, picture) for title, picture in (figures or {}).items()],
             about={**(about or {}), **versions()},
             style=style,
             script=script,
@@ -141,6 +141,12 @@ def render_page(
             script_hash=hash_of(script),
         )
     )
+
+
+def _figure(title: str, picture: Picture) -> dict[str, Any]:
+    """Return what the page shows of another result, and whether it is a drawing, whose lines are turned bright on a dark page."""
+    text = str(picture).strip("<>")
+    return {"title": title, "picture": drawn(picture), "text": text, "is_drawing": picture.is_drawing}
 
 
 def environment() -> jinja2.Environment:

@@ -69,6 +69,7 @@ class Architecture(Picture):
     notes: tuple[Note, ...] = ()
 
     kind: ClassVar[str] = "architecture"
+    is_drawing: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         return f"<Architecture of {self.model!r}, {len(self.layers)} layers, {self.num_params:,} parameters>"

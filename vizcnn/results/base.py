@@ -53,6 +53,9 @@ class Picture(ABC):
     suffixes: ClassVar[tuple[str, ...]] = PICTURES
     """Kinds of files that `save` writes."""
 
+    is_drawing: ClassVar[bool] = False
+    """Whether it is drawn in lines on white, with no colors that stand for numbers: a dark page may turn it bright on black."""
+
     @abstractmethod
     def plot(self, ax: Any = None, **style: Any) -> Any:
         """Draw it.
