@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vizcnn.adapter import as_adapter
-from vizcnn.algorithms.trust import Trust
+from vizcnn.algorithms.trust import Trust, is_of_trust
 from vizcnn.measures.run import Asked, meanings_of, read_metrics
 from vizcnn.plugins import door, registry
 from vizcnn.progress import track
@@ -129,7 +129,12 @@ class Explanation(Picture):
         from vizcnn.report import write_page
 
         meanings = {name: registry.parse(name)[0].interpretation for name in self.results}
-        measures = (name for result in self.results.values() for name in result.measures)
+        measures = (
+            name
+            for result in self.results.values()
+            for name in result.measures
+            if not (result.trust and is_of_trust(name))  # the page says these in its own words
+        )
         meanings |= meanings_of(measures)
         more = {name: other.results for name, other in (others or {}).items()}
         return write_page(self.results, path, meanings=meanings, about=about, figures=figures, others=more)
