@@ -213,19 +213,21 @@ def test_what_it_cannot_show_is_told(explained: vz.Explanation, tmp_path: Path) 
 
 def test_command_writes_the_page_without_the_places_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network().save(tmp_path / "m.keras")
-    Image.fromarray((images(1)[0] * 255).astype(np.uint8)).save(tmp_path / "a.png")
+    for name, image in zip(("a", "c"), images(2), strict=True):
+        Image.fromarray((image * 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
     (tmp_path / "b.png").write_bytes(b"none")
-    command = ["report", str(tmp_path / "m.keras"), str(tmp_path / "a.png"), "--out", str(tmp_path / "out/r.html")]
+    given = [str(tmp_path / name) for name in ("m.keras", "a.png", "c.png")]
+    command = ["report", *given, "--out", str(tmp_path / "out/r.html")]
     monkeypatch.setattr("sys.argv", ["vizcnn", *command])
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.stderr
     page = (tmp_path / "out/r.html").read_text(encoding="utf-8")
-    assert "vizcnn report m.keras a.png" in page
+    assert "vizcnn report m.keras a.png c.png" in page
     assert "How the model is built" in page
     assert '<option value="1">the second class</option>' in page
     assert "the third class" not in page
-    assert "What its layers see in a.png" in page
-    assert "What its layers see in b.png" in page
+    for name in ("a.png", "c.png"):
+        assert f"What its layers see in {name}" in page
     assert hashlib.sha256((tmp_path / "m.keras").read_bytes()).hexdigest() in page
     some = CliRunner().invoke(
         app, [*command, str(tmp_path / "b.png"), "--method", "saliency", "--method", "gradcam:layer=conv"]
