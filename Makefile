@@ -102,7 +102,7 @@ bench-backends: .venv-backends/.ready  ## Time methods on JAX and PyTorch beside
 	@for backend in jax torch; do KERAS_BACKEND=$$backend $(OTHERS)/python -m tests.benchmarks.bench_backends $(BENCH_ARGS) || exit 1; done
 
 golden: .venv/.ready .venv-golden/.ready  ## Ask the reference implementations anew, in an environment of their own, and write docs/golden.md
-	@for library in captum saliency grad_cam xplique lime shap; do $(GOLDEN)/python -m tests.golden.of_$$library || exit 1; done
+	@for library in captum saliency grad_cam xplique lime shap quantus; do $(GOLDEN)/python -m tests.golden.of_$$library || exit 1; done
 	@$(BIN)/python -m tests.golden.table --write
 
 lock: check-python  ## Write requirements.lock anew from the newest versions that pyproject.toml accepts
