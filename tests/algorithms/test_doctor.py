@@ -185,8 +185,11 @@ def test_classes_that_do_not_fit_are_rejected(classes: list[Any], match: str) ->
 
 def test_model_that_predicts_no_class_is_rejected() -> None:
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
-    with pytest.raises(vz.errors.OptionError, match="must predict classes, as sureness and being right are of these"):
-        vz.doctor(model, np.zeros((2, 8, 8, 3), np.uint8))
+    for values in (None, [0.3, 1.7]):  # true angles, say
+        with pytest.raises(
+            vz.errors.OptionError, match="must predict classes, as sureness and being right are of these"
+        ):
+            vz.doctor(model, np.zeros((2, 8, 8, 3), np.uint8), values)
     signals = keras.Sequential(
         [keras.Input((8, 3)), keras.layers.Conv1D(2, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
     )

@@ -11,7 +11,7 @@ import numpy as np
 from vizcnn.adapter import as_adapter
 from vizcnn.adapter.base import ModelAdapter
 from vizcnn.algorithms.preprocess_report import CERTAIN, PreprocessReport, PreprocessRow, PreprocessVerdict
-from vizcnn.algorithms.trials import Trial, count_trials, run_trials
+from vizcnn.algorithms.trials import Trial, count_trials, predicts_no_classes, run_trials
 from vizcnn.errors import OptionError, did_you_mean, listed
 from vizcnn.inputs import load
 from vizcnn.progress import track
@@ -76,6 +76,8 @@ def doctor(model: Any, images: Any, classes: Sequence[int | str] | None = None) 
         raise OptionError(f"`model` must take pictures; {adapter.name!r} takes {adapter.input_shape}.")
     image_set = load(images, adapter.input_shape, image_size=adapter.image_size, decoding=adapter.decoding)
     adapter.prepare(image_set.sample_shape)
+    if not adapter.head(adapter.output_name(None)).is_classes:
+        raise predicts_no_classes(adapter)  # before true values are taken for classes
     indices = None if classes is None else _indices(classes, adapter, len(image_set))
     trying = f"trying preprocessings, {len(image_set)} images"
     trials = list(track(run_trials(adapter, image_set, indices), count_trials(image_set), trying))

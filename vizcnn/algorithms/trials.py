@@ -136,6 +136,14 @@ def run_trials(model: ModelAdapter, images: ImageSet, classes: Sequence[int] | N
             yield Trial(trial.fit, trial.channels, trial.scaling, **joined, input_range=_values(trial).output_range)
 
 
+def predicts_no_classes(model: ModelAdapter) -> OptionError:
+    """Return the error of a model that predicts numbers, such as an angle: true ones would tell, but aren't compared."""
+    return OptionError(
+        f"`model` must predict classes, as sureness and being right are of these; {model.name!r} doesn't. Its preprocessing has "
+        f"to be known from its training."
+    )
+
+
 def count_trials(images: ImageSet) -> int:
     """Return how many there will be.
 
@@ -185,10 +193,7 @@ def _answers(model: ModelAdapter, inputs: np.ndarray, true: np.ndarray | None) -
     predicted, values, is_probability = model.class_outputs(outputs)
     head = model.head(model.output_name(None))
     if not head.is_classes or values.shape[1] < 2:
-        raise OptionError(
-            f"`model` must predict classes, as sureness and being right are of these; {model.name!r} doesn't. Its "
-            f"preprocessing has to be known from its training."
-        )
+        raise predicts_no_classes(model)
     logs = np.log(np.clip(values, 1e-38, None)) if is_probability else _log_softmax(values)
     shares = np.exp(logs)
     entropy = -(shares * logs).sum(axis=1) / np.log(values.shape[1])
