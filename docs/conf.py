@@ -44,7 +44,8 @@ html_theme_options: dict[str, Any] = {
     "secondary_sidebar_items": {
         "**": ["page-toc"],
         **{
-            page: [] for page in ("which_method", "metrics", "planted_evidence", "models", "benchmarks", "golden")
+            page: []
+            for page in ("which_method", "metrics", "planted_evidence", "compared", "models", "benchmarks", "golden")
         },  # wide tables
     },
 }
@@ -54,6 +55,7 @@ _ALONE = (
     "getting_started",
     "which_method",
     "planted_evidence",
+    "compared",
     "glossary",
     "benchmarks",
     "golden",
