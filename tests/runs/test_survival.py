@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +235,39 @@ def test_disk_that_cannot_hold_the_run_is_refused_before_it_begins(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6 - 5000, 5000))
     with pytest.raises(ResultError, match=r"with 0.0 MB free; the run needs about 0.1 MB. Free some"):
         explained(images, tmp_path / "out")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 192 KiB; not everybody may have one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no tmpfs may be mounted here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_disk_that_fills_up_in_the_middle_is_told_and_loses_nothing(
+    images: Path, whole: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = bench.Explainer.batch
+
+    def batch(self: Any, start: int, *given: Any) -> Any:
+        if start == 16:
+            (small_disk / "filler").write_bytes(b"0" * (shutil.disk_usage(small_disk).free - 4096))
+        return real(self, start, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.Explainer, "batch", batch)
+        with pytest.raises(ResultError, match="can't be written: No space left on device"):
+            explained(images, small_disk / "out")
+    (small_disk / "filler").unlink()
+    explained(images, small_disk / "out")
+    assert contents(small_disk / "out") == contents(whole)
+
+
+def test_disk_that_is_too_small_from_the_first_is_refused(images: Path, small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(b"0" * (shutil.disk_usage(small_disk).free - 40_000))
+    with pytest.raises(ResultError, match=r"with 0.0 MB free; the run needs about 0.1 MB. Free some"):
+        explained(images, small_disk / "out")

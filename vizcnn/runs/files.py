@@ -37,19 +37,20 @@ class Folder(Source):
         return {"kind": "folder", "path": str(self.root.absolute()), "labelled": self.labelled}
 
     def entries(self) -> Iterator[Entry]:
-        """See `Source.entries`; hidden files and folders are left out."""
-        waiting, seen = [""], set()
+        """See `Source.entries`; hidden files and folders are left out, and links to where the images are found anyway."""
+        waiting = [("", (os.path.realpath(self.root),))]
         while waiting:
-            inside = waiting.pop()
+            inside, homes = waiting.pop()
             for one in self._scan(inside):
                 key = f"{inside}{one.name}"
                 if one.name.startswith("."):
                     continue
                 if one.is_dir():
-                    identity = os.path.realpath(one.path) if one.is_symlink() else one.path
-                    if identity not in seen:  # a link may lead back
-                        seen.add(identity)
-                        waiting.append(f"{key}/")
+                    home = os.path.realpath(one.path) if one.is_symlink() else None
+                    if home is None:
+                        waiting.append((f"{key}/", homes))
+                    elif not any(_lie_together(home, other) for other in homes):
+                        waiting.append((f"{key}/", (*homes, home)))
                 elif os.path.splitext(one.name)[1].lower() in SUFFIXES:
                     yield Entry(key, key.partition("/")[0] if self.labelled and "/" in key else None)
 
@@ -110,6 +111,11 @@ class Table(Source):
 PARQUET = (".parquet", ".pq")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LISTS = (".txt", ".lst", ".list")
+
+
+def _lie_together(one: str, other: str) -> bool:
+    """Tell whether one of two folders is, or lies in, the other."""
+    return os.path.commonpath([one, other]) in (one, other)
 
 
 def read_bytes(path: Path, root: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,16 @@ class Job:
         """List the source, and say which image comes when."""
         return Plan.of(self.source, self.shard_size, self.sample)
 
+    @cached_property
+    def _file_digest(self) -> str | None:
+        return None if self.model_file is None else digest_of_files(self.model_file)
+
     def known(self, plan: Plan) -> dict[str, Any]:
         """Return what its manifest says, as far as that is known before the model is loaded."""
         calls, metrics = self.calls(), self.metric_calls()
         return {
-            "model": {"sha256": digest_of_files(self.model_file)} if self.model_file is not None else {},
-            "source": {**self.source.about, "digest": plan.digest()},
+            "model": {"sha256": self._file_digest} if self.model_file is not None else {},
+            "source": {**self.source.about, "digest": plan.digest},
             "settings": {
                 "methods": {call.name: plain(call.options) for call in calls},
                 "metrics": {call.name: plain(call.options) for call in metrics},

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -74,8 +75,9 @@ class Plan:
         """Return the places of the images of a shard."""
         return range(number * self.shard_size, min(len(self), (number + 1) * self.shard_size))
 
+    @cached_property
     def digest(self) -> str:
-        """Return what tells these images, with their labels and targets, from others."""
+        """What tells these images, with their labels and targets, from others."""
         digest = hashlib.sha256()
         for index in range(len(self)):
             key, label, target, _ = self.listing[index]
