@@ -25,6 +25,7 @@ def attempt(source: Path, out: Path, most: int = 0) -> int:
     if process:
         return process
     code = 3
+    os.fsync = lambda _: None  # a killed process loses nothing that it has handed over; only a machine does
     try:
         if most:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -203,7 +203,7 @@ def test_what_is_wrong_with_a_call_is_said_before_the_model_is_loaded(images: Pa
         (OptionError, "`shard_size` must be at least 1; got 0", {"shard_size": 0}),
         (OptionError, "`sample` must be a number of images, from 1; got 0", {"sample": 0}),
         (OptionError, "`labels_by` must be one of None, 'folders'; got 'names'", {"labels_by": "names"}),
-        (OptionError, "`columns` is for tables; `source` is a folder", {"columns": {"path": "file"}}),
+        (OptionError, "`columns` is for tables and archives; `source` is a folder", {"columns": {"path": "file"}}),
     ):
         with pytest.raises(error, match=message):
             explained(images, tmp_path, **{"model": "no model.keras", **options})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -271,3 +272,17 @@ def test_disk_that_is_too_small_from_the_first_is_refused(images: Path, small_di
     (small_disk / "filler").write_bytes(b"0" * (shutil.disk_usage(small_disk).free - 40_000))
     with pytest.raises(ResultError, match=r"with 0.0 MB free; the run needs about 0.1 MB. Free some"):
         explained(images, small_disk / "out")
+
+
+def test_rows_which_say_that_a_shard_is_finished_reach_the_disk_after_its_maps(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    real = Path.replace
+    monkeypatch.setattr(os, "fsync", lambda number: events.append("on the disk"))
+    monkeypatch.setattr(
+        Path, "replace", lambda self, target: events.append(Path(target).parts[-1]) or real(self, target)
+    )
+    explained(images, tmp_path / "out", sample=8)
+    assert events[-8:-2] == ["on the disk", "0", "on the disk", "0", "on the disk", "00000.parquet"]
+    assert events[-2:] == ["failures.jsonl", "manifest.json"]

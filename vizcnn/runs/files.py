@@ -38,7 +38,7 @@ class Folder(Source):
 
     def entries(self) -> Iterator[Entry]:
         """See `Source.entries`; hidden files and folders are left out, and links to where the images are found anyway."""
-        waiting = [("", (os.path.realpath(self.root),))]
+        waiting: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(self.root),))]
         while waiting:
             inside, homes = waiting.pop()
             for one in self._scan(inside):
