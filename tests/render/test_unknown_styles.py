@@ -13,7 +13,7 @@ import vizcnn as vz
 from tests.made import attributions
 from vizcnn.errors import OptionError
 from vizcnn.explanation import Explanation
-from vizcnn.results import Diagnosis, FeatureMaps, Images, Kernels
+from vizcnn.results import Comparison, Diagnosis, FeatureMaps, Images, Kernels, ReceptiveField, TopPatches
 from vizcnn.results.base import Result
 
 ARRAY = np.ones((1, 2, 2, 3), np.float32)
@@ -32,7 +32,12 @@ def kinds() -> dict[str, Any]:
         "images": Images(ARRAY, ARRAY[0, 0, 0, :1], ("cat",), mapped.predictions, ARRAY[:0], ARRAY[:0], "tiny", "made"),
         "architecture": vz.architecture(vz.assets.digits_cnn()),
         "diagnosis": diagnosis,
-    }
+        "comparison": Comparison(np.ones((2, 1, 1), np.float32), ("gradcam", "chance"), ("deletion",), ("low",), ("a.png",),
+                                 ("cat",), "tiny", nulls=("chance",)),
+        "receptive field": ReceptiveField((np.array([[0, 2]]),) * 2, (2, 2), (1.0, 1.0), (4, 4), "conv", "tiny"),
+        "top patches": TopPatches(np.zeros((1, 1, 2, 2, 3), np.uint8), ARRAY[:, :1, 0, 0], counts[None],
+                                  np.array([[[[0, 2]] * 2]]), (0,), (("a.png",),), "conv", "tiny"),
+    }  # fmt: skip
 
 
 KINDS = kinds()
@@ -45,6 +50,9 @@ WORDS = {
     "images": ("column", "'columns'", "'columns', 'title'"),
     "architecture": ("witdh", "'width'", "'fold', 'width', 'engine', 'title', 'legend'"),
     "diagnosis": ("titel", "'title'", "'title'"),
+    "comparison": ("titel", "'title'", "'title'"),
+    "receptive field": ("imge", "'image'", "'image'"),
+    "top patches": ("column", "'columns'", "'channels', 'columns'"),
 }
 
 
@@ -70,7 +78,7 @@ def test_every_style_that_is_listed_is_taken(kind):
     given: dict[str, Any] = {
         "columns": 1, "cmap": "gray", "vmin": -1.0, "vmax": 1.0, "colorbar": False, "title": False, "index": 0,
         "overlay": False, "percentile": 90, "alpha": 0.5, "top": 1, "page": 0, "channels": None, "fold": "never",
-        "width": 5.0, "engine": "vizcnn", "legend": False,
+        "width": 5.0, "engine": "vizcnn", "legend": False, "image": None,
     }  # fmt: skip
     if kind == "kernels":
         given["channels"] = "each"
