@@ -61,6 +61,8 @@ def disturb(source: Path, out: Path, how: str, times: int, seconds: float) -> tu
 
 def main(source: Path, folder: Path, *ways: str) -> None:
     """Make all runs."""
+    # A shell starts what runs in the background with this signal ignored, and the tests may run there.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     start = time.monotonic()
     ended(attempt(source, folder / "whole"))
     seconds = time.monotonic() - start

@@ -128,7 +128,7 @@ def scaled(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     (ndarray of float16, ndarray of float32)
         The shares, -1 to 1, and the scale (N,) that gives the maps back. What is lost of a value v of a map of scale s is at most
-        |v| / 2048 + s / 2**25.
+        ``abs(v) / 2048 + s / 2**25``.
 
     Examples
     --------
