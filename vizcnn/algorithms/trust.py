@@ -32,7 +32,7 @@ REPEATABILITY = {
 }
 """What the number of a map's repeatability may be called, the first of them that there is, and what it means."""
 
-_BUT = "but much like an untrained model's map"
+_ALIKE = "much like an untrained model's map"
 
 _OTHERS = {ROAD, RANDOMIZATION, EDGES, *REPEATABILITY}
 
@@ -112,7 +112,7 @@ class Trust:
     @property
     def label(self) -> str:
         """The verdict in a few words, and whether the model's training has little to do with the map."""
-        return self.verdict.label + (f", {_BUT}" if self.is_model_independent else "")
+        return self.verdict.label + (f"; {_ALIKE}" if self.is_model_independent else "")
 
     @property
     def sentence(self) -> str:
@@ -154,8 +154,10 @@ class Trust:
                 first.append(f"{_short(number)} {name.removeprefix(DIFFERENCE).strip(' ()')}")
             else:
                 second.append(f"{name.replace('_', ' ')} {_short(number)}")
-        but = _BUT if self.is_model_independent else ""
-        return "\n".join(filter(None, (self.verdict.label, but, f"ins. - del. {' / '.join(first)}", ", ".join(second))))
+        alike = _ALIKE if self.is_model_independent else ""
+        return "\n".join(
+            filter(None, (self.verdict.label, alike, f"ins. - del. {' / '.join(first)}", ", ".join(second)))
+        )
 
     @property
     def lines(self) -> list[str]:

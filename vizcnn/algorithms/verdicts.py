@@ -15,7 +15,7 @@ Kind = Literal[
 ]
 """What sort of verdict it is."""
 
-SIGNIFICANCE = 0.01
+SIGNIFICANCE = 0.02
 """Of random maps, which share is taken to be better than chance with one fill."""
 
 MIN_LEAD = 0.02
