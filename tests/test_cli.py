@@ -112,8 +112,14 @@ def probe() -> Iterator[Probe]:
 
 # all commands --------------------------------------------------------------------------------------------------------
 
+
+def is_model(parameter: Any) -> bool:
+    """Tell whether this is the model that a command is about; that of a finished run is an option, loaded as the run did."""
+    return parameter.name == "model" and parameter.param_type_name == "argument"
+
+
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(cli.app))["commands"]
-WITH_A_MODEL = [name for name, command in COMMANDS.items() if any(p.name == "model" for p in command.params)]
+WITH_A_MODEL = [name for name, command in COMMANDS.items() if any(is_model(p) for p in command.params)]
 
 
 @pytest.mark.parametrize("name", WITH_A_MODEL)

@@ -79,6 +79,13 @@ class ReceptiveField(Result):
         Returns
         -------
         ReceptiveField
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> reach = vz.assets.digits_cnn().reach("conv2")
+        >>> vz.ReceptiveField.of(reach, layer="conv2", model="digits")
+        <ReceptiveField of layer 'conv2' of 'digits': 8x8 of 28x28, every 2>
         """
         spans = tuple(np.stack([low, high + 1], axis=1) for low, high in zip(reach.low, reach.high, strict=True))
         return cls(spans, reach.extent, reach.stride, reach.size, is_exact=reach.is_exact, **fields)
