@@ -323,7 +323,7 @@ def test_json_is_one_object_a_line_and_nothing_else(folder: Path, tmp_path: Path
     assert len(found) == 3
     assert list(found[0]) == [
         "image", "class", "label", "probability", "target", "target_probability", "files", "grid", "layers", "measures",
-        "notes", "note_kinds", "failed", "error",
+        "trust", "notes", "note_kinds", "failed", "error",
     ]  # fmt: skip
     assert found[1]["image"] == str(folder / "images" / "b.png")
     assert found[1]["files"] == {name: str(tmp_path / f"b.{name}.png") for name in ("saliency", "gradcam")}
