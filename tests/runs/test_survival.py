@@ -15,7 +15,7 @@ import pytest
 
 from tests.runs.made import contents, explained, model, write_images
 from vizcnn.errors import InputError, ResultError
-from vizcnn.runs import bench, journal
+from vizcnn.runs import journal, worker
 from vizcnn.runs.layout import RunFolder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked, and killed as Unix does it")
@@ -85,9 +85,9 @@ def test_second_start_does_what_is_missing_alone_and_says_so(
     folder.rows(2).unlink()
     folder.manifest.write_text(folder.manifest.read_text().replace('"complete": true', '"complete": false'))
     batches: list[int] = []
-    real = bench.Explainer.batch
+    real = worker.Explainer.batch
     monkeypatch.setattr(
-        bench.Explainer, "batch", lambda self, start, *given: batches.append(start) or real(self, start, *given)
+        worker.Explainer, "batch", lambda self, start, *given: batches.append(start) or real(self, start, *given)
     )
     said: list[str] = []
     explained(images, tmp_path / "out", say=said.append)
@@ -148,7 +148,7 @@ def test_source_that_vanishes_stops_the_run_and_none_of_its_images_is_blamed(
 ) -> None:
     moved = shutil.copytree(images, tmp_path / "images")
     reference = explained(moved, tmp_path / "reference").path
-    real = bench.Explainer.batch
+    real = worker.Explainer.batch
 
     def batch(self: Any, start: int, *given: Any) -> Any:
         if start == 12:
@@ -156,7 +156,7 @@ def test_source_that_vanishes_stops_the_run_and_none_of_its_images_is_blamed(
         return real(self, start, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.Explainer, "batch", batch)
+        patch.setattr(worker.Explainer, "batch", batch)
         with pytest.raises(InputError, match=r"isn't there any more. Bring it back, and start the run again"):
             explained(moved, tmp_path / "out")
     (tmp_path / "elsewhere").rename(moved)
@@ -252,7 +252,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_disk_that_fills_up_in_the_middle_is_told_and_loses_nothing(
     images: Path, whole: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = bench.Explainer.batch
+    real = worker.Explainer.batch
 
     def batch(self: Any, start: int, *given: Any) -> Any:
         if start == 16:
@@ -260,7 +260,7 @@ def test_disk_that_fills_up_in_the_middle_is_told_and_loses_nothing(
         return real(self, start, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.Explainer, "batch", batch)
+        patch.setattr(worker.Explainer, "batch", batch)
         with pytest.raises(ResultError, match="can't be written: No space left on device"):
             explained(images, small_disk / "out")
     (small_disk / "filler").unlink()

@@ -19,7 +19,7 @@ import vizcnn as vz
 from tests.runs.made import OCCLUSION, RISE, contents, explained, model, softmax, write_images
 from vizcnn.cli import app
 from vizcnn.errors import InputError, OptionError, ResultError
-from vizcnn.runs import bench, workers
+from vizcnn.runs import worker, workers
 from vizcnn.runs.finishing import begin, check_folder
 from vizcnn.runs.job import Job
 from vizcnn.runs.open_source import open_source
@@ -71,15 +71,15 @@ def test_run_whose_workers_were_all_killed_says_so(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = replace(job(images, tmp_path / "out"), model_file=images / "a" / "000.png")
-    bench_of_one = bench.Bench.of(asked, asked.plan())
+    worker_of_one = worker.Worker.of(asked, asked.plan())
     check_folder(asked.folder)
-    begin(asked.folder, bench_of_one.manifest()[0])
+    begin(asked.folder, worker_of_one.manifest()[0])
     monkeypatch.setattr(workers, "work", lambda *_: iter([4]))
     with pytest.raises(ResultError, match="All `workers` were killed from outside, by lack of memory perhaps"):
         run_job(asked, (0, 1), workers=2, retry=False, say=lambda _: None)
     explained = []
-    held = bench.Journal.claim(
-        asked.folder.journal(0), bench.journal_schema(bench_of_one.manifest()[0].layouts.values())
+    held = worker.Journal.claim(
+        asked.folder.journal(0), worker.journal_schema(worker_of_one.manifest()[0].layouts.values())
     )
     run_job(asked, (0, 1), workers=1, retry=False, say=explained.append)
     held.close()
@@ -98,10 +98,10 @@ def test_worker_takes_over_what_another_let_go(
     images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = job(images, tmp_path / "out")
-    manifest, _ = bench.Bench.of(asked, asked.plan()).manifest()
+    manifest, _ = worker.Worker.of(asked, asked.plan()).manifest()
     check_folder(asked.folder)
     begin(asked.folder, manifest)
-    held = bench.Journal.claim(asked.folder.journal(0), bench.journal_schema(manifest.layouts.values()))
+    held = worker.Journal.claim(asked.folder.journal(0), worker.journal_schema(manifest.layouts.values()))
     monkeypatch.setattr("vizcnn.runs.running.time.sleep", lambda _: held.close())  # the other one dies
     assert sum(work_on(asked, (0, 1), 1)) == 40
 
@@ -128,7 +128,7 @@ def test_command_explains_a_folder_and_goes_on_where_it_was_terminated(
     labels = vz.assets.DIGITS_CNN.with_name("digits_cnn.labels.txt")
     words = [vz.assets.DIGITS_CNN, digits, "--out", tmp_path / "out", "--labels-by", "folders", "--labels", labels,
              "--batch-size", 4, "--method", "gradcam", "--target", "3"]  # fmt: skip
-    real = bench.Explainer.batch
+    real = worker.Explainer.batch
 
     def batch(self: Any, start: int, *given: Any) -> Any:
         if start == 4:
@@ -136,7 +136,7 @@ def test_command_explains_a_folder_and_goes_on_where_it_was_terminated(
         return real(self, start, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.Explainer, "batch", batch)
+        patch.setattr(worker.Explainer, "batch", batch)
         done = run(*words)
     assert done.exit_code == 143
     assert "vizcnn: stopped; what is explained stays. The same command goes on with it." in done.stderr

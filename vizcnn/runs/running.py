@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.progress import track
 from vizcnn.runs import workers as processes
-from vizcnn.runs.bench import Bench
 from vizcnn.runs.finishing import begin, check_folder, finish, forget_failures, unfinished
 from vizcnn.runs.job import Job
 from vizcnn.runs.layout import RunFolder
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.plan import Plan
 from vizcnn.runs.rows import rows_schema
+from vizcnn.runs.worker import Worker
 
 Say = Callable[[str], None]
 
@@ -60,7 +60,7 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
             manifest = Manifest.read(folder) or manifest
         if manifest.about["complete"]:
             if job.model_file is None:
-                manifest.check_same(Bench.of(job, plan).known(), folder)
+                manifest.check_same(Worker.of(job, plan).known(), folder)
             say(f"All {len(plan):,} images are explained already, in {str(folder.path)!r}: nothing to do.")
             return
     else:
@@ -74,12 +74,12 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
         todo = _todo(job, plan, manifest, part, say)
         done = processes.work(job, part, min(workers, max(1, len(todo))))
     else:
-        bench = Bench.of(job, plan)
+        worker = Worker.of(job, plan)
         if manifest is None:
-            manifest = _begin(bench, say)
-        manifest.check_same(bench.known(), folder)
+            manifest = _begin(worker, say)
+        manifest.check_same(worker.known(), folder)
         todo = _todo(job, plan, manifest, part, say)
-        done = bench.work(manifest, todo)
+        done = worker.work(manifest, todo)
     total = sum(len(plan.shard(shard)) for shard in todo)
     for _ in track(_by_image(done), total, f"explaining {total:,} images"):
         pass
@@ -95,7 +95,7 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
 
 def begin_run(job: Job) -> None:
     """Begin a run: what other processes do first, where several work on it."""
-    _begin(Bench.of(job, job.plan()), lambda _: None)
+    _begin(Worker.of(job, job.plan()), lambda _: None)
 
 
 def work_on(job: Job, part: tuple[int, int], turn: int) -> Iterator[int]:
@@ -116,22 +116,22 @@ def work_on(job: Job, part: tuple[int, int], turn: int) -> Iterator[int]:
         How many images were explained, after each batch.
     """
     plan = job.plan()
-    bench = Bench.of(job, plan)
+    worker = Worker.of(job, plan)
     manifest = _read(job.folder)
-    manifest.check_same(bench.known(), job.folder)
+    manifest.check_same(worker.known(), job.folder)
     while todo := _of_part(unfinished(job.folder, manifest), part):
         start = turn % len(todo)
-        yield from bench.work(manifest, [*todo[start:], *todo[:start]])
+        yield from worker.work(manifest, [*todo[start:], *todo[:start]])
         if left := _of_part(unfinished(job.folder, manifest), part):
             time.sleep(0.5)  # others are at work on these; where one dies, its shard is taken over
             if left == todo:
                 time.sleep(1)
 
 
-def _begin(bench: Bench, say: Say) -> Manifest:
-    manifest, seconds = bench.manifest()
-    begin(bench.job.folder, manifest)
-    batches = -(-manifest.count // bench.explainer.batch_size)
+def _begin(worker: Worker, say: Say) -> Manifest:
+    manifest, seconds = worker.manifest()
+    begin(worker.job.folder, manifest)
+    batches = -(-manifest.count // worker.explainer.batch_size)
     if seconds * batches > 5:
         say(f"About {_duration(seconds * batches)} on one process like this one.")
     return manifest

@@ -1,4 +1,4 @@
-"""Where a process works on a run: the model, the images that come, and the shards that they go to."""
+"""What a process does for a run: with the model ready, it explains the images of one shard after another."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A model ready for a run.
+class Worker:
+    """A process's part in a run: the model ready, and the images that it is asked about.
 
     Attributes
     ----------
@@ -55,12 +55,12 @@ class Bench:
     sample_shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, job: Job, plan: Plan) -> Bench:
+    def of(cls, job: Job, plan: Plan) -> Worker:
         """Load the model, and get it ready for the images.
 
         Returns
         -------
-        Bench
+        Worker
 
         Raises
         ------
