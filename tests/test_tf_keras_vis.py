@@ -134,11 +134,13 @@ def with_relu6_as_activation(model: Any) -> Any:
 # Ours equals theirs ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 def test_vanilla_saliency_equals_tf_keras_vis(peer: Peer) -> None:
     theirs = Saliency(peer.linear)(CategoricalScore(peer.classes), peer.images, normalize_map=False)
     assert_same_maps(vz.saliency(peer.adapter, peer.images, peer.classes).values, theirs)
 
 
+@pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 def test_guided_saliency_equals_tf_keras_vis(peer: Peer) -> None:
     guided = GuidedBackpropagation([keras.activations.relu, keras.activations.relu6])
     visualize = Saliency(with_relu6_as_activation(peer.linear), model_modifier=guided, clone=False)

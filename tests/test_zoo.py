@@ -147,8 +147,7 @@ def test_laws_of_every_method_hold_on_a_model_of_this_kind(name: str, tmp_path: 
 
 @pytest.mark.parametrize("name", sorted(KINDS.keys() - {"black_box"}))
 def test_what_the_last_layers_say_of_the_outputs_is_what_a_run_tells(name: str) -> None:
-    make, shape, _ = KINDS[name]
-    adapter = built(make)
+    adapter, shape = built(name), KINDS[name][1]
     told = final_activations(adapter.model)
     assert bool(told) == (name not in SAID_BY_A_RUN)
     if told:
@@ -160,8 +159,8 @@ def test_what_the_last_layers_say_of_the_outputs_is_what_a_run_tells(name: str) 
 
 @pytest.mark.parametrize("name", [*SAMPLED, "one_dimensional", "three_dimensional"])
 def test_occlusion_is_refined_on_a_model_of_this_kind(name: str) -> None:
-    make, shape, _ = KINDS[name]
-    result = vz.occlusion(built(make), images(2, shape), patch_size=2, stride=1, refine=0.4)
+    shape = KINDS[name][1]
+    result = vz.occlusion(built(name), images(2, shape), patch_size=2, stride=1, refine=0.4)
     assert result.values.shape == (2, *shape[:-1])
     assert np.isfinite(result.values).all()
     np.testing.assert_allclose(result.measures["runs"], 0.4, atol=0.05)

@@ -204,7 +204,7 @@ def separable_and_transposed() -> Any:
     return keras.Model(image, head(layers.SeparableConv2D(4, 3)(x)))
 
 
-@kind((20, 12, 3))
+@kind((20, 12, 3), without="receptive_field")  # which depends on the size of the image
 def preprocessing_inside() -> Any:
     inside = [layers.Resizing(8, 8), layers.Rescaling(1 / 255), layers.RandomFlip()]
     top = [layers.Conv2D(4, 3, activation="relu"), layers.GlobalMaxPooling2D(), layers.Dense(1, activation="sigmoid")]
@@ -238,14 +238,14 @@ def rows_and_columns_only() -> Any:
     return keras.Model(image, head(conv(layers.Reshape((8, 8, 1))(image))))
 
 
-@kind((16, 2), without="activation_maximization activations filters")  # which make or show images
+@kind((16, 2), without="activation_maximization activations filters top_patches")  # which make or show images
 def one_dimensional() -> Any:
     signal = keras.Input((16, 2))
     x = layers.GlobalAveragePooling1D()(layers.Conv1D(4, 3, activation="relu")(signal))
     return keras.Model(signal, layers.Dense(3, activation="softmax")(x))
 
 
-@kind((6, 6, 6, 1), without="activation_maximization activations filters")
+@kind((6, 6, 6, 1), without="activation_maximization activations filters top_patches")
 def three_dimensional() -> Any:
     volume = keras.Input((6, 6, 6, 1))
     x = layers.GlobalAveragePooling3D()(layers.Conv3D(4, 3, activation="relu")(volume))
@@ -258,7 +258,7 @@ def no_pooling_and_a_sigmoid() -> Any:
     return keras.Model(image, layers.Dense(1, activation="sigmoid")(layers.Flatten()(conv(image))))
 
 
-@kind(without="activations filters gradcam guided_gradcam " + CAMS)
+@kind(without="activations filters gradcam guided_gradcam receptive_field top_patches " + CAMS)
 def dense_only() -> Any:
     image = keras.Input(SHAPE)
     return keras.Model(image, layers.Dense(3, "softmax")(layers.Dense(5, "relu")(layers.Flatten()(image))))

@@ -130,7 +130,7 @@ def test_padding_that_a_convolution_uses_up_is_not_measured() -> None:
 
 
 def test_ordinary_network_is_not_measured_and_a_measured_one_only_once() -> None:
-    image = np.ones((1, *SHAPE), np.float32)
+    image = np.random.default_rng(0).uniform(0, 1, (1, *SHAPE)).astype(np.float32)
     ordinary, cropping = vz.adapt(functional(layers.Rescaling(2.0))), vz.adapt(functional(MOVES["slice"][0]))
     for _ in range(2):
         vz.gradcam(ordinary, image, 0)

@@ -243,8 +243,8 @@ class TopPatches(MontageResult):
         --------
         >>> import vizcnn as vz
         >>> found = vz.top_patches(vz.assets.digits_cnn(), vz.assets.digits(), "conv2", channels=[3, 5])
-        >>> found.plot(channels=5).get_title()
-        'conv2: patches that excite 1 of 2 channels'
+        >>> found.plot(channels=5).get_title().startswith("conv2: patches that excite 1 of 2")
+        True
         """
         from vizcnn.render import montage
 

@@ -137,7 +137,9 @@ def _followed(
         nonlocal spread, grid
         run = ForwardPass.run(view, tensor, stop_after=stop)
         known: dict[int, _Spread | None] = {id(tensor): tuple(map(_Axis.of_input, sample_shape[:-1]))}
-        for call in run.taps.calls:
+        for number, call in enumerate(run.taps.calls):
+            if number == 0 and is_own(view.model):  # the cast to what the model takes, if any, is no layer's
+                known |= {id(one): known[id(tensor)] for one in call.inputs if tuple(one.shape) == tuple(tensor.shape)}
             for output in keras.tree.flatten(call.output):
                 if id(output) not in known:  # a container returns what a layer inside it has returned
                     known[id(output)] = _after(call, output, [known.get(id(one)) for one in call.inputs])
