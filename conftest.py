@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import importlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +16,18 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 NO_PLUGINS = {f"vizcnn.plugins.{module}" for module in ("plugin", "registry", "door", "register")}
 NEED_TENSORFLOW = {"vizcnn.adapter.keras.adapter.KerasAdapter.logits_model"}
+
+
+@functools.cache
+def _digits_cnn() -> Any:
+    return importlib.import_module("vizcnn.assets").digits_cnn()
+
+
+def _copy_of_the_digits_cnn() -> Any:
+    """Return the bundled CNN with notes of its own; what was compiled of it is every example's."""
+    adapter = copy.copy(_digits_cnn())
+    adapter._notes = {}
+    return adapter
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,11 +40,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _examples_leave_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Give an example a temporary folder of its own, close its figures and unregister its plugins."""
+    """Give an example a temporary folder of its own and the bundled CNN, close its figures and unregister its plugins."""
     if not isinstance(request.node, pytest.DoctestItem):
         yield
         return
-    request.getfixturevalue("monkeypatch").setattr("tempfile.tempdir", str(request.getfixturevalue("tmp_path")))
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    monkeypatch.setattr("tempfile.tempdir", str(request.getfixturevalue("tmp_path")))
+    if request.node.name.startswith("vizcnn.") and not request.node.name.startswith("vizcnn.assets"):
+        _digits_cnn()
+        monkeypatch.setattr("vizcnn.assets.digits_cnn", _copy_of_the_digits_cnn)
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")

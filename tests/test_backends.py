@@ -15,8 +15,12 @@ from tests.zoo import ZOO, images
 
 ROOT = Path(__file__).parents[1]
 OTHERS = ROOT / ".venv-backends/bin/python"  # `make test-backends` makes it
-KINDS = ("channels_first", "no_pooling_and_a_sigmoid", "noise_dropout_and_prelu", "separable_and_transposed",
-         "vision_transformer_without_a_class_token", "wrapped_three_times")  # fmt: skip
+KINDS = (
+    "channels_first",
+    "noise_dropout_and_prelu",
+    "separable_and_transposed",
+    "vision_transformer_without_a_class_token",
+)
 
 pytestmark = pytest.mark.skipif(not OTHERS.exists(), reason="make test-backends sets up JAX and PyTorch")
 

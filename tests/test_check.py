@@ -77,6 +77,7 @@ def test_json_names_every_method_and_what_holds(cnn: Path) -> None:
     assert [verdict["method"] for verdict in found["methods"]] == [*every_method(), *others]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")  # of random weights a map may well be blank
 def test_methods_that_cannot_work_are_told_with_the_reason_and_really_do_not(tmp_path: Path) -> None:
     path = saved(

@@ -90,6 +90,7 @@ def test_methods_of_another_library_have_a_grid_of_their_own(monkeypatch: pytest
     ]
 
 
+@pytest.mark.slow
 def test_the_model_itself_is_looked_into_and_occlusion_shows_its_classes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -263,6 +263,7 @@ def test_enlarging_and_blurring_go_axis_by_axis(shape: tuple[int, ...]) -> None:
     assert spread[(4,) * len(shape)] == pytest.approx(0.3989 ** len(shape), rel=0.01)  # the Gaussian's own peak
 
 
+@pytest.mark.slow
 def test_command_line_explains_a_signal(tmp_path: Path) -> None:
     signal_model().save(tmp_path / "m.keras")
     np.save(tmp_path / "beat.npy", values(T, C))

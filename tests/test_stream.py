@@ -96,6 +96,7 @@ def picky() -> Iterator[None]:
     del registry.INSTALLED.entries["picky"]
 
 
+@pytest.mark.slow
 def test_each_file_is_decoded_once_by_the_command_however_many_methods(
     folder: Path, tmp_path: Path, decoded: Counter[str], ran: list[tuple[str, int]]
 ) -> None:

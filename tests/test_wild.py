@@ -89,6 +89,7 @@ def test_potato_leaves_are_classified_right_and_explained() -> None:
     explained(cnn, photographs, methods=ONE_OF_A_KIND)
 
 
+@pytest.mark.slow
 def test_region_of_a_unet_is_explained() -> None:
     mask = np.zeros((28, 28), bool)
     mask[8:20, 8:20] = True
@@ -101,6 +102,7 @@ def test_either_output_of_age_and_gender_is_explained(output: int) -> None:
     explained(cnn, noise(128, 128, 3), {list(cnn.output_shapes)[output]: 0})
 
 
+@pytest.mark.slow
 def test_teachable_machine_is_repaired_with_all_its_weights() -> None:
     labels = WILD / "teachable_machine_keras240.labels.txt"
     cnn = vz.adapt(WILD / "teachable_machine_keras240.h5", preprocess="-1..1", labels=labels)
@@ -123,6 +125,7 @@ def test_clean_document_is_repaired() -> None:
     explained(cnn, noise(64, 96, 3), Region(np.ones((64, 96), bool), 0))
 
 
+@pytest.mark.slow
 def test_brain_tumor_is_repaired() -> None:
     cnn = vz.adapt(WILD / "brain_tumor_keras350.keras")
     assert any("value_range" in repair for repair in cnn.repairs)
@@ -139,6 +142,7 @@ def test_denoiser_is_repaired_and_its_flat_input_is_the_image_that_it_makes_of_i
     assert np.ptp(maps.values) > 0
 
 
+@pytest.mark.slow
 def test_autoencoder_under_the_wrong_name_is_read_by_its_content() -> None:
     cnn = vz.adapt(WILD / "autoencoder_hdf5_inside_keras212.keras", preprocess="0..1")
     explained(cnn, noise(96, 96, 1), Region(np.ones((96, 96), bool), 0), without=ALONE)
@@ -201,6 +205,7 @@ def test_onnx_is_explained_by_every_method_that_needs_scores_alone() -> None:
         assert np.ptp(values) > 0
 
 
+@pytest.mark.slow
 def test_fusion_has_a_map_for_each_input() -> None:
     ct, mri = (WILD / f"fusion_two_inputs_keras305.{name}.png" for name in ("ct", "mri"))
     path, whole = WILD / "fusion_two_inputs_keras305.keras", Region(np.ones((256, 256), bool), 0)
@@ -222,6 +227,7 @@ def test_ecg_with_a_mask_of_tensorflow_functions_is_repaired() -> None:
     explained(cnn, noise(*cnn.input_shape) / 255)
 
 
+@pytest.mark.slow
 def test_ecg_transformer_that_was_written_on_windows_is_repaired() -> None:
     cnn = vz.adapt(WILD / "ecg_transformer_keras215.keras")
     assert "paths with the backslashes of Windows" in cnn.repairs

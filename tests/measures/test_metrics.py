@@ -91,6 +91,7 @@ def test_metric_says_what_it_means(metric):
     assert registry.get(metric).better in ("low", "high")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 def test_numbers_stand_beside_the_maps_of_every_method(cnn, brightest):
     plugins = [vz.plugins.registry.get(name) for name in vz.methods() if "/" not in name]

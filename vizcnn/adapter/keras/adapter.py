@@ -77,9 +77,9 @@ class KerasAdapter(ModelAdapter):
     Examples
     --------
     >>> import numpy as np, vizcnn as vz
-    >>> cnn = vz.assets.digits_cnn()
+    >>> cnn = vz.adapt(vz.assets.DIGITS_CNN)
     >>> for _ in range(3):
-    ...     scores = cnn.scores(np.zeros((1, 28, 28, 1)), "3")
+    ...     scores = cnn.scores(np.zeros((1, 28, 28, 1)), 3)
     >>> isinstance(cnn, vz.KerasAdapter), cnn.num_traces
     (True, 1)
     """
