@@ -72,6 +72,8 @@ NETWORKS = {
     "between": lambda: of(layers.AveragePooling2D(3), layers.UpSampling2D(2, interpolation="bilinear")),
     "branches": branches,
     "squeezed": squeezed,
+    "normalized": lambda: of(layers.Conv2D(2, 3), layers.LayerNormalization(axis=[1, 2, 3]), size=(7, 6)),
+    "normalized channels": lambda: of(layers.Conv2D(2, 3), layers.LayerNormalization()),
     "signal": lambda: of(
         layers.Conv1D(2, 3, padding="causal"), layers.MaxPooling1D(2), layers.Conv1D(1, 2), size=(17,)
     ),
@@ -87,7 +89,7 @@ def test_every_cell_sees_the_pixels_that_move_it(name: str) -> None:
     assert reach.is_exact
     assert reach.grid == tuple(np.array(list(expected)).max(axis=0) + 1)
     assert {cell: reach.box(cell) for cell in expected} == expected
-    assert reach.sees_all is (name == "squeezed")
+    assert reach.sees_all is (name in ("squeezed", "normalized"))
 
 
 @pytest.mark.parametrize(
@@ -144,3 +146,13 @@ def test_what_cannot_be_told_says_why() -> None:
     assert open_size.reach("conv", (9, 9, 1)).box((0, 0)) == ((0, 3), (0, 3))
     with pytest.raises(CapabilityError, match="reach"):
         vz.adapt(lambda x: x[:, 0, 0], input_shape=(8, 8, 2)).reach("any")
+
+
+def test_frames_are_measured() -> None:
+    keras.utils.set_random_seed(0)
+    video = keras.Input((3, 9, 8, 1))
+    x = layers.TimeDistributed(layers.Conv2D(4, 3, name="conv"), name="each")(video)
+    x = layers.ConvLSTM2D(2, 3, return_sequences=True, name="memory")(x)
+    model = vz.adapt(keras.Model(video, layers.Dense(2)(layers.GlobalAveragePooling3D()(x))))
+    assert model.reach("each").box((1, 3, 3)) == ((1, 2), (3, 6), (3, 6))
+    assert model.reach("memory").box((1, 2, 2))[0] == (0, 2)  # a frame and those before it

@@ -164,7 +164,8 @@ def _keeps_axes(operation: Any) -> bool:
     return kept == [letter for letter in after if letter in before]
 
 
-def _is_of_channels(operation: Any, before: Sequence[int | None], after: Sequence[int | None]) -> bool:
+def is_of_channels(operation: Any, before: Sequence[int | None], after: Sequence[int | None]) -> bool:
+    """Tell whether a dense layer computes with the channels of each position alone."""
     return len(before) > 2 and before[1:-1] == after[1:-1] and _keeps_axes(operation)
 
 
@@ -270,7 +271,7 @@ class StandIns:
             return self._windows(operation, inputs[0], after)
         if kind in IN_PLACE and before[1:] == after[1:] and (len(inputs) == 1 or "Attention" in kind):
             return inputs[0], 0.0
-        if kind in ("Dense", "EinsumDense") and _is_of_channels(operation, before, after):
+        if kind in ("Dense", "EinsumDense") and is_of_channels(operation, before, after):
             return self._channels(inputs[0], after[-1]), 0.0
         return None, 0.0
 

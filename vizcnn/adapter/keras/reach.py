@@ -18,7 +18,7 @@ from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.placing import look_back
-from vizcnn.adapter.keras.positions import IN_PLACE, dilation_of, is_own, is_window, reach_of
+from vizcnn.adapter.keras.positions import IN_PLACE, dilation_of, is_of_channels, is_own, is_window, reach_of
 from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.taps import Call
@@ -170,17 +170,27 @@ def _after(call: Call, output: Any, before: Sequence[_Spread | None]) -> _Spread
         return _met(spreads, sizes)
     if kind.startswith("Global") or kind == "Flatten":
         return tuple(axis.whole() for axis in first)
-    if kind == "GroupNormalization" or "Attention" in kind:
+    if kind == "GroupNormalization" or "Attention" in kind or _normalizes_positions(operation, shape):
         return _met([*spreads, tuple(axis.whole() for axis in first)], sizes)
     if all(length == 1 for length in _lengths(first)):
         return first  # one cell that sees the same, however its vector is computed with and shaped
     if kind in _RESHAPING:
         return _RESHAPING[kind](operation, first, sizes)
+    if kind in ("Dense", "EinsumDense") and not is_of_channels(operation, tuple(call.inputs[0].shape), shape):
+        return None
     if kind in IN_PLACE and kind not in _OVER_POSITIONS and len(spreads) == 1 and sizes == _lengths(first):
         return first
     if kind in ("Mean", "Max", "Min", "Sum"):
         return first if sizes == _lengths(first) else tuple(axis.whole() for axis in first)
     return None
+
+
+def _normalizes_positions(operation: Any, shape: tuple[int | None, ...]) -> bool:
+    """Tell whether a normalization by statistics of the image itself takes these over other axes than that of the channels."""
+    if type(operation).__name__ not in ("LayerNormalization", "RMSNormalization"):
+        return False
+    axes = operation.axis if isinstance(operation.axis, list | tuple) else (operation.axis,)
+    return any(axis % len(shape) != len(shape) - 1 for axis in axes)
 
 
 def _lengths(spread: _Spread) -> tuple[int, ...]:
@@ -210,7 +220,8 @@ def _met(spreads: Sequence[_Spread], sizes: tuple[int, ...] | None) -> _Spread |
 
 
 def _windows(operation: Any, spread: _Spread, sizes: tuple[int, ...] | None) -> _Spread | None:
-    if sizes is None or getattr(operation, "output_padding", None) is not None:
+    is_of_frames = len(reach_of(operation)) != len(spread)  # a recurrent one, or one that is run on each frame
+    if sizes is None or is_of_frames or getattr(operation, "output_padding", None) is not None:
         return None
     strides = operation.strides if isinstance(operation.strides, tuple | list) else (operation.strides,) * len(sizes)
     is_transposed = "Transpose" in type(operation).__name__
