@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -93,8 +92,3 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
     write_file(path, write, (path.suffix,))
-
-
-def plain_json(about: dict[str, Any]) -> bytes:
-    """Return JSON that is the same for the same content."""
-    return (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
