@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+Watcher = Callable[[int, int, str], None]
+"""Is told how many of how many parts are done, and of what; it may raise, which ends the work."""
+
 MIN_BAR_SECONDS = 2.0
 """Seconds after which a bar is shown."""
 
@@ -24,6 +27,7 @@ MIN_ANNOUNCED_SECONDS = 60.0
 
 
 _DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
+_WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 class TimeIsUpError(Exception):
@@ -58,6 +62,31 @@ def check_time() -> None:
         raise TimeIsUpError
 
 
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Tell of the progress of the work inside, in place of showing a bar.
+
+    Parameters
+    ----------
+    watcher : callable
+        Called as ``watcher(done, total, description)`` before each part and after the last; what it raises ends the work.
+
+    Examples
+    --------
+    >>> from vizcnn.progress import track, watched
+    >>> told = []
+    >>> with watched(lambda done, total, what: told.append(f"{what}: {done} of {total}")):
+    ...     total = sum(track([1, 2], 2, "adding"))
+    >>> told
+    ['adding: 0 of 2', 'adding: 1 of 2', 'adding: 2 of 2']
+    """
+    token = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
+
+
 def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]:
     """Yield the items, and show a bar once they take long.
 
@@ -70,10 +99,16 @@ def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]
     description : str
         What is being done.
     """
-    if not _is_shown():
-        for item in items:
+    watcher = _WATCHER.get()
+    if watcher is not None or not _is_shown():
+        count = 0
+        for count, item in enumerate(items, start=1):
             check_time()
+            if watcher is not None:
+                watcher(count - 1, total, description)
             yield item
+        if watcher is not None:
+            watcher(count, total, description)
         return
     start = time.monotonic()
     bar = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vizcnn.files import write_file
-from vizcnn.report.page import asset, drawn, environment, hash_of, once, versions
+from vizcnn.report.page import assets, drawn, environment, hash_of, once, versions
 
 if TYPE_CHECKING:
     from vizcnn.results import Comparison
@@ -55,7 +55,7 @@ def write_comparison(
     ...     write_comparison(compared, f"{folder}/which.html").name
     'which.html'
     """
-    style = asset("page.css")
+    style = assets("look.css", "page.css")
     timed = {
         name: f"{seconds:.0f} s" for name, seconds in (("told beforehand", comparison.estimate),) if seconds is not None
     }

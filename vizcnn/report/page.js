@@ -1,10 +1,8 @@
-"use strict";
-// Draws every map from its values, so that opacity, colors and layout change without another picture being loaded.
+// The report's own part: reads the page's data, and lets its controls redraw the maps. It stands behind `drawing.js`, in one script.
 const data = JSON.parse(document.getElementById("data").textContent);
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const tables = Object.fromEntries(Object.entries(data.tables).map(([name, text]) => [name, bytes(text)]));
 const state = {};  // what the controls say
-const short = (value) => Number(value.toPrecision(3));
 
 function pixelsOf(url, width, height) {
   return new Promise((resolve, reject) => {
@@ -21,9 +19,14 @@ function pixelsOf(url, width, height) {
   });
 }
 
+async function valuesOf(map, { width, height }) {
+  const steps = await pixelsOf(map.values, width, height), step = (map.high - map.low) / 255;
+  return Float32Array.from({ length: width * height }, (_, index) => map.low + steps[4 * index] * step);
+}
+
 class MapView {
-  constructor(figure, sample, maps, gray, color, steps) {
-    Object.assign(this, { figure, sample, maps, gray, color, allSteps: steps });
+  constructor(figure, sample, maps, gray, color, allValues) {
+    Object.assign(this, { figure, sample, maps, gray, color, allValues });
     this.canvas = figure.querySelector("canvas");
     this.bar = figure.querySelector(".bar");
     this.output = figure.querySelector("output");
@@ -44,75 +47,29 @@ class MapView {
 
   get map() { return this.maps[state.explained ?? 0]; }
   get size() { return this.map.alone || this.sample; }  // a map that lies nowhere in its image is drawn without it
-  get steps() { return this.allSteps[state.explained]; }
+  get values() { return this.allValues[state.explained]; }
   get table() { return tables[state.colors || (this.map.signed ? data.diverging : data.sequential)]; }
-  value(index) { return this.map.low + (this.steps[4 * index] / 255) * (this.map.high - this.map.low); }
 
   draw() {
-    const { width, height } = this.size, { vmin, vmax, alone } = this.map;
-    const both = state.mode === "both" && !alone;
-    [this.canvas.width, this.canvas.height] = [both ? 2 * width : width, height];
+    const { vmin, vmax, alone, explained, measured, low, high } = this.map, table = this.table;
     this.canvas.classList.toggle("small", Boolean(alone));  // its cells have edges
-    const context = this.canvas.getContext("2d");
-    const drawn = context.createImageData(this.canvas.width, height);
-    const end = Math.max(Math.abs(vmin), Math.abs(vmax)) || 1, table = this.table;
-    for (let row = 0; row < height; row++) {
-      for (let column = 0; column < width; column++) {
-        const index = row * width + column, value = this.value(index);
-        const place = 3 * Math.round(255 * Math.min(1, Math.max(0, (value - vmin) / (vmax - vmin || 1))));
-        // Clear where it is zero, at full opacity from half of the scale on.
-        const weight = state.mode === "overlay" && !alone ? state.opacity * Math.min(1, (2 * Math.abs(value)) / end) : 1;
-        const to = 4 * (row * this.canvas.width + column + (both ? width : 0));
-        for (let c = 0; c < 3; c++) {
-          drawn.data[to + c] = (weight < 1 ? (1 - weight) * this.gray[4 * index] : 0) + weight * table[place + c];
-        }
-        drawn.data[to + 3] = 255;
-        if (both) {
-          const left = 4 * (row * this.canvas.width + column);
-          drawn.data.set(this.color.subarray(4 * index, 4 * index + 4), left);
-        }
-      }
-    }
-    context.putImageData(drawn, 0, 0);
-    for (const side of both ? [0, width] : [0]) this.outline(context, side);
-    this.drawBar(table);
-    for (const [name, text] of [["explained", this.map.explained], ["low", short(vmin)], ["high", short(vmax)]]) {
+    drawMap(this.canvas, this.size, { ...this.map, values: this.values }, this, { ...state, table });
+    drawBar(this.bar, table);
+    for (const [name, text] of [["explained", explained], ["low", short(vmin)], ["high", short(vmax)]]) {
       this.figure.querySelector(`.${name}`).textContent = text;
     }
-    const { explained, measured, low, high } = this.map;
     const numbers = this.figure.querySelector(".measured");
     if (numbers) numbers.textContent = measured;
     this.canvas.setAttribute("aria-label", `${this.figure.dataset.name} for ${explained}; values ${short(low)} to ${short(high)}`);
-    this.figure.style.setProperty("--ratio", this.canvas.width / height);
+    this.figure.style.setProperty("--ratio", this.canvas.width / this.canvas.height);
     if (this.reading) this.tell();
-  }
-
-  outline(context, side) {  // seen on dark and on bright; lines lie on whole pixels
-    const { width, height } = this.size, line = Math.max(1, Math.round(Math.max(width, height) / 220));
-    for (const box of this.map.boxes) {
-      const [left, top, right, bottom] = box.map((share, at) => Math.round(share * (at % 2 ? height : width)) + (line % 2) / 2);
-      for (const [wide, color] of [[3 * line, "black"], [line, "white"]]) {
-        [context.lineWidth, context.strokeStyle] = [wide, color];
-        context.strokeRect(side + left, top, right - left, bottom - top);
-      }
-    }
-  }
-
-  drawBar(table) {
-    const context = this.bar.getContext("2d"), { width, height } = this.bar, drawn = context.createImageData(width, height);
-    for (let i = 0; i < width * height; i++) {
-      const place = 3 * Math.round((255 * (i % width)) / (width - 1));
-      for (let c = 0; c < 3; c++) drawn.data[4 * i + c] = table[place + c];
-      drawn.data[4 * i + 3] = 255;
-    }
-    context.putImageData(drawn, 0, 0);
   }
 
   tell() {
     const { width, height } = this.size, left = this.canvas.width - width;  // beside the image, where that is shown too
     const [column, row] = [Math.min(width - 1, this.at[0]), Math.min(height - 1, this.at[1])];
     this.reading = true;
-    this.output.textContent = `${this.value(row * width + column).toPrecision(3)} at row ${row}, column ${column}`;
+    this.output.textContent = `${this.values[row * width + column].toPrecision(3)} at row ${row}, column ${column}`;
     this.spot.style.left = `${(100 * (left + column + 0.5)) / this.canvas.width}%`;
     this.spot.style.top = `${(100 * (row + 0.5)) / height}%`;
   }
@@ -163,12 +120,10 @@ async function start() {
   for (const [number, sample] of data.samples.entries()) {
     const image = document.querySelector(`#sample-${number} .image img`);
     const color = await pixelsOf(image.src, sample.width, sample.height);
-    const gray = new Uint8ClampedArray(color.length), [red, green, blue] = data.gray;
-    for (let i = 0; i < color.length; i += 4) gray[i] = red * color[i] + green * color[i + 1] + blue * color[i + 2];
+    const gray = grayOf(color, data.gray);
     for (const figure of document.querySelectorAll(`.map[data-sample="${number}"]`)) {
       const maps = sample.maps[Number(figure.dataset.map)];
-      const steps = await Promise.all(maps.map((map) => pixelsOf(map.values, (map.alone || sample).width, (map.alone || sample).height)));
-      views.push(new MapView(figure, sample, maps, gray, color, steps));
+      views.push(new MapView(figure, sample, maps, gray, color, await Promise.all(maps.map((map) => valuesOf(map, map.alone || sample)))));
     }
   }
   const form = document.querySelector(".controls"), controls = form.elements;

@@ -104,7 +104,7 @@ def render_page(
     first = next(iter(results.values()))
     if any(len(ImageAt(first.images, i).shape) == 2 for i in range(len(first))):
         raise ResultError("A report shows images and clips; results of signals can be saved as pictures.")
-    style, script = (asset(name) for name in ("page.css", "page.js"))
+    style, script = assets("look.css", "page.css"), assets("drawing.js", "page.js")
     explanations = [results, *(others or {}).values()]
     if any(
         list(version) != list(results) or len(version[name]) != len(first)
@@ -368,6 +368,11 @@ def versions() -> dict[str, str]:
 def asset(name: str) -> str:
     """Return a file that lies beside this one."""
     return resources.files("vizcnn.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def assets(*names: str) -> str:
+    """Return several of them as one text."""
+    return "\n".join(map(asset, names))
 
 
 def hash_of(text: str) -> str:

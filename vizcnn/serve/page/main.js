@@ -1,0 +1,53 @@
+// Starts the page: the first paint needs no model; each view is drawn once it is loaded.
+import { ask, listen, Refused } from "./api.js";
+import { el, fill } from "./dom.js";
+import { link, read } from "./router.js";
+import * as decision from "./decision.js";
+import * as network from "./network.js";
+
+// A view: `title`, `path` of its entry in the bar, `matches(path)`, and `show(root, { path, parameters, facts, signal })`, which draws it
+// (a view that is drawn already may change in place). What it begins ends with its `signal`.
+const VIEWS = [decision, network];
+
+const content = document.getElementById("content"), status = document.getElementById("status"), progress = document.getElementById("progress");
+let facts = null, leaving = new AbortController();
+
+function tellState({ stage, error, working }) {
+  const text = { loading: "The model is being loaded …", failed: error, gone: "The explorer doesn't answer: has vizcnn serve ended?" }[stage];
+  status.textContent = text ?? (working?.total ? `${working.what}: ${working.done} of ${working.total}` : "");
+  status.classList.toggle("wrong", stage === "failed" || stage === "gone");
+  progress.hidden = !(stage === "loading" || working);
+  if (working?.total) [progress.max, progress.value] = [working.total, working.done];
+  else progress.removeAttribute("value");
+  if (stage === "ready" && facts === null) start();
+}
+
+async function start() {
+  facts = await ask("facts");
+  document.title = `${facts.model.name}, vizcnn explorer`;
+  document.querySelector("h1").textContent = facts.model.name;
+  await show();
+}
+
+async function show() {
+  if (facts === null) return;
+  leaving.abort();
+  leaving = new AbortController();
+  const { path, parameters } = read(), { signal } = leaving;
+  const view = VIEWS.find((one) => one.matches(path)) ?? VIEWS[0];
+  fill(document.querySelector("nav"), VIEWS.map((one) => el("a", { href: link(one.path, { image: parameters.image }), "aria-current": one === view && "page" }, one.title)));
+  try {
+    await view.show(content, { path, parameters, facts, signal });
+  } catch (error) {
+    if (error.name !== "AbortError") tellError(error);
+  }
+}
+
+// Says what went wrong, where it is seen and heard.
+export function tellError(error) {
+  if (!(error instanceof Refused)) console.error(error);
+  fill(content, el("p", { class: "wrong", role: "alert" }, error.message));
+}
+
+addEventListener("hashchange", show);
+listen(tellState);

@@ -1,0 +1,143 @@
+"""What is looked at: a model, which is loaded in the background, and its images, given or uploaded."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import InputError, VizcnnError
+from vizcnn.inputs import ImageSet
+
+MAX_UPLOAD = 64_000_000
+"""Bytes that an uploaded file may have."""
+
+MAX_UPLOADS, MAX_UPLOADED = 100, 512_000_000
+"""How many uploads are kept, and how many bytes of them; the oldest go first."""
+
+OpenModel = Callable[[], tuple[ModelAdapter, Sequence[str]]]
+"""Loads the model; returns what there is to say of it too."""
+
+
+class NotReadyError(VizcnnError):
+    """The model isn't loaded yet."""
+
+
+class Studio:
+    """A model, its images, and what is known of both.
+
+    Parameters
+    ----------
+    name : str
+        What the model is called before it is loaded.
+    open_model : callable
+        Loads it, and returns what there is to say of it too.
+    images : sequence, default ()
+        The images of the folder: whatever `vizcnn.inputs.load` takes, each an entry.
+    """
+
+    def __init__(self, name: str, open_model: OpenModel, images: Sequence[Any] = ()) -> None:
+        self.name = name
+        self.sources = list(images)
+        self.stage = "loading"
+        self.notes: list[str] = []
+        self.error: str | None = None
+        self._model: ModelAdapter | None = None
+        self._shape: tuple[int, ...] | None = None
+        self._uploads: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._open_model = open_model
+        self.ready = threading.Event()
+
+    def load(self) -> None:
+        """Load the model; what goes wrong is told on the page, not raised."""
+        try:
+            model, notes = self._open_model()
+        except VizcnnError as error:
+            self.error, self.stage = str(error), "failed"
+        except Exception:  # noqa: BLE001 - a thread of its own: nobody else would tell it
+            self.error, self.stage = traceback.format_exc(limit=-1).strip(), "failed"
+        else:
+            self._model, self.stage = model, "ready"
+            self.notes = [*notes, *(str(note) for note in model.notes)]
+        self.ready.set()
+
+    @property
+    def model(self) -> ModelAdapter:
+        """The model; `NotReadyError` while it is loaded."""
+        if self._model is None:
+            raise NotReadyError(self.error or "The model is being loaded.")
+        return self._model
+
+    def image(self, key: str) -> ImageSet:
+        """Return one image, as the model takes it.
+
+        Parameters
+        ----------
+        key : str
+            Its place in the folder, or what `add` returned.
+
+        Returns
+        -------
+        ImageSet
+
+        Raises
+        ------
+        InputError
+            If there is none, or it can't be read.
+        """
+        with self._lock:
+            uploaded = self._uploads.get(key)
+            if uploaded is not None:
+                self._uploads.move_to_end(key)
+        if uploaded is not None:
+            return self._read(_named(*uploaded))
+        if key.isdecimal() and int(key) < len(self.sources):
+            return self._read(self.sources[int(key)])
+        raise InputError(f"There is no image {key!r} here; uploaded ones are kept until {MAX_UPLOADS} newer ones came.")
+
+    def add(self, name: str, content: bytes) -> str:
+        """Keep an uploaded file; return what it is asked for by.
+
+        Parameters
+        ----------
+        name : str
+            What the file is called.
+        content : bytes
+            The file.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        InputError
+            If it is no image that the model takes.
+        """
+        self._read(_named(name, content)).preview(0, 1)
+        key = f"u{hashlib.sha256(content).hexdigest()[:16]}"
+        with self._lock:
+            self._uploads[key] = (name, content)
+            while (
+                len(self._uploads) > MAX_UPLOADS or sum(len(kept) for _, kept in self._uploads.values()) > MAX_UPLOADED
+            ):
+                self._uploads.popitem(last=False)
+        return key
+
+    def _read(self, source: Any) -> ImageSet:
+        images = self.model.load_images(source, self._shape)
+        if None in self.model.input_shape and self._shape is None:
+            self._shape = images.sample_shape  # the first image decides, as it does on the command line
+        return images
+
+
+def _named(name: str, content: bytes) -> io.BytesIO:
+    file = io.BytesIO(content)
+    file.name = name
+    return file

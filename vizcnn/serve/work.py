@@ -1,0 +1,185 @@
+"""One worker asks the model, the most urgent question first; a question that nobody waits for any more isn't asked."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any
+
+from vizcnn.progress import watched
+
+URGENT, PATIENT = 0, 1
+"""Somebody looks at the place where the answer will stand; or it is made in the background."""
+
+MAX_KEPT = 256
+"""Answers that are kept: what was asked before is there at once."""
+
+MAX_KEPT_BYTES = 200_000_000
+
+
+class CancelledError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Question:
+    """What was asked, and who waits for it.
+
+    Attributes
+    ----------
+    future : Future
+        The answer, once it is there.
+    progress : tuple of (int, int, str)
+        How many of how many parts are done, and of what.
+    """
+
+    def __init__(self, key: Hashable, function: Callable[[], bytes]) -> None:
+        self.key = key
+        self.function = function
+        self.future: Future[bytes] = Future()
+        self.progress = (0, 0, "")
+        self.waiting = 0
+        self.started = 0.0
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody waits for it."""
+        return self.waiting <= 0
+
+    def watch(self, done: int, total: int, description: str) -> None:
+        """Note the progress; end the work where nobody waits for it."""
+        self.progress = (done, total, description)
+        if self.is_given_up:
+            raise CancelledError
+
+
+class Worker:
+    """Asks questions one after another, in a thread of its own, and keeps the latest answers."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queue: list[tuple[int, int, Question]] = []
+        self._numbers = itertools.count()
+        self._open: dict[Hashable, Question] = {}
+        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._kept_bytes = 0
+        self._closed = False
+        self._at_work: Question | None = None
+        self._thread = threading.Thread(target=self._run, name="vizcnn-serve", daemon=True)
+        self._thread.start()
+
+    def ask(self, key: Hashable, function: Callable[[], bytes], priority: int = URGENT) -> Question:
+        """Return a question with its answer, at once where it is known; whoever asks calls `leave` when done waiting.
+
+        Parameters
+        ----------
+        key : hashable
+            What tells the question from others: the same one, asked twice, is answered once.
+        function : callable
+            Gives the answer.
+        priority : int, default URGENT
+            `URGENT` or `PATIENT`.
+
+        Returns
+        -------
+        Question
+        """
+        with self._changed:
+            question = self._open.get(key)
+            if question is None:
+                question = Question(key, function)
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                    question.future.set_result(self._kept[key])
+                else:
+                    self._open[key] = question
+                    heapq.heappush(self._queue, (priority, next(self._numbers), question))
+                    self._changed.notify()
+            elif priority == URGENT and not question.started:
+                # Asked again by somebody who looks: it moves to the front.
+                heapq.heappush(self._queue, (priority, next(self._numbers), question))
+            question.waiting += 1
+            return question
+
+    def leave(self, question: Question) -> None:
+        """Say that one who asked doesn't wait any more; where nobody does, the question is dropped."""
+        with self._changed:
+            question.waiting -= 1
+            if question.is_given_up and not question.future.done():
+                self._open.pop(question.key, None)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._closed
+
+    def progress(self) -> dict[str, Any] | None:
+        """Return how far the question at work is; None while there is none, or it doesn't tell."""
+        question = self._at_work
+        if question is None:
+            return None
+        done, total, description = question.progress
+        return {"done": done, "total": total, "what": description, "asked": str(question.key)}
+
+    def close(self) -> None:
+        """Drop all questions, and end."""
+        with self._changed:
+            self._closed = True
+            for question in self._open.values():
+                question.waiting = 0
+            self._open.clear()
+            self._queue.clear()
+            self._changed.notify()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the worker has ended; return whether it has."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (question := self._next()) is not None:
+            self._at_work = question
+            try:
+                with watched(question.watch):
+                    answer = question.function()
+            except CancelledError:
+                question.future.cancel()
+            except BaseException as error:  # noqa: BLE001 - it is told to whoever asked, and the worker goes on
+                self._forget(question)
+                question.future.set_exception(error)
+            else:
+                self._keep(question, answer)
+                question.future.set_result(answer)
+            finally:
+                self._at_work = None
+
+    def _next(self) -> Question | None:
+        with self._changed:
+            while True:
+                while not self._queue and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return None
+                _, _, question = heapq.heappop(self._queue)
+                if question.is_given_up or question.started:
+                    continue
+                question.started = time.monotonic()
+                return question
+
+    def _forget(self, question: Question) -> None:
+        with self._changed:
+            if self._open.get(question.key) is question:
+                del self._open[question.key]
+
+    def _keep(self, question: Question, answer: bytes) -> None:
+        self._forget(question)
+        with self._changed:
+            self._kept[question.key] = answer
+            self._kept_bytes += len(answer)
+            while self._kept and (len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES):
+                _, dropped = self._kept.popitem(last=False)
+                self._kept_bytes -= len(dropped)
