@@ -19,12 +19,14 @@ from PIL import Image
 import vizcnn as vz
 from tests.framework import needs_tensorflow
 from tests.runs.made import OCCLUSION, SIZE, explained, model, write_images
-from vizcnn.errors import InputError, OptionError
+from vizcnn.errors import InputError, OptionError, TargetError
 from vizcnn.runs.files import Folder
+from vizcnn.runs.job import Job
 from vizcnn.runs.labels import Labels
 from vizcnn.runs.open_source import open_source, reopened
 from vizcnn.runs.plan import Plan, part_of_shards
 from vizcnn.runs.source import Entry, Source
+from vizcnn.runs.worker import Worker
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
@@ -112,6 +114,8 @@ def test_list_is_a_path_a_line(tmp_path: Path) -> None:
         (lambda folder: folder / "bad.parquet", "can't be read as Parquet"),
         (lambda folder: folder / "bad.txt", "isn't a list in UTF-8"),
         (lambda folder: folder / "gap.csv", "must name a file in every row; row 2 names none"),
+        (lambda folder: folder / "empty.csv", "must say a label of its images; the column is empty"),
+        (lambda folder: folder / "images.parquet", "must have a column 'kind'; it has 'image'"),
         (lambda folder: 3, "`source` must be a folder of images.*got int"),
     ],
 )
@@ -124,16 +128,47 @@ def test_bad_source_is_told_before_the_model_is_loaded(tmp_path: Path, make: Any
     ):
         (tmp_path / name).write_bytes(data)
     (tmp_path / "gap.csv").write_bytes(b"path,label\na,1\n,2\n")
+    (tmp_path / "empty.csv").write_bytes(b"path,kind\na,\nb,\n")
+    pq.write_table(pa.table({"image": [b""]}), tmp_path / "images.parquet")
+    source = make(tmp_path)
+    columns = {"label": "kind"} if "kind" in message or "empty" in message else None
     with pytest.raises(InputError, match=message):
-        explained(make(tmp_path), tmp_path / "out", model="no model.keras")
+        explained(source, tmp_path / "out", model="no model.keras", columns=columns)
 
 
-def test_labels_that_mean_no_class_are_refused(tmp_path: Path) -> None:
+def test_folders_without_folders_give_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "1.png").touch()
+    with pytest.raises(InputError, match="must say a label of its images; all of them lie in the folder itself"):
+        explained(tmp_path, tmp_path / "out", model="no model.keras", labels_by="folders")
+
+
+@pytest.mark.parametrize("name", ["list.txt", "images.tar"])
+def test_columns_of_what_has_none_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(OptionError, match=r"`columns` is for tables, Parquet and TFRecord; `source` is of '.t..'"):
+        open_source(tmp_path / name, columns={"label": "kind"})
+
+
+def test_labels_that_mean_no_class_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = write_images(tmp_path / "images", 3)
     for name in "abc":
         (images / name).rename(images / f"{name}{name}")
-    with pytest.raises(InputError, match=r"none does. Labels: 'aa', 'bb', 'cc'. Classes: 'a', 'b', 'c'"):
+    message = r"none does. Labels: 'aa', 'bb', 'cc'. Classes: 'a', 'b', 'c'"
+    asked = Job(model, None, open_source(images, labels_by="folders"), tmp_path / "out", (OCCLUSION,))
+    with pytest.raises(InputError, match=message):  # as soon as the model says what its classes are
+        Worker.of(asked, asked.plan())
+    monkeypatch.setattr(Worker, "of", lambda *_: pytest.fail("the model is opened"))
+    with pytest.raises(InputError, match=message):  # which this one says already
         explained(images, tmp_path / "out", labels_by="folders")
+
+
+def test_target_of_an_image_that_the_model_lacks_is_refused_before_any_is_explained(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 40)
+    rows = [f"{path.relative_to(images)},{'d' if '039' in path.name else 'a'}" for path in images.rglob("*.png")]
+    (images / "asked.csv").write_text("\n".join(["path,target", *rows]))
+    with pytest.raises(TargetError, match="'d'"):
+        explained(images / "asked.csv", tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_labels_are_classes_by_name_by_index_or_as_keras_counts_folders() -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from tests.runs.made import contents, explained, model, write_images
 from vizcnn.errors import InputError, ResultError
-from vizcnn.runs import journal, worker
+from vizcnn.runs import finishing, journal, worker
 from vizcnn.runs.layout import RunFolder
+from vizcnn.runs.manifest import Manifest
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked, and killed as Unix does it")
 
@@ -74,6 +75,21 @@ def test_run_stopped_after_every_batch_ends_in_the_same_files(
         except KeyboardInterrupt:
             pass
     assert starts == 11  # of 40 images in batches of four each once, and one that writes the last shard
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_run_killed_as_it_begins_ends_in_the_same_files(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for owner, name in ((finishing, "begin_arrays"), (Manifest, "write")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                explained(images, tmp_path)
+    explained(images, tmp_path)
     assert contents(tmp_path) == contents(whole)
 
 

@@ -74,6 +74,7 @@ def run(
     retry: Annotated[bool, typer.Option("--retry", help="Try again what couldn't be explained.")] = False,
 ) -> None:
     """Explain a whole dataset into a folder of tables and maps; stopped at any moment, it goes on where it was."""
+    from vizcnn.adapter.labels import read_labels
     from vizcnn.cli.targets import read_target
     from vizcnn.runs.dataset import check_extra
     from vizcnn.runs.open_source import open_source
@@ -95,6 +96,7 @@ def run(
         layer=layer,
         sample=sample,
         read_target=read_target,
+        names=read_labels(model.settings["labels"]),
     )
     try:
         with _termination():

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from vizcnn.errors import InputError, listed
 from vizcnn.inputs.files import check_file
 from vizcnn.inputs.pixels import SUFFIXES
-from vizcnn.runs.files import open_parquet
+from vizcnn.runs.files import open_parquet, wanted_columns
 from vizcnn.runs.source import Entry, Source, SourceGoneError
 
 TARS, TFRECORDS = (".tar",), (".tfrecord", ".tfrecords")
@@ -31,7 +31,7 @@ class Archives(Source):
     files : tuple of Path
         The archives.
     columns : mapping of str to str
-        "image", "label" and "target" to what they are called in them.
+        "image", "label" and "target" to what they are called in them, where that is otherwise.
     """
 
     files: tuple[Path, ...]
@@ -44,6 +44,11 @@ class Archives(Source):
         """See `Source.about`."""
         paths = [str(file.absolute()) for file in self.files]
         return {"kind": self.kind, "path": paths[0], "files": paths, "columns": dict(self.columns)}
+
+    @property
+    def promised(self) -> tuple[str, ...]:  # type: ignore[override]
+        """See `Source.promised`."""
+        return tuple(self.columns)
 
     def entries(self) -> Iterator[Entry]:
         """See `Source.entries`; an image is called by its archive and what it is called there."""
@@ -125,8 +130,8 @@ class ParquetImages(Archives):
     def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[Any, ...]]]:
         table = open_parquet(file)
         image = image_column(file, self.columns)
-        others = {role: self.columns.get(role, role) for role in ("label", "target")}
-        others = {role: name for role, name in others.items() if name in table.schema_arrow.names}
+        names = wanted_columns(table.schema_arrow.names, {"image": image, **self.columns}, file, "image")
+        others = {role: name for role, name in names.items() if role != "image"}
         number = 0
         for group in range(table.num_row_groups):
             rows = table.read_row_group(group, columns=list(others.values()) or [table.schema_arrow.names[0]])

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vizcnn.adapter import as_adapter
+from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.errors import ResultError
 from vizcnn.measures.run import Asked
 from vizcnn.registry import is_one
@@ -121,6 +121,7 @@ def explain_dataset(
         layer=layer,
         shard_size=shard_size,
         sample=sample,
+        names=model.labels if isinstance(model, ModelAdapter) else None,
     )
     run_job(job, part_of_shards(shard), workers=workers, retry=retry, say=say or _nobody)
     return open_run(out, model=model)

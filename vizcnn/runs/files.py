@@ -36,6 +36,11 @@ class Folder(Source):
         """See `Source.about`."""
         return {"kind": "folder", "path": str(self.root.absolute()), "labelled": self.labelled}
 
+    @property
+    def promised(self) -> tuple[str, ...]:  # type: ignore[override]
+        """See `Source.promised`."""
+        return ("label",) if self.labelled else ()
+
     def entries(self) -> Iterator[Entry]:
         """See `Source.entries`; hidden files and folders are left out, and links to where the images are found anyway."""
         waiting: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(self.root),))]
@@ -86,6 +91,11 @@ class Table(Source):
     def about(self) -> dict[str, Any]:
         """See `Source.about`."""
         return {"kind": "table", "path": str(self.file.absolute()), "columns": dict(self.columns)}
+
+    @property
+    def promised(self) -> tuple[str, ...]:  # type: ignore[override]
+        """See `Source.promised`."""
+        return tuple(self.columns)
 
     def entries(self) -> Iterator[Entry]:
         """See `Source.entries`."""

@@ -44,11 +44,21 @@ def check_folder(folder: RunFolder) -> None:
         )
 
 
-def begin(folder: RunFolder, manifest: Manifest) -> None:
-    """Write what the run is."""
+def begin(folder: RunFolder, manifest: Manifest) -> Manifest:
+    """Write what the run is, its manifest last: once that is there, the run has begun.
+
+    Returns
+    -------
+    Manifest
+        That of the folder, where another process was faster.
+    """
     with _alone(folder):
-        manifest.write(folder)
+        there = Manifest.read(folder)
+        if there is not None:
+            return there
         begin_arrays(folder, manifest.layouts.values(), manifest.count, manifest.shard_size)
+        manifest.write(folder)
+        return manifest
 
 
 def unfinished(folder: RunFolder, manifest: Manifest) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,8 @@ class Job:
         How many images are taken.
     read_target : callable or None
         Makes a target of `target` and the model, where it was typed.
+    names : sequence of str or None
+        What the model's classes are called, where that is known before it is loaded.
     """
 
     open_model: Callable[[], ModelAdapter]
@@ -54,6 +56,7 @@ class Job:
     shard_size: int = 1024
     sample: int | None = None
     read_target: Callable[[Any, ModelAdapter], Any] | None = None
+    names: Sequence[str] | None = None
 
     @property
     def folder(self) -> RunFolder:

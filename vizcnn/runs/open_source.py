@@ -71,6 +71,8 @@ def _of_files(files: tuple[Path, ...], columns: dict[str, str]) -> Source:
     suffixes = {file.suffix.lower() for file in files}
     if len(suffixes) > 1:
         raise InputError(f"`source` must be archives of one kind; got files of {listed(sorted(suffixes))}.")
+    if columns and suffixes & {*LISTS, *TARS}:
+        raise OptionError(f"`columns` is for tables, Parquet and TFRecord; `source` is of {listed(sorted(suffixes))}.")
     archive = _archive_of(files[0], columns)
     if archive is not None:
         return archive(files, columns)

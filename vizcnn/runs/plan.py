@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from vizcnn.errors import InputError, OptionError
+from vizcnn.runs.labels import Labels
 from vizcnn.runs.source import Listing, Source
 
 
@@ -27,10 +29,13 @@ class Plan:
         The images by their places.
     shard_size : int
         Images of one shard.
+    in_folders : bool
+        Whether labels are names of folders.
     """
 
     listing: Listing
     shard_size: int
+    in_folders: bool = False
 
     @classmethod
     def of(cls, source: Source, shard_size: int, sample: int | None = None) -> Plan:
@@ -52,19 +57,34 @@ class Plan:
         Raises
         ------
         InputError
-            If it can't be read, or has no images.
+            If it can't be read, has no images, or none of them has a label or target though it was said where these are.
         """
         listing = Listing.of(source.entries())
+        name = repr(source.about.get("path", source.about["kind"]))
         if not len(listing):
-            raise InputError(f"`source` {source.about.get('path', source.about['kind'])!r} holds no image.")
+            raise InputError(f"`source` {name} holds no image.")
+        for role, found in (("label", listing.labels), ("target", listing.targets)):
+            if found is None and role in source.promised:
+                where = (
+                    "all of them lie in the folder itself"
+                    if source.about["kind"] == "folder"
+                    else "the column is empty"
+                )
+                raise InputError(f"`source` {name} must say a {role} of its images; {where}.")
         hashes = np.array([_hash(key) for key in listing.keys], dtype=np.uint64)
         order = np.lexsort((np.arange(len(hashes)), hashes))
         if sample is not None:
             order = _sampled(order, listing, sample)
-        return cls(listing.taken(np.sort(order) if source.in_order else order), shard_size)
+        order = np.sort(order) if source.in_order else order
+        return cls(listing.taken(order), shard_size, source.about["kind"] == "folder")
 
     def __len__(self) -> int:
         return len(self.listing)
+
+    def labels(self, names: Sequence[str], *, named: bool) -> Labels:
+        """Return which of a model's classes the labels mean; see `Labels.of`."""
+        labels = {label for label in self.listing.labels or () if label is not None}
+        return Labels.of(labels, names, named=named, in_folders=self.in_folders)
 
     @property
     def num_shards(self) -> int:

@@ -52,6 +52,8 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
         )
     job.calls(), job.metric_calls()  # what is wrong with them is said before images are listed
     plan, folder = job.plan(), job.folder
+    if job.names is not None:
+        plan.labels(job.names, named=True)
     manifest = Manifest.read(folder)
     if manifest is not None:
         manifest.check_same(job.known(plan), folder)
@@ -130,7 +132,7 @@ def work_on(job: Job, part: tuple[int, int], turn: int) -> Iterator[int]:
 
 def _begin(worker: Worker, say: Say) -> Manifest:
     manifest, seconds = worker.manifest()
-    begin(worker.job.folder, manifest)
+    manifest = begin(worker.job.folder, manifest)
     batches = -(-manifest.count // worker.explainer.batch_size)
     if seconds * batches > 5:
         say(f"About {_duration(seconds * batches)} on one process like this one.")

@@ -48,10 +48,13 @@ class Source(ABC):
         Whether its images are read in the order in which they are listed: those of archives, where another one is slow.
     travels : bool
         Whether other processes can read it too.
+    promised : tuple of str
+        "label" and "target", as far as it was said where they are: at least one of its images must have one.
     """
 
     in_order: bool = False
     travels: bool = True
+    promised: tuple[str, ...] = ()
 
     @property
     @abstractmethod

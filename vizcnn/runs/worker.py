@@ -19,6 +19,7 @@ from vizcnn.runs.maps import write_maps
 from vizcnn.runs.plan import Plan
 from vizcnn.runs.rows import journal_schema, maps_column, maps_of, write_rows
 from vizcnn.runs.source import Entry
+from vizcnn.targets import resolve
 
 _TRIED = 100
 """Images that are tried to find the first ones that can be read."""
@@ -64,17 +65,17 @@ class Worker:
 
         Raises
         ------
-        InputError
-            If none of the first images can be read, or the labels mean nothing to the model.
+        InputError, TargetError
+            If none of the first images can be read, or the labels, or a target, mean nothing to the model.
         """
         model = job.open_model()
         shape = cls._shape(job, plan, model)
         model.prepare(shape)
+        labels = _labels(plan, model)
+        _check_targets(plan, model)
         target = job.target if job.read_target is None else job.read_target(job.target, model)
         size = min(model.batch_size_for(shape), len(plan), plan.shard_size)
-        explainer = Explainer(
-            model, job.calls(), job.metric_calls(), target, _labels(plan, model, job.source.about), size
-        )
+        explainer = Explainer(model, job.calls(), job.metric_calls(), target, labels, size)
         return cls(job, plan, explainer, shape)
 
     @staticmethod
@@ -225,9 +226,13 @@ def _first(reader: Reader, plan: Plan, count: int) -> list[tuple[Entry, LoadedIm
     return found
 
 
-def _labels(plan: Plan, model: ModelAdapter, about: dict[str, Any]) -> Labels:
-    labels = {label for label in plan.listing.labels or () if label is not None}
+def _labels(plan: Plan, model: ModelAdapter) -> Labels:
     head = model.head(model.output_name(None))
-    if not labels or not head.is_classes:
-        return Labels()
-    return Labels.of(labels, head.names, named=model.labels is not None, in_folders=about["kind"] == "folder")
+    return plan.labels(head.names, named=model.labels is not None) if head.is_classes else Labels()
+
+
+def _check_targets(plan: Plan, model: ModelAdapter) -> None:
+    """Make sure that the model has what the source names as targets."""
+    targets = [target for target in dict.fromkeys(plan.listing.targets or ()) if target is not None]
+    if targets:
+        resolve(targets, model, len(targets))
