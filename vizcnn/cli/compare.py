@@ -72,8 +72,8 @@ def compare(
 ) -> None:
     """Compare methods on your images: which maps find what MODEL decides by, and which can't be told apart."""
     from vizcnn.cli.images import read_images
-    from vizcnn.cli.targets import read_target, target_note
     from vizcnn.comparison import DEFAULT_METRICS, prepare
+    from vizcnn.targets.typed import read_target, target_note
 
     if out is not None:
         from vizcnn.results import Comparison

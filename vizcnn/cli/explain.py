@@ -40,12 +40,12 @@ def explain(
     """Explain why a model decides as it does on images: a picture for each image and method."""
     from vizcnn.cli.explained import ImageReport, explain_images, read_calls
     from vizcnn.cli.images import Unreadable, find_images, open_images
-    from vizcnn.cli.targets import read_target, target_note
     from vizcnn.inputs import ImageSet
     from vizcnn.measures.run import read_metrics
     from vizcnn.measures.trust import cost_of_trust
     from vizcnn.progress import track
     from vizcnn.stream import Failure
+    from vizcnn.targets.typed import read_target, target_note
 
     check_folder(out, images)
     with catch_warnings() as messages:

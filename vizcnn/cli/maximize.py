@@ -101,7 +101,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 
 def _targets(texts: Sequence[str] | None, layer: str | None, model: ModelAdapter) -> Any:
-    from vizcnn.cli.targets import read_target, target_note
+    from vizcnn.targets.typed import read_target, target_note
 
     if not texts:
         return None

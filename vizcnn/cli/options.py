@@ -198,8 +198,9 @@ Target = Annotated[
     str | None,
     typer.Option(
         metavar="CLASS",
-        help="What is explained: a class index, a label, OUTPUT=CLASS for a model of several outputs, or like:FILE, the likeness "
-        "to another image. Default: the class that the model predicts.",
+        help="What is explained: a class index, a label, OUTPUT=CLASS for a model of several outputs, like:FILE, the likeness to "
+        "another image, channel:LAYER:NUMBER, unit:LAYER:ROW,COLUMN,CHANNEL, or one of these against another: 'cat minus lynx'. "
+        "Default: the class that the model predicts.",
         show_default=False,
     ),
 ]

@@ -55,12 +55,12 @@ def report(
     """Write one HTML file to hand over: what MODEL predicts and looks at, recolored and read in the browser."""
     from vizcnn.cli.explained import read_calls
     from vizcnn.cli.images import read_images
-    from vizcnn.cli.targets import read_target, target_note
     from vizcnn.explanation import collect
     from vizcnn.measures.run import read_metrics
     from vizcnn.measures.trust import cost_of_trust
     from vizcnn.report import LONGEST
     from vizcnn.stream import stream
+    from vizcnn.targets.typed import read_target, target_note
 
     check_file(out, (".html",))
     calls, metrics = read_calls(method or DEFAULT_METHODS, layer), read_metrics(metric or ())

@@ -75,11 +75,11 @@ def run(
 ) -> None:
     """Explain a whole dataset into a folder of tables and maps; stopped at any moment, it goes on where it was."""
     from vizcnn.adapter.labels import read_labels
-    from vizcnn.cli.targets import read_target
     from vizcnn.runs.dataset import check_extra
     from vizcnn.runs.open_source import open_source
     from vizcnn.runs.plan import part_of_shards
     from vizcnn.runs.run import open_run
+    from vizcnn.targets.typed import read_target
 
     check_extra()
     from vizcnn.runs.job import Job

@@ -45,10 +45,10 @@ def video(
     ] = 640,
 ) -> None:
     """Explain a clip frame by frame, by a model of images or of video: the clip again, with the maps over it."""
-    from vizcnn.cli.targets import read_target, target_note
     from vizcnn.errors import ResultError
     from vizcnn.explained_video import explain_video
     from vizcnn.inputs.pixels import Decoding
+    from vizcnn.targets.typed import read_target, target_note
 
     check_file(out, ANIMATIONS)
     if out.exists() and clip.exists() and out.samefile(clip):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -109,9 +109,45 @@ class Region(Target):
            [0.  , 0.  , 0.  , 0.  ]], dtype=float32)
     """
 
+    prefix: ClassVar[str] = "region"
+
     where: Any = None
     index: int | str | None = None
     output: str | int | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the region that was typed: ``0,0,16,16``, ``0,0,16,16:cat``, ``:cat`` or nothing.
+
+        Parameters
+        ----------
+        text : str
+            What stands after the prefix: top, left, bottom and right in the pixels of the model's map, and the class.
+
+        Returns
+        -------
+        Region
+
+        Raises
+        ------
+        TargetError
+            If it can't be read.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Region.read("0,0,16,16:cat")
+        Region(where=(0, 0, 16, 16), index='cat', output=None)
+        """
+        numbers, _, name = text.partition(":")
+        parts = [part.strip() for part in numbers.split(",")] if numbers.strip() else []
+        if parts and (len(parts) != 4 or not all(map(str.isdecimal, parts))):
+            raise TargetError(
+                f"`target` region:TOP,LEFT,BOTTOM,RIGHT:CLASS must hold four whole numbers; got {numbers!r}. Without numbers it "
+                f"is where the class is predicted."
+            )
+        index = int(name) if name.strip().isdecimal() else name.strip() or None
+        return cls(tuple(map(int, parts)) or None, index)
 
     def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.

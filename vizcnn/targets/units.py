@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Channel(Target):
     ('conv5, channel 40',)
     """
 
+    prefix: ClassVar[str] = "channel"
+
     layer: str
     channel: int
     position: str = "mean"
@@ -58,6 +60,37 @@ class Channel(Target):
             warn([_RENAMED], RenamedWarning)
         for name, value in (("layer", layer), ("channel", channel), ("position", position)):
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the channel that was typed: ``conv5:40``, or ``conv5:40:center``.
+
+        Parameters
+        ----------
+        text : str
+            What stands after the prefix.
+
+        Returns
+        -------
+        Channel
+
+        Raises
+        ------
+        TargetError
+            If it can't be read.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Channel.read("conv5:40")
+        Channel(layer='conv5', channel=40, position='mean')
+        """
+        before, _, last = text.rpartition(":")
+        text, position = (text, "mean") if last.strip().isdecimal() else (before, last.strip())
+        layer, colon, channel = text.rpartition(":")
+        if not colon or not layer.strip() or not channel.strip().isdecimal():
+            raise TargetError(f"`target` channel:LAYER:NUMBER must name a layer and a channel of it; got {text!r}.")
+        return cls(layer.strip(), int(channel), position)
 
     def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
@@ -118,8 +151,42 @@ class Neuron(Target):
     (('conv5, unit 9, 8, 40',), array([61.], dtype=float32))
     """
 
+    prefix: ClassVar[str] = "unit"
+
     layer: str
     index: int | tuple[int, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the unit that was typed: ``preds:3``, or ``conv5:9,8,40``, its row, column and channel.
+
+        Parameters
+        ----------
+        text : str
+            What stands after the prefix.
+
+        Returns
+        -------
+        Neuron
+
+        Raises
+        ------
+        TargetError
+            If it can't be read.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Neuron.read("conv5:9,8,40")
+        Neuron(layer='conv5', index=(9, 8, 40))
+        """
+        layer, colon, numbers = text.rpartition(":")
+        parts = [part.strip() for part in numbers.split(",")]
+        if not colon or not layer.strip() or not all(map(str.isdecimal, parts)):
+            raise TargetError(
+                f"`target` unit:LAYER:ROW,COLUMN,CHANNEL must name a layer and a unit of it; got {text!r}."
+            )
+        return cls(layer.strip(), tuple(map(int, parts)))
 
     def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.
