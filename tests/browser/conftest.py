@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import vizcnn as vz
+from tests.browser.chromium import chromium
 from tests.browser.visit import COUNT, METHODS, Report, Visit
 from vizcnn.errors import VizcnnWarning
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="package")
@@ -39,15 +37,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 # For this folder only: Playwright runs an event loop in the thread, which other tests start of their own.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("VIZCNN_BROWSER") == "required":
-            pytest.fail("VIZCNN_BROWSER is 'required', and no chromium, chromium-browser or google-chrome is on PATH")
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -36,11 +36,13 @@ async function show() {
   const { path, parameters } = read(), { signal } = leaving;
   const view = VIEWS.find((one) => one.matches(path)) ?? VIEWS[0];
   fill(document.querySelector("nav"), VIEWS.map((one) => el("a", { href: link(one.path, { image: parameters.image }), "aria-current": one === view && "page" }, one.title)));
+  content.setAttribute("aria-busy", "true");
   try {
     await view.show(content, { path, parameters, facts, signal });
   } catch (error) {
     if (error.name !== "AbortError") tellError(error);
   }
+  if (!signal.aborted) content.removeAttribute("aria-busy");
 }
 
 // Says what went wrong, where it is seen and heard.
