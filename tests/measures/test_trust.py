@@ -20,7 +20,8 @@ from vizcnn.algorithms.null_maps import center_map, edge_maps, null_maps, random
 from vizcnn.algorithms.trust import FILLS, Trust
 from vizcnn.measures import registry
 from vizcnn.measures.trust import TrustOfBatch, cost_of_trust, notes_on_likeness
-from vizcnn.report.page import _bar, render_page
+from vizcnn.report.page import render_page
+from vizcnn.report.parts import _bar
 
 SHAPE = (7, 8, 2)
 BATCH = images(4, SHAPE)

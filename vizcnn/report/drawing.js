@@ -1,4 +1,5 @@
-// Draws maps from their values, so that opacity and colors change without another picture being loaded; the report and the explorer share it.
+// Draws maps from their values, so that opacity and colors change without another picture being loaded, and lets them be read; the report and the
+// explorer share it.
 export const short = (value) => Number(value.toPrecision(3));
 
 // The gray levels of RGBA pixels, by the weights of red, green and blue; as pixels again.
@@ -52,4 +53,88 @@ export function drawBar(canvas, table) {
     drawn.data[4 * i + 3] = 255;
   }
   context.putImageData(drawn, 0, 0);
+}
+
+// A figure with a map: the canvas of its `.stage` is drawn, and tells the value that is pointed at, tapped, or reached by arrow keys.
+// Whoever extends it says what is drawn: `map` (of `drawMap`, and low, high, explained), `size`, `picture`, `look` and `name`.
+export class MapFigure {
+  constructor(figure) {
+    this.figure = figure;
+    this.canvas = figure.querySelector(".stage canvas");
+    this.bar = figure.querySelector(".bar");
+    this.output = figure.querySelector("output");
+    this.spot = figure.querySelector(".spot");
+    this.button = figure.querySelector(".zoom");
+    this.at = null;  // column and row
+    this.reading = false;
+    let touched = false;
+    this.canvas.addEventListener("pointerdown", (event) => { touched = event.pointerType !== "mouse"; this.point(event); });
+    this.canvas.addEventListener("pointermove", (event) => this.point(event));
+    this.canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.stop(); });
+    this.canvas.addEventListener("blur", () => this.stop());
+    // A tap reads a value, where a mouse has only to point.
+    this.canvas.addEventListener("click", () => { if (!touched) this.zoom(); });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.button?.addEventListener("click", () => this.zoom());
+  }
+
+  draw() {
+    const { map, look } = this, { vmin, vmax, alone, explained, low, high } = map;
+    this.canvas.classList.toggle("small", Boolean(alone));  // its cells have edges
+    drawMap(this.canvas, this.size, map, this.picture, look);
+    drawBar(this.bar, look.table);
+    for (const [name, text] of [["explained", explained], ["low", short(vmin)], ["high", short(vmax)]]) {
+      this.figure.querySelector(`.${name}`).textContent = text;
+    }
+    this.canvas.setAttribute("aria-label", `${this.name} for ${explained}; values ${short(low)} to ${short(high)}`);
+    this.figure.style.setProperty("--ratio", this.canvas.width / this.canvas.height);
+    if (this.reading) this.tell();
+  }
+
+  tell() {
+    const { width, height } = this.size, left = this.canvas.width - width;  // beside the image, where that is shown too
+    const [column, row] = [Math.min(width - 1, this.at[0]), Math.min(height - 1, this.at[1])];
+    this.reading = true;
+    this.output.textContent = `${this.map.values[row * width + column].toPrecision(3)} at row ${row}, column ${column}`;
+    this.spot.style.left = `${(100 * (left + column + 0.5)) / this.canvas.width}%`;
+    this.spot.style.top = `${(100 * (row + 0.5)) / height}%`;
+  }
+
+  stop() {
+    this.reading = false;
+    this.output.textContent = "\u00a0";
+    this.spot.hidden = true;
+  }
+
+  point(event) {
+    const box = this.canvas.getBoundingClientRect(), { width, height } = this.size;
+    const pixel = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
+    this.at = [
+      pixel((event.clientX - box.left) / box.width, this.canvas.width) % width,
+      pixel((event.clientY - box.top) / box.height, height),
+    ];
+    this.spot.hidden = event.pointerType === "mouse";
+    this.tell();
+  }
+
+  key(event) {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (step) {
+      const { width, height } = this.size, pace = event.shiftKey ? 10 : 1;
+      const [column, row] = this.at ?? [width >> 1, height >> 1];
+      this.at = [Math.min(width - 1, Math.max(0, column + pace * step[0])), Math.min(height - 1, Math.max(0, row + pace * step[1]))];
+      this.spot.hidden = false;
+      this.tell();
+      event.preventDefault();
+    } else if (event.key === "Enter" || event.key === " ") {
+      this.zoom();
+      event.preventDefault();
+    }
+  }
+
+  zoom() {
+    const large = this.figure.classList.toggle("large");
+    if (this.button) this.button.firstElementChild.textContent = large ? "shrink" : "enlarge";
+    this.figure.scrollIntoView({ block: "nearest" });
+  }
 }

@@ -24,94 +24,21 @@ async function valuesOf(map, { width, height }) {
   return Float32Array.from({ length: width * height }, (_, index) => map.low + steps[4 * index] * step);
 }
 
-class MapView {
-  constructor(figure, sample, maps, gray, color, allValues) {
-    Object.assign(this, { figure, sample, maps, gray, color, allValues });
-    this.canvas = figure.querySelector("canvas");
-    this.bar = figure.querySelector(".bar");
-    this.output = figure.querySelector("output");
-    this.spot = figure.querySelector(".spot");
-    this.button = figure.querySelector(".zoom");
-    this.at = [this.size.width >> 1, this.size.height >> 1];
-    this.reading = false;
-    let touched = false;
-    this.canvas.addEventListener("pointerdown", (event) => { touched = event.pointerType !== "mouse"; this.point(event); });
-    this.canvas.addEventListener("pointermove", (event) => this.point(event));
-    this.canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.stop(); });
-    this.canvas.addEventListener("blur", () => this.stop());
-    // A tap reads a value, where a mouse has only to point.
-    this.canvas.addEventListener("click", () => { if (!touched) this.zoom(); });
-    this.canvas.addEventListener("keydown", (event) => this.key(event));
-    this.button.addEventListener("click", () => this.zoom());
+class MapView extends MapFigure {
+  constructor(figure, sample, maps, picture, values) {
+    super(figure);
+    Object.assign(this, { sample, picture, maps: maps.map((map, at) => ({ ...map, values: values[at] })) });
   }
 
   get map() { return this.maps[state.explained ?? 0]; }
   get size() { return this.map.alone || this.sample; }  // a map that lies nowhere in its image is drawn without it
-  get values() { return this.allValues[state.explained]; }
-  get table() { return tables[state.colors || (this.map.signed ? data.diverging : data.sequential)]; }
+  get look() { return { ...state, table: tables[state.colors || (this.map.signed ? data.diverging : data.sequential)] }; }
+  get name() { return this.figure.dataset.name; }
 
   draw() {
-    const { vmin, vmax, alone, explained, measured, low, high } = this.map, table = this.table;
-    this.canvas.classList.toggle("small", Boolean(alone));  // its cells have edges
-    drawMap(this.canvas, this.size, { ...this.map, values: this.values }, this, { ...state, table });
-    drawBar(this.bar, table);
-    for (const [name, text] of [["explained", explained], ["low", short(vmin)], ["high", short(vmax)]]) {
-      this.figure.querySelector(`.${name}`).textContent = text;
-    }
+    super.draw();
     const numbers = this.figure.querySelector(".measured");
-    if (numbers) numbers.textContent = measured;
-    this.canvas.setAttribute("aria-label", `${this.figure.dataset.name} for ${explained}; values ${short(low)} to ${short(high)}`);
-    this.figure.style.setProperty("--ratio", this.canvas.width / this.canvas.height);
-    if (this.reading) this.tell();
-  }
-
-  tell() {
-    const { width, height } = this.size, left = this.canvas.width - width;  // beside the image, where that is shown too
-    const [column, row] = [Math.min(width - 1, this.at[0]), Math.min(height - 1, this.at[1])];
-    this.reading = true;
-    this.output.textContent = `${this.values[row * width + column].toPrecision(3)} at row ${row}, column ${column}`;
-    this.spot.style.left = `${(100 * (left + column + 0.5)) / this.canvas.width}%`;
-    this.spot.style.top = `${(100 * (row + 0.5)) / height}%`;
-  }
-
-  stop() {
-    this.reading = false;
-    this.output.textContent = "\u00a0";
-    this.spot.hidden = true;
-  }
-
-  point(event) {
-    const box = this.canvas.getBoundingClientRect(), { width, height } = this.size;
-    const pixel = (part, count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
-    this.at = [
-      pixel((event.clientX - box.left) / box.width, this.canvas.width) % width,
-      pixel((event.clientY - box.top) / box.height, height),
-    ];
-    this.spot.hidden = event.pointerType === "mouse";
-    this.tell();
-  }
-
-  key(event) {
-    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (step) {
-      const { width, height } = this.size, pace = event.shiftKey ? 10 : 1;
-      this.at = [
-        Math.min(width - 1, Math.max(0, this.at[0] + pace * step[0])),
-        Math.min(height - 1, Math.max(0, this.at[1] + pace * step[1])),
-      ];
-      this.spot.hidden = false;
-      this.tell();
-      event.preventDefault();
-    } else if (event.key === "Enter" || event.key === " ") {
-      this.zoom();
-      event.preventDefault();
-    }
-  }
-
-  zoom() {
-    const large = this.figure.classList.toggle("large");
-    this.button.firstElementChild.textContent = large ? "shrink" : "enlarge";
-    this.figure.scrollIntoView({ block: "nearest" });
+    if (numbers) numbers.textContent = this.map.measured;
   }
 }
 
@@ -120,10 +47,10 @@ async function start() {
   for (const [number, sample] of data.samples.entries()) {
     const image = document.querySelector(`#sample-${number} .image img`);
     const color = await pixelsOf(image.src, sample.width, sample.height);
-    const gray = grayOf(color, data.gray);
+    const picture = { color, gray: grayOf(color, data.gray) };
     for (const figure of document.querySelectorAll(`.map[data-sample="${number}"]`)) {
       const maps = sample.maps[Number(figure.dataset.map)];
-      views.push(new MapView(figure, sample, maps, gray, color, await Promise.all(maps.map((map) => valuesOf(map, map.alone || sample)))));
+      views.push(new MapView(figure, sample, maps, picture, await Promise.all(maps.map((map) => valuesOf(map, map.alone || sample)))));
     }
   }
   const form = document.querySelector(".controls"), controls = form.elements;

@@ -17,16 +17,12 @@ import numpy as np
 from PIL import Image
 
 from vizcnn._version import __version__
-from vizcnn.algorithms.reduction import one_per_place
-from vizcnn.algorithms.trust import COMPLETENESS, RANDOMIZATION, ROAD, SENSITIVITY, STANDARD_ERROR, Trust
 from vizcnn.errors import ResultError
 from vizcnn.files import write_file
 from vizcnn.render import style as look
-from vizcnn.render.image import colorize, limits, to_display
+from vizcnn.render.image import colorize
 from vizcnn.render.panels import ImageAt
-from vizcnn.render.signals import lay_out_slices
-from vizcnn.resample import resize, shrink
-from vizcnn.results.panels import outlined
+from vizcnn.report.parts import in_words, map_of, picture_of, trust_of
 from vizcnn.text import printable
 
 if TYPE_CHECKING:
@@ -38,12 +34,6 @@ _CHARACTERS = 48_000
 
 _WIDEST, _HIGHEST = 1200, 2400
 """Pixels that a figure of another result is made to fit."""
-
-LONGEST = 448
-"""Pixels, height or width, above which images and maps are made smaller for the page."""
-
-_FRAME = 160
-"""The same of the frames of a clip, or the slices of a volume, of which several are shown."""
 
 
 def write_page(
@@ -176,13 +166,7 @@ def _notes(results: Mapping[str, Attributions]) -> list[tuple[str, str]]:
 
 def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[str, Any]:
     first = next(iter(versions[0].values()))
-    image = ImageAt(first.images, index).pixels(LONGEST)
-    frame = None
-    if image.ndim == 4:
-        image = shrink(image, _FRAME)
-        frame = (image.shape[1], image.shape[2])
-        image = lay_out_slices(image)
-    pixels = to_display(image)
+    pixels, frame = picture_of(first.images, index)
     return {
         "name": first.names[index],
         "title": _said(first, index),
@@ -190,7 +174,7 @@ def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[
         "height": pixels.shape[0],
         "width": pixels.shape[1],
         "image": _url(pixels, "JPEG", quality=88),
-        "trust": _trust({name: result.trust[index] for name, result in versions[0].items() if result.trust}),
+        "trust": trust_of({name: result.trust[index] for name, result in versions[0].items() if result.trust}),
         "maps": [
             [_map(version[name], index, pixels.shape[:2], len(versions), frame) for version in versions]
             for name in versions[0]
@@ -198,74 +182,12 @@ def _sample(versions: Sequence[Mapping[str, Attributions]], index: int) -> dict[
     }
 
 
-_ROWS = {"": "this map", "edges": "the image's edges", "center": "its middle", "random": "chance"}
-"""What the page calls the map and the null maps."""
-
-_PAINTED = {"mean": "mean color", "blur": "blurred"}
-"""What it calls what is painted over hidden pixels."""
-
-_OTHERS = {
-    ROAD: "marked less unmarked parts, by another way of painting over (ROAD)",
-    RANDOMIZATION: "likeness to the map of a model that has learned nothing",
-    COMPLETENESS: "share of the score that its values miss",
-    STANDARD_ERROR: "how far other random samples would change it",
-    SENSITIVITY: "how far a change that can't be seen changes it",
-}
-"""What it calls the other numbers."""
-
-
-def _trust(by_method: Mapping[str, Trust]) -> list[tuple[str, dict[str, Any]]]:
-    """Return how far the maps of an image can be trusted, as the page shows it: the bars of all methods have one scale."""
-    rows = {
-        name: {row: [of.nulls[row] if row else of.value for of in trust.faithfulness.values()] for row in _ROWS}
-        for name, trust in by_method.items()
-    }
-    scale = (
-        max((abs(value) for of_map in rows.values() for values in of_map.values() for value in values), default=0)
-        or 1.0
-    )
-    return [
-        (
-            name,
-            {
-                "label": trust.label,
-                "sentence": trust.sentence,
-                "fills": [_PAINTED.get(fill, fill) for fill in trust.faithfulness],
-                "rows": [
-                    (
-                        _ROWS[row],
-                        not row,
-                        [_bar(None if trust.is_blank and not row else value, scale) for value in values],
-                    )
-                    for row, values in rows[name].items()
-                ],
-                "others": [
-                    (_OTHERS[number], _bar(trust.numbers[number])) for number in trust.numbers if number in _OTHERS
-                ],
-            },
-        )
-        for name, trust in by_method.items()
-    ]
-
-
-def _bar(value: float | None, scale: float = 1.0) -> dict[str, Any]:
-    """Return a number with the bar that shows it: its left end and its length, where 0 lies at 0 and the ends at -1 and 1."""
-    if value is None:
-        return {"text": "undefined", "left": 0, "length": 0}
-    end = min(1.0, max(-1.0, value / scale))
-    return {"text": f"{value:.2f}", "left": round(min(0.0, end), 3), "length": round(abs(end), 3)}
-
-
 def _said(result: Attributions, index: int) -> str:
     predicted = result.predictions[index]
-    prediction = f"the model predicts {_in_words(predicted.label, predicted.probability)}"
+    prediction = f"the model predicts {in_words(predicted.label, predicted.probability)}"
     if "\n" not in result.title(index):
         return prediction
-    return f"{prediction}; the pictures explain {_in_words(result.target[index], result.probabilities[index])}"
-
-
-def _in_words(name: str, probability: float | None) -> str:
-    return name if probability is None else f"{name} (probability {probability:.2f})"
+    return f"{prediction}; the pictures explain {in_words(result.target[index], result.probabilities[index])}"
 
 
 def _asked(result: Attributions) -> str:
@@ -286,41 +208,9 @@ def _map(
     result: Attributions, index: int, size: tuple[int, ...], versions: int, frame: tuple[int, int] | None
 ) -> dict[str, Any]:
     """Return a map as the browser takes it: steps between its lowest and its highest value, and the scale's ends."""
-    if frame is not None:
-        values = _of_frames(result, index, frame)
-    else:
-        values = np.atleast_2d(one_per_place(result.values[index], 2))
-        if result.geometry and not result.alone:
-            values = result.geometry[index].on_picture(values, size, outside=np.nan)
-    finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    small = resize(finite, (size[0], size[1])) if max(size) < max(values.shape) and not result.alone else finite
-    low, high = float(small.min()), float(small.max())
-    scaled = (small - low) / ((high - low) or 1.0)
-    vmin, vmax = limits(values, signed=result.signed)
-    return {
-        "values": _steps(scaled, _CHARACTERS // versions),
-        "explained": _in_words(result.target[index], result.probabilities[index]),
-        "measured": result.measured(index),
-        "low": low,
-        "high": high,
-        "vmin": vmin,
-        "vmax": vmax,
-        "signed": result.signed,
-        "boxes": outlined(result, index),
-        # A map that lies nowhere in its image has a size of its own, and is drawn without it.
-        "alone": {"height": small.shape[0], "width": small.shape[1]} if result.alone else None,
-    }
-
-
-def _of_frames(result: Attributions, index: int, frame: tuple[int, int]) -> np.ndarray:
-    """Return the maps of a clip's frames, or a volume's slices, side by side as these are."""
-    values = result.map(index)
-    if result.alone:
-        return np.atleast_2d(values if values.ndim < 3 else lay_out_slices(values))
-    if result.geometry:
-        geometry = result.geometry[index]
-        values = np.stack([geometry.on_picture(one, frame, outside=np.nan) for one in values])
-    return lay_out_slices(values, frame)
+    values, about = map_of(result, index, size, frame)
+    scaled = (values - about["low"]) / ((about["high"] - about["low"]) or 1.0)
+    return {"values": _steps(scaled, _CHARACTERS // versions), **about}
 
 
 def _steps(scaled: np.ndarray, most: int) -> str:
