@@ -129,6 +129,16 @@ def test_tokens_before_the_last_attention_are_taken_and_never_what_is_inside(att
     assert result.notes == ()
 
 
+@pytest.mark.parametrize("attend", [None, by_operations], ids=["Keras's layer", "operations"])
+def test_map_that_is_decoded_from_the_tokens_is_taken(attend: Any) -> None:
+    encoder = transformer(attend)
+    x = layers.Reshape((4, 4, 8))(encoder.get_layer("after").output)
+    x = layers.Conv2D(6, 3, padding="same", activation="relu", name="fused")(x)
+    masks = layers.Resizing(16, 16)(layers.Conv2D(3, 1)(x))
+    result = vz.gradcam(keras.Model(encoder.input, masks), image(), 0, relu=False)
+    assert (result.layer, result.raw.shape) == ("fused", (2, 4, 4))
+
+
 def test_any_number_of_extra_tokens_is_left_out_and_told() -> None:
     model = transformer(extra=5)
     adapter = vz.adapt(model)

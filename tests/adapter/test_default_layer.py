@@ -125,6 +125,12 @@ def test_output_that_is_a_map_is_not_its_own_explanation(activation: str | None)
     assert _last_map(model, 8).layer == "inside"
 
 
+def test_output_that_was_resized_is_not_its_own_explanation() -> None:
+    front = [layers.Conv2D(4, 3, padding="same", activation="relu", name="inside"), layers.Conv2D(3, 1, name="classes")]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *front, layers.Resizing(16, 16), layers.Softmax()])
+    assert _last_map(model, 8).layer == "inside"
+
+
 def test_branch_that_the_score_does_not_use_is_passed_over() -> None:
     x = keras.Input((8, 8, 3))
     first = layers.Conv2D(4, 3, name="first")(x)

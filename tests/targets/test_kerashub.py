@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -182,3 +183,97 @@ def test_d_fine_is_read_from_its_last_decoder() -> None:
     x, y, width, height = outputs["pred_boxes"][0, place] * 64
     want = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     np.testing.assert_allclose(score.params[score.boxes[0]][0, :4], want, rtol=1e-3, atol=1e-3)
+
+
+def mix_transformer() -> Any:
+    return hub.models.MiTBackbone(
+        layerwise_depths=[1, 1],
+        image_shape=(32, 32, 3),
+        hidden_dims=[8, 16],
+        num_layers=2,
+        layerwise_num_heads=[1, 2],
+        layerwise_sr_ratios=[2, 1],
+        max_drop_path_rate=0.1,
+        layerwise_patch_sizes=[7, 3],
+        layerwise_strides=[4, 2],
+    )
+
+
+def csp_net(stage_type: str, block_type: str) -> Any:
+    return hub.models.CSPNetBackbone(
+        stem_filters=8,
+        stem_kernel_size=3,
+        stem_strides=1,
+        stackwise_depth=[1, 1],
+        stackwise_strides=[2, 2],
+        stackwise_num_filters=[8, 16],
+        stage_type=stage_type,
+        block_type=block_type,
+        bottle_ratio=[0.5],
+        block_ratio=[0.5 if stage_type == "cs3" else 1.0],
+        expand_ratio=[2.0 if stage_type == "csp" else 1.0],
+        image_shape=(32, 32, 3),
+        name="csp",
+    )
+
+
+def segformer() -> Any:
+    backbone = hub.models.SegFormerBackbone(image_encoder=mix_transformer(), projection_filters=8, name="segformer")
+    return hub.models.SegFormerImageSegmenter(backbone=backbone, num_classes=4)
+
+
+def yolo() -> Any:
+    """Return a detector on a CSPDarkNet: at each of 8x8 places two boxes, each with a score of any object and three classes."""
+    backbone = csp_net("dark", "dark_block")
+    grid = keras.layers.Conv2D(2 * (5 + 3), 1, bias_initializer="random_normal", name="grid")(backbone.output)
+    return keras.Model(backbone.input, grid, name="yolo")
+
+
+def classifier_of(backbone: Any) -> Any:
+    return hub.models.ImageClassifier(backbone=backbone, num_classes=4)
+
+
+FILES = {
+    "SegFormer": (segformer, {}, None, "segformer/(sequential.*/activation|linear_8)"),
+    "MiT": (lambda: classifier_of(mix_transformer()), {}, None, ".*/hierarchical_encoder_1_0/layer_normalization.*"),
+    "CSPDarkNet": (
+        lambda: classifier_of(csp_net("dark", "dark_block")),
+        {},
+        None,
+        "csp/stage_1_block_0_dark_block_add",
+    ),
+    "CSPNet": (
+        lambda: classifier_of(csp_net("csp", "bottleneck_block")),
+        {},
+        None,
+        "csp/stage_1_csp_transition_activation",
+    ),
+    "CS3": (lambda: classifier_of(csp_net("cs3", "edge_block")), {}, None, "csp/stage_1_cs3_activation_3"),
+    "YOLO on CSPDarkNet": (
+        yolo,
+        {"labels": ["a", "b", "c"]},
+        Box((4, 4, 24, 24), "b"),
+        "stage_1_block_0_dark_block_add",
+    ),
+}
+
+
+@pytest.mark.parametrize(("build", "settings", "target", "layer"), FILES.values(), ids=FILES)
+def test_saved_model_is_explained_by_name(build: Any, settings: Any, target: Any, layer: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    task = build()
+    task.save(tmp_path / "task.keras")
+    model = vz.adapt(tmp_path / "task.keras", preprocess="0..1", **settings)
+    inputs = picture(32, 32)[None] / np.float32(255)
+    np.testing.assert_allclose(
+        model.outputs(inputs)[0], keras.ops.convert_to_numpy(task(inputs, training=False)), rtol=1e-3, atol=1e-5
+    )
+    maps = vz.gradcam(model, picture(32, 32), target)
+    assert re.fullmatch(layer, maps.layer), maps.layer
+    assert maps.alone is False
+    np.testing.assert_allclose(maps.scores, model.scores(inputs, target), rtol=1e-3, atol=1e-5)
+    hidden = vz.occlusion(model, picture(32, 32), target, patch_size=16)
+    for result in (maps, vz.saliency(model, picture(32, 32), target), hidden):
+        assert result.target == maps.target
+        assert np.isfinite(result.values).all()
+        assert np.ptp(result.raw) > 0

@@ -143,8 +143,11 @@ def _last_maps(run: ForwardPass, layout: Layout, *, unfit: Collection[str]) -> I
         if run.view.backend.is_traced(call.output) and not call.path.startswith(inside):
             makers.setdefault(id(call.output), call)
     known = taps.made_at_the_end(run.flat)
-    attended = _attended(taps, layout, makers)
+    for call in reversed(taps.calls):  # a map that is only resized to be the output, as a segmenter's, is one already
+        if id(call.output) in known and _only_moves(call) and layout.size(call.output.shape):
+            known |= {id(tensor) for tensor in call.inputs}
     fitting = [call for identity, call in reversed(makers.items()) if identity not in known and _is_map(call, layout)]
+    attended = _attended(taps, layout, makers, fitting[:1])
     yield from (call for call in [*attended, *fitting] if call.address not in unfit)
 
 
@@ -170,9 +173,16 @@ def _only_moves(call: Call) -> bool:
     return kind in _NO_MAPS or any(word in kind for word in _NOT_A_MAP)
 
 
-def _attended(taps: Taps, layout: Layout, makers: dict[int, Call]) -> list[Call]:
-    """Return what went into the last attention over tokens: after it, only the class token may count for the score."""
+def _attended(taps: Taps, layout: Layout, makers: dict[int, Call], last: list[Call]) -> list[Call]:
+    """Return what went into the last attention over tokens: after it, only the class token may count for the score.
+
+    Nothing where `last`, the last map, comes after it and has rows and columns again, as in the decoder of a segmenter.
+    """
     layers = [call for call in attention_layers(taps.calls) if layout.is_tokens(call.inputs[0].shape)]
+    end = next(at for at, call in enumerate(taps.calls) if call is layers[-1]) if layers else last_pairs(taps)
+    later = {id(call) for call in taps.calls[end:]}
+    if any(id(call) in later and not layout.is_tokens(call.output.shape) for call in last):
+        return []
     maker = makers.get(id(layers[-1].inputs[0])) if layers else None
     if maker is not None:
         return [maker]
