@@ -16,7 +16,7 @@ import zarr
 
 import vizcnn as vz
 from tests.runs.made import OCCLUSION, RISE, explained, model, write_images
-from vizcnn.errors import MethodError, OptionError, ResultError
+from vizcnn.errors import InputError, MethodError, OptionError, ResultError
 from vizcnn.plugins import registry
 from vizcnn.results import AttributionBatch
 from vizcnn.runs import dataset, explaining, running
@@ -201,7 +201,14 @@ def test_what_is_wrong_with_a_call_is_said_before_the_model_is_loaded(images: Pa
         (OptionError, "`shard` must be the part and their number.*got '3/2'", {"shard": "3/2"}),
         (OptionError, "`workers` must be at least 1; got 0", {"workers": 0}),
         (OptionError, "`shard_size` must be at least 1; got 0", {"shard_size": 0}),
-        (OptionError, "`sample` must be a number of images, from 1; got 0", {"sample": 0}),
+        (OptionError, "`sample` must be at least 1; got 0", {"sample": 0}),
+        (
+            OptionError,
+            "`sample_by` must be one of 'class', .*; got 'clas'. Did you mean 'class'",
+            {"sample_by": "clas"},
+        ),
+        (OptionError, "`sample_by` 'mistakes' needs a `sample`: how many", {"sample_by": "mistakes"}),
+        (InputError, "'mistakes' needs true classes; `source` says none", {"sample_by": "mistakes", "sample": 2}),
         (OptionError, "`labels_by` must be one of None, 'folders'; got 'names'", {"labels_by": "names"}),
         (OptionError, "`columns` is for tables and archives; `source` is a folder", {"columns": {"path": "file"}}),
     ):

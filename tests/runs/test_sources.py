@@ -25,6 +25,7 @@ from vizcnn.runs.job import Job
 from vizcnn.runs.labels import Labels
 from vizcnn.runs.open_source import open_source, reopened
 from vizcnn.runs.plan import Plan, part_of_shards
+from vizcnn.runs.sampling import sampled
 from vizcnn.runs.source import Entry, Source
 from vizcnn.runs.worker import Worker
 
@@ -191,13 +192,17 @@ def test_order_depends_on_nothing_but_the_paths() -> None:
     assert plan.digest != Plan.of(Made(*relabelled), 32).digest
 
 
+def sample(entries: list[Entry], count: int) -> Any:
+    listed = Plan.of(Made(*entries), 32)
+    return listed.taken(sampled(listed.at_random, listed.listing.labels, None, "class", count)).listing
+
+
 def test_sample_takes_of_each_class_as_many_and_always_the_same() -> None:
     entries = [Entry(f"{number}.png", "rare" if number % 10 == 0 else "common") for number in range(100)]
-    plan = Plan.of(Made(*entries), 32, sample=30)
-    labels = plan.listing.labels
-    assert (labels.count("rare"), labels.count("common")) == (10, 20)
-    assert set(Plan.of(Made(*entries), 32, sample=12).listing.keys) < set(plan.listing.keys)
-    assert plan.listing.keys == Plan.of(Made(*reversed(entries)), 32, sample=30).listing.keys
+    taken = sample(entries, 30)
+    assert (taken.labels.count("rare"), taken.labels.count("common")) == (10, 20)
+    assert set(sample(entries, 12).keys) < set(taken.keys)
+    assert taken.keys == sample(entries[::-1], 30).keys
 
 
 def test_part_of_shards() -> None:

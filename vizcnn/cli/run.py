@@ -65,8 +65,16 @@ def run(
         ),
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(metavar="N", help="Explain N images, of each class as many. Default: all.")
+        int | None, typer.Option(metavar="N", help="Explain N images, always the same. Default: all.")
     ] = None,
+    sample_by: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Which: as many of each 'class', as many of each tenth of 'confidence', or 'mistakes' first, the surest before "
+            "the others; for the last two all images are predicted first.",
+        ),
+    ] = "class",
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Do the I-th of N parts; other machines do the others.")
     ] = None,
@@ -95,6 +103,7 @@ def run(
         target=target,
         layer=layer,
         sample=sample,
+        sample_by=sample_by,
         read_target=read_target,
         names=read_labels(model.settings["labels"]),
     )

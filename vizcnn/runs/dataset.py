@@ -34,6 +34,7 @@ def explain_dataset(
     labels_by: str | None = None,
     columns: Mapping[str, str] | None = None,
     sample: int | None = None,
+    sample_by: str = "class",
     shard: str | None = None,
     shard_size: int = SHARD_SIZE,
     workers: int = 1,
@@ -70,7 +71,11 @@ def explain_dataset(
         What the columns ``path`` (or ``image``), ``label`` and ``target`` of a table or an archive are called, where that is
         otherwise.
     sample : int, default None
-        How many images are explained, the same ones each time; of each class as many, where there are labels. None: all.
+        How many images are explained, the same ones each time. None: all.
+    sample_by : {"class", "confidence", "mistakes"}, default "class"
+        Which: of each true class as many, where there are labels; of each tenth of the probability of the predicted class as
+        many; or mistakes first, the surest before the others. For the last two all images are predicted first, into the folder
+        ``predictions`` of `out`, which is a run of its own.
     shard : str, default None
         Which part of the work is done here, as "2/8" for the second of eight: each may be another machine with the same `out`.
     shard_size : int, default 1024
@@ -121,6 +126,7 @@ def explain_dataset(
         layer=layer,
         shard_size=shard_size,
         sample=sample,
+        sample_by=sample_by,
         names=model.labels if isinstance(model, ModelAdapter) else None,
     )
     run_job(job, part_of_shards(shard), workers=workers, retry=retry, say=say or _nobody)

@@ -105,6 +105,9 @@ class Explainer:
             spare = good[0]  # stands where an image is missing
             known = [at if at in set(good) else spare for at in range(len(read))]
             images = self._filled([read[at] for at in known])  # type: ignore[misc]
+            if not self.calls:
+                for at, predicted in enumerate(self._predicted(images)[: len(read)]):
+                    rows[at] = {**predicted, **rows[at]} if isinstance(read[at], LoadedImage) else rows[at]
             results, failures = self._explained(images, self._target([entries[at] for at in known]), self.calls)
             for method, result in results.items():
                 for at, fields in zip(range(len(read)), _fields(result, layouts[method]), strict=False):
@@ -133,6 +136,14 @@ class Explainer:
         """Return a full batch: these images, and the first one in place of what is missing."""
         images = [one.images for one in read]
         return DecodedSet.of_images([*images, *images[:1] * (self.batch_size - len(images))])
+
+    def _predicted(self, images: DecodedSet) -> list[dict[str, Any]]:
+        """Return what is said of each image where nothing is explained."""
+        output = self.model.output_name(None)
+        found = self.model.predictions(self.model.outputs(images.inputs(slice(None))), output)
+        return [
+            {"prediction": one.label, "predicted_class": one.index, "probability": one.probability} for one in found
+        ]
 
     def _target(self, entries: Sequence[Entry]) -> Any:
         own = [entry.target for entry in entries]

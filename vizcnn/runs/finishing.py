@@ -20,7 +20,7 @@ from vizcnn.runs.layout import RunFolder
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.maps import begin_arrays
 
-_OWN = {"manifest.json", "failures.jsonl", "rows", "maps", "journal"}
+_OWN = {"manifest.json", "failures.jsonl", "rows", "maps", "journal", "predictions"}
 
 
 def check_folder(folder: RunFolder) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from vizcnn.measures.run import MetricCall, read_metrics
 from vizcnn.runs.layout import RunFolder
 from vizcnn.runs.manifest import digest_of_files, plain
 from vizcnn.runs.plan import Plan
+from vizcnn.runs.rows import predictions_of
+from vizcnn.runs.sampling import sampled
 from vizcnn.runs.source import Source
 from vizcnn.stream import MethodCall, read_methods
 
@@ -31,14 +33,18 @@ class Job:
         The images.
     out : Path
         The folder of the run.
-    methods, metrics : tuple
+    methods : tuple or None
+        As they were named; None: nothing is explained, only predicted.
+    metrics : tuple
         As they were named.
     target, layer : optional
         What is explained, and by which layer.
     shard_size : int
         Images of one file.
     sample : int or None
-        How many images are taken.
+        How many images are taken; None: all.
+    sample_by : {"class", "confidence", "mistakes"}
+        What these are taken by.
     read_target : callable or None
         Makes a target of `target` and the model, where it was typed.
     names : sequence of str or None
@@ -49,12 +55,13 @@ class Job:
     model_file: Path | None
     source: Source
     out: Path
-    methods: tuple[Any, ...]
+    methods: tuple[Any, ...] | None
     metrics: tuple[Any, ...] = ()
     target: Any = None
     layer: str | None = None
     shard_size: int = 1024
     sample: int | None = None
+    sample_by: str = "class"
     read_target: Callable[[Any, ModelAdapter], Any] | None = None
     names: Sequence[str] | None = None
 
@@ -63,9 +70,14 @@ class Job:
         """The folder of the run."""
         return RunFolder(self.out)
 
+    @property
+    def verb(self) -> str:
+        """What is done to its images."""
+        return "predict" if self.methods is None else "explain"
+
     def calls(self) -> list[MethodCall]:
         """Return the methods."""
-        return read_methods(self.methods, self.layer)
+        return [] if self.methods is None else read_methods(self.methods, self.layer)
 
     def metric_calls(self) -> list[MetricCall]:
         """Return the metrics."""
@@ -73,23 +85,44 @@ class Job:
 
     def plan(self) -> Plan:
         """List the source, and say which image comes when."""
-        return Plan.of(self.source, self.shard_size, self.sample)
+        plan = Plan.of(self.source, self.shard_size)
+        if self.sample is None:
+            return plan
+        predicted = None if self.survey is None else predictions_of(self.survey.folder)
+        labels = plan.listing.labels
+        return plan.taken(sampled(plan.at_random, labels, predicted, self.sample_by, self.sample))
+
+    @property
+    def survey(self) -> Job | None:
+        """The run of predictions by which the sample is taken, in a folder of its own inside; None where none is needed."""
+        if self.sample is None or self.sample_by == "class":
+            return None
+        asked_for = {
+            "methods": None,
+            "metrics": (),
+            "target": None,
+            "layer": None,
+            "sample": None,
+            "sample_by": "class",
+        }
+        return replace(self, out=self.folder.predictions, **asked_for)
 
     @cached_property
     def _file_digest(self) -> str | None:
         return None if self.model_file is None else digest_of_files(self.model_file)
 
-    def known(self, plan: Plan) -> dict[str, Any]:
-        """Return what its manifest says, as far as that is known before the model is loaded."""
+    def known(self, plan: Plan | None = None) -> dict[str, Any]:
+        """Return what its manifest says, as far as that is known before the model is loaded, and before its images are listed."""
         calls, metrics = self.calls(), self.metric_calls()
         return {
             "model": {"sha256": self._file_digest} if self.model_file is not None else {},
-            "source": {**self.source.about, "digest": plan.digest},
+            "source": {**self.source.about, **({} if plan is None else {"digest": plan.digest})},
             "settings": {
                 "methods": {call.name: plain(call.options) for call in calls},
                 "metrics": {call.name: plain(call.options) for call in metrics},
                 "target": plain(self.target),
                 "sample": self.sample,
+                "sample_by": self.sample_by,
                 "shard_size": self.shard_size,
             },
         }

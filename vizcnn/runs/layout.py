@@ -7,6 +7,7 @@
     maps/NAME/c/0/0/0        the maps of a shard by a method: a Zarr array of all images
     failures.jsonl           what couldn't be explained, and why; once all shards are finished
     journal/00000            what a shard that isn't finished knows already
+    predictions/             a run of predictions alone, by which a sample was taken
 """
 
 from __future__ import annotations
@@ -170,6 +171,11 @@ class RunFolder:
     def journals(self) -> Path:
         """The folder of journals."""
         return self.path / "journal"
+
+    @property
+    def predictions(self) -> Path:
+        """The folder of the run of predictions by which a sample is taken."""
+        return self.path / "predictions"
 
     def rows(self, shard: int) -> Path:
         """Return the file of a shard's rows."""

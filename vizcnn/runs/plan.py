@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,7 +37,7 @@ class Plan:
     in_folders: bool = False
 
     @classmethod
-    def of(cls, source: Source, shard_size: int, sample: int | None = None) -> Plan:
+    def of(cls, source: Source, shard_size: int) -> Plan:
         """List a source, and say which image comes when.
 
         Parameters
@@ -47,8 +46,6 @@ class Plan:
             The source.
         shard_size : int
             Images of one shard.
-        sample : int, default None
-            How many of them are taken, of each class as many where there are labels; None: all.
 
         Returns
         -------
@@ -71,12 +68,18 @@ class Plan:
                     else "the column is empty"
                 )
                 raise InputError(f"`source` {name} must say a {role} of its images; {where}.")
-        hashes = np.array([_hash(key) for key in listing.keys], dtype=np.uint64)
-        order = np.lexsort((np.arange(len(hashes)), hashes))
-        if sample is not None:
-            order = _sampled(order, listing, sample)
-        order = np.sort(order) if source.in_order else order
-        return cls(listing.taken(order), shard_size, source.about["kind"] == "folder")
+        plan = cls(listing, shard_size, source.about["kind"] == "folder")
+        return plan if source.in_order else plan.taken(plan.at_random)
+
+    @property
+    def at_random(self) -> np.ndarray:
+        """All places in the order of a hash of what is there, (N,)."""
+        hashes = np.array([_hash(key) for key in self.listing.keys], dtype=np.uint64)
+        return np.lexsort((np.arange(len(hashes)), hashes))
+
+    def taken(self, places: Iterable[int]) -> Plan:
+        """Return a plan of some of the images, in another order."""
+        return replace(self, listing=self.listing.taken(places))
 
     def __len__(self) -> int:
         return len(self.listing)
@@ -124,17 +127,3 @@ def part_of_shards(text: str | None) -> tuple[int, int]:
 
 def _hash(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
-
-
-def _sampled(order: np.ndarray, listing: Listing, count: int) -> np.ndarray:
-    """Take images in this order, in turns of each class, and return them in it."""
-    if count < 1:
-        raise OptionError(f"`sample` must be a number of images, from 1; got {count}.")
-    of_class: dict[str | None, int] = defaultdict(int)
-    turns = []
-    for index in order.tolist():
-        label = None if listing.labels is None else listing.labels[index]
-        turns.append(of_class[label])
-        of_class[label] += 1
-    chosen = np.argsort(turns, kind="stable")[:count]
-    return order[np.sort(chosen)]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vizcnn.files import write_file
-from vizcnn.runs.layout import MapLayout
+from vizcnn.runs.layout import MapLayout, RunFolder
+
+if TYPE_CHECKING:
+    import pandas
 
 _OF_IMAGES = {
     "index": pa.int64(),
@@ -67,6 +70,13 @@ def maps_of(table: pa.Table, layout: MapLayout) -> np.ndarray:
     missing = np.full(layout.shape, np.nan, np.float16).tobytes()
     data = b"".join(missing if one is None else one for one in table.column(maps_column(layout)).to_pylist())
     return np.frombuffer(data, np.float16).reshape(-1, *layout.shape)
+
+
+def predictions_of(folder: RunFolder) -> pandas.DataFrame:
+    """Return "label_class", "predicted_class" and "probability" of all images of a finished run, by their places."""
+    columns = ["index", "label_class", "predicted_class", "probability"]
+    files = sorted(folder.rows(0).parent.glob("*.parquet"))
+    return pa.concat_tables([pq.read_table(file, columns=columns) for file in files]).to_pandas().set_index("index")
 
 
 def write_rows(table: pa.Table, path: Path) -> None:

@@ -78,7 +78,7 @@ class Run:
     def __repr__(self) -> str:
         size, name = self._manifest.shard_size, self.about["model"]["name"]
         done = sum(min(size, len(self) - shard * size) for shard in self._finished())
-        return f"<Run of {name!r} by {listed(self.methods)}: {done:,} of {len(self):,} images>"
+        return f"<Run of {name!r} by {listed(self.methods) or 'nothing'}: {done:,} of {len(self):,} images>"
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -408,6 +408,8 @@ class Run:
         return list(rows_schema(self._manifest.layouts.values()).names)
 
     def _layout(self, method: str | None) -> MapLayout:
+        if not self.methods:
+            raise ResultError(f"The run in {str(self.path)!r} holds no maps: its images were predicted, not explained.")
         method = self.methods[0] if method is None else method
         check_choice("method", method, self.methods)
         return self._manifest.layouts[method]

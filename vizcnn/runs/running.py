@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
 
-from vizcnn.errors import OptionError, ResultError
+from vizcnn.errors import OptionError, ResultError, check_choice
 from vizcnn.progress import track
 from vizcnn.runs import workers as processes
 from vizcnn.runs.finishing import begin, check_folder, finish, forget_failures, unfinished
@@ -15,6 +17,7 @@ from vizcnn.runs.layout import RunFolder
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.plan import Plan
 from vizcnn.runs.rows import rows_schema
+from vizcnn.runs.sampling import BY, check_labels
 from vizcnn.runs.worker import Worker
 
 Say = Callable[[str], None]
@@ -41,19 +44,46 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
     InputError, ResultError, OptionError, MethodError, CapabilityError, LayerError
         As `explain_dataset` says.
     """
-    for name, number in (("workers", workers), ("shard_size", job.shard_size)):
-        if number < 1:
+    _check(job, workers)
+    folder, survey = job.folder, job.survey
+    listed = (survey or job).plan()
+    if job.names is not None:
+        listed.labels(job.names, named=True)
+    if job.sample_by == "mistakes":
+        check_labels(listed.listing.labels)
+    manifest = Manifest.read(folder)
+    if manifest is None:
+        check_folder(folder)
+    else:
+        manifest.check_same(job.known(), folder)
+    if workers == 1:
+        job = replace(job, open_model=cache(job.open_model))
+    if survey is not None:
+        survey = replace(survey, open_model=job.open_model)
+        _work(survey, listed, (0, 1), workers=workers, retry=False, say=say)
+    _work(job, listed if survey is None else job.plan(), part, workers=workers, retry=retry, say=say)
+
+
+def _check(job: Job, workers: int) -> None:
+    """Check what can be checked before images are listed."""
+    for name, number in (("workers", workers), ("shard_size", job.shard_size), ("sample", job.sample)):
+        if number is not None and number < 1:
             raise OptionError(f"`{name}` must be at least 1; got {number}.")
+    check_choice("sample_by", job.sample_by, BY)
+    if job.sample is None and job.sample_by != "class":
+        raise OptionError(f"`sample_by` {job.sample_by!r} needs a `sample`: how many images are taken.")
     if workers > 1 and job.model_file is None:
         raise OptionError(f"`workers` {workers} need the path of a model's file, which each of them opens.")
     if workers > 1 and not job.source.travels:
         raise OptionError(
             f"`workers` {workers} need a source that each of them opens, as files; got {job.source.about['kind']}."
         )
-    job.calls(), job.metric_calls()  # what is wrong with them is said before images are listed
-    plan, folder = job.plan(), job.folder
-    if job.names is not None:
-        plan.labels(job.names, named=True)
+    job.calls(), job.metric_calls()
+
+
+def _work(job: Job, plan: Plan, part: tuple[int, int], *, workers: int, retry: bool, say: Say) -> None:
+    """Do what is missing of a run, a survey to its end: what other processes have of it is waited for."""
+    folder, is_survey = job.folder, job.methods is None
     manifest = Manifest.read(folder)
     if manifest is not None:
         manifest.check_same(job.known(plan), folder)
@@ -63,7 +93,8 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
         if manifest.about["complete"]:
             if job.model_file is None:
                 manifest.check_same(Worker.of(job, plan).known(), folder)
-            say(f"All {len(plan):,} images are explained already, in {str(folder.path)!r}: nothing to do.")
+            if not is_survey:
+                say(f"All {len(plan):,} images are explained already, in {str(folder.path)!r}: nothing to do.")
             return
     else:
         check_folder(folder)
@@ -81,9 +112,9 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
             manifest = _begin(worker, say)
         manifest.check_same(worker.known(), folder)
         todo = _todo(job, plan, manifest, part, say)
-        done = worker.work(manifest, todo)
+        done = _beside_others(worker, manifest, part, 0) if is_survey else worker.work(manifest, todo)
     total = sum(len(plan.shard(shard)) for shard in todo)
-    for _ in track(_by_image(done), total, f"explaining {total:,} images"):
+    for _ in track(_by_image(done), total, f"{job.verb}ing {total:,} images"):
         pass
     left = unfinished(folder, manifest)
     if not left:
@@ -117,14 +148,18 @@ def work_on(job: Job, part: tuple[int, int], turn: int) -> Iterator[int]:
     int
         How many images were explained, after each batch.
     """
-    plan = job.plan()
-    worker = Worker.of(job, plan)
+    worker = Worker.of(job, job.plan())
     manifest = _read(job.folder)
     manifest.check_same(worker.known(), job.folder)
-    while todo := _of_part(unfinished(job.folder, manifest), part):
+    yield from _beside_others(worker, manifest, part, turn)
+
+
+def _beside_others(worker: Worker, manifest: Manifest, part: tuple[int, int], turn: int) -> Iterator[int]:
+    folder = worker.job.folder
+    while todo := _of_part(unfinished(folder, manifest), part):
         start = turn % len(todo)
         yield from worker.work(manifest, [*todo[start:], *todo[:start]])
-        if left := _of_part(unfinished(job.folder, manifest), part):
+        if left := _of_part(unfinished(folder, manifest), part):
             time.sleep(0.5)  # others are at work on these; where one dies, its shard is taken over
             if left == todo:
                 time.sleep(1)
@@ -165,8 +200,8 @@ def _todo(job: Job, plan: Plan, manifest: Manifest, part: tuple[int, int], say: 
     count = sum(len(plan.shard(shard)) for shard in todo)
     size = estimated_bytes(plan, manifest, todo)
     of = "" if part[1] == 1 else f" of part {part[0] + 1} of {part[1]}"
-    done = f"{mine - count:,} of {mine:,} images{of} are explained already; " if count < mine else ""
-    say(f"{done}{count:,} images{of} to explain, which take about {size / 1e6:,.1f} MB.")
+    done = f"{mine - count:,} of {mine:,} images{of} are {job.verb}ed already; " if count < mine else ""
+    say(f"{done}{count:,} images{of} to {job.verb}, which take about {size / 1e6:,.1f} MB.")
     free = shutil.disk_usage(folder.path).free
     if size > free:
         raise ResultError(

@@ -1,0 +1,123 @@
+"""A part of the images, taken by what the model says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vizcnn as vz
+from tests.runs.made import OCCLUSION, contents, explained, model, softmax, write_images
+from vizcnn.errors import OptionError, ResultError
+from vizcnn.runs import journal
+from vizcnn.runs.sampling import by_confidence, by_turns, mistakes_first
+
+pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("sampling") / "images", 40, broken=(7,))
+
+
+def taken(images: Path, out: Path, by: str, **options: Any) -> vz.Run:
+    asked = {"methods": OCCLUSION, "labels_by": "folders", "sample": 12, "sample_by": by}
+    return explained(images, out, **{**asked, **options})
+
+
+@pytest.fixture(scope="module")
+def by_mistakes(images: Path) -> vz.Run:
+    return taken(images, images.with_name("mistakes"), "mistakes")
+
+
+def test_mistakes_come_first_the_surest_of_them(images: Path, by_mistakes: vz.Run) -> None:
+    alone = vz.explain(model(), sorted(set(images.rglob("*.png")) - {images / "b" / "007.png"}), methods=OCCLUSION)
+    said = {
+        f"{'abc'[int(name[:3]) % 3]}/{name}": (predicted.label, predicted.probability)
+        for name, predicted in zip(alone[OCCLUSION].names, alone[OCCLUSION].predictions, strict=True)
+    }
+    wrong = sorted((path for path in said if path[0] != said[path][0]), key=lambda path: -said[path][1])
+    assert len(wrong) > 12
+    assert set(by_mistakes.table["path"]) == set(wrong[:12])
+    assert len(by_mistakes.mistakes(20)) == 12
+
+
+def test_what_was_predicted_is_a_run_of_its_own(by_mistakes: vz.Run) -> None:
+    of_all = vz.open_run(by_mistakes.path / "predictions")
+    assert (len(of_all), of_all.methods, of_all.is_complete, len(of_all.failures)) == (40, (), True, 1)
+    assert repr(of_all) == "<Run of 'softmax' by nothing: 40 of 40 images>"
+    of_sample = by_mistakes.table.set_index("path")
+    same = of_all.table.set_index("path").loc[of_sample.index]
+    assert same["prediction"].tolist() == of_sample["prediction"].tolist()
+    np.testing.assert_allclose(same["probability"], of_sample["probability"], rtol=1e-5)
+    with pytest.raises(ResultError, match="holds no maps: its images were predicted, not explained"):
+        of_all.maps(0)
+
+
+def test_sample_by_confidence_has_of_each_tenth_as_many(images: Path, tmp_path: Path) -> None:
+    run = taken(images, tmp_path, "confidence", labels_by=None, sample=9)
+    tenths = lambda rows: np.minimum(rows["probability"].dropna() * 10, 9).astype(int).value_counts()  # noqa: E731
+    have, of_sample = tenths(vz.open_run(tmp_path / "predictions").table), tenths(run.table)
+    assert len(have) > 2
+    rest = min(count for tenth, count in of_sample.items() if count < have[tenth])
+    assert all(count in (have[tenth], rest, rest + 1) for tenth, count in of_sample.items())
+    assert set(of_sample.index) == set(have.index)
+
+
+def test_run_stopped_after_every_batch_takes_the_same_sample(
+    images: Path, by_mistakes: vz.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, starts = journal.Journal.append, 0
+
+    def append(self: Any, batch: Any) -> None:
+        real(self, batch)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal.Journal, "append", append)
+    while starts < 100:
+        starts += 1
+        try:
+            taken(images, tmp_path, "mistakes")
+            break
+        except KeyboardInterrupt:
+            pass
+    assert (
+        starts == 10 + 3 + 1
+    )  # batches of four: of 40 predictions, of 12 explanations; and one that writes the last shard
+    assert contents(tmp_path) == contents(by_mistakes.path)
+
+
+def test_second_start_predicts_nothing_anew(images: Path, by_mistakes: vz.Run) -> None:
+    said: list[str] = []
+    before = contents(by_mistakes.path)
+    taken(images, by_mistakes.path, "mistakes", say=said.append)
+    assert said == [f"All 12 images are explained already, in {str(by_mistakes.path)!r}: nothing to do."]
+    assert contents(by_mistakes.path) == before
+
+
+def test_parts_of_several_machines_share_the_predictions(images: Path, by_mistakes: vz.Run, tmp_path: Path) -> None:
+    for part in ("2/2", "1/2"):
+        taken(images, tmp_path, "mistakes", shard=part)
+    assert contents(tmp_path) == contents(by_mistakes.path)
+
+
+def test_model_is_loaded_once_for_both(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+    monkeypatch.setattr("vizcnn.runs.dataset.as_adapter", lambda given: loaded.append(given) or model())
+    taken(images, tmp_path, "confidence", model=images / "a" / "000.png")
+    assert len(loaded) == 1
+
+
+def test_confidence_of_a_model_without_probabilities_is_refused(images: Path, tmp_path: Path) -> None:
+    numbers = model(function=lambda inputs: 10 * np.log(softmax(inputs)))
+    with pytest.raises(OptionError, match="'confidence' needs a model that gives probabilities; take 'class' or"):
+        taken(images, tmp_path, "confidence", model=numbers)
+
+
+def test_what_is_not_known_is_taken_last() -> None:
+    assert by_turns("aab", 9).tolist() == [0, 1, 2]
+    assert by_confidence([None, 0.95, None, 1.0, 0.0], 4).tolist() == [0, 1, 3, 4]
+    rows = [(None, 1, 0.9), (1, None, None), (1, 1, 0.9), (1, 2, None), (2, 1, 0.3)]
+    assert [mistakes_first(rows, count).tolist() for count in (1, 2, 3, 4)] == [[4], [3, 4], [2, 3, 4], [0, 2, 3, 4]]
