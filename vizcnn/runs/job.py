@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,15 +97,8 @@ class Job:
         """The run of predictions by which the sample is taken, in a folder of its own inside; None where none is needed."""
         if self.sample is None or self.sample_by == "class":
             return None
-        asked_for = {
-            "methods": None,
-            "metrics": (),
-            "target": None,
-            "layer": None,
-            "sample": None,
-            "sample_by": "class",
-        }
-        return replace(self, out=self.folder.predictions, **asked_for)
+        out = self.folder.predictions
+        return Job(self.open_model, self.model_file, self.source, out, None, shard_size=self.shard_size)
 
     @cached_property
     def _file_digest(self) -> str | None:
