@@ -9,12 +9,13 @@ import pytest
 
 import vizcnn as vz
 from tests.golden import table
-from tests.golden.cases import CASES, Case
+from tests.golden.cases import CASES, METRICS, Case
 from tests.golden.model import FILE, TARGETS, given
 from tests.golden.store import LIBRARIES, golden, paths
+from vizcnn.measures import registry
 
 IN_DOCSTRINGS = {**table.NAMES, "saliency": "PAIR", "lime": "authors' code", "shap": "shap"}
-"""What a reference is called where a method says what it does otherwise."""
+"""What a reference is called where a method or a metric says what it does otherwise."""
 
 DIFFERENT = [case for case in CASES if case.differs]
 
@@ -33,19 +34,21 @@ def test_what_is_done_otherwise_is_seen_and_told(case: Case) -> None:
     apart = case.difference_as_it_is()
     assert apart is not None
     assert apart > 1e-4
-    notes = getattr(vz, case.method.partition(":")[0]).__doc__.partition("Notes\n")[2].partition("References\n")[0]
+    name = case.asked.partition(":")[0]
+    documented = registry.get(name).run if case in METRICS else getattr(vz, name)
+    notes = documented.__doc__.partition("Notes\n")[2].partition("References\n")[0]
     assert IN_DOCSTRINGS[case.package] in notes
 
 
 def test_page_has_a_row_for_each_case_with_what_is_measured() -> None:
     page = table.PAGE.read_text(encoding="utf-8").partition(table.BEGIN)[2].partition(table.END)[0]
     rows = [tuple(line.strip("| ").split(" | ")) for line in page.splitlines() if line.startswith("| `")]
-    assert [row[:3] for row in rows] == [table.key(case) for case in sorted(CASES, key=lambda case: bool(case.differs))]
-    for row, case in zip(rows, sorted(CASES, key=lambda case: bool(case.differs)), strict=True):
-        *_, correlation, difference = row
+    cases = [case for one in table.tables() for case in one.cases]
+    assert [row[:3] for row in rows] == [table.key(case) for case in cases]
+    for (*_, before, difference), case in zip(rows, cases, strict=True):
         assert case.difference() <= 3 * float(difference.removeprefix("< "))
-        if case.differs:
-            assert case.correlation() == pytest.approx(float(correlation), abs=0.011)
+        for number in table.as_they_are(case):
+            assert float(before) == pytest.approx(number, abs=0.011, rel=0.06)
     for library in LIBRARIES:
         assert f"{table.NAMES[library]} {golden(library).versions[library]} (with " in page
 

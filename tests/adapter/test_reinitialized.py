@@ -258,6 +258,7 @@ class Foreign(layers.Layer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.num_calls = 0
         if BACKEND == "tensorflow":
             import tensorflow as tf
 
@@ -268,16 +269,22 @@ class Foreign(layers.Layer):
             self.own = torch.nn.Parameter(torch.tensor(2.0))
 
     def call(self, x: Any) -> Any:
+        self.num_calls += 1
         return x * self.own
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="JAX has no variables of its own")
-def test_weights_that_are_not_keras_variables_are_refused() -> None:
-    model = keras.Sequential([keras.Input((4, 4, 1)), Foreign(), layers.Flatten(), layers.Dense(2)], name="foreign")
-    with pytest.raises(
-        CapabilityError, match="Model 'foreign' can't be run with other weights: it reads some past Keras"
-    ):
-        vz.adapt(model).reinitialized()
+def test_weights_that_are_not_keras_variables_are_refused_and_looked_for_once() -> None:
+    foreign = Foreign()
+    model = keras.Sequential([keras.Input((4, 4, 1)), foreign, layers.Flatten(), layers.Dense(2)], name="foreign")
+    cnn, refused = vz.adapt(model), "Model 'foreign' can't be run with other weights: it reads some past Keras"
+    with pytest.raises(CapabilityError, match=refused):
+        cnn.reinitialized()
+    num_calls = foreign.num_calls
+    for seed in (0, 1):
+        with pytest.raises(CapabilityError, match=refused):
+            cnn.reinitialized(seed=seed)
+    assert foreign.num_calls == num_calls
 
 
 def test_models_without_weights_and_black_boxes_are_refused() -> None:

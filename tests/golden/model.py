@@ -61,6 +61,8 @@ def torch_model(double: bool = True) -> Any:
     import torch
     from torch import nn
 
+    torch.set_num_threads(1)  # more of them wait for each other longer than so small a network runs
+
     class Flatten(nn.Module):
         """Rows, columns, channels, as Keras has them."""
 

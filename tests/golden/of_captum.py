@@ -9,14 +9,21 @@ from unittest import mock
 import captum.attr as attr
 import numpy as np
 import torch
+from captum.metrics import infidelity, sensitivity_max
 
 from tests.golden import store
+from tests.golden.metrics import EXPLAINED, maps, moved, squares
 from tests.golden.model import TARGETS, from_torch, given, to_torch, torch_model
 
 
 def main() -> None:
     """Write what captum gives."""
     warnings.simplefilter("ignore")
+    store.keep("captum", of_methods() | of_metrics(), ("torch", "numpy"))
+
+
+def of_methods() -> dict[str, tuple[str, np.ndarray]]:
+    """Return its maps."""
     model, arrays = torch_model(), given()
     images = to_torch(arrays.images)
     target = torch.tensor(TARGETS)
@@ -94,7 +101,36 @@ def main() -> None:
         for image, label in zip(images, TARGETS, strict=True)
     ]
     keep("KernelShap", "feature_mask of six segments, 3,000 samples, baseline 0", torch.cat(maps))
-    store.keep("captum", found, ("torch", "numpy"))
+    return found
+
+
+def of_metrics() -> dict[str, tuple[str, np.ndarray]]:
+    """Return its numbers of maps."""
+    model, arrays = torch_model(), given()
+    images, target = to_torch(arrays.images), torch.tensor(EXPLAINED)
+    hidden = to_torch(squares()[..., None])
+    in_one_channel = to_torch(maps()[..., None] * [1, 0, 0])
+
+    def hide(copies: Any) -> tuple[Any, Any]:
+        taken = hidden.repeat(len(images), 3, 1, 1)
+        return taken, copies * (1 - taken)
+
+    def explain(inputs: Any, target: Any) -> Any:
+        if isinstance(inputs, tuple):
+            return tuple(explain(each, target) for each in inputs)
+        return attr.Saliency(model).attribute(inputs, target=target).amax(dim=1)
+
+    found = {}
+    for normalize in (False, True):
+        numbers = infidelity(
+            model, hide, images, in_one_channel, target=target, n_perturb_samples=len(hidden), normalize=normalize
+        )
+        setting = f"{len(hidden)} given squares, baseline 0, normalize={normalize}"
+        found[f"infidelity, normalize={normalize}"] = (setting, numbers.numpy())
+    noisy = to_torch(np.concatenate([moved(image) for image in arrays.images]))
+    numbers = sensitivity_max(explain, images, lambda copies: noisy, n_perturb_samples=len(arrays.noise), target=target)
+    found["sensitivity_max"] = (f"Saliency, {len(arrays.noise)} given noises", numbers.numpy())
+    return found
 
 
 if __name__ == "__main__":

@@ -17,9 +17,15 @@ import numpy as np
 import pytorch_grad_cam as pgc
 import torch
 import tqdm
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget, FinerWeightedTarget
+from pytorch_grad_cam.metrics import cam_mult_image, road
+from pytorch_grad_cam.utils.model_targets import (
+    ClassifierOutputSoftmaxTarget,
+    ClassifierOutputTarget,
+    FinerWeightedTarget,
+)
 
 from tests.golden import store
+from tests.golden.metrics import EXPLAINED, maps, shown_through
 from tests.golden.model import TARGETS, given, to_torch, torch_model
 
 
@@ -34,6 +40,11 @@ class Detached(FinerWeightedTarget):
 
 def main() -> None:
     """Write what pytorch-grad-cam gives."""
+    store.keep("grad-cam", of_methods() | of_metrics(), ("torch", "numpy", "opencv-python-headless"))
+
+
+def of_methods() -> dict[str, tuple[str, np.ndarray]]:
+    """Return its maps."""
     tqdm.tqdm.__init__ = partialmethod(tqdm.tqdm.__init__, disable=True)
     images = to_torch(given().images)
     logits = torch_model()(images).detach().numpy()
@@ -86,7 +97,23 @@ def main() -> None:
             shown = cam(images, [ClassifierOutputTarget(label) for label in TARGETS])
     found["FullGrad"] = ("the sum of its maps, each from 0 to 1", parts[0][:, 0])
     found["FullGrad, shown"] = ("from 0 to 1", shown)
-    store.keep("grad-cam", found, ("torch", "numpy", "opencv-python-headless"))
+    return found
+
+
+def of_metrics() -> dict[str, tuple[str, np.ndarray]]:
+    """Return its numbers of maps."""
+    model, images = torch_model(double=False), to_torch(given().images, double=False)
+    targets = [ClassifierOutputSoftmaxTarget(label) for label in EXPLAINED]
+    percentiles = [25, 50, 75]
+    found = {}
+    for name in ("ROADCombined", "ROADMostRelevantFirstAverage", "ROADLeastRelevantFirstAverage"):
+        with mock.patch.object(torch, "randn_like", torch.zeros_like):
+            numbers = getattr(road, name)(percentiles=percentiles)(images, maps().astype(np.float32), targets, model)
+        found[name] = ("percentiles 25, 50 and 75, without noise", numbers)
+    for name in ("DropInConfidence", "IncreaseInConfidence"):
+        numbers = getattr(cam_mult_image, name)()(images, shown_through().astype(np.float32), targets, model)
+        found[name] = ("maps from 0 to 1", numbers)
+    return found
 
 
 if __name__ == "__main__":

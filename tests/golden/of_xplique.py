@@ -7,17 +7,24 @@ from unittest import mock
 
 import numpy as np
 import tensorflow as tf
-from xplique import attributions
+from xplique import attributions, metrics
 from xplique.attributions.global_sensitivity_analysis.replicated_designs import ReplicatedSampler
 from xplique.attributions.global_sensitivity_analysis.samplers import Sampler
+from xplique.metrics.randomization import ModelRandomizationStrategy
 
 from tests.golden import store
+from tests.golden.metrics import EXPLAINED, OTHER_CLASSES, maps, moved, order_of_cells, untrained
 from tests.golden.model import CLASSES, TARGETS, given, keras_model
 
 
 def main() -> None:
     """Write what Xplique gives."""
     tf.config.run_functions_eagerly(True)
+    store.keep("xplique", of_methods() | of_metrics(), ("tensorflow", "keras", "numpy"))
+
+
+def of_methods() -> dict[str, tuple[str, np.ndarray]]:
+    """Return its maps."""
     model, arrays = keras_model(softmax=False), given()
     images, wanted = tf.constant(arrays.images), tf.one_hot(TARGETS, CLASSES)
     found: dict[str, tuple[str, np.ndarray]] = {}
@@ -86,7 +93,61 @@ def main() -> None:
         setting = f"{count} given points of 4 x 4 cells, value 0"
         keep(name, f"{setting}, before it is enlarged", np.stack(cells))
         keep(f"{name}, shown", f"{setting}, enlarged", shown)
-    store.keep("xplique", found, ("tensorflow", "keras", "numpy"))
+    return found
+
+
+def of_metrics() -> dict[str, tuple[str, np.ndarray]]:
+    """Return its numbers of maps; one for each image, where it gives their mean."""
+    logits, probabilities, arrays = keras_model(softmax=False), keras_model(), given()
+    images, wanted = arrays.images, tf.one_hot(EXPLAINED, CLASSES)
+    rows = [slice(at, at + 1) for at in range(len(images))]
+    given_maps = maps().astype(np.float32)
+    found: dict[str, tuple[str, np.ndarray]] = {}
+
+    def keep(name: str, setting: str, numbers: Any) -> None:
+        found[name] = (setting, np.array([float(number) for number in numbers]))
+
+    def of_each(metric: type, model: Any, **options: Any) -> list[float]:
+        return [metric(model, images[row], wanted[row], **options)(given_maps[row]) for row in rows]
+
+    for metric in (metrics.Deletion, metrics.Insertion):
+        keep(metric.__name__, "16 steps, baseline 0", of_each(metric, probabilities, steps=16))
+    hidden = order_of_cells() < 4
+    with mock.patch.object(tf.random, "uniform", return_value=tf.constant(~hidden, tf.float32)):
+        fidelity = of_each(metrics.MuFidelity, logits, grid_size=4, nb_samples=len(hidden))
+    keep("MuFidelity", f"{len(hidden)} given choices of 4 of 4 x 4 cells, baseline 0", fidelity)
+    for name in ("AverageDropMetric", "AverageIncreaseMetric", "AverageGainMetric"):
+        keep(name, "", of_each(getattr(metrics, name), probabilities))
+    for name in ("Complexity", "Sparseness"):
+        keep(name, "", getattr(metrics, name)().detailed_evaluate(given_maps))
+
+    explainer = attributions.Saliency(logits, reducer="max")
+    stability = []
+    for row in rows:
+        metric = metrics.AverageStability(logits, images[row], wanted[row], nb_samples=1)
+        metric.noisy_masks = tf.constant(moved(images[row][0])[:1] - images[row], tf.float32)
+        stability.append(metric(explainer))
+    keep("AverageStability", "Saliency, one given noise", stability)
+
+    # The class itself isn't counted among the others.
+    others = [other - (other > label) for other, label in zip(OTHER_CLASSES, EXPLAINED, strict=True)]
+    numbers = []
+    for row, other in zip(rows, others, strict=True):
+        with mock.patch.object(tf.random, "uniform", return_value=tf.constant([other])):
+            numbers.append(metrics.RandomLogitMetric(logits, images[row], wanted[row])(explainer))
+    keep("RandomLogitMetric", "Saliency, given other classes", numbers)
+    untrain = {"randomization_strategy": GivenWeights()}
+    numbers = [metrics.ModelRandomizationMetric(logits, images[row], wanted[row], **untrain)(explainer) for row in rows]
+    keep("ModelRandomizationMetric", "Saliency, given weights", numbers)
+    return found
+
+
+class GivenWeights(ModelRandomizationStrategy):
+    """All weights as if before the training."""
+
+    def randomize(self, model: Any) -> Any:
+        model.set_weights([untrained(values) for values in model.get_weights()])
+        return model
 
 
 class GivenPoints(ReplicatedSampler):

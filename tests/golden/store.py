@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent
-LIBRARIES = ("captum", "saliency", "grad-cam", "xplique", "lime", "shap")
+LIBRARIES = ("captum", "saliency", "grad-cam", "xplique", "lime", "shap", "quantus")
 """The references, by the names of their packages."""
 MOST = 45_000
 """Bytes of a file of arrays, about; a library has as many files as that takes."""
@@ -72,7 +72,9 @@ def keep(library: str, found: Mapping[str, tuple[str, np.ndarray]], beside: Sequ
     arrays = {name: np.asarray(values, dtype=np.float32) for name, (_, values) in found.items()}
     for name, values in arrays.items():
         if not np.isfinite(values).all() or np.ptp(values) == 0:
-            raise ValueError(f"{library}'s {name} is no map: from {values.min()} to {values.max()}.")
+            raise ValueError(
+                f"{library}'s {name} is the same everywhere, or not finite: from {values.min()} to {values.max()}."
+            )
     for old in paths(library):
         old.unlink()
     arrays["about"] = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.golden.cases import CASES, Case
+from tests.golden.cases import METHODS, METRICS, Case
 from tests.golden.store import LIBRARIES, golden
 
 PAGE = Path(__file__).parents[2] / "docs" / "golden.md"
@@ -19,12 +20,46 @@ NAMES = {
     "xplique": "Xplique",
     "lime": "lime",
     "shap": "shap",
+    "quantus": "Quantus",
 }
 LEAST = 1e-6
 """Differences below are rounding of float32."""
 
-SAME = ("Method", "Reference", "Its setting", "Largest difference")
-OTHER = ("Method", "Reference", "What it does otherwise", "As they are", "That set alike")
+
+@dataclass(frozen=True)
+class Table:
+    """One of the page's.
+
+    Attributes
+    ----------
+    title : str
+        What stands above it.
+    head : tuple of str
+        Of its columns.
+    cases : list of Case
+        Of its rows.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    cases: list[Case]
+
+
+def tables() -> list[Table]:
+    """Return the page's tables, in its order."""
+    made = []
+    for kind, cases in (("Method", METHODS), ("Metric", METRICS)):
+        same, other = ([case for case in cases if bool(case.differs) == differs] for differs in (False, True))
+        as_they_are = "Correlated as they are" if kind == "Method" else "Apart as they are"
+        made += [
+            Table(f"{kind}s: the same", (kind, "Reference", "Its setting", "Largest difference"), same),
+            Table(
+                f"{kind}s: different on purpose",
+                (kind, "Reference", "What it does otherwise", as_they_are, "That set alike"),
+                other,
+            ),
+        ]
+    return made
 
 
 def bound(difference: float) -> str:
@@ -37,14 +72,19 @@ def key(case: Case) -> tuple[str, ...]:
     kind = case.name.partition(",")[0]
     reference = f"{NAMES[case.package]} `{kind}`"
     setting = golden(case.package).settings[case.name] or "its defaults"
-    return (f"`{case.method}`", reference, case.differs or setting)
+    return (f"`{case.asked}`", reference, case.differs or setting)
+
+
+def as_they_are(case: Case) -> tuple[float, ...]:
+    """Return how two maps that differ are correlated, or how far two numbers are apart; nothing where they are the same."""
+    found = case.difference_as_it_is() if case in METRICS else case.correlation()
+    return () if found is None else (found,)
 
 
 def row(case: Case) -> tuple[str, ...]:
     """Return a case's row."""
-    correlation = case.correlation()
-    measured = (bound(case.difference()),)
-    return (*key(case), *measured) if correlation is None else (*key(case), f"{correlation:.2f}", *measured)
+    digits = ".2g" if case in METRICS else ".2f"
+    return (*key(case), *(f"{number:{digits}}" for number in as_they_are(case)), bound(case.difference()))
 
 
 def lines() -> Iterator[str]:
@@ -54,13 +94,9 @@ def lines() -> Iterator[str]:
         versions = golden(library).versions
         beside = ", ".join(f"{name} {number}" for name, number in versions.items() if name != library)
         yield f"- {NAMES[library]} {versions[library]} (with {beside})"
-    for head, cases in ((SAME, [c for c in CASES if not c.differs]), (OTHER, [c for c in CASES if c.differs])):
-        yield ""
-        yield "**The same**" if head is SAME else "**Different on purpose**"
-        yield ""
-        yield f"| {' | '.join(head)} |"
-        yield f"|{'---|' * len(head)}"
-        for case in cases:
+    for table in tables():
+        yield from ("", f"**{table.title}**", "", f"| {' | '.join(table.head)} |", f"|{'---|' * len(table.head)}")
+        for case in table.cases:
             yield f"| {' | '.join(row(case))} |"
 
 

@@ -38,6 +38,11 @@ def average_drop(model: ModelAdapter, inputs: np.ndarray, score: Score, maps: np
     An image in the shape of a soft mask is unlike any that the model has seen. A map that is 1 everywhere hides nothing and is
     perfect by this number: read it beside one that asks for little.
 
+    Notes
+    -----
+    pytorch-grad-cam doesn't divide by the probability. Xplique takes the map's magnitude, and stretches it from its lowest value
+    to its highest.
+
     References
     ----------
     .. [1] Chattopadhay et al., "Grad-CAM++", WACV 2018. arXiv:1710.11063

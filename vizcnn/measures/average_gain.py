@@ -37,6 +37,10 @@ def average_gain(model: ModelAdapter, inputs: np.ndarray, score: Score, maps: np
     An image in the shape of a soft mask is unlike any that the model has seen. A map that is 1 everywhere hides nothing and is
     perfect by this number: read it beside one that asks for little.
 
+    Notes
+    -----
+    Xplique takes the map's magnitude, and stretches it from its lowest value to its highest.
+
     References
     ----------
     .. [1] Zhang et al., "Opti-CAM: Optimizing saliency maps for interpretability", 2023. arXiv:2301.07002

@@ -69,7 +69,8 @@ def infidelity(
     Notes
     -----
     The paper's number, as Captum's with ``normalize=True``, is in squares of the score's units: this one times the mean squared
-    drop, where the best scale isn't below zero.
+    drop, where the best scale isn't below zero. Quantus hides one block after another until all is hidden, multiplies the map by
+    what that changes of the image, and gives the mean square as well.
 
     References
     ----------

@@ -56,7 +56,8 @@ def max_sensitivity(
 
     Notes
     -----
-    The class that is explained stays the one of the image without noise. Captum's radius is in the units of the inputs.
+    The class that is explained stays the one of the image without noise. Captum's radius is in the units of the inputs, and
+    so is that of Quantus. Xplique's `AverageStability` is the mean distance in the map's units, by noise that only adds.
 
     References
     ----------

@@ -45,6 +45,10 @@ def random_logit(
     Of two classes what speaks for one speaks against the other, so their maps are alike and neither is wrong; classes that look
     alike share their evidence too. In an image of one object on an empty ground all maps are alike. Noise passes.
 
+    Notes
+    -----
+    Xplique compares by SSIM, and so does Quantus unless it is told otherwise; both draw another class for each image.
+
     References
     ----------
     .. [1] Sixt, Granz and Landgraf, "When Explanations Lie", ICML 2020. arXiv:1912.09818

@@ -54,8 +54,9 @@ def randomization(
 
     Notes
     -----
-    The class that is explained stays the one which the trained model predicts. Quantus compares by a correlation of its choice;
-    Xplique draws all weights evenly between 0 and 1, of which no training begins.
+    The class that is explained stays the one which the trained model predicts. Quantus keeps the correlation's sign, and its mean
+    over the layers counts the trained model's own 1 too. Xplique draws all weights evenly between 0 and 1, of which no training
+    begins.
 
     References
     ----------

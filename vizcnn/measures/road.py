@@ -68,7 +68,8 @@ def road(
     Notes
     -----
     The equations are solved to a thousandth of the image's range. Quantus gives the accuracy over a dataset for each share, where
-    this is the probability of one image.
+    this is the probability of one image. In pytorch-grad-cam the noise is in the units of the inputs, and its number of the most
+    relevant pixels is the change, so that a fall is below zero.
 
     References
     ----------

@@ -125,6 +125,7 @@ class KerasAdapter(ModelAdapter):
         )
         self._biases_told = False
         self._initial: InitialWeights | None = None
+        self._why_no_initial = ""
         self._first_weights = FirstWeights(lambda: view.operations, view.forward)
         for note in filter(None, [*stale_state_notes(model), stateful_note(model)]):
             self.add_note(note, "state")
@@ -415,13 +416,12 @@ class KerasAdapter(ModelAdapter):
         with view.lock:
             if not view.is_complete:
                 view.known_sample_shape()
-            if self._initial is None:
-                self._initial = InitialWeights(view)
+            initial = self._initial_weights()
         other = copy(self)
         other._notes = {}
         other._runner = ReinitializedRunner(
-            self._initial,
-            self._initial.of_layers(layers),
+            initial,
+            initial.of_layers(layers),
             seed,
             view,
             settings=self._compiled_for,
@@ -430,9 +430,20 @@ class KerasAdapter(ModelAdapter):
             batch_size=self._batch_size,
             num_runs=self.num_runs,
         )
-        if self._initial.shuffled:
-            other.add_note(shuffled_note(self.name, self._initial.shuffled), "shuffled weights", quiet=True)
+        if initial.shuffled:
+            other.add_note(shuffled_note(self.name, initial.shuffled), "shuffled weights", quiet=True)
         return other
+
+    def _initial_weights(self) -> InitialWeights:
+        """Return the weights before the training, or refuse: each is found out once."""
+        if self._initial is None and not self._why_no_initial:
+            try:
+                self._initial = InitialWeights(self._view)
+            except CapabilityError as error:
+                self._why_no_initial = str(error)
+        if self._initial is None:
+            raise CapabilityError(self._why_no_initial)
+        return self._initial
 
     def _activations(self, inputs: Array, paths: tuple[str, ...]) -> dict[str, Array]:
         bare = frozenset(split_call(path)[0] for path in paths)
