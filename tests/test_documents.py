@@ -87,7 +87,10 @@ def run_python(code: str, page: Path, line: int, variables: dict[str, Any]) -> N
 def run_commands(code: str) -> None:
     for command in code.replace("\\\n", " ").splitlines():
         words = shlex.split(command, comments=True)
-        if words[:1] == ["vizcnn"] and words[1:] != ["demo"]:  # the demo has its own tests, and takes a while
+        if words[:1] == ["vizcnn"] and words[1] not in (
+            "demo",
+            "serve",
+        ):  # these have tests of their own, and take a while
             done = CliRunner().invoke(app, words[1:])
             assert done.exit_code == 0, f"{command}\n{done.output}"
 

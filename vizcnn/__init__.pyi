@@ -44,6 +44,7 @@ from .runs import Run as Run
 from .runs import RunImage as RunImage
 from .runs import explain_dataset as explain_dataset
 from .runs import open_run as open_run
+from .serve import serve as serve
 
 __version__: str
 

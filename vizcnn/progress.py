@@ -180,10 +180,11 @@ def duration(seconds: float) -> str:
 
 
 def _is_shown() -> bool:
-    return (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
+    return (sys.stderr is not None and sys.stderr.isatty()) or in_notebook()
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Return whether a notebook's kernel runs this."""
     # That a kernel could run is not enough: other libraries import ipykernel too.
     application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
     return application is not None and bool(application.initialized())

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import webbrowser
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import app
-from vizcnn.cli.console import echo
+from vizcnn.cli.console import echo, echo_error
 from vizcnn.cli.model import ModelFile
+from vizcnn.errors import ModelFileError, VizcnnError
+
+if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
+    from vizcnn.serve.server import Server
 
 
 @app.command()
@@ -29,12 +38,41 @@ def serve(
 ) -> None:
     """Open the explorer: look into MODEL and at its decisions, a click each, in a browser on this machine."""
     from vizcnn.inputs import image_files
+    from vizcnn.inputs.files import check_file
     from vizcnn.serve.server import Server
     from vizcnn.serve.studio import Studio
 
-    files = list(image_files(images)) if images else []
-    with Server(Studio(Path(model.path).name, model.open, files), port=port) as server:
-        echo(server.url)
-        if not no_browser:
-            webbrowser.open(server.url)
-        server.wait()
+    if not Path(model.path).exists():
+        raise ModelFileError(f"`model` file {model.path!r} doesn't exist.")
+    files = image_files(images or ())
+    for file in files:
+        check_file(file, "`images` file")
+    studio = Studio(Path(model.path).name, partial(_opened, model), files)
+    run_server(Server(studio, port=port, paint_first=not no_browser), no_browser=no_browser)
+
+
+def _opened(model: ModelFile) -> tuple[ModelAdapter, list[str]]:
+    """Load the model; what is wrong with it is said on the page, and here."""
+    try:
+        return model.open()
+    except VizcnnError as error:
+        echo_error(str(error))
+        raise
+
+
+def run_server(server: Server, *, no_browser: bool) -> None:
+    """Print the link and wait; Ctrl-C and SIGTERM end it, whatever is at work."""
+    stopped = threading.Event()
+
+    def stop(*_: Any) -> None:
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    echo(server.url)
+    if not no_browser:
+        threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
+    while not stopped.wait(0.5):
+        pass
+    if not server.close(timeout=2.0):
+        os._exit(0)  # a framework's own threads can't be ended while they work

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Callable, Hashable
+import threading
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from concurrent.futures import CancelledError
 from importlib import resources
 from typing import Any
@@ -16,13 +17,18 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from vizcnn.errors import VizcnnError
-from vizcnn.report import page as report_page
 from vizcnn.serve import answers
 from vizcnn.serve.studio import MAX_UPLOAD, NotReadyError, Studio
-from vizcnn.serve.work import URGENT, Worker
+from vizcnn.serve.work import URGENT, BusyError, Worker
 
 SHARED = ("look.css", "drawing.js")
 """Files of the page that the report is drawn with too."""
+
+UPLOAD_SECONDS = 60.0
+"""Seconds within which an upload must have come."""
+
+MAX_AT_ONCE = 2
+"""Uploads that are taken at a time; others wait."""
 
 _PULSE = 0.2
 """Seconds after which it is looked whether somebody still waits."""
@@ -37,11 +43,17 @@ class Questions:
         What is looked at.
     worker : Worker
         Asks the model.
+
+    Attributes
+    ----------
+    is_looked_at : threading.Event
+        Set once a browser shows the page.
     """
 
     def __init__(self, studio: Studio, worker: Worker) -> None:
         self.studio = studio
         self.worker = worker
+        self.is_looked_at = threading.Event()
 
     async def answer(
         self,
@@ -74,9 +86,12 @@ class Questions:
         question = self.worker.ask(key or (request.url.path, request.url.query), ask, priority)
         try:
             answer = asyncio.wrap_future(question.future)
+            answer.add_done_callback(
+                lambda done: done.cancelled() or done.exception()
+            )  # also where nobody waits any more
             while not answer.done():
                 await asyncio.wait([answer], timeout=_PULSE)
-                if not answer.done() and await request.is_disconnected():
+                if not answer.done() and (self.worker.is_closed or await request.is_disconnected()):
                     return Response(status_code=499)
             return Response(answer.result(), media_type=media_type)
         except (CancelledError, asyncio.CancelledError):
@@ -89,15 +104,13 @@ class Questions:
         return await self.answer(request, lambda: answers.facts(ask()), media_type="application/json", **options)
 
 
-def build(questions: Questions, routes: list[Route]) -> Starlette:
-    """Return the application: the page, the events, uploads, and the routes of what it can ask.
+def build(questions: Questions) -> Starlette:
+    """Return the application: the page, the events and uploads, which need no model; `open_routes` adds what it can ask.
 
     Parameters
     ----------
     questions : Questions
         Asks the studio.
-    routes : list of Route
-        The questions, each below ``/api``.
 
     Returns
     -------
@@ -115,17 +128,20 @@ def build(questions: Questions, routes: list[Route]) -> Starlette:
         return Response(_file(name), media_type=f"{mimetypes.guess_type(name)[0] or 'text/plain'}; charset=utf-8")
 
     async def events(_: Request) -> Response:
+        questions.is_looked_at.set()
         return StreamingResponse(_events(questions), media_type="text/event-stream")
 
+    at_once = asyncio.Semaphore(MAX_AT_ONCE)
+
     async def upload(request: Request) -> Response:
-        content = bytearray()
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > MAX_UPLOAD:
-                raise HTTPException(413, f"The file is larger than the {MAX_UPLOAD // 1_000_000} MB that are taken.")
-        name = request.query_params.get("name", "")[:200] or "picture"
-        key = await asyncio.to_thread(studio.add, name, bytes(content))
+        async with at_once:
+            content = await received(request, MAX_UPLOAD)
+            name = request.query_params.get("name", "")[:200] or "picture"
+            key = await asyncio.to_thread(studio.add, name, content)
         return Response(answers.facts({"image": key, "name": name}), media_type="application/json")
+
+    async def not_yet(_: Request) -> Response:
+        raise NotReadyError("The model is being loaded.")
 
     return Starlette(
         routes=[
@@ -133,10 +149,58 @@ def build(questions: Questions, routes: list[Route]) -> Starlette:
             Route("/page/{name:path}", page_file),
             Route("/api/events", events),
             Route("/api/images", upload, methods=["POST"]),
-            *routes,
+            Route("/api/{rest:path}", not_yet),
         ],
         exception_handlers={VizcnnError: _told, HTTPException: _told, Exception: _told},
     )
+
+
+def open_routes(app: Starlette, routes: Sequence[Route]) -> None:
+    """Let the application answer more.
+
+    Parameters
+    ----------
+    app : Starlette
+        What `build` returned.
+    routes : sequence of Route
+        The questions, each below ``/api``.
+    """
+    app.router.routes[-1:] = routes  # in place of what says that it is too early
+
+
+async def received(request: Request, limit: int) -> bytes:
+    """Return what a browser sends.
+
+    Parameters
+    ----------
+    request : Request
+        Who sends.
+    limit : int
+        Bytes that are taken.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    HTTPException
+        413 as soon as it is more than that; 408 where it takes longer than `UPLOAD_SECONDS`.
+    """
+    too_large = HTTPException(413, f"The file is larger than the {limit // 1_000_000} MB that are taken.")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise too_large
+    content = bytearray()
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > limit:
+                    raise too_large
+    except TimeoutError as error:
+        raise HTTPException(408, f"The file didn't come within {UPLOAD_SECONDS:.0f} seconds.") from error
+    return bytes(content)
 
 
 async def _events(questions: Questions) -> AsyncIterator[bytes]:
@@ -154,7 +218,7 @@ async def _told(_: Request, error: Exception) -> Response:
     """Say what went wrong in one sentence."""
     if isinstance(error, HTTPException):
         status, text = error.status_code, error.detail
-    elif isinstance(error, NotReadyError):
+    elif isinstance(error, (NotReadyError, BusyError)):
         status, text = 503, str(error)
     elif isinstance(error, VizcnnError):
         status, text = 422, str(error)
@@ -164,14 +228,13 @@ async def _told(_: Request, error: Exception) -> Response:
 
 
 def _file(name: str) -> str:
-    if name in SHARED:
-        return report_page.asset(name)
-    return resources.files("vizcnn.serve").joinpath("page").joinpath(name).read_text(encoding="utf-8")
+    folder = ("report",) if name in SHARED else ("serve", "page")
+    return resources.files("vizcnn").joinpath(*folder, name).read_text(encoding="utf-8")  # without importing the report
 
 
 def _files() -> set[str]:
     """Return the names of the page's files, those in folders with the folder's."""
-    root = resources.files("vizcnn.serve").joinpath("page")
+    root = resources.files("vizcnn").joinpath("serve", "page")
     names = set(SHARED)
     for entry in root.iterdir():
         names |= {f"{entry.name}/{inner.name}" for inner in entry.iterdir()} if entry.is_dir() else {entry.name}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -43,7 +42,6 @@ class Guards:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or turn it away."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
             return
 
         async def guarded(message: Message) -> None:
@@ -68,8 +66,7 @@ class Guards:
         headers = Headers(scope=scope)
         if _host(headers.get("host", "")) not in HOSTS:
             return PlainTextResponse("This address answers to this machine's own name only.", 403)
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers["host"]:
+        if headers.get("origin", f"http://{headers['host']}") != f"http://{headers['host']}":
             return PlainTextResponse("Another page asked for this.", 403)
         first, slash, _ = scope["path"][1:].partition("/")
         if not slash or not hmac.compare_digest(first.encode(), self._token.encode()):

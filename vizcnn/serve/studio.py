@@ -8,11 +8,13 @@ import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import InputError, VizcnnError
-from vizcnn.inputs import ImageSet
+
+if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
+    from vizcnn.inputs import ImageSet
 
 MAX_UPLOAD = 64_000_000
 """Bytes that an uploaded file may have."""
@@ -20,7 +22,7 @@ MAX_UPLOAD = 64_000_000
 MAX_UPLOADS, MAX_UPLOADED = 100, 512_000_000
 """How many uploads are kept, and how many bytes of them; the oldest go first."""
 
-OpenModel = Callable[[], tuple[ModelAdapter, Sequence[str]]]
+OpenModel = Callable[[], tuple["ModelAdapter", Sequence[str]]]
 """Loads the model; returns what there is to say of it too."""
 
 

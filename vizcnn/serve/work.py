@@ -11,10 +11,14 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
 
+from vizcnn.errors import VizcnnError
 from vizcnn.progress import watched
 
 URGENT, PATIENT = 0, 1
 """Somebody looks at the place where the answer will stand; or it is made in the background."""
+
+MAX_WAITING = 64
+"""Questions that may wait at a time."""
 
 MAX_KEPT = 256
 """Answers that are kept: what was asked before is there at once."""
@@ -24,6 +28,10 @@ MAX_KEPT_BYTES = 200_000_000
 
 class CancelledError(Exception):
     """Nobody waits for the answer any more."""
+
+
+class BusyError(VizcnnError):
+    """Too many questions wait already."""
 
 
 class Question:
@@ -87,10 +95,17 @@ class Worker:
         Returns
         -------
         Question
+
+        Raises
+        ------
+        BusyError
+            If `MAX_WAITING` questions wait already.
         """
         with self._changed:
             question = self._open.get(key)
             if question is None:
+                if key not in self._kept and len(self._open) >= MAX_WAITING:
+                    raise BusyError(f"{MAX_WAITING} questions wait already: try again when some are answered.")
                 question = Question(key, function)
                 if key in self._kept:
                     self._kept.move_to_end(key)
@@ -178,6 +193,7 @@ class Worker:
     def _keep(self, question: Question, answer: bytes) -> None:
         self._forget(question)
         with self._changed:
+            self._kept_bytes -= len(self._kept.pop(question.key, b""))
             self._kept[question.key] = answer
             self._kept_bytes += len(answer)
             while self._kept and (len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES):
