@@ -1,4 +1,4 @@
-"""TensorFlow SavedModels, run by their signature."""
+"""TensorFlow SavedModels, run by their signature, or by the function that stands for one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vizcnn.adapter.runtimes.graph_check import Closure, constants, largest_cons
 from vizcnn.adapter.runtimes.graph_endings import last_activation
 from vizcnn.adapter.runtimes.graph_inline import Folded, Unfolding
 from vizcnn.adapter.runtimes.graph_model import GraphModel
+from vizcnn.adapter.runtimes.saved_model_functions import with_signature
 from vizcnn.errors import ModelFileError, UnsupportedModelError, listed
 from vizcnn.text import natural_key
 
@@ -45,7 +46,7 @@ def open_saved_model(
     Raises
     ------
     ModelFileError
-        If it is damaged, has no signature for images, or reaches outside of itself.
+        If it is damaged, has no signature or function for images, or reaches outside of itself.
     UnsupportedModelError
         If it takes several inputs, and none are held.
     """
@@ -54,6 +55,8 @@ def open_saved_model(
         stored = saved_model_pb2.SavedModel.FromString(content)
         graphs = [meta for meta in stored.meta_graphs if "serve" in meta.meta_info_def.tags] or list(stored.meta_graphs)
         meta = graphs[0]
+        if all(name.startswith("__") for name in meta.signature_def):
+            meta = with_signature(meta, folder, _SIGNATURES[0])
     except ModelFileError:
         raise
     except Exception as error:
