@@ -36,7 +36,7 @@ def kinds() -> dict[str, Any]:
                                  ("cat",), "tiny", nulls=("chance",)),
         "receptive field": ReceptiveField((np.array([[0, 2]]),) * 2, (2, 2), (1.0, 1.0), (4, 4), "conv", "tiny"),
         "top patches": TopPatches(np.zeros((1, 1, 2, 2, 3), np.uint8), ARRAY[:, :1, 0, 0], counts[None],
-                                  np.array([[[[0, 2]] * 2]]), (0,), (("a.png",),), "conv", "tiny"),
+                                  np.array([[[[0, 2]] * 2]]), counts[None], 1, (0,), (("a.png",),), "conv", "tiny"),
     }  # fmt: skip
 
 

@@ -36,6 +36,8 @@ class Reach:
     >>> reach = Reach((first,) * 2, (last,) * 2, (3, 3), (2.0, 2.0), (5, 5), is_exact=True)
     >>> reach.grid, reach.box((0, 1)), reach.sees_all
     ((3, 3), ((0, 2), (1, 4)), False)
+    >>> reach.centers[0].tolist()
+    [0.0, 2.0, 4.0]
     """
 
     low: tuple[Array, ...]
@@ -55,6 +57,25 @@ class Reach:
         """Whether every cell depends on the whole input."""
         axes = zip(self.low, self.high, self.size, strict=True)
         return all(bool((low == 0).all() and (high == length - 1).all()) for low, high, length in axes)
+
+    @property
+    def centers(self) -> tuple[Array, ...]:
+        """Where the cells look, along each axis: the middle of what they see before the input's edges cut it, in positions.
+
+        Where every cell's field is cut, as of one larger than the input, they are taken to lie evenly over the input.
+        """
+        centers = []
+        for low, high, extent, stride, size in zip(
+            self.low, self.high, self.extent, self.stride, self.size, strict=True
+        ):
+            cells = np.arange(len(low))
+            whole = np.flatnonzero(high - low + 1 == extent)
+            if len(whole):
+                middle = whole[len(whole) // 2]
+                centers.append((low[middle] + high[middle]) / 2 + (cells - middle) * stride)
+            else:
+                centers.append((cells + 0.5) * size / len(low) - 0.5)
+        return tuple(centers)
 
     def box(self, cell: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """Return what a cell sees.

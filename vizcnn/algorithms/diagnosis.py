@@ -16,8 +16,11 @@ MIN_DUPLICATE_COSINE = 0.98
 MIN_SATURATED_SHARE = 0.95
 """Share of a unit's values at an end of its activation from which on the unit counts as saturated."""
 
+MIN_IMAGES = 50
+"""Images from which on a unit that was never active counts as dead, and not as rare."""
+
 _MIN_SHARE = 0.1  # of a layer's units: fewer are found in every trained network
-_MIN_IMAGES, _MIN_SHARE_ON_FEW = 50, 0.5  # on fewer images a unit may only be rare, so that half of them must be silent
+_MIN_SHARE_ON_FEW = 0.5  # on few images a unit may only be rare, so that half of them must be silent
 _MIN_VARIATION = 0.02
 _MIN_FIELD_SHARE = 0.5
 _MAX_BIAS_SHARE = 0.9
@@ -173,7 +176,7 @@ def findings(
 
 
 def _of_layer(path: str, layer: LayerDiagnosis, images: int) -> Iterator[Finding]:
-    if len(layer.dead) > (_MIN_SHARE if images >= _MIN_IMAGES else _MIN_SHARE_ON_FEW) * layer.units:
+    if len(layer.dead) > (_MIN_SHARE if images >= MIN_IMAGES else _MIN_SHARE_ON_FEW) * layer.units:
         yield Finding(
             "dead",
             path,

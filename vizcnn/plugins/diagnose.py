@@ -13,13 +13,10 @@ from vizcnn.algorithms.diagnosis import near_duplicates
 from vizcnn.errors import CapabilityError, LayerError, VizcnnError
 from vizcnn.plugins.register import register
 from vizcnn.results.diagnosis import DiagnosisBatch, ModelMeasures, UnitStatistics
-from vizcnn.targets import Channel
 
 _RECTIFIED = frozenset({"relu", "relu6"})
 _ENDS = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu6": (6.0,)}
 _REACH = 0.01
-_CHANNELS = 16
-_IMAGES = 4
 
 
 @register("diagnose", family="model", needs={"activations", "layers"})
@@ -45,12 +42,12 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> DiagnosisBatch:
 
     Notes
     -----
-    Dead: a unit behind a ReLU that is zero everywhere, on all images; on fewer than 50 only a layer with most of its units dead
-    is a finding, since a unit may be rare. Saturated: at least 95 % of a unit's values within 0.01
-    of an end of its sigmoid, tanh or ReLU6. Duplicate: a kernel whose cosine to an earlier one of its layer is above 0.98. The
-    receptive field is measured, as the pixels that move a unit in the middle of the last map. The share of biases follows from
-    the score s of a network of ReLUs being gradient times input plus what the biases give [1]_:
-    ``|s - g x| / (|g x| + |s - g x|)``.
+    Dead: a unit behind a ReLU that is zero everywhere, on all images; on fewer than 50 only a layer with most of its units
+    dead is a finding, since a unit may be rare. Saturated: at least 95 % of a unit's values within 0.01 of an end of its
+    sigmoid, tanh or ReLU6. Duplicate: a kernel whose cosine to an earlier one of its layer is above 0.98. The receptive field
+    is that of a unit in the middle of the last map, as `vizcnn.receptive_field` tells it. The share of biases follows from
+    the score s of a network of ReLUs being gradient times input plus what the biases give [1]_: ``|s - g x| / (|g x| + |s - g
+    x|)``.
 
     References
     ----------
@@ -85,12 +82,12 @@ def diagnose(model: ModelAdapter, inputs: np.ndarray) -> DiagnosisBatch:
         units=units,
         rectified=frozenset(path for path, info in activated.items() if _activation(info) in _RECTIFIED),
         bias=_bias_share(model, inputs),
-        measure_model=partial(_measure_model, model, inputs[:_IMAGES], activated),
+        measure_model=partial(_measure_model, model, inputs[:1], activated),
     )
 
 
 def _measure_model(model: ModelAdapter, inputs: np.ndarray, activated: Collection[str]) -> ModelMeasures:
-    """Measure what doesn't take all images: kernels, and the receptive field on a few."""
+    """Measure what doesn't take all images: kernels, and the receptive field."""
     kernels = {info.path: _duplicates(model, info) for info in model.layers if info.role in CONVOLUTIONS}
     # A convolution without an activation of its own still has kernels, told at the activation that follows it.
     duplicates = _at_activations(kernels, model.layers, activated)
@@ -128,26 +125,18 @@ def _at_activations(
 
 
 def _receptive_field(model: ModelAdapter, inputs: np.ndarray) -> tuple[str | None, tuple[int, ...] | None, bool]:
-    """Return the last map's layer, how many pixels along each axis move a unit in its middle, and whether it is pooled whole."""
-    if "gradients" not in model.capabilities:
+    """Return the last map's layer, how many pixels along each axis a unit in its middle sees, and whether it is pooled whole."""
+    if not {"gradients", "receptive fields"} <= model.capabilities:
         return None, None, False
     try:
         grads = model.gradients(inputs[:1], of=LAST_SPATIAL)
-        path, channels = grads.layer, grads.values.shape[-1]
-        channel_indices = np.unique(np.linspace(0, channels - 1, _CHANNELS).round().astype(np.int32))
-        rows = np.repeat(inputs, len(channel_indices), axis=0)
-        score = (
-            Channel(str(path), 0, "center").score(model, len(rows)).with_params(np.tile(channel_indices, len(inputs)))
-        )
-        mask = np.abs(model.gradients(rows, score).gradients).max(axis=(0, -1)) > 0
-    except VizcnnError:  # no map, or none that a gradient reaches
+        reach = model.reach(grads.layer, inputs.shape[1:])
+    except VizcnnError:  # no map, or none that depends on the input
         return None, None, False
-    if not mask.any():
+    if len(reach.grid) != len(reach.size) or not grads.gradients.any():
         return None, None, False
-    places_by_axis = [
-        np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis))) for axis in range(mask.ndim)
-    ]
-    return path, tuple(int(places[-1] - places[0] + 1) for places in places_by_axis), _pools(grads.gradients)
+    middle = reach.box(tuple(cells // 2 for cells in reach.grid))
+    return grads.layer, tuple(end - start for start, end in middle), _pools(grads.gradients)
 
 
 def _pools(gradients: np.ndarray) -> bool:

@@ -117,7 +117,7 @@ def render_page(
             opacity=round(100 * look.ALPHA),
             data={
                 "samples": [{key: sample[key] for key in ("width", "height", "maps")} for sample in samples],
-                "tables": {name: _table(name) for name in look.OFFERED},
+                "tables": color_tables(),
                 "sequential": look.SEQUENTIAL,
                 "diverging": look.DIVERGING,
                 "gray": look.GRAY,
@@ -244,10 +244,13 @@ def drawn(picture: Picture) -> str:
     return _url(np.asarray(image), "JPEG", quality=75)
 
 
-def _table(name: str) -> str:
-    """Return a color map's 256 colors, three bytes each."""
-    colors = colorize(np.linspace(0, 1, 256)[None], cmap=name, vmin=0, vmax=1)
-    return base64.b64encode(colors.astype(np.uint8).tobytes()).decode()
+def color_tables() -> dict[str, str]:
+    """Return the color maps that a page offers: 256 colors of each, three bytes a color, as base64."""
+    steps = np.linspace(0, 1, 256)[None]
+    return {
+        name: base64.b64encode(colorize(steps, cmap=name, vmin=0, vmax=1).astype(np.uint8).tobytes()).decode()
+        for name in look.OFFERED
+    }
 
 
 def versions() -> dict[str, str]:

@@ -132,6 +132,36 @@ class Architecture(Picture):
 
         save_diagram(self._graph(), file, suffix, heading=self._heading(), **style)
 
+    def layout(self, *, fold: str = "auto", width: float | None = None, engine: str = "auto") -> dict[str, Any]:
+        """Return the diagram as plain values, for whoever draws it in another way.
+
+        Parameters
+        ----------
+        fold, engine : str, default "auto"
+            As `plot` takes them.
+        width : float, default None
+            Inches that a line may be long; None: 10.
+
+        Returns
+        -------
+        dict
+            Inches from the upper left. "width" and "height"; "boxes": for each its "key", the "layers" in it, its "name" and
+            "text" in lines, what it "does" and the "colors" that say so, its "front" (left, top, right, bottom), how far it goes
+            "back", where its text begins ("text_at": middle, top), how often it "repeats", and "has_paths", whether there is
+            more than one way through it; "arrows": "from" and "to" which box, their corners as "points", and "is_skip"; "frames"
+            around what is nested: "path", "depth", "edges", and "is_continued" on a later line.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> laid_out = vz.architecture(vz.assets.digits_cnn()).layout(width=6)
+        >>> [box["key"] for box in laid_out["boxes"]][:3], laid_out["boxes"][1]["name"]
+        (['<image>', 'rescaling', 'conv1'], ['rescaling'])
+        """
+        from vizcnn.render.diagram.description import describe
+
+        return describe(self._graph(), fold=fold, width=width, engine=engine)
+
     def _graph(self) -> Graph:
         from vizcnn.results.layer_graph import build
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 
-from vizcnn.algorithms.diagnosis import MIN_SATURATED_SHARE, Finding, LayerDiagnosis, findings
-from vizcnn.errors import Note
+from vizcnn.algorithms.diagnosis import MIN_IMAGES, MIN_SATURATED_SHARE, Finding, LayerDiagnosis, findings
+from vizcnn.errors import Note, OptionError
 from vizcnn.render.keywords import takes_style
 from vizcnn.results.base import Context, Result
 from vizcnn.results.checks import Shapes
@@ -26,8 +26,8 @@ class UnitStatistics:
     ----------
     count : int
         Values seen of each unit.
-    lowest, highest, total, squares, at_end : ndarray, shape (K,)
-        Their extremes, sum, sum of squares, and how many were at an end of the activation.
+    lowest, highest, total, squares, at_end, active : ndarray, shape (K,)
+        Their extremes, sum, sum of squares, how many were at an end of the activation, and how many above zero.
     """
 
     count: int
@@ -36,6 +36,7 @@ class UnitStatistics:
     total: np.ndarray
     squares: np.ndarray
     at_end: np.ndarray
+    active: np.ndarray
 
     @classmethod
     def of(cls, values: np.ndarray, ends: Sequence[float], reach: float) -> Self:
@@ -51,6 +52,7 @@ class UnitStatistics:
             rows.sum(axis=0, dtype=np.float64),
             np.einsum("nk,nk->k", rows, rows, dtype=np.float64),
             near,
+            (rows > 0).sum(axis=0),
         )
 
     def joined(self, other: UnitStatistics) -> UnitStatistics:
@@ -62,6 +64,7 @@ class UnitStatistics:
             self.total + other.total,
             self.squares + other.squares,
             self.at_end + other.at_end,
+            self.active + other.active,
         )
 
     def diagnosis(self, *, rectified: bool, duplicate: tuple[int, ...]) -> LayerDiagnosis:
@@ -157,6 +160,8 @@ class DiagnosisBatch:
             model=context.model.name,
             images_seen=count,
             notes=context.images.notes,
+            active_share={path: (one.active / one.count).astype(np.float32) for path, one in units.items()},
+            end_share={path: (one.at_end / one.count).astype(np.float32) for path, one in units.items()},
         )
 
 
@@ -192,6 +197,9 @@ class Diagnosis(Result):
         "diagnose".
     options : dict
         The method's options.
+    active_share, end_share : dict of str to ndarray of float32, shape (K,)
+        By layer, for each of its units the share of the values that were above zero, and at an end of its activation (of a ReLU,
+        which has none above, 0).
 
     Examples
     --------
@@ -218,9 +226,12 @@ class Diagnosis(Result):
     notes: tuple[Note, ...] = field(default=())
     method: str = "diagnose"
     options: dict[str, Any] = field(default_factory=dict)
+    active_share: dict[str, np.ndarray] = field(default_factory=dict)
+    end_share: dict[str, np.ndarray] = field(default_factory=dict)
 
     kind: ClassVar[str] = "diagnosis"
-    added: ClassVar[tuple[str, ...]] = ("method", "options")
+    added: ClassVar[tuple[str, ...]] = ("method", "options", "active_share", "end_share")
+    collections: ClassVar[tuple[str, ...]] = ("active_share", "end_share")
 
     def __repr__(self) -> str:
         count = len(self.findings)
@@ -263,6 +274,50 @@ class Diagnosis(Result):
         """
         result = super().from_arrays(about, arrays)
         return replace(result, findings=tuple(Finding(*row) for row in result.findings))
+
+    def unit_in_words(self, layer: str, unit: int) -> tuple[str, ...]:
+        """Say how one unit fared.
+
+        Parameters
+        ----------
+        layer : str
+            One of `layers`.
+        unit : int
+            The channel of a map, or the unit of a dense layer.
+
+        Returns
+        -------
+        tuple of str
+            Whole sentences.
+
+        Raises
+        ------
+        OptionError
+            If there is no such unit.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits()).unit_in_words("conv1", 3)
+        ('It is above zero at 33% of all places, on 10 images.',)
+        """
+        shares = self.active_share.get(layer)
+        if shares is None or not 0 <= unit < len(shares):
+            raise OptionError(f"`unit` must be one of a layer with an activation; got {unit!r} of {layer!r}.")
+        on = f"on {self.images_seen} image{'s' * (self.images_seen != 1)}"
+        active, at_end = float(shares[unit]), float(self.end_share[layer][unit])
+        sentences = [f"It is above zero at {_share(active)} of all places, {on}."]
+        if active == 0 and self.dead[self.layers.index(layer)]:
+            sentences = [f"It is dead {on}: never above zero, so it tells nothing and learns nothing."]
+            if self.images_seen < MIN_IMAGES:
+                sentences.append("On so few images it may only be rare.")
+        if at_end >= MIN_SATURATED_SHARE:
+            sentences.append(
+                f"It is saturated: at an end of its activation {_share(at_end)} of the time, where it hardly learns."
+            )
+        elif at_end:
+            sentences.append(f"It is at an end of its activation {_share(at_end)} of the time.")
+        return tuple(sentences)
 
     @takes_style("title")
     def plot(self, ax: Any = None, **style: Any) -> Any:
@@ -321,3 +376,7 @@ class Diagnosis(Result):
             title=f"{self.model}, {self.images_seen} images\n{count or 'no'} finding{'s' * (count != 1)}",
             label="share of the layer's units",
         )
+
+
+def _share(share: float) -> str:
+    return "under 1%" if 0 < share < 0.005 else f"{share:.0%}"

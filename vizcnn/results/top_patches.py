@@ -43,12 +43,20 @@ class PatchBatch:
     @classmethod
     def collect(cls, parts: Iterable[tuple[slice, np.ndarray, PatchBatch]], context: Context) -> TopPatches:
         """Keep the highest of all batches, and cut what they see out of their images."""
-        best = _Best(int(context.options["num_patches"]))
+        asked, spread = context.options["channels"], int(context.options["spread"])
+        best, all_images = _Best(int(context.options["num_patches"])), _All(spread, int(context.options["seed"]))
         for part, _, batch in parts:
-            best.add(np.arange(len(context.images))[part], batch.values, batch.places)
-        channels, notes = _chosen(context.options["channels"], best.values, batch.layer)
-        values, images, places = (
-            np.ascontiguousarray(rows[:, channels].T) for rows in (best.values, best.images, best.places)
+            columns = _named(asked, batch.values.shape[1], batch.layer)
+            best.add(np.arange(len(context.images))[part], batch.values[:, columns], batch.places[:, columns])
+            all_images.add(batch.values[:, columns], batch.places[:, columns])
+        kept = _highest(best.values) if asked is None else np.arange(best.values.shape[1])
+        channels = kept if asked is None else columns
+        notes = _notes(
+            channels, best.values[:, kept], batch.values.shape[1] - len(kept) if asked is None else 0, batch.layer
+        )
+        ranks, images, values, places = (
+            np.concatenate([of_best.T[kept], drawn], axis=1)
+            for of_best, drawn in zip(best.rows(), all_images.drawn(kept, channels), strict=True)
         )
         shape = context.images.sample_shape
         reach = context.model.reach(batch.layer, shape) if batch.grid else None
@@ -58,6 +66,8 @@ class PatchBatch:
             values=values,
             images=images,
             boxes=boxes,
+            ranks=ranks,
+            images_seen=len(context.images),
             channels=tuple(int(channel) for channel in channels),
             names=tuple(tuple(context.images.names[image] for image in row) for row in images),
             layer=batch.layer,
@@ -86,35 +96,79 @@ class _Best:
             np.take_along_axis(rows, order, axis=0) for rows in (values, of_image, places)
         )
 
+    def rows(self) -> tuple[np.ndarray, ...]:
+        """Return ranks, images, values and places."""
+        ranks = np.broadcast_to(np.arange(len(self.values))[:, None], self.values.shape)
+        return ranks, self.images, self.values, self.places
 
-def _chosen(asked: Any, values: np.ndarray, layer: str) -> tuple[np.ndarray, tuple[Note, ...]]:
-    """Return the channels that are kept, and what is to be said of them."""
-    count = values.shape[1]
-    if asked is not None:
-        channels = np.atleast_1d(np.asarray(asked))
-        if (
-            channels.dtype.kind not in "iu"
-            or channels.ndim != 1
-            or not len(channels)
-            or not ((channels >= 0) & (channels < count)).all()
-        ):
-            raise OptionError(f"`channels` must be indices from 0 to {count - 1} of layer {layer!r}; got {asked!r}.")
-    else:
-        channels = np.sort(np.argsort(-values[0], kind="stable")[:MOST_CHANNELS])
+
+class _All:
+    """The highest value of each channel on every image, and its place, of which images are drawn over the whole range."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count, self._seed = count, seed
+        self._values: list[np.ndarray] = []
+        self._places: list[np.ndarray] = []
+
+    def add(self, values: np.ndarray, places: np.ndarray) -> None:
+        if self._count:
+            self._values.append(values)
+            self._places.append(places.astype(np.int32))
+
+    def drawn(self, kept: np.ndarray, channels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return ranks, images, values and places (K, spread): of each part of the images, ordered by value, one by chance."""
+        if not self._count:
+            return tuple(np.empty((len(kept), 0), kind) for kind in (np.int64, np.int64, np.float32, np.int64))
+        values, places = (np.concatenate(rows)[:, kept].T for rows in (self._values, self._places))
+        edges = np.linspace(0, values.shape[1], min(self._count, values.shape[1]) + 1).astype(np.int64)
+        # Of each channel by itself, so that it doesn't matter which others are asked for.
+        ranks = np.stack(
+            [np.random.default_rng((self._seed, int(channel))).integers(edges[:-1], edges[1:]) for channel in channels]
+        )
+        images = np.take_along_axis(np.argsort(-values, axis=1, kind="stable"), ranks, axis=1)
+        found = (np.take_along_axis(rows, images, axis=1) for rows in (values, places))
+        return (ranks, images, *found)
+
+
+def _named(asked: Any, count: int, layer: str) -> np.ndarray:
+    """Return the channels that are asked for, of so many; None asks for all."""
+    if asked is None:
+        return np.arange(count)
+    channels = np.atleast_1d(np.asarray(asked))
+    if (
+        channels.dtype.kind not in "iu"
+        or channels.ndim != 1
+        or not len(channels)
+        or not ((channels >= 0) & (channels < count)).all()
+    ):
+        raise OptionError(f"`channels` must be indices from 0 to {count - 1} of layer {layer!r}; got {asked!r}.")
+    return channels
+
+
+def _highest(values: np.ndarray) -> np.ndarray:
+    return np.sort(np.argsort(-values[0], kind="stable")[:MOST_CHANNELS])
+
+
+def _notes(channels: np.ndarray, values: np.ndarray, left_out: int, layer: str) -> tuple[Note, ...]:
+    """Return what is to be said of channels with these highest values (k, K)."""
     notes = []
-    if asked is None and count > MOST_CHANNELS:
+    if left_out:
         text = (
-            f"Of the {count} channels of layer {layer!r} the {MOST_CHANNELS} with the highest values are kept; "
-            f"`channels` names others."
+            f"Of the {len(channels) + left_out} channels of layer {layer!r} the {MOST_CHANNELS} with the highest values are "
+            f"kept; `channels` names others."
         )
         notes.append(Note(text, "left out"))
-    dead = [str(channel) for channel in channels if values[0, channel] <= 0 and np.ptp(values[:, channel]) == 0]
+    dead = [
+        str(channel)
+        for channel, column in zip(channels, values.T, strict=True)
+        if column[0] <= 0 and np.ptp(column) == 0
+    ]
     if dead:
         which = f"Channel{'s' * (len(dead) > 1)} {', '.join(dead)} of layer {layer!r}"
         notes.append(
             Note(f"{which} never rose above zero on these images, so the patches say nothing of them.", "dead")
         )
-    return channels, tuple(notes)
+    return tuple(notes)
 
 
 def _boxes(places: np.ndarray, grid: tuple[int, ...], reach: Reach | None, size: tuple[int, ...]) -> np.ndarray:
@@ -155,17 +209,23 @@ def _as_bytes(image: np.ndarray, ends: tuple[float, float] | None) -> np.ndarray
 class TopPatches(MontageResult):
     """The pieces of images that excite each channel of a layer most, each of another image.
 
+    Behind them, where they were asked for, stand pieces that were drawn over the channel's whole range.
+
     Attributes
     ----------
     patches : ndarray of uint8, shape (K, k, h, w, C)
-        What the cell with the highest value sees of each image, at the model's size, the most exciting first. What lies
-        beyond the image's edge is gray.
+        What the cell with the highest value sees of each image, at the model's size: the `num_patches` most exciting, the most
+        exciting first; then the `spread` that were drawn, in the same order. What lies beyond the image's edge is gray.
     values : ndarray of float32, shape (K, k)
         The channel's value there.
     images : ndarray of int, shape (K, k)
         Which image.
     boxes : ndarray of int, shape (K, k, 2, 2)
         Where the patch lies in it, at the model's size: ``[[top, bottom], [left, right]]``.
+    ranks : ndarray of int, shape (K, k)
+        The place of that image among all, by the channel's highest value: 0 for the first, `images_seen` - 1 for the last.
+    images_seen : int
+        How many images were looked at.
     channels : tuple of int
         Which channels.
     names : tuple of tuple of str
@@ -191,6 +251,8 @@ class TopPatches(MontageResult):
     values: np.ndarray
     images: np.ndarray
     boxes: np.ndarray
+    ranks: np.ndarray
+    images_seen: int
     channels: tuple[int, ...]
     names: tuple[tuple[str, ...], ...]
     layer: str
@@ -212,6 +274,7 @@ class TopPatches(MontageResult):
         shapes.check("patches", self.patches, "K", "k", None, None, None, kinds="u")
         shapes.check("values", self.values, "K", "k")
         shapes.check("images", self.images, "K", "k", kinds="iu")
+        shapes.check("ranks", self.ranks, "K", "k", kinds="iu")
         shapes.check("boxes", self.boxes, "K", "k", 2, 2, kinds="iu")
         shapes.count("channels", self.channels, "K")
         shapes.count("names", self.names, "K")
@@ -219,6 +282,8 @@ class TopPatches(MontageResult):
     @takes_style("columns")
     def plot(self, ax: Any = None, *, channels: Any = None, **style: Any) -> Any:
         """Draw the patches, a row for each channel, with its number at the first and the highest value of each.
+
+        At those that were drawn over the whole range also stands the share of the images that excite the channel less.
 
         Parameters
         ----------
@@ -253,11 +318,7 @@ class TopPatches(MontageResult):
             raise OptionError(f"`channels` must be some of {', '.join(map(str, self.channels))}; got {channels!r}.")
         rows = [self.channels.index(channel) for channel in wanted]
         count = self.patches.shape[1]
-        labels = [
-            f"{channel}: {value:.3g}" if rank == 0 else f"{value:.3g}"
-            for channel, row in zip(wanted, rows, strict=True)
-            for rank, value in enumerate(self.values[row])
-        ]
+        labels = [self._label(row, at) for row in rows for at in range(count)]
         shown = f"{len(rows)} of {len(self)} channels" if len(rows) < len(self) else f"{len(self)} channels"
         pictures = self.patches[rows].reshape(-1, *self.patches.shape[2:])
         with montage.on_axes(ax) as axes:
@@ -270,6 +331,14 @@ class TopPatches(MontageResult):
                 title=f"{self.layer}: patches that excite {shown}",
             )
         return axes[0]
+
+    def _label(self, row: int, at: int) -> str:
+        value = f"{self.values[row, at]:.3g}"
+        if at == 0:
+            return f"{self.channels[row]}: {value}"
+        if at < self.values.shape[1] - min(self.options.get("spread", 0), self.images_seen):
+            return value
+        return f"{value} (above {1 - self.ranks[row, at] / max(1, self.images_seen - 1):.0%})"
 
 
 _SHOWN = 16

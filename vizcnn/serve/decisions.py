@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from vizcnn.plugins import registry
 from vizcnn.render import style as look
+from vizcnn.report.page import color_tables
 from vizcnn.serve.app import Questions
 
 
@@ -57,5 +58,10 @@ def facts_of(questions: Questions) -> dict[str, Any]:
             if plugin.explains and plugin.needs <= model.capabilities
         ],
         "images": len(studio.sources),
-        "colors": {"sequential": look.SEQUENTIAL, "diverging": look.DIVERGING, "gray": look.GRAY},
+        "colors": {
+            "sequential": look.SEQUENTIAL,
+            "diverging": look.DIVERGING,
+            "gray": look.GRAY,
+            "tables": color_tables(),
+        },
     }

@@ -196,10 +196,10 @@ def _load(questions: Questions, app: Starlette, paint_first: bool) -> None:
     """Load what answers, then the model: the page is there before both."""
     if paint_first:
         questions.is_looked_at.wait(PAINT_SECONDS)
-    from vizcnn.serve import decisions, network
+    from vizcnn.serve import channels, decisions, network
     from vizcnn.serve.app import open_routes
 
-    open_routes(app, [*decisions.routes(questions), *network.routes(questions)])
+    open_routes(app, [*decisions.routes(questions), *network.routes(questions), *channels.routes(questions)])
     questions.studio.load()
 
 

@@ -103,6 +103,22 @@ class Studio:
             return self._read(self.sources[int(key)])
         raise InputError(f"There is no image {key!r} here; uploaded ones are kept until {MAX_UPLOADS} newer ones came.")
 
+    def folder(self) -> ImageSet:
+        """Return all images of the folder.
+
+        Returns
+        -------
+        ImageSet
+
+        Raises
+        ------
+        InputError
+            If there are none, or they can't be read.
+        """
+        if not self.sources:
+            raise InputError("That takes a folder of images: vizcnn serve MODEL IMAGES.")
+        return self._read(self.sources)
+
     def add(self, name: str, content: bytes) -> str:
         """Keep an uploaded file; return what it is asked for by.
 

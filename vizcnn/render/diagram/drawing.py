@@ -39,7 +39,7 @@ _FRAME_COLORS = ("#eef1f6", "#e2e7ef")
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class Drawn:
     """A box and what stands below it: its front's width and height, how far it goes back, and lines of text."""
 
     box: Box
@@ -51,6 +51,7 @@ class _Drawn:
 
     @property
     def size(self) -> Size:
+        """What it needs on the page."""
         widths = [text_width(line, NAME, bold=True) for line in self.name]
         widths += [text_width(line, SMALL) for line in self.text]
         height = len(self.name) * NAME * _LINE + len(self.text) * SMALL * _LINE
@@ -76,7 +77,7 @@ def plot_diagram(graph: Graph, ax: Any = None, *, heading: Sequence[str] = (), *
     -------
     Axes
     """
-    diagram = _Diagram(graph, heading, **style)
+    diagram = Diagram(graph, heading, **style)
     if ax is None:
         return diagram.draw(_whole_figure(diagram.size, pyplot=True), 1.0)
     if not isinstance(ax, Axes):
@@ -85,7 +86,7 @@ def plot_diagram(graph: Graph, ax: Any = None, *, heading: Sequence[str] = (), *
     bounds = (extent.width / ax.figure.dpi, extent.height / ax.figure.dpi)
     if style.get("width") is None:
         widths = (4.0, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 30.0)
-        diagrams = [_Diagram(graph, heading, **{**style, "width": width}) for width in widths]
+        diagrams = [Diagram(graph, heading, **{**style, "width": width}) for width in widths]
         diagram = max(diagrams, key=lambda one: round(one.fitting(bounds), 4))
     return diagram.draw(ax, min(1.0, diagram.fitting(bounds)))
 
@@ -106,7 +107,7 @@ def save_diagram(graph: Graph, file: BinaryIO, suffix: str, *, heading: Sequence
     **style
         As `plot_diagram` takes them.
     """
-    diagram = _Diagram(graph, heading, **style)
+    diagram = Diagram(graph, heading, **style)
     axis = diagram.draw(_whole_figure(diagram.size, pyplot=False), 1.0)
     save(axis.figure, file, suffix, longest=_LONGEST)  # type: ignore[arg-type]
 
@@ -115,7 +116,7 @@ def _whole_figure(size: tuple[float, float], *, pyplot: bool) -> Axes:
     return new_figure(size, pyplot=pyplot, layout=None).add_axes((0.0, 0.0, 1.0, 1.0))
 
 
-class _Diagram:
+class Diagram:
     """A diagram, laid out in inches."""
 
     def __init__(
@@ -156,6 +157,7 @@ class _Diagram:
         return float(min(bounds[0] / self.size[0], bounds[1] / self.size[1]))
 
     def draw(self, ax: Axes, scale: float) -> Axes:
+        """Draw it on Axes, its lines and letters at a scale."""
         ax.set_axis_off()
         ax.set(xlim=(0, self.size[0]), ylim=(self.size[1], 0), aspect="equal")
         self._ax, self._scale = ax, scale
@@ -174,7 +176,7 @@ class _Diagram:
 
     # Parts ----------------------------------------------------------------------------------------------------------
 
-    def _draw_box(self, key: str, one: _Drawn, spot: Spot) -> None:
+    def _draw_box(self, key: str, one: Drawn, spot: Spot) -> None:
         left, bottom = spot.left, spot.bottom + self._top
         right, top, back = left + one.width, bottom - one.height, one.back
         color = family(one.box)[1]
@@ -308,13 +310,13 @@ class _Diagram:
             self._text(x + 0.23, y + 0.01, text, SMALL, align="left", gid="legend")
 
 
-def _drawn(box: Box) -> _Drawn:
+def _drawn(box: Box) -> Drawn:
     rows, channels = _rows_and_channels(box.shape)
     columns = box.shape[-2] if box.shape is not None and len(box.shape) > 2 else 1
     height = 0.13 + 0.095 * math.log2(rows)
     width = 0.09 + 0.062 * math.log2(channels)
     back = 0.0 if columns == 1 else 0.02 + 0.014 * math.log2(columns or 64)
-    return _Drawn(box, width, height, back, *texts_of(box))
+    return Drawn(box, width, height, back, *texts_of(box))
 
 
 def _rows_and_channels(shape: Sequence[int | None] | None) -> tuple[int, int]:

@@ -1,8 +1,11 @@
 // Makes elements. Text from outside only ever becomes text.
 
 // `properties`: attributes by their names; `on...` a listener; `class`, `data-...` and `aria-...` as in HTML; false and null leave one out.
-export function el(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
+export const el = (tag, properties, ...children) => furnished(document.createElement(tag), properties, children);
+
+export const svg = (tag, properties, ...children) => furnished(document.createElementNS("http://www.w3.org/2000/svg", tag), properties, children);
+
+function furnished(element, properties = {}, children) {
   for (const [name, value] of Object.entries(properties)) {
     if (value === false || value === null || value === undefined) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);

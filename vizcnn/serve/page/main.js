@@ -16,6 +16,7 @@ function tellState({ stage, error, working }) {
   const text = { loading: "The model is being loaded …", failed: error, gone: "The explorer doesn't answer: has vizcnn serve ended?" }[stage];
   status.textContent = text ?? (working?.total ? `${working.what}: ${working.done} of ${working.total}` : "");
   status.classList.toggle("wrong", stage === "failed" || stage === "gone");
+  dispatchEvent(new CustomEvent("working", { detail: working }));  // a view may show it where the answer will stand
   progress.hidden = !(stage === "loading" || working);
   if (working?.total) [progress.max, progress.value] = [working.total, working.done];
   else progress.removeAttribute("value");

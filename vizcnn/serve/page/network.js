@@ -1,11 +1,62 @@
-// What the model is made of: its layers, their channels, and what each reacts to.
-import { ask } from "./api.js";
+// What the model is made of: its diagram, its layers, their channels, and what each of them reacts to.
+import { ask, Refused } from "./api.js";
 import { el, fill } from "./dom.js";
+import { Diagram } from "./network/diagram.js";
+import { Finder } from "./network/finder.js";
+import { showLayer } from "./network/layer.js";
+import { showLayers } from "./network/list.js";
+import { named } from "./network/paths.js";
+import { showUnit } from "./network/unit.js";
 
 export const title = "Network", path = ["layers"];
 export const matches = (path) => path[0] === "layers" || path[0] === "layer";
 
-export async function show(root, { signal }) {
-  const { layers } = await ask("layers", {}, { signal });
-  fill(root, el("ul", {}, layers.map((layer) => el("li", {}, `${layer.path} ${layer.role}`))));
+let frame = null;  // stays while layers are walked through, so that the diagram keeps its place and its focus
+
+export async function show(root, { path, parameters, facts, signal }) {
+  const image = parameters.image ?? (facts.images ? "0" : null);
+  // Of a model that takes any size, an image decides on the shapes.
+  const sized = facts.model.input.length && !facts.model.input.includes(null);
+  const { layers, parameters: count, source, why_none } = await ask("layers", sized ? {} : { image }, { signal });
+  if (!layers.length) {
+    fill(root, el("p", {}, why_none));
+    return;
+  }
+  if (frame?.element.parentNode !== root) {
+    frame = new Frame();
+    fill(root, frame.element);
+  }
+  await frame.show({ ...named(path), image, parameters, facts, layers, count, source, signal, shaping: sized ? null : image });
+}
+
+class Frame {
+  constructor() {
+    this.finder = new Finder();
+    this.diagram = new Diagram();
+    this.part = el("div", { class: "network-part" });
+    this.said = el("p", { class: "unseen", role: "status" });
+    const aside = el("section", { class: "network-side", "aria-label": "Diagram of the model" }, this.finder.element, this.diagram.element);
+    this.element = el("div", { class: "network" }, aside, this.part, this.said);
+  }
+
+  async show(context) {
+    const { layer, unit, signal } = context;
+    this.element.classList.toggle("whole", !layer);
+    this.finder.show(context);
+    const diagram = this.diagram.show(context);
+    diagram.catch(() => {});  // it is awaited below
+    const focused = this.part.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+    try {
+      const part = await (unit !== null ? showUnit : layer ? showLayer : showLayers)(context);
+      fill(this.part, part);
+      part.dispatchEvent(new Event("shown"));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      fill(this.part, el("p", { class: "wrong", role: "alert" }, error.message));
+    }
+    if (focused) this.part.querySelector(`[data-focus="${focused}"]`)?.focus({ preventScroll: true });
+    this.said.textContent = this.part.querySelector("h2")?.textContent ?? "";
+    await diagram;
+    signal.throwIfAborted();
+  }
 }
