@@ -187,7 +187,8 @@ async def received(request: Request, limit: int) -> bytes:
     HTTPException
         413 as soon as it is more than that; 408 where it takes longer than `UPLOAD_SECONDS`.
     """
-    too_large = HTTPException(413, f"The file is larger than the {limit // 1_000_000} MB that are taken.")
+    close = {"Connection": "close"}  # or the rest would be read
+    too_large = HTTPException(413, f"The file is larger than the {limit // 1_000_000} MB that are taken.", close)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise too_large
@@ -199,7 +200,7 @@ async def received(request: Request, limit: int) -> bytes:
                 if len(content) > limit:
                     raise too_large
     except TimeoutError as error:
-        raise HTTPException(408, f"The file didn't come within {UPLOAD_SECONDS:.0f} seconds.") from error
+        raise HTTPException(408, f"The file didn't come within {UPLOAD_SECONDS:.0f} seconds.", close) from error
     return bytes(content)
 
 
@@ -216,6 +217,7 @@ async def _events(questions: Questions) -> AsyncIterator[bytes]:
 
 async def _told(_: Request, error: Exception) -> Response:
     """Say what went wrong in one sentence."""
+    headers = getattr(error, "headers", None)
     if isinstance(error, HTTPException):
         status, text = error.status_code, error.detail
     elif isinstance(error, (NotReadyError, BusyError)):
@@ -224,7 +226,7 @@ async def _told(_: Request, error: Exception) -> Response:
         status, text = 422, str(error)
     else:
         status, text = 500, f"vizcnn failed: {type(error).__name__}: {error}"
-    return Response(answers.facts({"error": text}), status, media_type="application/json")
+    return Response(answers.facts({"error": text}), status, headers, media_type="application/json")
 
 
 def _file(name: str) -> str:

@@ -54,10 +54,19 @@ function halfToFloat(bits) {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-// Tells of the model and of what it works on: { stage, error, working }.
+// Tells of the model and of what it works on: { stage, error, working }. Only while the page is seen: a browser keeps six connections to an
+// address, and with six tabs open the seventh would wait for ever.
 export function listen(tell) {
-  const source = new EventSource("api/events");
-  source.onmessage = (event) => tell(JSON.parse(event.data));
-  source.onerror = () => tell({ stage: "gone", error: null, working: null });
-  return source;
+  let source = null;
+  const begin = () => {
+    source = new EventSource("api/events");
+    source.onmessage = (event) => tell(JSON.parse(event.data));
+    source.onerror = () => tell({ stage: "gone", error: null, working: null });
+  };
+  const changed = () => {
+    source?.close();
+    if (!document.hidden) begin();
+  };
+  document.addEventListener("visibilitychange", changed);
+  changed();
 }
