@@ -17,8 +17,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from typer.testing import CliRunner
 
+import vizcnn
 import vizcnn as vz
-import vizcnn.serve.server
 from tests.browser.visit import DESK
 from tests.serve.look import Look, ask
 from tests.test_import import FRAMEWORKS
@@ -137,7 +137,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_a_notebook_shows_it_in_a_frame_and_only_then_it_may_be_framed(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
-    monkeypatch.setattr(vizcnn.serve.server.webbrowser, "open", opened.append)
+    monkeypatch.setattr("webbrowser.open", opened.append)
     for notebook in (True, False):
         monkeypatch.setattr("vizcnn.progress.in_notebook", lambda notebook=notebook: notebook)
         with serve(vz.assets.DIGITS_CNN) as server:
