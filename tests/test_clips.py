@@ -90,6 +90,31 @@ def test_frames_to_take_from_may_be_said(tmp_path: Path) -> None:
             Decoding(frames=wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("make", [gif, npy])
+def test_long_clip_is_cut_into_windows_a_sample_each(tmp_path: Path, make: Any) -> None:
+    clip = make(tmp_path / f"clip.{make.__name__}", 12)
+    clips = load([clip, frames(3)], SHAPE, decoding=Decoding(frames="1:", stride=3))
+    assert [grays(one) for one in clips] == [[2, 3, 4, 5], [5, 6, 7, 8], [8, 9, 10, 11], [9, 10, 11, 12], [2, 2, 3, 3]]
+    assert clips.names[:2] == (f"{clip.name}, frames 1 to 4", f"{clip.name}, frames 4 to 7")
+    assert len(set(clips.names)) == 5
+    note = clips.notes[0]
+    assert note == "Clips of 11 frames were cut into windows of 4, 3 from one to the next."
+    assert (note.kind, note.images) == ("frames", (0, 1, 2, 3))
+    whole = load(
+        frames(9), SHAPE, decoding=Decoding(frames="::2", stride=4)
+    )  # of five frames, as many as two windows hold
+    assert [grays(one) for one in whole] == [[1, 3, 5, 7], [3, 5, 7, 9]]
+    assert (
+        len(load(np.zeros((70, 8, 8, 3), np.uint8), (None, *SHAPE[1:]), decoding=Decoding(stride=64))) == 2
+    )  # a model of any number gets 64
+
+
+@pytest.mark.parametrize("stride", [0, True, 1.5])
+def test_stride_is_a_whole_number(stride: Any) -> None:
+    with pytest.raises(OptionError, match="`stride` must be a whole number of frames from 1 on, or None"):
+        Decoding(stride=stride)
+
+
 def test_short_clip_shows_frames_again_and_says_so(tmp_path: Path) -> None:
     clips = load(gif(tmp_path / "clip.gif", 2), SHAPE)
     assert grays(clips[0]) == [1, 1, 2, 2]

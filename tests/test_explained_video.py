@@ -17,8 +17,11 @@ import vizcnn as vz
 from vizcnn.cli import app
 from vizcnn.errors import InputError, MethodError, OptionError, ResultError
 from vizcnn.explained_video import MAX_BATCH, NUM_FOR_SCALE
+from vizcnn.inputs import Decoding
 from vizcnn.inputs.frames import Arrays
+from vizcnn.render.animation import Painter
 from vizcnn.render.image import limits, overlay
+from vizcnn.render.style import default_cmap
 
 COUNT = 40
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
@@ -133,6 +136,38 @@ def test_model_of_video_is_given_as_many_frames_as_it_takes(tmp_path: Path) -> N
     assert (len(video), video.seconds) == (4, pytest.approx(1.0))
     assert len(list(video)) == 4
     assert any("Of 40 frames 4 were taken" in note for note in video.notes)
+
+
+@pytest.mark.parametrize("num_for_scale", [24, 4])
+def test_long_clip_is_shown_in_windows_in_order_and_one_scale(
+    monkeypatch: pytest.MonkeyPatch, num_for_scale: int
+) -> None:
+    moments = np.array([1.0, 2.0, 4.0, 8.0], np.float32)  # a frame counts by its place in the window
+
+    def brightness(clips: np.ndarray) -> np.ndarray:
+        return np.asarray(clips.mean(axis=(2, 3, 4)) @ moments)[:, None]
+
+    settings: Any = {"input_shape": (4, 24, 36, 3), "preprocess": "none"}
+    monkeypatch.setattr("vizcnn.explained_video.NUM_FOR_SCALE", num_for_scale)
+    method = "occlusion:patch_size=(1,None,None),stride=(1,24,36)"
+    video = vz.explain_video(vz.adapt(brightness, **settings), clip(12), 0, method=method, frames="2:", stride=3)
+    pictures = list(video)
+    assert (len(video), len(pictures)) == (10, 10)
+    cut = vz.adapt(brightness, **settings, decoding=Decoding(frames="2:", stride=3))
+    maps = vz.occlusion(cut, clip(12), 0, patch_size=(1, None, None), stride=(1, 24, 36)).values
+    assert maps.shape == (3, 4, 24, 36)  # of frames 2 to 5, 5 to 8, 8 to 11
+    some = maps if num_for_scale == 24 else maps[[0, 2]]
+    low, high = limits(some, signed=True)
+    places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), (2, 3)]
+    for picture, frame, (window, t) in zip(pictures, clip(12)[2:], places, strict=True):
+        wanted = Painter(low, high, default_cmap(signed=True)).paint(frame, maps[window, t])
+        np.testing.assert_array_equal(picture[: 24 * 7 : 7, : 36 * 7 : 7], wanted)
+    assert "Clips of 10 frames were cut into windows of 4, 3 from one to the next." in video.notes
+
+
+def test_stride_is_of_models_of_video() -> None:
+    with pytest.raises(OptionError, match="`stride` is of models of video, that take several frames; got 2 for one"):
+        vz.explain_video(vz.adapt(image_model(), preprocess="0..1"), clip(9), stride=2)
 
 
 def test_what_is_wrong_is_said_before_anything_is_computed(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +15,7 @@ from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.errors import Note, OptionError
 from vizcnn.files import ANIMATIONS, write_file
 from vizcnn.inputs import load
-from vizcnn.inputs.clips import evenly, open_clip
+from vizcnn.inputs.clips import evenly, open_clip, open_length, windows
 from vizcnn.inputs.frames import FrameSource
 from vizcnn.inputs.pixels import AS_KERAS, Decoding
 from vizcnn.plugins import registry
@@ -43,6 +44,7 @@ def explain_video(
     method: Method = "gradcam",
     layer: str | None = None,
     frames: str | None = None,
+    stride: int | None = None,
     longest: int = LONGEST,
 ) -> ExplainedVideo:
     """Explain a clip by a model of images, each frame for itself, or by a model of video.
@@ -52,7 +54,8 @@ def explain_video(
     Parameters
     ----------
     model : keras.Model, path or ModelAdapter
-        The model. One of video, (T, H, W, C), is given as many of the frames as it takes, evenly spread.
+        The model. One of video, (T, H, W, C), is given as many of the frames as it takes, evenly spread, or by `stride` all of
+        them in windows.
     clip : path, folder, file's bytes or open file, Pillow image, or array of shape (T, H, W, C)
         The clip: an animation, a video (the extra ``video``), a folder of frames, or an array.
     target : optional
@@ -63,6 +66,9 @@ def explain_video(
         Path or name of the layer, for methods that look at one.
     frames : str, default None
         Which frames, "START:STOP" or "START:STOP:STEP" as in a slice. None: all.
+    stride : int, default None
+        Of a model of video: frames from one window to the next. Each frame is shown with the map of the window that it is nearest
+        to the middle of. None: one window, evenly spread.
     longest : int, default 640
         Pixels, height or width, that the pictures are kept within.
 
@@ -94,6 +100,11 @@ def explain_video(
     registry.check_needs(calls[0].plugin, adapter)
     decoding = adapter.decoding or AS_KERAS
     decoding = decoding if frames is None else replace(decoding, frames=frames)
+    decoding = decoding if stride is None else replace(decoding, stride=stride)
+    if decoding.stride is not None and len(adapter.input_shape) != 4:
+        raise OptionError(
+            f"`stride` is of models of video, that take several frames; got {stride!r} for one of images."
+        )
     return ExplainedVideo(adapter, open_clip(clip, decoding), target, calls[0], decoding, longest)
 
 
@@ -137,9 +148,10 @@ class ExplainedVideo:
         self._decoding, self._longest = decoding, longest
         self._notes: dict[str, Note] = {}
         self._indices: Sequence[int] = decoding.frames_of(source.num_frames)
-        self._is_whole = len(model.input_shape) == 4
-        if self._is_whole and model.input_shape[0]:
-            self._indices = [self._indices[place] for place in evenly(len(self._indices), model.input_shape[0])]
+        self._windows: list[_Window] = []
+        if len(model.input_shape) == 4:
+            self._windows = _windows(self._indices, model.input_shape[0], decoding)
+            self._indices = [index for window in self._windows for index in window.shown]
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -157,9 +169,12 @@ class ExplainedVideo:
         return own and own * whole.step * len(whole) / len(self)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        if self._is_whole:
-            (panel,) = map_panels(self._explained_clip())
+        if len(self._windows) == 1:
+            (panel,) = map_panels(self._explained(self._source))
             yield from frames_of(panel, MapStyle(), longest=self._longest)
+            return
+        if self._windows:
+            yield from self._of_windows()
             return
         panels = [panel for batch in self._batches(self._for_scale()) for panel in self._panels(batch)]
         painter = painter_of(panels)
@@ -205,6 +220,44 @@ class ExplainedVideo:
 
         return write_file(path, write, ANIMATIONS)
 
+    def _of_windows(self) -> Iterator[np.ndarray]:
+        """Yield the frames that each window shows; some windows decide on the scale of all."""
+        length, count = len(self._windows[0].frames), len(self._windows)
+        some = [self._windows[at] for at in evenly(count, min(count, max(2, NUM_FOR_SCALE // length)))]
+        panels = [self._window_panel(clip) for _, clip in self._clips(some)]
+        painter = painter_of(panels)
+        held = dict(zip((window.frames for window in some), panels, strict=True)) if len(some) == count else {}
+        every = ((w, held[w.frames]) for w in some) if held else self._window_panels()
+        for window, panel in every:
+            clip, values = panel.pixels(self._longest), panel.values
+            if clip is None or values is None or clip.ndim != 4:
+                raise OptionError(f"`method` {self._call.name!r} must have maps over frames; it has none here.")
+            for at, index in enumerate(window.frames):
+                if index in window.shown:
+                    yield captioned(painter.paint(clip[at], values[at]), panel.heading)
+
+    def _window_panels(self) -> Iterator[tuple[_Window, Panel]]:
+        yield from ((window, self._window_panel(clip)) for window, clip in self._clips(self._windows))
+
+    def _window_panel(self, clip: np.ndarray) -> Panel:
+        (panel,) = map_panels(self._explained(clip, replace(self._decoding, frames=None, stride=None)))
+        return replace(panel, image=np.stack([shrink(frame, self._longest) for frame in clip]))
+
+    def _clips(self, wanted: Sequence[_Window]) -> Iterator[tuple[_Window, np.ndarray]]:
+        """Yield windows with their frames (T, H, W, C); the clip is read once, and a window is held."""
+        cut = load(self._source, self._model.input_shape, image_size=self._model.image_size, decoding=self._decoding)
+        self._note(cut.notes)
+        waiting, size = list(wanted), self._source.size
+        held: dict[int, np.ndarray] = {}
+        indices = sorted({index for window in waiting for index in window.frames})
+        for index, frame in self._source.frames(self._model.input_shape[3] or self._source.channels, indices):
+            held[index] = resize(frame, size)
+            while waiting and index == waiting[0].frames[-1]:
+                window = waiting.pop(0)
+                yield window, np.stack([held[one] for one in window.frames])
+                least = waiting[0].frames[0] if waiting else index
+                held = {one: pixels for one, pixels in held.items() if one >= least}
+
     def _for_scale(self) -> list[int]:
         count = min(len(self), NUM_FOR_SCALE)
         return [self._indices[place] for place in evenly(len(self), count)]
@@ -231,22 +284,53 @@ class ExplainedVideo:
         panels = map_panels(self._explained(np.stack(batch)))
         return [replace(panel, image=shrink(frame, self._longest)) for panel, frame in zip(panels, batch, strict=True)]
 
-    def _explained_clip(self) -> Attributions:
-        return self._explained(self._source)
-
-    def _explained(self, images: Any) -> Attributions:
+    def _explained(self, images: Any, decoding: Decoding | None = None) -> Attributions:
         model = self._model
         loaded = load(
             images,
             model.input_shape,
             preprocess=model.preprocess,
             image_size=model.image_size,
-            decoding=self._decoding,
+            decoding=decoding or self._decoding,
         )
         model.prepare(loaded.sample_shape)
         run = MethodRun.of(self._call.plugin, model, loaded, self._target, self._call.options)
         whole = slice(0, len(loaded))
         result = run.answer(whole, loaded.inputs(whole))
-        for note in result.notes:
-            self._notes.setdefault(note.kind or str(note), note)
+        self._note(result.notes)
         return result
+
+    def _note(self, notes: Sequence[Note]) -> None:
+        for note in notes:
+            self._notes.setdefault(note.kind or str(note), note)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Frames that a model of video is given at once.
+
+    Attributes
+    ----------
+    frames : tuple of int
+        Their numbers.
+    shown : tuple of int
+        Those that are shown with the map of this one: they are nearer to its middle than to that of another.
+    """
+
+    frames: tuple[int, ...]
+    shown: tuple[int, ...]
+
+
+def _windows(indices: Sequence[int], length: int | None, decoding: Decoding) -> list[_Window]:
+    length = length or open_length(len(indices), decoding)
+    if decoding.stride is None or len(indices) <= length:
+        frames = tuple(indices[place] for place in evenly(len(indices), length))
+        return [_Window(frames, frames)]
+    indices, places = sorted(indices), windows(len(indices), length, decoding.stride)
+    ends = [(one.stop + other.start) // 2 for one, other in pairwise(places)]
+    shown = [range(max(place.start, start), min(place.stop, stop))
+             for place, start, stop in zip(places, [0, *ends], [*ends, len(indices)], strict=True)]  # fmt: skip
+    return [
+        _Window(tuple(indices[at] for at in place), tuple(indices[at] for at in seen))
+        for place, seen in zip(places, shown, strict=True)
+    ]

@@ -190,7 +190,7 @@ def _labels(name: str, value: Any, folder: Path) -> Any:
 
 
 def _decoding(name: str, value: Any, _folder: Path) -> Decoding:
-    known = ("upright", "background", "page", "frames")
+    known = ("upright", "background", "page", "frames", "stride")
     if not isinstance(value, dict) or set(value) - set(known):
         raise OptionError(f"`{name}` must be a table of {listed(known)}; got {value!r}.")
     return Decoding(**value)

@@ -110,7 +110,7 @@ def _token_grid(text: str | None) -> tuple[int, int] | None:
 
 
 def _decoding(text: str | None) -> Any:
-    """Read the option --decode: 'upright', 'background=COLOR', 'page=N' and 'frames=START:STOP:STEP', with commas."""
+    """Read the option --decode: 'upright', 'background=COLOR', 'page=N', 'frames=START:STOP:STEP' and 'stride=N', with commas."""
     from vizcnn.inputs import Decoding
 
     if text is None:
@@ -122,14 +122,14 @@ def _decoding(text: str | None) -> Any:
             settings["upright"] = True
         elif name == "background" and value:
             settings["background"] = value
-        elif name == "page" and value.isdecimal():
-            settings["page"] = int(value)
+        elif name in ("page", "stride") and value.isdecimal():
+            settings[name] = int(value)
         elif name == "frames" and value:
             settings["frames"] = value
         else:
             raise OptionError(
-                f"`decode` must be of 'upright', 'background=COLOR', 'page=N' and "
-                f"'frames=START:STOP:STEP'; got {entry.strip()!r}."
+                f"`decode` must be of 'upright', 'background=COLOR', 'page=N', "
+                f"'frames=START:STOP:STEP' and 'stride=N'; got {entry.strip()!r}."
             )
     return Decoding(**settings)
 

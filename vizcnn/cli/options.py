@@ -117,7 +117,7 @@ Decode = Annotated[
         metavar="HOW",
         help="How image files are read, with commas: 'upright' turns photos as EXIF says, 'background=white' lays transparent "
         "pixels on a color, 'page=1' takes another page or frame; of a clip 'frames=0:90:2' says which to take "
-        "from.  [default: as Keras's own loaders do]",
+        "from, and 'stride=8' cuts it into windows.  [default: as Keras's own loaders do]",
         show_default=False,
         rich_help_panel=_MODEL,
     ),

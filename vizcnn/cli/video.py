@@ -40,6 +40,15 @@ def video(
             show_default=False,
         ),
     ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            metavar="FRAMES",
+            min=1,
+            help="Of a model of video: all frames in windows, that many from one to the next. Default: one, evenly spread.",
+            show_default=False,
+        ),
+    ] = None,
     longest: Annotated[
         int, typer.Option(metavar="PIXELS", min=16, help="Height or width that frames are kept within.")
     ] = 640,
@@ -56,7 +65,9 @@ def video(
     Decoding(frames=frames)  # what is wrong with it is said before the model is loaded
     adapter = model.load()
     wanted = read_target(target, adapter)
-    explained = explain_video(adapter, clip, wanted, method=method, layer=layer, frames=frames, longest=longest)
+    explained = explain_video(
+        adapter, clip, wanted, method=method, layer=layer, frames=frames, stride=stride, longest=longest
+    )
     notes(target_note(target, adapter))
     with catch_warnings():  # the notes are printed
         file = explained.save(out)

@@ -1,13 +1,14 @@
 """Clips and volumes, (T, H, W, C): from arrays, animations, videos and folders of frames to what a model takes of them.
 
 A clip in a file stays there until its batch is due, and is read a frame at a time; of its frames as many are taken as the model
-takes, evenly spread.
+takes, evenly spread, or in windows one after another.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def load_clips(
     image_size : (int, int), default None
         Height and width where the model leaves them open; None: those of the first clip.
     decoding : Decoding, default None
-        How files are read, and which of their frames.
+        How files are read, which of their frames, and whether a long clip becomes several samples.
 
     Returns
     -------
@@ -71,6 +72,9 @@ def load_clips(
     (1, 10, 15, 20, 3)
     >>> clips.notes[0]
     'Of 50 frames 10 were taken, evenly spread: 0, 5, 11, 16, 22, 27, 33, 38, 44, 49.'
+    >>> cut = vz.inputs.Decoding(stride=20)
+    >>> vz.inputs.load(np.zeros((50, 15, 20, 3), np.uint8), (10, 15, 20, 3), decoding=cut).names
+    ('image, frames 0 to 9', 'image, frames 20 to 29', 'image, frames 40 to 49')
     """
     decoding = decoding or AS_KERAS
     sources = Sources(shape)
@@ -83,11 +87,17 @@ def load_clips(
     channels = shape[3] or items[0].channels
     if channels not in MODES and not all(item.is_array for item in items):
         raise InputError(f"`images` files have 1, 3 or 4 channels; the model takes {channels}. Give arrays instead.")
-    length = shape[0] or _open_length(items[0], decoding)
+    length = shape[0] or open_length(len(items[0].indices), decoding, is_array=items[0].is_array)
     first = image_size or own_size(items[0], preprocess, is_open=not (shape[1] and shape[2]))
     size = length, shape[1] or first[0], shape[2] or first[1]
+    if decoding.stride:
+        items = [window for item in items for window in item.windows(length, decoding.stride)]
+        names = [item.name for item in items]
     geometry = geometry_of(items, preprocess, size[1:])
-    notes = [*_notes(items, names, size, channels, is_open=shape[0] is None), *[LABELS_LEFT_OUT] * sources.labelled]
+    notes = [
+        *_notes(items, names, size, channels, decoding, is_open=shape[0] is None),
+        *[LABELS_LEFT_OUT] * sources.labelled,
+    ]
     return ImageSet(
         sources=[item.taken(length, channels) for item in items],
         size=size,
@@ -224,11 +234,22 @@ class _Item:
                     f"`images` must be clips, and {name!r} is a still image. Give an animation (GIF), a video, a "
                     f"folder of frames in order, or an array."
                 )
+        self.whole: int | None = None  # frames of the clip that this is a window of
         self.indices = decoding.frames_of(count)
         if not self.indices:
             raise InputError(
                 f"`frames` {decoding.frames!r} must name some of the {count} frames of {name}; it names none."
             )
+
+    def windows(self, length: int, stride: int) -> Iterator[_Item]:
+        """Yield the clip in windows of a length; itself where it is no longer."""
+        for window in windows(len(self.indices), length, stride):
+            part = copy(self)
+            part.indices = self.indices[window.start : window.stop]
+            if len(window) < len(self.indices):
+                part.whole = len(self.indices)
+                part.name = f"{self.name}, frames {part.indices[0]} to {part.indices[-1]}"
+            yield part
 
     def chosen(self, length: int) -> tuple[int, ...]:
         """Return the indices of as many frames, evenly spread."""
@@ -238,7 +259,9 @@ class _Item:
         """Return what an `ImageSet` holds of it."""
         chosen = self.chosen(length)
         if isinstance(self.held, np.ndarray):
-            return self.held if chosen == tuple(range(len(self.held))) else self.held[list(chosen)]
+            step = self.indices.step
+            each = chosen == tuple(self.indices) and step > 0  # a view of the array, and no copy
+            return self.held[chosen[0] : chosen[-1] + 1 : step] if each else self.held[list(chosen)]
         clip = Clip(self.held, chosen, self.size_of(length))
         # Somebody else's image may be closed, or stand elsewhere, by the time that its batch is due.
         return clip.read(channels) if isinstance(self.held, Pages) and self.held.is_open else clip
@@ -274,10 +297,57 @@ def evenly(count: int, length: int) -> list[int]:
     return [int(place + 0.5) for place in np.linspace(0, count - 1, length)]
 
 
-def _open_length(item: _Item, decoding: Decoding) -> int:
-    """Return how many frames are taken where the model takes any number: those that were asked for, or that a run can hold."""
-    count = len(item.indices)
-    return count if decoding.frames is not None or item.is_array else min(count, MAX_TAKEN)
+def windows(count: int, length: int, stride: int) -> list[range]:
+    """Return windows of `length` of `count` places, `stride` from one to the next, the last one at the end; of fewer, all.
+
+    Parameters
+    ----------
+    count : int
+        How many places there are.
+    length : int
+        How many are in a window.
+    stride : int
+        From the beginning of one to that of the next.
+
+    Returns
+    -------
+    list of range
+
+    Examples
+    --------
+    >>> from vizcnn.inputs.clips import windows
+    >>> windows(10, 4, 4), windows(3, 4, 4)
+    ([range(0, 4), range(4, 8), range(6, 10)], [range(0, 3)])
+    """
+    last = max(0, count - length)
+    return [range(start, min(count, start + length)) for start in (*range(0, last, stride), last)]
+
+
+def open_length(count: int, decoding: Decoding, *, is_array: bool = False) -> int:
+    """Return how many frames are taken where a model takes any number: those that were asked for, or that a run can hold.
+
+    Parameters
+    ----------
+    count : int
+        How many there are to take from.
+    decoding : Decoding
+        What was asked for.
+    is_array : bool, default False
+        Whether all are held already.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> import vizcnn as vz
+    >>> from vizcnn.inputs.clips import open_length
+    >>> open_length(500, vz.inputs.Decoding()), open_length(500, vz.inputs.Decoding(frames=":"))
+    (64, 500)
+    """
+    is_said = decoding.stride is None and (decoding.frames is not None or is_array)
+    return count if is_said else min(count, MAX_TAKEN)
 
 
 _Entry = tuple[str | None, FrameSource | np.ndarray]
@@ -337,7 +407,13 @@ def _samples(array: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
 
 
 def _notes(
-    items: Sequence[_Item], names: Sequence[str], size: tuple[int, int, int], channels: int, *, is_open: bool
+    items: Sequence[_Item],
+    names: Sequence[str],
+    size: tuple[int, int, int],
+    channels: int,
+    decoding: Decoding,
+    *,
+    is_open: bool,
 ) -> Iterator[Note]:
     """Say which frames were taken, and what was done to them."""
     length, frame = size[0], size[1:]
@@ -357,6 +433,11 @@ def _notes(
         f"Of {{counts.listed}} frames {length} were taken, evenly spread{which}{how}.",
         counts=counts.__getitem__,
     )
+    cut = [at for at, item in enumerate(items) if item.whole is not None]
+    text = (
+        f"Clips of {{counts.listed}} frames were cut into windows of {length}, {decoding.stride} from one to the next."
+    )
+    yield from of("frames", cut, text, counts=lambda at: items[at].whole)
     fewer = [at for at, count in enumerate(counts) if count < length]
     text = f"Clips of {{counts.listed}} frames were brought to the {length} that the model takes: some are shown again."
     yield from of("frames", fewer, text, counts=counts.__getitem__)

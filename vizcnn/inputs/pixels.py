@@ -70,11 +70,14 @@ class Decoding:
     frames : str, default None
         Which frames of a clip there are to take from, "START:STOP" or "START:STOP:STEP" as in a slice: "0:100", "50:", "::2". A
         model that takes a number of frames gets as many, evenly spread over these. None: all.
+    stride : int, default None
+        Cut a clip that is longer than the model takes into windows of consecutive frames (of `frames`), a sample each, that many
+        frames from one to the next; the last one ends with the clip. None: one sample, evenly spread.
 
     Raises
     ------
     OptionError
-        If the color isn't one, the page is negative, or the frames aren't a slice.
+        If the color isn't one, the page is negative, the frames aren't a slice, or the stride isn't a whole number from 1 on.
 
     Examples
     --------
@@ -91,6 +94,7 @@ class Decoding:
     background: str | None = None
     page: int = 0
     frames: str | None = None
+    stride: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.upright, bool):
@@ -99,6 +103,10 @@ class Decoding:
             raise OptionError(f"`page` must be a whole number from 0 on; got {self.page!r}.")
         if self.frames is not None and not (isinstance(self.frames, str) and re.fullmatch(_SLICE, self.frames)):
             raise OptionError(f"`frames` must be START:STOP or START:STOP:STEP, as in '0:100:2'; got {self.frames!r}.")
+        if self.stride is not None and (
+            not isinstance(self.stride, int) or isinstance(self.stride, bool) or self.stride < 1
+        ):
+            raise OptionError(f"`stride` must be a whole number of frames from 1 on, or None; got {self.stride!r}.")
         if self.background is not None:
             try:
                 ImageColor.getrgb(self.background)
