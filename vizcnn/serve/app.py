@@ -43,6 +43,8 @@ class Questions:
         What is looked at.
     worker : Worker
         Asks the model.
+    reader : Worker
+        Reads images to be shown, which don't wait for the model.
 
     Attributes
     ----------
@@ -50,9 +52,10 @@ class Questions:
         Set once a browser shows the page.
     """
 
-    def __init__(self, studio: Studio, worker: Worker) -> None:
+    def __init__(self, studio: Studio, worker: Worker, reader: Worker) -> None:
         self.studio = studio
         self.worker = worker
+        self.reader = reader
         self.is_looked_at = threading.Event()
 
     async def answer(
@@ -63,6 +66,7 @@ class Questions:
         key: Hashable | None = None,
         priority: int = URGENT,
         media_type: str = "application/octet-stream",
+        worker: Worker | None = None,
     ) -> Response:
         """Ask on the worker's thread; the question is dropped once the browser has left.
 
@@ -78,12 +82,15 @@ class Questions:
             Of `vizcnn.serve.work`.
         media_type : str, default "application/octet-stream"
             What the answer is.
+        worker : Worker, default None
+            Who answers; None: the one that asks the model.
 
         Returns
         -------
         Response
         """
-        question = self.worker.ask(key or (request.url.path, request.url.query), ask, priority)
+        worker = worker or self.worker
+        question = worker.ask(key or (request.url.path, request.url.query), ask, priority)
         try:
             answer = asyncio.wrap_future(question.future)
             answer.add_done_callback(
@@ -91,13 +98,13 @@ class Questions:
             )  # also where nobody waits any more
             while not answer.done():
                 await asyncio.wait([answer], timeout=_PULSE)
-                if not answer.done() and (self.worker.is_closed or await request.is_disconnected()):
+                if not answer.done() and (worker.is_closed or await request.is_disconnected()):
                     return Response(status_code=499)
             return Response(answer.result(), media_type=media_type)
         except (CancelledError, asyncio.CancelledError):
             return Response(status_code=499)
         finally:
-            self.worker.leave(question)
+            worker.leave(question)
 
     async def facts(self, request: Request, ask: Callable[[], Any], **options: Any) -> Response:
         """Do the same with facts, which are sent as JSON; see `answer`."""

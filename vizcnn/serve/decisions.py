@@ -1,17 +1,31 @@
-"""Questions about an image: what the model says of it, and what speaks for that."""
+"""Questions about an image: what the model says of it, what speaks for that, and how far that can be trusted."""
 
 from __future__ import annotations
 
+import io
+import time
 from typing import Any
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vizcnn.plugins import registry
-from vizcnn.render import style as look
-from vizcnn.report.page import color_tables
+from vizcnn.adapter import ModelAdapter
+from vizcnn.measures.trust import cost_of_trust
+from vizcnn.report.parts import map_of, picture_of
+from vizcnn.serve import answers, changes
 from vizcnn.serve.app import Questions
+from vizcnn.serve.asked import image_of, said_of
+from vizcnn.serve.known import facts_of
+from vizcnn.serve.maps import Made, Maps
+from vizcnn.serve.work import PATIENT
+
+_TIMED = 16
+"""Images in a batch whose run is timed."""
+
+_BACK = 2
+"""Runs that a run back takes as long as."""
 
 
 def routes(questions: Questions) -> list[Route]:
@@ -27,41 +41,79 @@ def routes(questions: Questions) -> list[Route]:
     list of Route
     """
     studio = questions.studio
+    maps = Maps(studio)
 
     async def facts(request: Request) -> Response:
-        return await questions.facts(request, lambda: facts_of(questions))
+        return await questions.facts(request, lambda: facts_of(studio))
 
     async def classes(request: Request) -> Response:
-        image, top = request.query_params.get("image", "0"), 10
+        given = request.query_params
 
         def ask() -> dict[str, Any]:
-            images = studio.image(image)
-            model = studio.model
-            outputs = model.outputs(images.inputs(slice(0, 1)))
-            values, indices, are_probabilities = model.class_outputs(outputs)
-            return {"classes": [], "top": top, "shape": [values.shape, indices.shape, are_probabilities]}
+            images = image_of(studio, given)
+            return said_of(studio, images, images.inputs(slice(0, 1)), given.get("target"))
 
         return await questions.facts(request, ask)
 
-    return [Route("/api/facts", facts), Route("/api/classes", classes)]
+    async def map_(request: Request) -> Response:
+        return await questions.answer(request, lambda: _map(maps.of(request.query_params)))
+
+    async def drawn(request: Request) -> Response:
+        return await questions.answer(request, lambda: _drawn(maps.of(request.query_params)), media_type="image/png")
+
+    async def trust(request: Request) -> Response:
+        return await questions.facts(request, lambda: maps.trust(request.query_params))
+
+    async def speed(request: Request) -> Response:
+        def ask() -> dict[str, float]:
+            return _speed(studio.model, image_of(studio, request.query_params).inputs(slice(0, 1)))
+
+        # Of every image of a shape it is the same: whoever asks first waits.
+        return await questions.facts(request, ask, key="speed", priority=PATIENT)
+
+    return [
+        Route("/api/facts", facts),
+        Route("/api/speed", speed),
+        Route("/api/classes", classes),
+        Route("/api/map", map_),
+        Route("/api/drawn", drawn),
+        Route("/api/trust", trust),
+        *changes.routes(questions, maps),
+    ]
 
 
-def facts_of(questions: Questions) -> dict[str, Any]:
-    """Return what the page knows from the start: the model, the methods that it can answer, the images, the colors."""
-    studio = questions.studio
-    model = studio.model
-    return {
-        "model": {"name": model.name, "input": model.input_shape, "labels": model.labels, "notes": studio.notes},
-        "methods": [
-            {"name": name, "family": plugin.family, "summary": plugin.summary, "interpretation": plugin.interpretation}
-            for name, plugin in ((name, registry.get(name)) for name in registry.names())
-            if plugin.explains and plugin.needs <= model.capabilities
-        ],
-        "images": len(studio.sources),
-        "colors": {
-            "sequential": look.SEQUENTIAL,
-            "diverging": look.DIVERGING,
-            "gray": look.GRAY,
-            "tables": color_tables(),
-        },
+def _speed(model: ModelAdapter, inputs: np.ndarray) -> dict[str, float]:
+    """Return how many seconds a run of the model takes for an image among others, and a run there and back."""
+    batch = np.repeat(inputs, min(_TIMED, model.batch_size_for(inputs.shape[1:])), axis=0)
+    model.outputs(batch)  # which may be compiled first
+    start = time.perf_counter()
+    model.outputs(batch)
+    run = (time.perf_counter() - start) / len(batch)
+    return {"run": run, "gradient": (1 + _BACK) * run}
+
+
+def _map(made: Made) -> bytes:
+    result = made.result
+    about: dict[str, Any] = {
+        "method": made.call.name,
+        "layer": result.layer,
+        "target": result.target[0],
+        "score": float(result.scores[0]),
+        "predicted": result.predictions[0].label,
+        "notes": [{"kind": getattr(note, "kind", ""), "text": str(note)} for note in result.notes],
+        "measurable": not result.alone,
+        "cost_of_trust": cost_of_trust(made.images.sample_shape, 1),
+        "seconds": made.seconds,
     }
+    if len(made.images.sample_shape) == 2:
+        return answers.arrays({**about, "signal": True}, {})
+    pixels, frame = picture_of(result.images, 0)
+    values, told = map_of(result, 0, pixels.shape[:2], frame)
+    return answers.arrays({**about, **told, "signal": False}, {"values": values.astype(np.float32)})
+
+
+def _drawn(made: Made) -> bytes:
+    """Return the picture of a map as it is saved: of signals, which the page doesn't draw itself."""
+    buffer = io.BytesIO()
+    made.result.draw(buffer, ".png")
+    return buffer.getvalue()

@@ -64,8 +64,8 @@ class Server:
         token = secrets.token_urlsafe(24)
         self.url = f"http://{ADDRESS}:{self._socket.getsockname()[1]}/{token}/"
         self._framed = framed
-        self._worker = Worker()
-        questions = Questions(studio, self._worker)
+        self._workers = Worker(), Worker()
+        questions = Questions(studio, *self._workers)
         app = build(questions)
         config = uvicorn.Config(
             Guards(app, token, framed=framed),
@@ -116,9 +116,10 @@ class Server:
         True
         """
         self._server.should_exit = True
-        self._worker.close()
+        for worker in self._workers:
+            worker.close()
         self._threads[0].join(timeout)
-        ended = self._worker.join(timeout)
+        ended = all(worker.join(timeout) for worker in self._workers)
         self._threads[1].join(0 if not ended else timeout)
         return ended and not any(thread.is_alive() for thread in self._threads)
 
@@ -196,10 +197,10 @@ def _load(questions: Questions, app: Starlette, paint_first: bool) -> None:
     """Load what answers, then the model: the page is there before both."""
     if paint_first:
         questions.is_looked_at.wait(PAINT_SECONDS)
-    from vizcnn.serve import channels, decisions, network
+    from vizcnn.serve import channels, decisions, network, pictures
     from vizcnn.serve.app import open_routes
 
-    open_routes(app, [*decisions.routes(questions), *network.routes(questions), *channels.routes(questions)])
+    open_routes(app, [route for part in (pictures, decisions, network, channels) for route in part.routes(questions)])
     questions.studio.load()
 
 

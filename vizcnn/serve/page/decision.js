@@ -1,12 +1,102 @@
-// Why the model decides as it does: an image, its classes, and maps of what speaks for them.
+// Why the model decides as it does: an image, its classes, and maps of what speaks for them; the parts of the view share these.
 import { ask } from "./api.js";
+import { Classes } from "./classes.js";
+import * as compare from "./compare.js";
 import { el, fill } from "./dom.js";
+import * as keep from "./keep.js";
+import * as paint from "./paint.js";
+import { paint as paintOn, pictureOf } from "./pictures.js";
+import { link } from "./router.js";
+import { Strip } from "./strip.js";
+import { targetPicker } from "./targets.js";
+import * as why from "./why.js";
 
 export const title = "Image", path = ["image"];
 export const matches = (path) => path[0] === "image" || path.length === 0;
 
-export async function show(root, { parameters, facts, signal }) {
-  const image = parameters.image ?? "0";
-  const { classes } = await ask("classes", { image }, { signal });
-  fill(root, el("ol", {}, classes.map(({ label, probability }) => el("li", {}, `${label}: ${probability ?? ""}`))));
+const PARTS = [why, compare, paint, keep];
+
+let desk = null;
+
+export async function show(root, { path, parameters, facts, signal }) {
+  if (!desk || !root.contains(desk.element)) {
+    desk?.close();
+    desk = new Desk(facts);
+    fill(root, desk.element);
+  }
+  await desk.update(PARTS.find(({ name }) => name === path[1]) ?? why, parameters, signal);
+}
+
+// How long a run of the model takes here: asked once, when nothing else is.
+class Speed {
+  known = null;
+  asked = null;
+  ask(image) {
+    this.asked ??= ask("speed", { image }).then((known) => (this.known = known), (error) => { this.asked = null; throw error; });
+    return this.asked;
+  }
+}
+
+class Desk {
+  constructor(facts) {
+    Object.assign(this, { facts, part: null, opened: null, leaving: null, speed: new Speed(), kept: null });
+    this.wrong = el("p", { class: "wrong", role: "alert" });
+    this.strip = (Desk.strip ??= new Strip(facts, (error) => { desk.wrong.textContent = error.message; }));
+    this.canvas = el("canvas", { role: "img" });
+    this.curve = el("img", { hidden: true });
+    this.caption = el("figcaption", {});
+    this.classes = new Classes(facts);
+    this.hint = el("p", { class: "hint" }, "Choose a class: its map. With Shift two of them, or − beside one: what speaks for one rather than the other.");
+    this.tabs = el("div", { class: "parts", role: "group", "aria-label": "Parts of this view" });
+    this.body = el("div", { class: "part" });
+    this.side = el("aside", { class: "side", "aria-label": "The image, and what the model says of it" },
+      el("figure", { class: "image" }, el("div", { class: "stage" }, this.canvas, this.curve), this.caption), this.classes.element, this.hint, targetPicker(facts, () => this.classes.explained()));
+    this.work = el("div", { class: "desk" }, this.side, el("div", {}, this.tabs, this.body));
+    this.nothing = el("p", { class: "nothing" }, "There is no image yet: drop or paste one here, choose a file, or take a photo.");
+    this.element = el("div", { class: "decision" }, this.strip.element, this.wrong, this.nothing, this.work);
+  }
+
+  async update(part, parameters, signal) {
+    const { facts } = this, image = parameters.image ?? (facts.images ? "0" : "");
+    this.wrong.textContent = "";
+    this.strip.show(image);
+    this.nothing.hidden = image !== "";
+    this.work.hidden = image === "";
+    if (image === "") return;
+    const asked = { ...parameters, image };
+    fill(this.tabs, PARTS.map((one) => el("a", { href: link(["image", ...(one === why ? [] : [one.name])], asked), "aria-current": one === part && "page" }, one.title)));
+    if (this.part !== part) {
+      this.close();
+      this.part = part;
+      this.leaving = new AbortController();
+      this.opened = part.open(this.body, { facts, classes: this.classes, speed: this.speed, signal: this.leaving.signal });
+    }
+    try {
+      await Promise.all([this.showImage(image, parameters.target, signal), this.opened.update({ parameters: asked, signal })]);
+    } catch (error) {
+      if (error.name === "AbortError" || signal.aborted) return;
+      this.wrong.textContent = error.message;
+      if (this.kept?.image !== image) this.work.hidden = true;
+    }
+  }
+
+  async showImage(image, target, signal) {
+    if (this.kept?.image !== image) {
+      const [picture, said] = await Promise.all([pictureOf(image, this.facts), ask("classes", { image }, { signal })]);
+      if (signal.aborted) return;
+      this.kept = { image, said };
+      this.curve.hidden = !picture.signal;
+      this.canvas.hidden = picture.signal;
+      if (picture.signal) Object.assign(this.curve, { src: `api/small?image=${encodeURIComponent(image)}`, alt: `The signal ${picture.name}` });
+      else paintOn(this.canvas, picture);
+      this.canvas.setAttribute("aria-label", `The image ${picture.name}`);
+      fill(this.caption, el("b", {}, picture.name), ` ${picture.shape.slice(0, -1).join(" × ")}`, picture.notes.map((note) => el("span", { class: "note" }, ` ${note}`)));
+    }
+    this.classes.show(this.kept.said, target);
+  }
+
+  close() {
+    this.leaving?.abort();
+    this.part = this.opened = null;
+  }
 }

@@ -1,0 +1,121 @@
+"""What the page knows from the start: the model, the methods and what they cost, the layers, the images, the colors."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.errors import VizcnnError
+from vizcnn.plugins import registry
+from vizcnn.plugins.plugin import FAMILIES, Plugin
+from vizcnn.render import style as look
+from vizcnn.report.page import color_tables
+from vizcnn.serve.asked import default_method, image_of
+from vizcnn.serve.studio import Studio
+from vizcnn.targets import Class
+from vizcnn.targets.default import default_target
+
+MAX_NAMES = 5000
+"""Classes of an output whose names are told; of others the page has their numbers."""
+
+_SIMPLE = (bool, int, float, str, type(None))
+
+_KINDS = {2: "signal", 3: "image"}
+"""What an input is by its axes; of four axes it is a clip or a volume."""
+
+
+def facts_of(studio: Studio) -> dict[str, Any]:
+    """Return what the page knows from the start.
+
+    Parameters
+    ----------
+    studio : Studio
+        The model and its images.
+
+    Returns
+    -------
+    dict
+    """
+    model = studio.model
+    if studio.sources:  # a model whose layers are only made when it sees an image shows them from now on
+        with suppress(VizcnnError):
+            image_of(studio, {})
+    plugins = [plugin for plugin in map(registry.get, registry.names()) if plugin.explains]
+    return {
+        "model": {
+            "name": model.name,
+            "source": model.source,
+            "input": model.input_shape,
+            "kind": kind_of(model),
+            "labels": model.labels,
+            "notes": studio.notes,
+            "outputs": [_output(model, name) for name in model.output_shapes],
+            "explains": explained_of(model),
+        },
+        "methods": [_method(plugin) for plugin in plugins if not plugin.missing_needs(model)],
+        "others": [
+            {"name": plugin.name, "family": plugin.family, "missing": plugin.missing_needs(model)}
+            for plugin in plugins
+            if plugin.missing_needs(model)
+        ],
+        "families": FAMILIES,
+        "default_method": default_method(studio),
+        "layers": [
+            {"path": info.path, "channels": info.output_shape[-1]}
+            for info in model.layers
+            if info.rank == 2 and info.output_shape and not info.is_container
+        ],
+        "images": len(studio.sources),
+        "colors": {
+            "sequential": look.SEQUENTIAL,
+            "diverging": look.DIVERGING,
+            "gray": look.GRAY,
+            "opacity": look.ALPHA,
+            "signs": look.colors_of_signs(),
+            "tables": color_tables(),
+        },
+    }
+
+
+def kind_of(model: ModelAdapter) -> str:
+    """Return what the model takes: "image", "signal", "video" or "volume"."""
+    axes = len(model.input_shape)
+    return "video" if model.is_video else "volume" if axes == 4 else _KINDS.get(axes, "image")
+
+
+def explained_of(model: ModelAdapter) -> str:
+    """Return what is explained without a target, by what the target is called: "Class", "Box", "Text", "Region" ..."""
+    try:
+        target = default_target(model)
+    except VizcnnError:  # not known before it has seen an image
+        return "Class"
+    return type(target).__name__ if target is not None else Class.__name__
+
+
+def _output(model: ModelAdapter, name: str) -> dict[str, Any]:
+    head = model.head(name)
+    return {
+        "name": name,
+        "shape": model.output_shapes[name],
+        "is_classes": head.is_classes,
+        "is_map": len(head.positions) == 2,
+        "is_main": name == model.output_name(None),
+        "count": head.num_classes,
+        "names": head.names if head.num_classes <= MAX_NAMES else None,
+    }
+
+
+def _method(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "family": plugin.family,
+        "summary": plugin.summary,
+        "interpretation": plugin.interpretation,
+        "takes_layer": "layer" in plugin.options,
+        "options": [
+            {"name": option, "default": default, "choices": plugin.choices(option), "kind": type(default).__name__}
+            for option, default in plugin.options.items()
+            if option not in ("layer", "layers", "fuse") and isinstance(default, _SIMPLE) and default is not None
+        ],
+    }

@@ -1,0 +1,93 @@
+"""Maps of what speaks for a decision: made when they are first asked for, kept, and measured."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vizcnn.errors import VizcnnError
+from vizcnn.inputs import ImageSet
+from vizcnn.measures.run import measured, read_metrics, trusted
+from vizcnn.measures.trust import TrustOfBatch
+from vizcnn.plugins import door
+from vizcnn.report.parts import LONGEST, trust_of
+from vizcnn.results import Attributions
+from vizcnn.serve.asked import image_of, method_of, target_of
+from vizcnn.serve.studio import Studio
+from vizcnn.stream import MethodCall, stream
+from vizcnn.targets import resolve_on
+
+MAX_MAPS = 64
+"""Results that are kept, to be measured without being made again."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A map, and what it was made of."""
+
+    call: MethodCall
+    images: ImageSet
+    target: Any
+    result: Attributions
+    seconds: float
+
+
+class Maps:
+    """Makes maps, and keeps the latest of them. It is asked on the worker's thread alone.
+
+    Parameters
+    ----------
+    studio : Studio
+        The model and its images.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._kept: OrderedDict[tuple[str, ...], Made] = OrderedDict()
+
+    def of(self, given: Mapping[str, str]) -> Made:
+        """Return the map of an image by a method: of the parameters image, method, layer and target."""
+        key = tuple(given.get(name, "") for name in ("image", "method", "layer", "target"))
+        if key not in self._kept:
+            self._kept[key] = self._make(given)
+            while len(self._kept) > MAX_MAPS:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _make(self, given: Mapping[str, str]) -> Made:
+        studio = self._studio
+        call, images = method_of(studio, given), image_of(studio, given)
+        target = target_of(studio, given.get("target"))
+        start = time.perf_counter()
+        (batch,) = stream(studio.model, images, target, [call], longest=LONGEST)
+        return Made(call, images, target, batch.results[call.name], time.perf_counter() - start)
+
+    def trust(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """Return how far a map can be trusted, as the report shows it."""
+        made, model = self.of(given), self._studio.model
+        inputs, score = made.images.inputs(slice(0, 1)), resolve_on(made.target, model, made.images)
+        options = made.call.plugin.checked_options(made.call.options)
+        run = door.MethodRun.of(made.call.plugin, model, made.images, score, options)
+        measuring = TrustOfBatch(model, inputs, score)
+        result = trusted(made.result, measuring, method=run.maps, seeded="seed" in made.call.plugin.options)
+        told = trust_of({made.call.name: result.trust[0]}) if result.trust else []
+        return {"trust": told, "notes": [note for note in result.notes if note not in made.result.notes]}
+
+    def insertion(self, given: Mapping[str, str], baseline: str, num_steps: int) -> tuple[Made, np.ndarray]:
+        """Return a map, and what the model says of the explained class while the map's highest pixels are shown first."""
+        made, model = self.of(given), self._studio.model
+        inputs, score = made.images.inputs(slice(0, 1)), resolve_on(made.target, model, made.images)
+        asked = read_metrics([("insertion", {"baseline": baseline, "num_steps": num_steps})])
+        result = measured(made.result, model, inputs, score, asked)
+        curves = [
+            curve for name, curve in result.extras.items() if name.startswith("insertion") and name.endswith("curve")
+        ]
+        if not curves:
+            raise VizcnnError("The map lies nowhere in the image, so that no part of it can be kept.")
+        return made, curves[-1][0]

@@ -1,0 +1,132 @@
+// A grid of maps of one image: methods down, classes and layers across; enlarged and read together, on one scale of colors where that is asked for.
+import { Refused } from "./api.js";
+import { highest, inNumbers, typed } from "./classes.js";
+import { el, fill } from "./dom.js";
+import { bare, costOf } from "./gallery.js";
+import { controls, follow } from "./looks.js";
+import { askMap, KEYS, MapView, Together } from "./map_view.js";
+import { pictureOf } from "./pictures.js";
+import { change } from "./router.js";
+
+export const name = "compare", title = "Compare";
+
+const SCALES = [["own", "its own"], ["row", "one for each row"], ["all", "one for all"]];
+const USUAL = ["gradcam", "saliency", "occlusion"];
+
+const several = (text) => (text ? text.split("|") : []);
+const joined = (list) => (list.length ? list.join("|") : null);
+
+export function open(root, { facts, classes, speed, signal }) {
+  let together = new Together(), cells = [];
+  const bar = el("div", { class: "choices" }), grid = el("div", { class: "wide", role: "region", "aria-label": "The maps", tabindex: 0 }), said = el("p", { class: "hint", role: "status" });
+  const head = el("div", {});
+  fill(root, head, bar, said, grid, el("p", { class: "unseen", id: "keys" }, KEYS, " Plus and minus enlarge all maps, 0 shows them whole."));
+  follow(() => cells.forEach((cell) => cell.view?.redraw()), signal);
+  let drawn = null;
+
+  function wanted(parameters) {
+    const works = facts.methods.map((one) => one.name);
+    const methods = several(parameters.methods).length ? several(parameters.methods) : [...new Set([parameters.method || facts.default_method, ...USUAL.filter((one) => works.includes(one))])];
+    const targets = several(parameters.targets).length ? several(parameters.targets) : [parameters.target ?? ""];
+    const layers = several(parameters.layers).length ? several(parameters.layers) : [parameters.layer ?? ""];
+    return { methods, targets, layers, scale: SCALES.some(([value]) => value === parameters.scale) ? parameters.scale : "own" };
+  }
+
+  function drawBar(asked) {
+    const { methods, targets, layers, scale } = asked, has = document.activeElement?.closest?.(".choices") ? document.activeElement.dataset.name : null;
+    const chosen = (title, list, key, texts, options) => el("fieldset", {}, el("legend", {}, title),
+      el("ul", { class: "chips" }, list.map((one, at) => el("li", {}, el("span", {}, texts(one)), list.length > 1 ? el("button", { type: "button", "data-name": `${key} ${one}`, "aria-label": `leave out ${texts(one)}`,
+        onclick: () => change({ [key]: joined(list.filter((_, other) => other !== at)) }) }, "×") : null))),
+      el("select", { "aria-label": `add to ${title}`, "data-name": key, onchange: (event) => { if (event.target.value !== "+") change({ [key]: joined([...list, event.target.value]) }); } },
+        el("option", { value: "+" }, "add …"), options.filter(([value]) => !list.includes(value)).map(([value, text]) => el("option", { value }, text))));
+    const outputs = classes.outputs ?? [], tops = outputs.filter((output) => output.predicted !== null).flatMap((output) => highest(facts, output).map((entry) => [typed(facts, output.name, entry.index),
+      `${outputs.length > 1 ? `${output.name}: ` : ""}${entry.name} ${inNumbers(entry.value, output.are_probabilities)}`]));
+    fill(bar,
+      chosen("methods", methods, "methods", (one) => one, facts.methods.map(({ name: one }) => [one, `${one}: ${costOf(one, facts, speed.known)}`])),
+      chosen("classes", targets, "targets", (one) => nameOfTarget(one, tops), [["", "what the model says"], ...tops]),
+      facts.layers.length ? chosen("layers", layers, "layers", (one) => one || "chosen by the method", [["", "chosen by the method"], ...facts.layers.map(({ path }) => [path, path])]) : null,
+      el("label", {}, "Scale of colors ", el("select", { "data-name": "scale", onchange: (event) => change({ scale: event.target.value }, { instead: true }) },
+        SCALES.map(([value, text]) => el("option", { value, selected: value === scale }, text)))));
+    if (has) bar.querySelector(`[data-name="${CSS.escape(has)}"]`)?.focus();
+    return (one) => nameOfTarget(one, tops);
+  }
+
+  async function update({ parameters, signal: until }) {
+    const asked = wanted(parameters), { image } = parameters;
+    const picture = await pictureOf(image, facts);
+    if (until.aborted) return;
+    if (picture.signal) { fill(grid, el("p", {}, "Maps of signals aren't laid side by side here; look at them one by one.")); return; }
+    const nameOf = drawBar(asked), key = JSON.stringify([image, asked.methods, asked.targets, asked.layers]);
+    if (drawn !== key) build(asked, nameOf, picture);
+    drawn = key;
+    let failed = 0;
+    for (const cell of cells) {
+      if (!cell.view || cell.map) continue;
+      const left = cells.filter((one) => one.view && !one.map && !one.failed).length;
+      said.textContent = `${cell.method}: being made; ${left} to go.`;
+      try {
+        cell.map = await askMap({ image, method: cell.method, target: cell.target, layer: cell.layer }, { signal: until });
+      } catch (error) {
+        if (until.aborted) { drawn = cells.some((one) => one.map) ? key : null; return; }
+        if (!(error instanceof Refused)) throw error;
+        cell.failed = true;
+        failed += 1;
+        fill(cell.place, el("p", { class: "wrong" }, error.message));
+        cell.view = null;
+        continue;
+      }
+      rescale(asked.scale, picture);
+    }
+    rescale(asked.scale, picture);
+    said.textContent = scaleSaid(asked.scale) + (failed ? ` ${failed} could not be made.` : "");
+  }
+
+  function build({ methods, targets, layers }, nameOf, picture) {
+    together = new Together();
+    fill(head, controls(facts, together.buttons()));
+    cells = [];
+    const columns = targets.flatMap((target) => layers.map((layer, at) => ({ target, layer, first: at === 0 })));
+    const heading = ({ target, layer }) => [nameOf(target), layers.length > 1 ? `, ${layer || "layer of the method"}` : ""].join("");
+    const rows = methods.map((method) => {
+      const takesLayer = facts.methods.find((one) => one.name === bare(method))?.takes_layer;
+      return el("tr", {}, el("th", { scope: "row" }, el("b", {}, method)), columns.map(({ target, layer, first }) => {
+        if (!takesLayer && !first) return el("td", {}, el("span", { class: "hint" }, "looks at no layer"));
+        const view = new MapView(facts, { together }), place = el("td", {}, view.figure);
+        cells.push({ view, place, method, target, layer: takesLayer ? layer : "", map: null });
+        view.figure.style.setProperty("--ratio", picture.width / picture.height);
+        return place;
+      }));
+    });
+    fill(grid, el("table", { class: "grid" }, el("caption", { class: "unseen" }, "Maps by method, class and layer"),
+      el("thead", {}, el("tr", {}, el("td", {}), columns.map((column) => el("th", { scope: "col" }, heading(column))))), el("tbody", {}, rows)));
+  }
+
+  function rescale(scale, picture) {
+    const made = cells.filter((cell) => cell.map), groups = scale === "row" ? Map.groupBy?.(made, (cell) => cell.method) ?? grouped(made) : new Map([["all", made]]);
+    for (const group of groups.values()) {
+      const signed = group.some(({ map }) => map.signed), end = Math.max(...group.map(({ map }) => Math.max(Math.abs(map.vmin), Math.abs(map.vmax))));
+      const limits = scale === "own" ? null : { vmin: signed ? -end : 0, vmax: end, signed };
+      group.forEach((cell) => cell.view.show(cell.map, picture, limits));
+    }
+  }
+
+  return { update };
+}
+
+function grouped(cells) {
+  const groups = new Map();
+  cells.forEach((cell) => groups.set(cell.method, [...(groups.get(cell.method) ?? []), cell]));
+  return groups;
+}
+
+function nameOfTarget(target, tops) {
+  if (!target) return "what the model says";
+  const name = (text) => tops.find(([value]) => value === text)?.[1].replace(/ \S+$/, "") ?? text;
+  return target.split(" minus ").map(name).join(" − ");
+}
+
+const scaleSaid = (scale) => ({
+  own: "Each map has a scale of its own: its colors say where, and can't be compared with those of another.",
+  row: "The maps of a row have one scale: their colors can be compared.",
+  all: "All maps have one scale. Numbers of different methods aren't of one kind: compare those of the same method.",
+})[scale];

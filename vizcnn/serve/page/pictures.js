@@ -1,0 +1,35 @@
+// Images as they are shown: { name, shape, notes, signal, width, height, color, gray }, the last two as RGBA pixels; the latest are kept.
+import { askArrays } from "./api.js";
+import { grayOf } from "./drawing.js";
+
+const KEPT = 40, known = new Map();
+
+export function pictureOf(image, facts) {
+  if (!known.has(image)) {
+    const asked = askArrays("picture", { image }).then(({ about, arrays }) => ({ ...about, ...(about.signal ? {} : pixelsOf(arrays.pixels, facts)) }));
+    known.set(image, asked);
+    asked.catch(() => known.delete(image));
+    if (known.size > KEPT) known.delete(known.keys().next().value);
+  }
+  return known.get(image);
+}
+
+export function pixelsOf({ values, shape: [height, width] }, facts) {
+  const color = rgba(values);
+  return { width, height, color, gray: grayOf(color, facts.colors.gray) };
+}
+
+export function rgba(rgb) {
+  const color = new Uint8ClampedArray((rgb.length / 3) * 4);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    color.set(rgb.subarray(from, from + 3), to);
+    color[to + 3] = 255;
+  }
+  return color;
+}
+
+export function paint(canvas, { width, height, color }) {
+  [canvas.width, canvas.height] = [width, height];
+  canvas.getContext("2d").putImageData(new ImageData(color, width, height), 0, 0);
+  canvas.classList.toggle("small", width < 100);
+}

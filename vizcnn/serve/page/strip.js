@@ -1,0 +1,131 @@
+// The images: small ones in a row, drawn as they come into view, and others that are dropped, pasted, chosen or photographed.
+import { address, ask, post } from "./api.js";
+import { el, fill } from "./dom.js";
+import { change, link, read } from "./router.js";
+
+const CELL = 76, PAGE = 200;  // pixels of one, with what is around it; names that are asked for at once
+
+export class Strip {
+  constructor(facts, tellError) {
+    Object.assign(this, { facts, tellError, count: facts.images, uploads: [], names: new Map(), cells: new Map(), image: null });
+    const file = el("input", { type: "file", accept: "image/*", class: "unseen", id: "file", tabindex: -1, "aria-hidden": "true" });
+    const photo = el("input", { type: "file", accept: "image/*", capture: "environment", class: "unseen", id: "photo", tabindex: -1, "aria-hidden": "true" });
+    for (const input of [file, photo]) input.addEventListener("change", () => { this.take(input.files); input.value = ""; });
+    this.row = el("div", { class: "row-of-images" });
+    this.scroller = el("div", { class: "scroller", role: "group", "aria-label": "Images" }, this.row);
+    this.place = el("span", { class: "place", role: "status" });
+    this.element = el("div", { class: "strip" },
+      el("div", { class: "gets" },
+        el("button", { type: "button", onclick: () => file.click() }, "Choose an image"), el("button", { type: "button", onclick: () => photo.click() }, "Take a photo"), file, photo,
+        this.step("Previous", "k", -1), this.step("Next", "j", 1), this.place, el("span", { class: "hint" }, "or drop or paste one here")),
+      this.scroller);
+    this.scroller.addEventListener("scroll", () => this.draw(), { passive: true });
+    new ResizeObserver(() => this.draw()).observe(this.scroller);
+    this.listen();
+  }
+
+  step(text, key, by) {
+    return el("button", { type: "button", "aria-keyshortcuts": key.toUpperCase(), title: `${text} image (${key.toUpperCase()})`, onclick: () => this.go(by) }, text);
+  }
+
+  get total() { return this.uploads.length + this.count; }
+
+  // What stands at a place of the row: uploaded ones first, the latest at the front.
+  at(index) { return index < this.uploads.length ? this.uploads[index].image : String(index - this.uploads.length); }
+  indexOf(image) {
+    const upload = this.uploads.findIndex((one) => one.image === image);
+    return upload >= 0 ? upload : /^\d+$/.test(image) && Number(image) < this.count ? Number(image) + this.uploads.length : -1;
+  }
+  nameOf(image) { return this.uploads.find((one) => one.image === image)?.name ?? this.names.get(image) ?? `image ${image}`; }
+
+  go(by) {
+    if (!this.total) return;
+    const present = this.indexOf(this.image), next = present < 0 ? 0 : Math.min(this.total - 1, Math.max(0, present + by));
+    if (next !== present) change({ image: this.at(next) }, { instead: true });
+  }
+
+  show(image) {
+    const moved = image !== this.image;
+    this.image = image;
+    const index = this.indexOf(image);
+    this.place.textContent = index < 0 ? "" : `${index + 1} of ${this.total.toLocaleString("en")}`;
+    if (moved && index >= 0) {
+      const { scroller } = this, left = index * CELL;
+      if (left < scroller.scrollLeft || left + CELL > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = left - (scroller.clientWidth - CELL) / 2;
+    }
+    this.draw();
+  }
+
+  draw() {
+    const { scroller, row, total } = this;
+    row.style.width = `${total * CELL}px`;
+    const first = Math.max(0, Math.floor(scroller.scrollLeft / CELL) - 4), last = Math.min(total, Math.ceil((scroller.scrollLeft + scroller.clientWidth) / CELL) + 4);
+    const wanted = new Set();
+    for (let index = first; index < last; index++) {
+      const image = this.at(index);
+      wanted.add(image);
+      const cell = this.cells.get(image) ?? this.cell(image);
+      cell.style.left = `${index * CELL}px`;
+      cell.href = link(read().path.length ? read().path : ["image"], { ...read().parameters, image });
+      cell.toggleAttribute("aria-current", false);
+      if (image === this.image) cell.setAttribute("aria-current", "true");
+    }
+    for (const [image, cell] of this.cells) {
+      if (wanted.has(image) || cell === document.activeElement) continue;
+      cell.remove();
+      this.cells.delete(image);
+    }
+    this.askNames(Math.max(0, first - this.uploads.length), last - this.uploads.length);
+  }
+
+  cell(image) {
+    const name = this.nameOf(image);
+    const cell = el("a", { class: "small", title: name }, el("img", { src: address("small", { image }), alt: name, loading: "lazy", width: 64, height: 64 }));
+    this.cells.set(image, cell);
+    this.row.append(cell);
+    return cell;
+  }
+
+  async askNames(first, last) {
+    for (let start = Math.floor(first / PAGE) * PAGE; start < last; start += PAGE) {
+      if (this.names.has(String(start))) continue;
+      this.names.set(String(start), `image ${start}`);
+      const { names } = await ask("images", { start }).catch(() => ({ names: [] }));
+      names.forEach((name, at) => {
+        this.names.set(String(start + at), name);
+        const cell = this.cells.get(String(start + at));
+        if (cell) [cell.title, cell.firstElementChild.alt] = [name, name];
+      });
+    }
+  }
+
+  listen() {
+    const taken = (event) => [...(event.dataTransfer ?? event.clipboardData)?.files ?? []];
+    addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+    addEventListener("drop", (event) => { if (taken(event).length) { event.preventDefault(); this.take(taken(event)); } });
+    addEventListener("paste", (event) => { if (taken(event).length) this.take(taken(event)); });
+    addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input:not([type=range], [type=radio], [type=checkbox]), select, textarea")) return;
+      if (!this.element.isConnected) return;
+      const by = { j: 1, k: -1 }[event.key.toLowerCase()];
+      if (by) this.go(by);
+    });
+  }
+
+  async take(files) {
+    let last = null;
+    for (const file of files) {
+      try {
+        const found = await post("images", { name: file.name }, file);
+        this.uploads = [found, ...this.uploads.filter((one) => one.image !== found.image)];
+        last = found.image;
+      } catch (error) {
+        this.tellError(error);
+      }
+    }
+    if (last === null) return;
+    const { path } = read();
+    if (path[0] === "image" || !path.length) change({ image: last });
+    this.draw();
+  }
+}

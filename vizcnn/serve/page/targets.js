@@ -1,0 +1,58 @@
+// Picks what is explained beside the classes of the list: any class by its name, an output, a unit, a channel, a region, likeness to another image.
+import { el, fill } from "./dom.js";
+import { change } from "./router.js";
+import { typed } from "./classes.js";
+
+export function targetPicker(facts, explained) {
+  const { outputs } = facts.model, maps = outputs.some((output) => output.is_map);
+  const against = el("input", { type: "checkbox" });
+  const said = el("p", { class: "wrong", role: "alert" });
+  const take = (text) => {
+    if (!text) return;
+    said.textContent = "";
+    change({ target: against.checked && explained() ? `${explained()} minus ${text}` : text });
+  };
+  const form = (title, fields, read) => el("form", {
+    autocomplete: "off",
+    onsubmit: (event) => {
+      event.preventDefault();
+      try { take(read(event.target.elements)); } catch (error) { said.textContent = error.message; }
+    },
+  }, el("fieldset", {}, el("legend", {}, title), fields, el("button", {}, "Explain")));
+  const field = (text, name, properties = {}) => el("label", {}, `${text} `, el("input", { name, size: 6, ...properties }));
+  const number = (text, name) => field(text, name, { type: "number", min: 0, step: 1 });
+  const layers = (name, first = null) => el("label", {}, "layer ", el("select", { name }, first, facts.layers.map(({ path }) => el("option", {}, path))));
+
+  const ofClass = form("a class", [
+    outputs.length > 1 ? el("label", {}, "output ", el("select", { name: "output" }, outputs.map(({ name }) => el("option", {}, name)))) : null,
+    field("name or number", "class", { size: 18, list: "class-names", required: true }),
+    el("datalist", { id: "class-names" }, ...(outputs.find((output) => output.is_main)?.names ?? []).map((name) => el("option", { value: name }))),
+  ], (fields) => {
+    const output = outputs.find(({ name, is_main: isMain }) => (fields.output ? name === fields.output.value : isMain)) ?? outputs[0];
+    const text = fields.class.value.trim(), index = output.names?.indexOf(text) ?? -1;
+    if (index >= 0) return typed(facts, output.name, index);
+    return output.is_main ? text : `${output.name}=${text}`;
+  });
+  const ofUnit = form("a channel or a unit of a layer", [layers("layer"), number("channel", "channel"), number("row", "row"), number("column", "column"),
+    el("span", { class: "hint" }, "without row and column: the whole channel")], ({ layer, channel, row, column }) => {
+    if (channel.value === "") throw new Error("Which channel?");
+    return row.value !== "" && column.value !== "" ? `unit:${layer.value}:${row.value},${column.value},${channel.value}` : `channel:${layer.value}:${channel.value}`;
+  });
+  const ofRegion = form("a region of the model's map", [number("top", "top"), number("left", "left"), number("bottom", "bottom"), number("right", "right"), field("class", "class", { size: 12 }),
+    el("span", { class: "hint" }, "without numbers: where the class is predicted")], ({ top, left, bottom, right, class: name }) => {
+    const edges = [top, left, bottom, right].map((edge) => edge.value);
+    return `region:${edges.some((edge) => edge !== "") ? edges.join(",") : ""}${name.value ? `:${name.value}` : ""}`;
+  });
+  const likeness = form("likeness to another image", [field("image, by its number", "image", { size: 10, required: true }), layers("layer", el("option", { value: "" }, "what the model returns"))],
+    ({ image, layer }) => `like:${image.value.trim()}${layer.value ? `:${layer.value}` : ""}`);
+  const anything = form("as it is typed on the command line", [field("target", "text", { size: 24, required: true })], ({ text }) => text.value.trim());
+  return el("details", { class: "picker" }, el("summary", {}, "Explain something else"),
+    el("label", {}, against, " against what is explained now (A minus B)"),
+    ofClass, facts.layers.length ? ofUnit : null, maps ? ofRegion : null, likeness, anything, said,
+    el("button", { type: "button", onclick: () => change({ target: null }) }, "Back to what the model says"));
+}
+
+// What is explained, in words, with the way back to the prediction.
+export function targetLine(root, map) {
+  fill(root, "Explained: ", el("b", {}, map.explained), map.predicted !== map.target ? ` (the model says ${map.predicted})` : "");
+}
