@@ -6,13 +6,20 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cam import activation_maps, coarse, places, shown
+from vizcnn.algorithms.cost import Cost, channels_of
 from vizcnn.plugins.register import register
 from vizcnn.progress import Clock, track
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("ablationcam", family="cam", needs={"scores", "outputs", "activations", "layers"}, of_layers=True)
+@register(
+    "ablationcam",
+    family="cam",
+    needs={"scores", "outputs", "activations", "layers"},
+    of_layers=True,
+    cost=lambda model, shape, options: Cost(1 + channels_of(model, options["layer"])),
+)
 def ablationcam(
     model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None, relu: bool = True
 ) -> AttributionBatch:

@@ -6,13 +6,14 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.attention import FusedHeads, Fusion, few_patches, from_layer, rolled_out, seen, without_least
+from vizcnn.algorithms.cost import Cost
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("attention_rollout", family="transformer", needs={"attention", "gradients"})
+@register("attention_rollout", family="transformer", needs={"attention", "gradients"}, cost=Cost(1))
 def attention_rollout(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -9,6 +9,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Arrays, Change, Copies
+from vizcnn.algorithms.cost import gradients_by
 from vizcnn.algorithms.paths import REMEDY, completeness
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.algorithms.sampling import check_count, check_positive
@@ -18,7 +19,9 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("blur_ig", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register(
+    "blur_ig", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES, cost=gradients_by("num_steps", more=1)
+)
 def blur_ig(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -6,12 +6,13 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cam import coarse, feature_maps, first_component, shown
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("eigencam", family="cam", needs={"gradients"}, of_layers=True)
+@register("eigencam", family="cam", needs={"gradients"}, of_layers=True, cost=GRADIENT)
 def eigencam(
     model: ModelAdapter,
     inputs: np.ndarray,

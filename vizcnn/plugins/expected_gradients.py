@@ -9,6 +9,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Change, Changed, Copies
 from vizcnn.algorithms.changes import one_each
+from vizcnn.algorithms.cost import gradients_by
 from vizcnn.algorithms.paths import completeness
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
@@ -18,7 +19,13 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("expected_gradients", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register(
+    "expected_gradients",
+    family="gradient",
+    needs={"gradients"},
+    aliases=REDUCTION_ALIASES,
+    cost=gradients_by("num_samples"),
+)
 def expected_gradients(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -9,6 +9,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.baselines import Baseline, baselines
+from vizcnn.algorithms.cost import Cost
 from vizcnn.algorithms.masks import SmoothMasks, in_order
 from vizcnn.algorithms.sampling import check_count, check_share
 from vizcnn.plugins.register import register
@@ -26,7 +27,12 @@ _LEAST = 0.1
 """The least that scores are measured by, as a share of the score."""
 
 
-@register("extremal_perturbation", family="perturbation", needs={"gradients"})
+@register(
+    "extremal_perturbation",
+    family="perturbation",
+    needs={"gradients"},
+    cost=lambda model, shape, options: Cost(2, int(options["num_steps"]) * len(_areas(options["area"]))),
+)
 def extremal_perturbation(
     model: ModelAdapter,
     inputs: np.ndarray,

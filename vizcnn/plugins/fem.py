@@ -6,13 +6,14 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cam import coarse, feature_maps, places
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.errors import OptionError
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("fem", family="cam", needs={"gradients"}, of_layers=True)
+@register("fem", family="cam", needs={"gradients"}, of_layers=True, cost=GRADIENT)
 def fem(
     model: ModelAdapter, inputs: np.ndarray, score: Score, *, layer: str | None = None, num_deviations: float = 2.0
 ) -> AttributionBatch:

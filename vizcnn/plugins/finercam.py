@@ -8,6 +8,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cam import Rule, coarse, feature_maps, grad_cam, hires_cam, layer_cam, shown
+from vizcnn.algorithms.cost import Cost
 from vizcnn.algorithms.sampling import check_count, check_not_negative
 from vizcnn.errors import TargetError
 from vizcnn.plugins.register import register
@@ -18,7 +19,7 @@ from vizcnn.targets.score import Score
 _CAMS = {"gradcam": grad_cam, "hirescam": hires_cam, "layercam": layer_cam}
 
 
-@register("finercam", family="cam", needs={"gradients"}, of_layers=True)
+@register("finercam", family="cam", needs={"gradients"}, of_layers=True, cost=Cost(2, 1))
 def finercam(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter import FullGradients, ModelAdapter
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.errors import Note
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
@@ -21,7 +22,7 @@ _ROUNDING = 1e-3
 """The least share of all parts together, whatever their signs, that the score is taken to have: below, the gap is rounding."""
 
 
-@register("fullgrad", family="gradient", needs={"biases", "gradients"})
+@register("fullgrad", family="gradient", needs={"biases", "gradients"}, cost=GRADIENT)
 def fullgrad(model: ModelAdapter, inputs: np.ndarray, score: Score) -> AttributionBatch:
     """Lay what the input and the biases of all layers give to the score over one another [1]_.
 

@@ -6,12 +6,13 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cam import Rule, coarse, feature_maps, places, ratio, shown
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("gradcam_plus_plus", family="cam", needs={"gradients"}, of_layers=True)
+@register("gradcam_plus_plus", family="cam", needs={"gradients"}, of_layers=True, cost=GRADIENT)
 def gradcam_plus_plus(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("gradient_x_input", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register("gradient_x_input", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES, cost=GRADIENT)
 def gradient_x_input(
     model: ModelAdapter, inputs: np.ndarray, score: Score, *, reduce: Reduction = "sum"
 ) -> AttributionBatch:

@@ -6,6 +6,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cam import coarse, feature_maps, grad_cam
+from vizcnn.algorithms.cost import Cost
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.errors import LayerError
 from vizcnn.plugins.register import register
@@ -14,7 +15,7 @@ from vizcnn.results.placing import over_inputs
 from vizcnn.targets.score import Score
 
 
-@register("guided_gradcam", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register("guided_gradcam", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES, cost=Cost(gradients=2))
 def guided_gradcam(
     model: ModelAdapter,
     inputs: np.ndarray,

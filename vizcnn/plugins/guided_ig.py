@@ -6,6 +6,7 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.baselines import Baseline, baselines
+from vizcnn.algorithms.cost import gradients_by
 from vizcnn.algorithms.paths import completeness
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.algorithms.sampling import check_count, check_share
@@ -15,7 +16,9 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("guided_ig", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register(
+    "guided_ig", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES, cost=gradients_by("num_steps")
+)
 def guided_ig(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -6,12 +6,13 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cam import Rule, coarse, feature_maps, hires_cam, shown
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("hirescam", family="cam", needs={"gradients"}, of_layers=True)
+@register("hirescam", family="cam", needs={"gradients"}, of_layers=True, cost=GRADIENT)
 def hirescam(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -11,6 +11,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Copies
 from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.changes import blend, one_each
+from vizcnn.algorithms.cost import gradients_by
 from vizcnn.algorithms.paths import REMEDY, Quadrature, Way, completeness, straight
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.errors import OptionError
@@ -19,7 +20,13 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("integrated_gradients", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register(
+    "integrated_gradients",
+    family="gradient",
+    needs={"gradients"},
+    aliases=REDUCTION_ALIASES,
+    cost=gradients_by("num_steps"),
+)
 def integrated_gradients(
     model: ModelAdapter,
     inputs: np.ndarray,

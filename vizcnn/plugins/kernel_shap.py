@@ -12,6 +12,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Changed
 from vizcnn.algorithms.baselines import Baseline
+from vizcnn.algorithms.cost import runs_by
 from vizcnn.algorithms.regression import fit
 from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
 from vizcnn.algorithms.segments import Segments, described, fills, segment, show_segments, spread
@@ -21,7 +22,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("kernel_shap", family="perturbation", needs={"scores", "outputs"})
+@register("kernel_shap", family="perturbation", needs={"scores", "outputs"}, cost=runs_by("num_samples"))
 def kernel_shap(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -6,12 +6,13 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.attention import few_patches, from_layer, positive_gradients
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("legrad", family="transformer", needs={"attention", "gradients"})
+@register("legrad", family="transformer", needs={"attention", "gradients"}, cost=GRADIENT)
 def legrad(
     model: ModelAdapter, inputs: np.ndarray, score: Score, *, per_block: bool = True, start_layer: int = 0
 ) -> AttributionBatch:

@@ -10,6 +10,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Changed
 from vizcnn.algorithms.baselines import Baseline
+from vizcnn.algorithms.cost import runs_by
 from vizcnn.algorithms.regression import Fit, fit
 from vizcnn.algorithms.sampling import (
     check_count,
@@ -28,7 +29,7 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("lime", family="perturbation", needs={"scores", "outputs"})
+@register("lime", family="perturbation", needs={"scores", "outputs"}, cost=runs_by("num_samples"))
 def lime(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Changed, PredictedClass
 from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.changes import hide_own_windows, hide_windows
+from vizcnn.algorithms.cost import Cost
 from vizcnn.algorithms.lattice import Filled, ask_some
 from vizcnn.algorithms.sampling import check_share
 from vizcnn.errors import OptionError
@@ -23,7 +25,12 @@ _REACH = 1.35
 """Patches along an axis in which the correlation of two drops falls to a third, about what it does on photographs."""
 
 
-@register("occlusion", family="perturbation", needs={"scores", "outputs"})
+@register(
+    "occlusion",
+    family="perturbation",
+    needs={"scores", "outputs"},
+    cost=lambda model, shape, options: _cost(shape[:-1], options),
+)
 def occlusion(
     model: ModelAdapter,
     inputs: np.ndarray,
@@ -114,9 +121,7 @@ def occlusion(
     (True, (1, 28, 28))
     """
     size = inputs.shape[1:-1]
-    patch = _sizes("patch_size", patch_size, [max(1, length // 5) for length in size], size)
-    half = [max(1, length // 2) for length in patch]
-    step = _sizes("stride", stride, half, half)
+    patch, step = _window(size, patch_size, stride)
     if any(length > most for length, most in zip(patch, size, strict=True)):
         raise OptionError(f"`patch_size` must not be larger than the image, {_by(size)}; got {_by(patch)}.")
     if any(length > most for length, most in zip(step, patch, strict=True)):
@@ -197,6 +202,19 @@ def _decides(model: ModelAdapter, score: Score) -> bool:
         return False
     head = model.head(model.output_name(score.output))
     return head.is_classes and not head.is_mask
+
+
+def _window(size: Sequence[int], patch_size: Any, stride: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return how large the patch is, and how far it goes from one position to the next."""
+    patch = _sizes("patch_size", patch_size, [max(1, length // 5) for length in size], size)
+    half = [max(1, length // 2) for length in patch]
+    return patch, _sizes("stride", stride, half, half)
+
+
+def _cost(size: Sequence[int], options: Mapping[str, Any]) -> Cost:
+    patch, step = _window(size, options["patch_size"], options["stride"])
+    positions = math.prod(len(_starts(*lengths)) for lengths in zip(size, patch, step, strict=True))
+    return Cost(1 + round(positions * (options["refine"] or 1)))
 
 
 def _sizes(argument: str, value: Any, default: Sequence[int], whole: Sequence[int]) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Changed
 from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.changes import see_through
+from vizcnn.algorithms.cost import runs_by
 from vizcnn.algorithms.paths import completeness
 from vizcnn.algorithms.sampling import check_count
 from vizcnn.plugins.register import register
@@ -24,7 +25,7 @@ _AT_ONCE = 16
 """Parts of an image that are halved in one round: a number of its own, so that the map is the same in batches of any size."""
 
 
-@register("partition_shap", family="perturbation", needs={"scores", "outputs"})
+@register("partition_shap", family="perturbation", needs={"scores", "outputs"}, cost=runs_by("num_samples"))
 def partition_shap(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.cost import Cost, Costs
 from vizcnn.registry import Registered
 
 FAMILIES = {
@@ -49,6 +51,8 @@ class Plugin(Registered):
         Of "model", "images" and "target", what the public function takes.
     family : str
         One of `FAMILIES`.
+    cost : Cost, callable or None
+        How often the model is run for an image; see `cost_on`.
 
     Examples
     --------
@@ -61,6 +65,43 @@ class Plugin(Registered):
     function: Callable[..., Any]
     takes: tuple[str, ...]
     family: str = ""
+    cost: Costs | None = None
+
+    def cost_on(
+        self, model: ModelAdapter, sample_shape: Sequence[int], options: Mapping[str, Any] | None = None
+    ) -> Cost | None:
+        """Return how often a model is run to explain one image.
+
+        Parameters
+        ----------
+        model : ModelAdapter
+            The model.
+        sample_shape : sequence of int
+            Shape (H, W, C) of an input.
+        options : mapping, default None
+            The options that are given.
+
+        Returns
+        -------
+        Cost or None
+            About: a method that stops once its map is steady takes less. None: the method doesn't tell.
+
+        Raises
+        ------
+        OptionError
+            If there is no such option, or it may not have this value.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> cost = vz.plugins.registry.get("rise").cost_on(vz.assets.digits_cnn(), (28, 28, 1), {"num_samples": 200})
+        >>> str(cost)
+        '200 runs'
+        """
+        all_options = self.checked_options(options or {})
+        one = self.cost(model, sample_shape, all_options) if callable(self.cost) else self.cost
+        layers = all_options.get("layers")
+        return one * len(layers) if one is not None and isinstance(layers, list | tuple) else one
 
     @property
     def explains(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
+from vizcnn.algorithms.cost import Costs
 from vizcnn.errors import check_choice
 from vizcnn.plugins import registry
 from vizcnn.plugins.door import call
@@ -54,6 +55,7 @@ def register(
     needs: Collection[str] = (),
     aliases: Mapping[Any, Any] | None = None,
     of_layers: bool = False,
+    cost: Costs | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a visualization, and return the public function.
 
@@ -74,6 +76,9 @@ def register(
     of_layers : bool, default False
         Whether the map is of the option `layer`, and so may be made of several: then there are the options `layers` and `fuse`
         too, which the function needn't know.
+    cost : Cost or callable, default None
+        How often the model is run to explain one image: a `vizcnn.algorithms.cost.Cost`, or what gives it of a model, the shape
+        (H, W, C) of an input, and all options. It is told before the method is asked for. None: nobody knows.
 
     Returns
     -------
@@ -138,6 +143,7 @@ def register(
             module=run.__module__,
             aliases=dict(aliases or {}),
             family=family,
+            cost=cost,
         )
         registry.add(plugin)
         return function

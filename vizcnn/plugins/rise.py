@@ -11,6 +11,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Changed, Copies
 from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.changes import grid_masks, mask_by_grids
+from vizcnn.algorithms.cost import runs_by
 from vizcnn.algorithms.sampling import (
     check_count,
     check_share,
@@ -28,7 +29,7 @@ _ROUNDING = 8 * float(np.finfo(np.float32).eps)
 """How far scores of the same image may lie apart, as a share of it, by the order of their sums."""
 
 
-@register("rise", family="perturbation", needs={"scores", "outputs"})
+@register("rise", family="perturbation", needs={"scores", "outputs"}, cost=runs_by("num_samples"))
 def rise(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
@@ -15,7 +16,7 @@ from vizcnn.targets.score import Score
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
 
-@register("saliency", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register("saliency", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES, cost=GRADIENT)
 def saliency(
     model: ModelAdapter,
     inputs: np.ndarray,

@@ -10,6 +10,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.baselines import Baseline, baselines
 from vizcnn.algorithms.cam import activation_maps, coarse, places, shown
 from vizcnn.algorithms.changes import see_through
+from vizcnn.algorithms.cost import Cost, channels_of
 from vizcnn.algorithms.sampling import check_count
 from vizcnn.errors import LayerError, Note
 from vizcnn.plugins.register import register
@@ -21,7 +22,13 @@ NEARLY_ALL = 0.9
 """Share of the weights from which on one channel is said to have nearly all."""
 
 
-@register("scorecam", family="cam", needs={"scores", "outputs", "activations", "layers"}, of_layers=True)
+@register(
+    "scorecam",
+    family="cam",
+    needs={"scores", "outputs", "activations", "layers"},
+    of_layers=True,
+    cost=lambda model, shape, options: Cost(2 + (options["top"] or channels_of(model, options["layer"]))),
+)
 def scorecam(
     model: ModelAdapter,
     inputs: np.ndarray,

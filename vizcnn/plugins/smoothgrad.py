@@ -9,6 +9,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Changed, Copies
 from vizcnn.algorithms.changes import add_noise
+from vizcnn.algorithms.cost import gradients_by
 from vizcnn.algorithms.reduction import REDUCTION_ALIASES, Reduction, reduce_channels
 from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
 from vizcnn.errors import OptionError
@@ -22,7 +23,9 @@ _ROUNDING = 1e-6
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
 
-@register("smoothgrad", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES)
+@register(
+    "smoothgrad", family="gradient", needs={"gradients"}, aliases=REDUCTION_ALIASES, cost=gradients_by("num_samples")
+)
 def smoothgrad(
     model: ModelAdapter,
     inputs: np.ndarray,

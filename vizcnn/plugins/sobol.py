@@ -9,6 +9,7 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.changed import Changed
 from vizcnn.algorithms.baselines import Baseline
+from vizcnn.algorithms.cost import Cost
 from vizcnn.algorithms.sampling import check_count, check_tolerance, rounds, sampled, samples_used, share_of_map
 from vizcnn.algorithms.segments import Segments, described, fills, segment, show_segments, spread
 from vizcnn.algorithms.segments import counts as counts_of
@@ -17,7 +18,12 @@ from vizcnn.results import AttributionBatch
 from vizcnn.targets.score import Score
 
 
-@register("sobol", family="perturbation", needs={"scores", "outputs"})
+@register(
+    "sobol",
+    family="perturbation",
+    needs={"scores", "outputs"},
+    cost=lambda model, shape, options: Cost(int(options["num_samples"]) * (int(options["num_segments"]) + 1)),
+)
 def sobol(
     model: ModelAdapter,
     inputs: np.ndarray,

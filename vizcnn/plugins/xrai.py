@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.cost import gradients_by
 from vizcnn.algorithms.paths import straight
 from vizcnn.algorithms.sampling import check_count
 from vizcnn.algorithms.segments import Segments, described, nested_segments, segment
@@ -22,7 +23,7 @@ _FEWEST = 50 / 224**2
 """Share of the image's pixels that a region must add, to be taken."""
 
 
-@register("xrai", family="gradient", needs={"gradients", "images"})
+@register("xrai", family="gradient", needs={"gradients", "images"}, cost=gradients_by("num_steps", times=2))
 def xrai(
     model: ModelAdapter,
     inputs: np.ndarray,

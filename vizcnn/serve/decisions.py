@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.measures.trust import cost_of_trust
 from vizcnn.report.parts import map_of, picture_of
 from vizcnn.serve import answers, changes
@@ -23,9 +24,6 @@ from vizcnn.serve.work import PATIENT
 
 _TIMED = 16
 """Images in a batch whose run is timed."""
-
-_BACK = 2
-"""Runs that a run back takes as long as."""
 
 
 def routes(questions: Questions) -> list[Route]:
@@ -89,7 +87,7 @@ def _speed(model: ModelAdapter, inputs: np.ndarray) -> dict[str, float]:
     start = time.perf_counter()
     model.outputs(batch)
     run = (time.perf_counter() - start) / len(batch)
-    return {"run": run, "gradient": (1 + _BACK) * run}
+    return {"run": run, "gradient": GRADIENT.seconds(run)}
 
 
 def _map(made: Made) -> bytes:

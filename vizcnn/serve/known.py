@@ -53,7 +53,7 @@ def facts_of(studio: Studio) -> dict[str, Any]:
             "outputs": [_output(model, name) for name in model.output_shapes],
             "explains": explained_of(model),
         },
-        "methods": [_method(plugin) for plugin in plugins if not plugin.missing_needs(model)],
+        "methods": [_method(studio, plugin) for plugin in plugins if not plugin.missing_needs(model)],
         "others": [
             {"name": plugin.name, "family": plugin.family, "missing": plugin.missing_needs(model)}
             for plugin in plugins
@@ -64,7 +64,7 @@ def facts_of(studio: Studio) -> dict[str, Any]:
         "layers": [
             {"path": info.path, "channels": info.output_shape[-1]}
             for info in model.layers
-            if info.rank == 2 and info.output_shape and not info.is_container
+            if info.rank == 2 and info.is_spatial and info.output_shape and not info.is_container
         ],
         "images": len(studio.sources),
         "colors": {
@@ -106,13 +106,24 @@ def _output(model: ModelAdapter, name: str) -> dict[str, Any]:
     }
 
 
-def _method(plugin: Plugin) -> dict[str, Any]:
+def _cost(studio: Studio, plugin: Plugin) -> dict[str, Any] | None:
+    """Return what a method costs as it is usually called, where the size of an input is known."""
+    shape = studio.model.shown_shape
+    try:
+        cost = None if None in shape else plugin.cost_on(studio.model, [int(length or 1) for length in shape])
+    except VizcnnError:  # an option that this input is too small for
+        cost = None
+    return None if cost is None else {"runs": cost.runs, "gradients": cost.gradients, "text": str(cost)}
+
+
+def _method(studio: Studio, plugin: Plugin) -> dict[str, Any]:
     return {
         "name": plugin.name,
         "family": plugin.family,
         "summary": plugin.summary,
         "interpretation": plugin.interpretation,
         "takes_layer": "layer" in plugin.options,
+        "cost": _cost(studio, plugin),
         "options": [
             {"name": option, "default": default, "choices": plugin.choices(option), "kind": type(default).__name__}
             for option, default in plugin.options.items()
