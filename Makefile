@@ -96,6 +96,8 @@ bench: .venv/.ready  ## Time our methods (BENCH_ARGS="--markdown docs/benchmarks
 
 bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an environment of their own
 	@$(PEERS)/python -m tests.benchmarks.peers $(BENCH_ARGS)
+	@$(PEERS)/python -m tests.benchmarks.peers_attribution $(BENCH_ARGS)
+	@KERAS_BACKEND=torch $(PEERS)/python -m tests.benchmarks.peers_captum $(BENCH_ARGS)
 	@$(PEERS)/python -m tests.benchmarks.zoo $(ZOO_ARGS)
 
 bench-backends: .venv-backends/.ready  ## Time methods on JAX and PyTorch beside their bare runs; on a GPU where they find one

@@ -16,9 +16,11 @@ import tensorflow as tf
 
 import vizcnn as vz
 from tests.benchmarks import floors
-from tests.benchmarks.bench_changed import MOST, best
+from tests.benchmarks.bench_changed import BATCHES, MOST, best_size, in_batches
 from tests.benchmarks.floors import MODELS, TARGET, images
 from tests.benchmarks.timing import Limit, Table, arguments, in_turn, machine, report
+
+Run = Callable[[np.ndarray], np.ndarray]
 
 SAMPLED: dict[str, tuple[str, int | None, dict[str, Any]]] = {
     "integrated_gradients, 50 steps": ("gradients", 50, {"num_steps": 50}),
@@ -33,6 +35,10 @@ SAMPLED: dict[str, tuple[str, int | None, dict[str, Any]]] = {
     "kernel_shap, a tolerance of 0.3": ("forwards", None, {"num_samples": 1000, "tolerance": 0.3}),
 }
 """What is asked of a method, and how many of which bare runs that is; None: as many as its tolerance takes."""
+
+SMALL = "MobileNet 0.25"
+ON_THE_SMALL = ("blur_ig", "partition_shap", "sobol", "tolerance")
+"""What is timed on the small model only: how its copies are made, or how many it takes, is the method's affair."""
 
 CAMS = ("gradcam_plus_plus", "hirescam", "layercam", "xgradcam", "eigencam")
 
@@ -49,8 +55,10 @@ def main() -> None:
             ("vizcnn", "bare runs"),
             [Limit("vizcnn / bare", "vizcnn", "bare runs", most=MOST[name])],
         )
+        bare = bare_runs(model)
         for method in SAMPLED:
-            sampled.add((method,), time_sampled(model, method, quick=given.quick))
+            if name == SMALL or not any(word in method for word in ON_THE_SMALL):
+                sampled.add((method,), time_sampled(model, method, bare, quick=given.quick))
         cams = Table(
             f"Class activation maps beside Grad-CAM, {name}",
             ("method", "images"),
@@ -64,15 +72,29 @@ def main() -> None:
     report(machine("tensorflow", "keras", "vizcnn"), tables, given.markdown, "bench attribution")
 
 
-def time_sampled(model: Any, name: str, *, quick: bool) -> dict[str, float]:
+def bare_runs(model: Any) -> dict[str, Run]:
+    """Return the bare gradients and forwards of any number of images, in batches of the size that suits them best."""
+    logits = floors.logits_model(model)
+    forward = tf.function(lambda batch: logits(batch, training=False)[:, TARGET])
+
+    def batched(run: Run) -> Run:
+        size = best_size(run, images(max(BATCHES)))
+        return lambda inputs: in_batches(run, inputs, size)
+
+    return {
+        "gradients": batched(floors.saliency(model)),
+        "forwards": batched(lambda batch: forward(tf.constant(batch)).numpy()),
+    }
+
+
+def time_sampled(model: Any, name: str, bare: dict[str, Run], *, quick: bool) -> dict[str, float]:
     """Time a method, and the bare runs that it is made of."""
-    runs, count, options = SAMPLED[name]
+    kind, count, options = SAMPLED[name]
     inputs, adapter, method = images(1), vz.adapt(model), getattr(vz, name.partition(",")[0])
     ours = lambda: method(adapter, inputs, TARGET, **options)  # noqa: E731
     count = count or int(ours().measures["samples"][0])
     ready = np.ascontiguousarray(np.broadcast_to(inputs, (count, *inputs.shape[1:])))
-    bare = floors.saliency(model) if runs == "gradients" else _forward(model)
-    return in_turn({"vizcnn": ours, "bare runs": best(bare, ready)}, quick=quick)
+    return in_turn({"vizcnn": ours, "bare runs": lambda: bare[kind](ready)}, quick=quick)
 
 
 def time_cam(model: Any, name: str, count: int, *, quick: bool) -> dict[str, float]:
@@ -80,12 +102,6 @@ def time_cam(model: Any, name: str, count: int, *, quick: bool) -> dict[str, flo
     inputs, adapter = images(count), vz.adapt(model)
     sides = {"vizcnn": getattr(vz, name), "gradcam": vz.gradcam}
     return in_turn({side: lambda run=run: run(adapter, inputs, TARGET) for side, run in sides.items()}, quick=quick)
-
-
-def _forward(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    logits = floors.logits_model(model)
-    run = tf.function(lambda batch: logits(batch, training=False)[:, TARGET])
-    return lambda batch: run(tf.constant(batch)).numpy()
 
 
 if __name__ == "__main__":

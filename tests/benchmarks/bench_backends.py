@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.bench_backends", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("--quick", action="store_true", help="three rounds a row: does it run? The times mean little")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds of the rows that take long")
     parser.add_argument("--markdown", type=Path, help="write the tables here too")
     given = parser.parse_args()
     backend = keras.backend.backend()

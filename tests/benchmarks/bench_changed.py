@@ -73,7 +73,7 @@ def time_masks(model: Any, *, quick: bool) -> dict[str, float]:
     def forward(batch: np.ndarray) -> np.ndarray:
         return run(tf.constant(batch)).numpy()
 
-    scores = _in_batches(forward, masked, 16)
+    scores = in_batches(forward, masked, 16)
     changed = ours()
     assert_close(changed.copy_scores[0], scores, "scores of masked images")
     assert_close(changed.sums["map"][0], np.tensordot(scores, masks, 1), "masks times scores")
@@ -91,25 +91,31 @@ def time_smoothgrad(model: Any, count: int, *, quick: bool) -> dict[str, float]:
     def ours() -> Any:
         return vz.smoothgrad(adapter, inputs, TARGET, num_samples=SAMPLES, noise=NOISE)
 
-    mean = _in_batches(gradient, noisy, 10).reshape(SAMPLES, *inputs.shape).mean(axis=0)
+    mean = in_batches(gradient, noisy, 10).reshape(SAMPLES, *inputs.shape).mean(axis=0)
     assert_close(ours().raw, mean, "mean gradients")
     return in_turn({"vizcnn": ours, "bare gradients": best(gradient, noisy)}, quick=quick)
 
 
-def _in_batches(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, size: int) -> np.ndarray:
+def in_batches(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, size: int) -> np.ndarray:
+    """Return what the runs give, so many images at a time."""
     return np.concatenate([run(inputs[start : start + size]) for start in range(0, len(inputs), size)])
 
 
 def best(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> Callable[[], np.ndarray]:
-    """Return the bare runs in batches of the size that is fastest for each image, on some full batches of each."""
+    """Return the bare runs in batches of the size that suits them best."""
+    size = best_size(run, inputs)
+    return lambda: in_batches(run, inputs, size)
+
+
+def best_size(run: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> int:
+    """Return the size of batches that is fastest for each image, on some full batches of each."""
     counts = {size: max(BATCHES) // size * size for size in BATCHES}
     trials = {
-        str(size): lambda size=size, count=count: _in_batches(run, inputs[:count], size)
+        str(size): lambda size=size, count=count: in_batches(run, inputs[:count], size)
         for size, count in counts.items()
     }
-    taken = in_turn(trials, quick=True)
-    best = min(BATCHES, key=lambda size: taken[str(size)] / min(counts[size], len(inputs)))
-    return lambda: _in_batches(run, inputs, best)
+    taken = in_turn(trials, quick=True, budget=0)
+    return min(BATCHES, key=lambda size: taken[str(size)] / min(counts[size], len(inputs)))
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def time_occlusion(name: str, model: Any, *, quick: bool) -> tuple[tuple[Any, ..
 
     drops = run(inputs)[0, TARGET] - bare(8)[:, TARGET]
     assert_close(ours().raw[0].ravel(), drops, f"occlusion, {name}")
-    trial = in_turn({str(batch): lambda batch=batch: bare(batch) for batch in BATCHES}, quick=True)
+    trial = in_turn({str(batch): lambda batch=batch: bare(batch) for batch in BATCHES}, quick=True, budget=0)
     best = int(min(trial, key=lambda batch: trial[batch]))
     return (name, len(hidden)), in_turn({"vizcnn": ours, "bare forwards": lambda: bare(best)}, quick=quick)
 
@@ -137,7 +137,7 @@ def time_scorecam(model: Any, layer: str) -> tuple[tuple[Any, ...], dict[str, fl
 
 
 def time_ascent(model: Any) -> dict[str, float]:
-    """Time activation maximization with like transforms and regularizers, three rounds: a run takes long enough."""
+    """Time activation maximization with like transforms and regularizers, few rounds: a run takes long enough."""
     adapter, theirs = vz.adapt(model), ActivationMaximization(model, ReplaceToLinear())
     moves = Transforms(jitter=11, scale=(0.9, 1.1), rotate=3)
 

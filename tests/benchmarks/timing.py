@@ -19,7 +19,10 @@ FEWEST, MOST = 5, 40
 """Rounds of the slow sides and of the fast ones."""
 
 BUDGET = 12.0
-"""Seconds that a row may take, unless the fewest rounds take longer."""
+"""Seconds that a row takes, unless the fewest rounds take longer or the most are through."""
+
+PATIENCE = 40.0
+"""Seconds that the fewest rounds may take where it has to be quick: slow sides get less of them, down to one."""
 
 TOLERANCE = 1e-4
 """How far two sides may be apart, as a part of the largest value."""
@@ -30,7 +33,7 @@ def arguments(script: str, doc: str | None, models: Iterable[str] = ()) -> argpa
     parser = argparse.ArgumentParser(
         prog=f"python -m tests.benchmarks.{script}", description=(doc or "").partition("\n")[0]
     )
-    parser.add_argument("--quick", action="store_true", help="few rounds a row: does it run? The times mean little")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds of the rows that take long")
     parser.add_argument("--markdown", type=Path, help="write the tables here too")
     models = list(models)
     if models:
@@ -42,19 +45,19 @@ def arguments(script: str, doc: str | None, models: Iterable[str] = ()) -> argpa
     return given
 
 
-def in_turn(sides: Mapping[str, Callable[[], Any]], *, quick: bool = False) -> dict[str, float]:
+def in_turn(sides: Mapping[str, Callable[[], Any]], *, quick: bool = False, budget: float = BUDGET) -> dict[str, float]:
     """Time all sides round by round (A B C, C B A, ...), and return the median seconds of each."""
-    warm: dict[str, float] = {}
+    taken: dict[str, list[float]] = {}
     for name, side in sides.items():
-        side()
-        warm[name] = seconds(side)
-    rounds = 3 if quick else int(np.clip(BUDGET / sum(warm.values()), FEWEST, MOST))
-    taken: dict[str, list[float]] = {name: [] for name in sides}
+        side()  # traces and compiles
+        taken[name] = [seconds(side)]
+    a_round = sum(values[0] for values in taken.values())
+    fewest = int(np.clip(PATIENCE / a_round, 1, FEWEST)) if quick else FEWEST
     order = list(sides)
-    for _ in range(rounds):
+    for _ in range(1, int(np.clip(budget / a_round, fewest, MOST))):
+        order.reverse()  # so that no side always follows the same other
         for name in order:
             taken[name].append(seconds(sides[name]))
-        order.reverse()  # so that no side always follows the same other
     return {name: statistics.median(values) for name, values in taken.items()}
 
 

@@ -162,8 +162,7 @@ def _build(view: ModelView, question: Question, names: Sequence[str]) -> Build:
             return [backend.float32(formula(ops, copies)) for formula in question.sums.values()]
 
         def sums() -> list[Any]:
-            count = ops.shape(images)[0] + 1
-            return [ops.segment_sum(rows, slots, num_segments=count)[:-1] for rows in each_value]
+            return [backend.summed(rows, slots, ops.shape(images)[0]) for rows in each_value]
 
         answer = {"scores": scores, **{name: formula(ops, copies) for name, formula in question.each.items()}}
         if question.sums:
