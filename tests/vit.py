@@ -62,7 +62,7 @@ class ByHand(layers.Layer):
 
 @keras.saving.register_keras_serializable("tiny vit")
 class Block(layers.Layer):
-    """A whole block, with Keras's attention inside."""
+    """A whole block, with Keras's attention inside, which returns that beside the tokens, as KerasHub's do."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -77,8 +77,9 @@ class Block(layers.Layer):
 
     def call(self, x: Any) -> Any:
         y = self.norm(x)
-        x = x + self.attention(y, y)
-        return x + self.mlp(x)
+        y, probabilities = self.attention(y, y, return_attention_scores=True)
+        x = x + y
+        return x + self.mlp(x), probabilities
 
 
 def _keras(x: Any, number: int, **options: Any) -> Any:
@@ -102,7 +103,7 @@ def vit(kind: str = "layer", *, extra: int = 1, blocks: int = BLOCKS) -> Any:
     x = Extra(extra, name="extra")(x) if extra else x
     for number in range(blocks):
         if kind == "block":
-            x = Block(name=f"block_{number}")(x)
+            x, _ = Block(name=f"block_{number}")(x)
             continue
         x = x + ATTENTION[kind](layers.LayerNormalization(name=f"norm_{number}")(x), number)
         x = x + layers.Dense(WIDTH, activation="tanh", name=f"mlp_{number}")(x)

@@ -110,12 +110,13 @@ def attentions(
 
     def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
         left: dict[str, Any] = {}
-        overrides = {address: _leaves(left, address) for address in blocks[:-1]}
+        overrides = {address: _leaves(view, found.num_tokens, left, address) for address in blocks[:-1]}
         run = ForwardPass.run(view, tensor, traced, plain_attention=True, overrides=overrides).record()
         scores = run.scores(score, params, traced)
         total = keras.ops.sum(scores)
         if left:
-            total = total + keras.ops.sum(_read_early(view, tensor, score, params, blocks[-1], list(left.values())))
+            early = _read_early(view, found, tensor, score, params, list(left.values()))
+            total = total + keras.ops.sum(early)
         tensors = [run.taps.activations[place].output for place in _attended_in(run).places]
         wanted = tensors if gradients else tensors[-1:]
         slopes = view.backend.gradients(total, wanted)
@@ -288,26 +289,41 @@ def _maker(run: ForwardPass, first: Activation, grid: tuple[int, ...]) -> str | 
 def _blocks(run: ForwardPass, attended: Sequence[Activation], count: int) -> tuple[str, ...]:
     """Return for each attention the last call before the next one that returns what its block leaves: all tokens.
 
-    That is an addition, or a layer around the attention that is around no other.
+    That is an addition, or a layer around the attention that is around no other; such a layer may return others beside them.
     """
     calls = run.taps.calls
     ends = [*(one.before for one in attended[1:]), len(calls)]
     paths = [one.path for one in attended]
-    found: list[Call] = []
+    found: list[str] = []
+    widths: set[int | None] = set()
     for one, end in zip(attended, ends, strict=True):
         others = [path for path in paths if path is not one.path]
         fitting = [
-            call
+            (call.address, tokens)
             for call in calls[one.before : end]
-            if run.view.backend.is_traced(call.output)
-            and len(call.output.shape) == 3
-            and call.output.shape[1] == count
-            and (type(call.operation).__name__ == "Add" or _is_around(call.path, one.path))
+            if (type(call.operation).__name__ == "Add" or _is_around(call.path, one.path))
             and not any(_is_around(call.path, path) for path in others)
+            and (tokens := _tokens(run.view, call.output, count)) is not None
         ]
-        found += fitting[-1:]
-    widths = {call.output.shape[2] for call in found}
-    return tuple(call.address for call in found) if len(found) == len(attended) and len(widths) == 1 else ()
+        for address, tokens in fitting[-1:]:
+            found.append(address)
+            widths.add(tokens.shape[2])
+    return tuple(found) if len(found) == len(attended) and len(widths) == 1 else ()
+
+
+def _tokens(view: ModelView, output: Any, count: int) -> Any:
+    """Return the tensor of all tokens that a layer returns, alone or beside others; None where that isn't one."""
+    fitting = [
+        one
+        for one in keras.tree.flatten(output)
+        if view.backend.is_traced(one) and len(one.shape) == 3 and one.shape[1] == count
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _with_tokens(output: Any, tokens: Any, others: Any) -> Any:
+    """Return what a layer returns, with other tokens in place of its own."""
+    return keras.tree.map_structure(lambda one: others if one is tokens else one, output)
 
 
 def _is_around(outer: str, inner: str) -> bool:
@@ -317,23 +333,28 @@ def _is_around(outer: str, inner: str) -> bool:
 # Reading the score from each block -------------------------------------------------------------------------------------------
 
 
-def _leaves(left: dict[str, Any], address: str) -> Callable[[Any, Any], Any]:
+def _leaves(view: ModelView, count: int, left: dict[str, Any], address: str) -> Callable[[Any, Any], Any]:
     """Return what writes down the tokens that leave a block, and lets no gradient through to them from later blocks."""
 
-    def leave(taps: Any, tokens: Any) -> Any:
+    def leave(taps: Any, output: Any) -> Any:
         del taps
-        left[address] = tokens
-        return keras.ops.stop_gradient(tokens)
+        left[address] = tokens = _tokens(view, output, count)
+        return _with_tokens(output, tokens, keras.ops.stop_gradient(tokens))
 
     return leave
 
 
 def _read_early(
-    view: ModelView, tensor: Any, score: Score, params: Sequence[Any], last: str, tokens: Sequence[Any]
+    view: ModelView, found: Attended, tensor: Any, score: Score, params: Sequence[Any], tokens: Sequence[Any]
 ) -> Any:
     """Return the scores that what follows the last block makes of the tokens of others, one block after another."""
     stacked = keras.ops.concatenate(tokens, axis=0)
-    run = ForwardPass.run(view, tensor, overrides={last: lambda taps, output: stacked})
+
+    def take(taps: Any, output: Any) -> Any:
+        del taps
+        return _with_tokens(output, _tokens(view, output, found.num_tokens), stacked)
+
+    run = ForwardPass.run(view, tensor, overrides={found.blocks[-1]: take})
     return run.scores(score, [keras.ops.concatenate([param] * len(tokens), axis=0) for param in params])
 
 
@@ -347,8 +368,10 @@ def _can_be_read_early(view: ModelView, found: Attended, score: Score) -> bool:
         known[key] = False
 
         def look(tensor: Any, *params: Any) -> Any:
-            last = ForwardPass.run(view, tensor).layer(found.blocks[-1], cast=False)
-            scores = _read_early(view, tensor, score, params, found.blocks[-1], [keras.ops.zeros_like(last)] * 2)
+            left: dict[str, Any] = {}
+            last = found.blocks[-1]
+            ForwardPass.run(view, tensor, overrides={last: _leaves(view, found.num_tokens, left, last)})
+            scores = _read_early(view, found, tensor, score, params, [keras.ops.zeros_like(left[last])] * 2)
             round_it = view.backend.gradient(keras.ops.sum(scores), tensor)
             known[key] = round_it is None and scores.shape[0] in (None, 4)
             return scores

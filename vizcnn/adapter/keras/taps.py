@@ -109,8 +109,8 @@ class Taps:
     stop_after : collection of str, default ()
         The run ends by `StopForward` as soon as all of these paths have been called.
     overrides : mapping, default {}
-        Paths, or ``path[1]`` for a second call, to tensors that take the place of what the layer returns; or to functions of
-        the taps and of that, which return one.
+        Paths, or ``path[1]`` for a second call, to what takes the place of what the layer returns, a tensor or several; or to
+        functions of the taps and of that, which return it.
     stop_before : callable, default None
         Takes a layer and the tensors that it is called on, and tells whether the run ends there by `StopForward`.
     copy_identity : bool, default False
@@ -244,7 +244,8 @@ class Taps:
             index = self._counts[path]
             override = self.overrides.get(f"{path}[{index}]" if index else path)
             if override is not None:
-                output = keras.ops.cast(override(self, output) if callable(override) else override, output.dtype)
+                override = override(self, output) if callable(override) else override
+                output = keras.tree.map_structure(_in_place_of, override, output)
             if opaque:
                 self._add(type(operation).__name__, False, output)
             self._end_of_layer(operation, args, output)
@@ -481,6 +482,10 @@ def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...
     # PyTorch's trees take a third of what Keras itself takes for a layer, and nearly every layer is called on one tensor.
     is_flat = len(arguments[1]) < 2 and all(isinstance(value, _PLAIN) or keras.ops.is_tensor(value) for value in flat)
     return tuple(value for value in (flat if is_flat else keras.tree.flatten(arguments)) if keras.ops.is_tensor(value))
+
+
+def _in_place_of(new: Any, old: Any) -> Any:
+    return new if new is old else keras.ops.cast(new, old.dtype)
 
 
 def _is_float(tensor: Any) -> bool:
