@@ -139,6 +139,20 @@ def test_ordinary_network_is_not_measured_and_a_measured_one_only_once() -> None
     assert (ordinary.num_traces, cropping.num_traces) == (1, 2)
 
 
+def test_several_layers_are_measured_by_one_function_as_each_alone() -> None:
+    image = keras.Input(SHAPE)
+    x = layers.Conv2D(2, 3, padding="same", name="first")(layers.MaxPooling2D(4)(ops.flip(image, axis=1)))
+    x = layers.Conv2D(2, 3, padding="valid", strides=2, name="second")(layers.Cropping2D(((0, 4), (0, 0)))(x))
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(x))
+    together, alone = vz.adapt(model), vz.adapt(model)
+    shapes = {"first": (12, 8), "second": (3, 3)}
+    found = together.placements(shapes, SHAPE)
+    assert found == {layer: alone.placement(layer, shape, SHAPE) for layer, shape in shapes.items()}
+    assert found["first"].axes != found["second"].axes
+    assert together.placements(shapes, SHAPE) == found
+    assert (together.num_traces, alone.num_traces) == (1, 2)
+
+
 # What is made of it ---------------------------------------------------------------------------------------------------------
 
 

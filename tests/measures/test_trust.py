@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 import vizcnn as vz
@@ -149,6 +150,13 @@ def test_random_map_is_no_better_than_chance(evidence):
     maps = np.random.default_rng(7).random(evidence[2].shape).astype(np.float32)
     kinds = [trust.verdict.kind for trust in trust_of(evidence, maps)]
     assert np.mean([kind in ("chance", "worse") for kind in kinds]) >= 0.95
+
+
+def test_smooth_map_is_better_by_luck_on_some_images_and_not_on_most(evidence):
+    generator = np.random.default_rng(3)
+    noise = [gaussian_filter(generator.random((planted.SIDE, planted.SIDE)), 2, mode="wrap") for _ in range(COUNT)]
+    lucky = np.mean([trust.verdict.kind == "better" for trust in trust_of(evidence, np.float32(noise))])
+    assert 0.05 < lucky < 1 / 3  # the how-to on trust says so
 
 
 def test_null_maps_are_not_better_than_themselves(evidence):

@@ -717,8 +717,33 @@ class ModelAdapter(ModelFacts):
         >>> vz.assets.digits_cnn().placement("conv5", (14, 14), (28, 28, 1)) is None
         True
         """
+        return self.placements({layer: shape}, sample_shape)[layer]
+
+    def placements(
+        self, shapes: Mapping[str, tuple[int, ...]], sample_shape: tuple[int, ...]
+    ) -> dict[str, Placement | None]:
+        """Tell where the cells of several layers' maps lie, which is found out for all at once.
+
+        Parameters
+        ----------
+        shapes : mapping of str to tuple of int
+            By the layers' paths, the shapes of their maps, (h, w) or (h, w, K).
+        sample_shape : tuple of int
+            Shape (H, W, C) of one input.
+
+        Returns
+        -------
+        dict of str to (Placement or None)
+            As `placement` says it of each.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.assets.digits_cnn().placements({"conv5": (14, 14), "conv1": (28, 28)}, (28, 28, 1))
+        {'conv5': None, 'conv1': None}
+        """
         self.prepare(sample_shape)
-        return self._placement(layer, shape, sample_shape)
+        return self._placements(shapes, sample_shape)
 
     def reach(self, layer: Any, sample_shape: tuple[int, ...] | None = None) -> Reach:
         """Tell which positions of the input the cells of a layer's map depend on: their receptive fields.
@@ -858,9 +883,11 @@ class ModelAdapter(ModelFacts):
     ) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
         raise self._unanswered("ascend")
 
-    def _placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
-        del layer, shape, sample_shape  # an adapter that knows better says so
-        return None
+    def _placements(
+        self, shapes: Mapping[str, tuple[int, ...]], sample_shape: tuple[int, ...]
+    ) -> dict[str, Placement | None]:
+        del sample_shape  # an adapter that knows better says so
+        return dict.fromkeys(shapes)
 
     def _reach(self, layer: str, sample_shape: tuple[int, ...]) -> Reach | None:
         raise self._unanswered("reach")

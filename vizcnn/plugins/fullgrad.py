@@ -12,7 +12,7 @@ from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.errors import Note
 from vizcnn.plugins.register import register
 from vizcnn.results import AttributionBatch
-from vizcnn.results.placing import over_inputs
+from vizcnn.results.placing import laid_over
 from vizcnn.targets.score import Score
 
 _TOLERANCE = 0.01
@@ -81,11 +81,13 @@ def fullgrad(model: ModelAdapter, inputs: np.ndarray, score: Score) -> Attributi
     least, most = sizes.min(axis=axes), sizes.max(axis=axes)
     values = _unit(sizes.sum(axis=-1), least, most, sizes.shape[-1])
     placements: list[Note] = []
+    shapes = {bias.layer: bias.sums.shape[1:] for bias in full.biases if bias.sums is not None}
+    known = model.placements(shapes, inputs.shape[1:])
     for bias in full.biases:
         if bias.sums is None:
             continue
         of_layer = _unit(bias.sums, bias.least, bias.most, bias.channels)
-        over, lies_nowhere, notes = over_inputs(of_layer, bias.layer, model, inputs.shape[1:])
+        over, lies_nowhere, notes = laid_over(of_layer, bias.layer, known[bias.layer], inputs.shape[1:-1])
         placements += notes
         if not lies_nowhere:
             values += over

@@ -12,7 +12,7 @@ import numpy as np
 
 from vizcnn.errors import LayerError, OptionError
 from vizcnn.results.batch import AttributionBatch
-from vizcnn.results.placing import over_inputs
+from vizcnn.results.placing import laid_over
 
 if TYPE_CHECKING:
     from vizcnn.adapter.base import ModelAdapter
@@ -92,15 +92,18 @@ def over_layers(run: Callable[..., AttributionBatch]) -> Callable[..., Attributi
 def _one_of(parts: Sequence[AttributionBatch], model: ModelAdapter, inputs: np.ndarray, fuse: str) -> AttributionBatch:
     """Return one map of those of several layers."""
     maps, notes = [], []
+    shapes = {part.layer: part.values.shape[1:] for part in parts if part.layer is not None}
+    known = model.placements(shapes, inputs.shape[1:])
     for part in parts:
-        values, lies_nowhere, placement = over_inputs(part.values, part.layer, model, inputs.shape[1:])
+        placement = None if part.layer is None else known[part.layer]
+        values, lies_nowhere, placed = laid_over(part.values, part.layer, placement, inputs.shape[1:-1])
         if lies_nowhere:
             raise LayerError(
                 f"`layers` must have maps that lie in the image; that of {part.layer!r} lies nowhere in it."
             )
         largest = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
         maps.append(values / np.where(largest > 0, largest, 1))
-        notes += [note for note in (*part.notes, *placement) if note not in notes]
+        notes += [note for note in (*part.notes, *placed) if note not in notes]
     fused = _FUSED[fuse](maps)
     return replace(
         parts[0], values=fused, raw=np.stack(maps, axis=1), layer=None, notes=tuple(notes), extras={}, measures={}

@@ -36,9 +36,32 @@ def over_inputs(
     (ndarray of float32, bool, tuple of Note)
         The maps (N, H, W[, C]); whether they lie nowhere in the inputs, and so are as they were; and what is to be said of that.
     """
-    size = sample_shape[:-1]
-    placement = layer and model.placement(layer, values.shape[1:], sample_shape)
-    if not placement:
+    placement = None if layer is None else model.placement(layer, values.shape[1:], sample_shape)
+    return laid_over(values, layer, placement, sample_shape[:-1])
+
+
+def laid_over(
+    values: np.ndarray, layer: str | None, placement: Placement | None, size: tuple[int, ...]
+) -> tuple[np.ndarray, bool, tuple[Note, ...]]:
+    """Bring maps to the size of a model's inputs, where it is known how they lie in these.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N, h, w[, C])
+        The maps.
+    layer : str or None
+        The layer that they are of, for the notes.
+    placement : Placement or None
+        As `ModelAdapter.placement` returns it.
+    size : tuple of int
+        Height and width of an input.
+
+    Returns
+    -------
+    (ndarray of float32, bool, tuple of Note)
+        See `over_inputs`.
+    """
+    if placement is None:
         return stretched(values, size), False, ()
     notes = (noted(placement.note(str(layer)), "placement"),)
     if not placement.is_known:

@@ -38,7 +38,7 @@ from vizcnn.adapter.keras.logits_model import logits_model
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.normalization import first_normalization, moments
 from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
-from vizcnn.adapter.keras.placing import placement
+from vizcnn.adapter.keras.placing import placements
 from vizcnn.adapter.keras.reach import reach
 from vizcnn.adapter.keras.reinitialized import InitialWeights, ReinitializedRunner, shuffled_note
 from vizcnn.adapter.keras.runner import Runner
@@ -536,9 +536,10 @@ class KerasAdapter(ModelAdapter):
                 f"batch, so its maps are of no input; name a layer outside of that."
             )
 
-    def _placement(self, layer: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> Placement | None:
-        input_range = self.input_range or (0.0, 1.0)
-        return placement(self._view, self._runner, layer, shape, sample_shape, input_range)
+    def _placements(
+        self, shapes: Mapping[str, tuple[int, ...]], sample_shape: tuple[int, ...]
+    ) -> dict[str, Placement | None]:
+        return placements(self._view, self._runner, shapes, sample_shape, self.input_range or (0.0, 1.0))
 
     def _reach(self, layer: str, sample_shape: tuple[int, ...]) -> Reach | None:
         return reach(self._view, self._runner, layer, sample_shape, self.input_range or (0.0, 1.0))

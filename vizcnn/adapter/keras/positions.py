@@ -229,10 +229,13 @@ class StandIns:
     slack : float
         How far the first and the last cell of a map are from where stretching puts them by the windows of ordinary
         convolutions alone, as a share of the map's length: the most of any tensor so far.
+    slacks : list of float
+        The same after each call.
     """
 
     def __init__(self) -> None:
         self.slack = 0.0
+        self.slacks: list[float] = []
         self._slacks: dict[int, float] = {}
         self._kept: list[Any] = []  # so that no other tensor takes the `id`
         self._random = np.random.default_rng(0)
@@ -254,8 +257,11 @@ class StandIns:
         tensor
             Of the output's shape; the output itself where the layer isn't known.
         """
-        if not inputs or _shape(output) is None:
-            return output
+        stand_in = output if not inputs or _shape(output) is None else self._stand_in(operation, inputs, output)
+        self.slacks.append(self.slack)
+        return stand_in
+
+    def _stand_in(self, operation: Any, inputs: Sequence[Any], output: Any) -> Any:
         slack = max(self._slack_of(tensor) for tensor in inputs)
         positions, off = self._made(operation, inputs, output) if is_own(operation) else (None, 0.0)
         stand_in = output if positions is None else keras.ops.cast(positions, output.dtype)

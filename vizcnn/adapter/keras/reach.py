@@ -17,13 +17,12 @@ from keras.src.backend import compute_output_spec
 from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.model_view import ModelView
-from vizcnn.adapter.keras.placing import look_back
+from vizcnn.adapter.keras.placing import Lines, look_back
 from vizcnn.adapter.keras.positions import IN_PLACE, dilation_of, is_of_channels, is_own, is_window, reach_of
 from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.taps import Call
 from vizcnn.adapter.layers import split_call
-from vizcnn.adapter.placement import bands
 from vizcnn.adapter.reach import Reach
 
 _OVER_POSITIONS = frozenset({"GroupNormalization", "Softmax", "LogSoftmax", "UnitNormalization"})
@@ -114,11 +113,11 @@ def reach(
         return Reach(low, high, tuple(int(axis.extent.max()) for axis in spread), steps, size, is_exact=True)
     if grid is None or len(grid) != len(size):
         return None
-    chosen = [bands(count, _BANDS) for count in grid]
-    looked = look_back(view, runner, layer, chosen, grid, sample_shape, input_range, through_windows=True)
+    lines = Lines.across(layer, grid, _BANDS)
+    (looked,) = look_back(view, runner, [lines], sample_shape, input_range, through_windows=True)
     if not all(depends.any() for depends in looked.depends):
         return None
-    return Reach.measured([np.array(indices) for indices in chosen], looked.depends, grid, size)
+    return Reach.measured([np.array(indices) for indices in lines.chosen], looked.depends, grid, size)
 
 
 def _followed(
