@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ import pytest
 import scipy.fft
 
 from tests import framework
-from vizcnn.adapter.loading.tensorflow_functions import counterpart
+from vizcnn.adapter.loading.tensorflow_functions import _FUNCTIONS, counterpart
 
 pytestmark = framework.needs_tensorflow
 
@@ -85,7 +86,7 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "math.lgamma": ([3 * X + 0.013], {}), "math.digamma": ([3 * X + 0.013], {}),
     "math.cumulative_logsumexp": ([X], {"axis": 1, "reverse": True}),
     "linalg.triangular_solve": ([MATRIX, MATRIX[..., :2]], {"adjoint": True}), "linalg.logdet": ([SYMMETRIC], {}),
-    "linalg.slogdet": ([MATRIX], {}), "math.bincount": ([WHOLE], {"minlength": 10}),
+    "linalg.lu": ([X[:, 1:, :, 0]], {}), "linalg.slogdet": ([MATRIX], {}), "math.bincount": ([WHOLE], {"minlength": 10}),
     "compat.v1.matrix_band_part": ([MATRIX, 0, -1], {}), "compat.v1.to_int32": ([X], {}),
     "compat.v1.div_no_nan": ([X, POSITIVE], {}),
 }  # fmt: skip
@@ -112,6 +113,11 @@ def test_counterpart_computes_what_tensorflow_does(name: str) -> None:
     for result, expected in zip(arrays(function(*tensors, **options)), arrays(wanted), strict=True):
         assert result.shape == expected.shape
         np.testing.assert_allclose(result, expected, rtol=2e-4, atol=2e-5)
+
+
+def test_docs_tell_how_many_there_are() -> None:
+    said = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    assert said.count(f"{len(_FUNCTIONS)} names of functions") == 2
 
 
 def test_matrices_are_put_together_again_from_their_parts() -> None:

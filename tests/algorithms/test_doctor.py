@@ -103,9 +103,76 @@ def test_batch_normalization_tells_the_scaling_without_any_class() -> None:
         model(images[..., ::-1] / 255.0, training=True)
     report = vz.doctor(model, images[:12])
     assert (report.best, report.evidence, report.is_certain) == ("bgr, / 255", "normalization", False)
+    assert any("yuv" in row.preprocess for row in report.rows)
     certain = {verdict.part: verdict.is_certain for verdict in report.verdicts}
     assert certain["scaling"]
     assert certain["channels"]
+
+
+def ramps(count: int, size: tuple[int, int], top: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures whose class is the bright quarter of their columns, below rows of noise that are brighter still."""
+    rng = np.random.default_rng(5)
+    classes = rng.integers(0, 4, count)
+    images = rng.integers(0, 60, (count, *size, 1))
+    quarter = size[1] // 4
+    for image, one in zip(images, classes, strict=True):
+        image[top:, one * quarter : (one + 1) * quarter] += 60
+        image[:top, rng.integers(0, 4) * quarter :][:, :quarter] += 190
+    return images.astype(np.uint8), classes
+
+
+def shares_of(scores: np.ndarray) -> np.ndarray:
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+
+
+def columns_of(images: np.ndarray) -> np.ndarray:
+    """Return how bright each quarter of the columns is, as shares."""
+    bright = images.mean(axis=(1, 3)).reshape(len(images), 4, -1).mean(axis=2)
+    return shares_of(bright / 10)
+
+
+@pytest.mark.parametrize("top", [24, 0])
+def test_rows_that_were_cut_off_are_told_by_true_classes(top: int) -> None:
+    images, classes = ramps(40, (48, 48), top)
+    box = vz.adapt(columns_of, input_shape=(24, 24, 1), labels=list("abcd"))
+    report = vz.doctor(box, images, classes.tolist())
+    assert report.rows[0].accuracy == 1.0
+    assert ("rows" in report.best) == bool(top)
+    fit = next(verdict for verdict in report.verdicts if verdict.part == "fit")
+    assert (fit.choice, fit.is_certain) == (("rows 24:", True) if top else ("squash", False))
+    assert any("Cuts are tried in coarse steps" in note for note in report.notes) == bool(top)
+    assert not any("rows" in row.preprocess for row in vz.doctor(box, images).rows)  # sureness is no evidence
+    several = [*images[:39], images[39][:40]]
+    assert not any("rows" in row.preprocess for row in vz.doctor(box, several, classes.tolist()).rows)
+
+
+def test_cut_that_is_ahead_by_chance_is_not_taken() -> None:
+    images, classes = ramps(6, (48, 48), 24)
+    report = vz.doctor(vz.adapt(columns_of, input_shape=(24, 24, 1), labels=list("abcd")), images, classes.tolist())
+    assert next(row for row in report.rows if row.preprocess.startswith("rows 24:")).accuracy == 1.0
+    assert "rows" not in report.best
+
+
+def yuv_colors(images: np.ndarray) -> np.ndarray:
+    """Return shares of red, green, blue and yellow in the middle of pictures, by OpenCV's YUV in -1 to 1."""
+    colors = np.array([[[[200, 40, 40]], [[40, 170, 60]], [[50, 70, 200]], [[220, 200, 50]]]], np.float32)
+    wanted = vz.Preprocess("yuv, / 127.5 - 1")(colors)[0, :, 0, 1:]
+    seen = images[:, 9:15, 9:15].mean(axis=(1, 2))[:, None, 1:]
+    return shares_of(-40 * ((seen - wanted) ** 2).sum(axis=-1))
+
+
+def test_yuv_is_told_by_true_classes_and_never_by_sureness() -> None:
+    images, classes = signs(40, 2)
+    box = vz.adapt(yuv_colors, input_shape=(24, 24, 3), labels=["red", "green", "blue", "yellow"])
+    report = vz.doctor(box, images, classes.tolist())
+    assert report.best == "yuv, / 127.5 - 1"
+    channels = next(verdict for verdict in report.verdicts if verdict.part == "channels")
+    assert (channels.choice, channels.is_certain) == ("yuv", True)
+    assert not any("yuv" in row.preprocess for row in vz.doctor(box, images).rows)
+    few = vz.doctor(box, images[:4], classes[:4].tolist())
+    assert "yuv" in " ".join(row.preprocess for row in few.rows)
+    assert "yuv" not in few.best  # as right as it is, four images may be chance
 
 
 @needs_data

@@ -11,7 +11,16 @@ import numpy as np
 from vizcnn.adapter import as_adapter
 from vizcnn.adapter.base import ModelAdapter
 from vizcnn.algorithms.preprocess_report import CERTAIN, PreprocessReport, PreprocessRow, PreprocessVerdict
-from vizcnn.algorithms.trials import Trial, count_trials, predicts_no_classes, run_trials
+from vizcnn.algorithms.trials import (
+    ORDERS,
+    YUV,
+    Trial,
+    count_trials,
+    cuts,
+    predicts_no_classes,
+    run_cuts,
+    run_trials,
+)
 from vizcnn.errors import OptionError, did_you_mean, listed
 from vizcnn.inputs import load
 from vizcnn.progress import track
@@ -36,7 +45,8 @@ def doctor(model: Any, images: Any, classes: Sequence[int | str] | None = None) 
     """Try scalings, channel orders and fits, and rank them by how right, or how sure, they make a model.
 
     With true classes it is accuracy that counts; without them what the model's first batch normalization remembers of training,
-    and where there is none, how sure the model is. What the model itself does to its inputs comes before all that.
+    and where there is none, how sure the model is. What the model itself does to its inputs comes before all that. YUV is tried
+    only by the first two, and rows or columns cut off only by accuracy, for pictures of one size.
 
     Parameters
     ----------
@@ -80,7 +90,13 @@ def doctor(model: Any, images: Any, classes: Sequence[int | str] | None = None) 
         raise predicts_no_classes(adapter)  # before true values are taken for classes
     indices = None if classes is None else _indices(classes, adapter, len(image_set))
     trying = f"trying preprocessings, {len(image_set)} images"
-    trials = list(track(run_trials(adapter, image_set, indices), count_trials(image_set), trying))
+    told = indices is not None or adapter.normalized_moments(image_set.inputs(slice(0, 1))) is not None
+    orders = (*ORDERS, YUV) if told else ORDERS
+    trials = list(track(run_trials(adapter, image_set, indices, orders), count_trials(image_set, orders), trying))
+    if indices is not None:
+        found = _ranked(adapter, trials, indices)[0][0]
+        cut = run_cuts(adapter, image_set, indices, found)
+        trials += track(cut, len(cuts(image_set)), "trying what may have been cut off")
     return judge(adapter, trials, indices)
 
 
@@ -109,6 +125,23 @@ def judge(model: ModelAdapter, trials: Sequence[Trial], classes: Sequence[int] |
     >>> judge(cnn, list(run_trials(cnn, digits, None)), None).best
     'none'
     """
+    ranked, doubts, evidence = _ranked(model, trials, classes)
+    count = len(trials[0].predicted)
+    verdicts = [
+        verdict
+        for part in ("scaling", "channels", "fit")
+        if (verdict := _verdict(part, ranked, doubts, evidence, classes)) is not None
+    ]
+    rows = tuple(_row(trial, classes, doubts[id(trial)]) for trial in ranked)
+    return PreprocessReport(
+        model.name, count, evidence, rows, tuple(verdicts), tuple(_notes(ranked[0], model, evidence, count, rows))
+    )
+
+
+def _ranked(
+    model: ModelAdapter, trials: Sequence[Trial], classes: Sequence[int] | None
+) -> tuple[list[Trial], dict[int, str], str]:
+    """Return the trials, the best first, what speaks against each, and what the order goes by."""
     has_gaps = all(trial.gap is not None for trial in trials)
     evidence = "accuracy" if classes is not None else "normalization" if has_gaps else "sureness"
     doubts = {id(trial): _doubt(trial, model) for trial in trials}
@@ -121,17 +154,8 @@ def judge(model: ModelAdapter, trials: Sequence[Trial], classes: Sequence[int] |
         return doubted, right, gap, -trial.steadiness
 
     ranked = sorted(trials, key=rank)
-    best, count = _plainest(ranked, doubts, evidence, classes), len(trials[0].predicted)
-    ranked = [best, *(trial for trial in ranked if trial is not best)]
-    verdicts = [
-        verdict
-        for part in ("scaling", "channels", "fit")
-        if (verdict := _verdict(part, ranked, doubts, evidence, classes)) is not None
-    ]
-    rows = tuple(_row(trial, classes, doubts[id(trial)]) for trial in ranked)
-    return PreprocessReport(
-        model.name, count, evidence, rows, tuple(verdicts), tuple(_notes(best, model, evidence, count, rows))
-    )
+    best = _plainest(ranked, doubts, evidence, classes)
+    return [best, *(trial for trial in ranked if trial is not best)], doubts, evidence
 
 
 def _group_means(trials: Sequence[Trial]) -> dict[tuple[str, str], float]:
@@ -162,14 +186,15 @@ def _doubt(trial: Trial, model: ModelAdapter) -> str:
 def _plainest(ranked: Sequence[Trial], doubts: dict[int, str], evidence: str, classes: Sequence[int] | None) -> Trial:
     """Return the first trial, or one that is as usual where the difference may be chance."""
     best = ranked[0]
+    if best.is_cut:
+        num_cuts = sum(trial.is_cut for trial in ranked)  # of several, one is ahead by chance more often
+        best = _certainly(best, [t for t in ranked if not t.is_cut], doubts, evidence, classes, tries=num_cuts)
+    if best.channels == YUV:
+        others = [t for t in ranked if t.channels != YUV and not t.is_cut]
+        best = _certainly(best, others, doubts, evidence, classes)
     if best.scaling in _UNUSUAL:
-        usual_ones = [
-            t for t in ranked if (t.channels, t.fit) == (best.channels, best.fit) and t.scaling not in _UNUSUAL
-        ]
-        if usual_ones and not doubts[id(usual_ones[0])]:
-            ahead = _points(best, evidence, classes) - _points(usual_ones[0], evidence, classes)
-            counts = int((ahead > _ALIKE[evidence]).sum()), int((ahead < -_ALIKE[evidence]).sum())
-            best = best if sign_test(*counts) < CERTAIN else usual_ones[0]
+        alike = [t for t in ranked if (t.channels, t.fit) == (best.channels, best.fit)]
+        best = _certainly(best, [t for t in alike if t.scaling not in _UNUSUAL], doubts, evidence, classes)
     for part, (usual, chance) in _PLAIN.items():
         wanted = {name: getattr(best, name) for name in ("fit", "channels", "scaling")} | {part: usual}
         plain = next((t for t in ranked if all(getattr(t, name) == value for name, value in wanted.items())), best)
@@ -177,6 +202,22 @@ def _plainest(ranked: Sequence[Trial], doubts: dict[int, str], evidence: str, cl
             better, worse = _compared(best, plain, part, evidence, classes)
             best = plain if sign_test(better, worse) >= chance or worse >= better else best
     return best
+
+
+def _certainly(
+    best: Trial,
+    usual: Sequence[Trial],
+    doubts: dict[int, str],
+    evidence: str,
+    classes: Sequence[int] | None,
+    tries: int = 1,
+) -> Trial:
+    """Return an unusual trial where it is ahead of the first usual one for certain; or else that."""
+    if not usual or doubts[id(usual[0])]:
+        return best
+    ahead = _points(best, evidence, classes) - _points(usual[0], evidence, classes)
+    counts = int((ahead > _ALIKE[evidence]).sum()), int((ahead < -_ALIKE[evidence]).sum())
+    return best if tries * sign_test(*counts) < CERTAIN else usual[0]
 
 
 def _compared(one: Trial, other: Trial, part: str, evidence: str, classes: Sequence[int] | None) -> tuple[int, int]:
@@ -202,7 +243,7 @@ def _verdict(
 ) -> PreprocessVerdict | None:
     """Compare the best trial with the best that has another scaling, other channels or another fit."""
     best = ranked[0]
-    others = [trial for trial in ranked[1:] if getattr(trial, part) != getattr(best, part)]
+    others = [trial for trial in ranked[1:] if getattr(trial, part) != getattr(best, part) and not trial.is_cut]
     if not others:
         return None
     other = others[0]
@@ -281,6 +322,8 @@ def _notes(best: Trial, model: ModelAdapter, evidence: str, count: int, rows: Se
         )
     if evidence == "sureness":
         notes.append("Without true classes it is sureness alone that is compared, which is weak evidence.")
+    if best.is_cut:
+        notes.append(f"Cuts are tried in coarse steps: {best.fit!r} stands for about as much.")
     if max(float(best.sureness.mean()), 0.0) < 0.05:
         notes.append(
             "The model is unsure of all images, whatever the preprocessing: they may be of another kind than its own."

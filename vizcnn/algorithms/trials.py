@@ -19,6 +19,14 @@ GRAY_SCALINGS = ("none", "/ 255", "/ 127.5 - 1", "/ 255 - 0.5", "standardize")
 _FAR = 5.0
 """Nats beyond which a channel's numbers are wrong, and no longer compared."""
 
+ORDERS = ("rgb", "bgr", "gray")
+"""Channel orders that are always tried."""
+
+YUV = "yuv"
+"""Tried where there is evidence beside sureness: few models were trained so."""
+
+YUV_SCALINGS = ("none", "/ 255", "/ 127.5 - 1", "/ 255 - 0.5")
+
 INVERTED = "-x + 255"
 """For images of one channel: dark on bright becomes bright on dark."""
 
@@ -89,6 +97,11 @@ class Trial:
         return float(np.sqrt((self.margins**2).mean()))
 
     @property
+    def is_cut(self) -> bool:
+        """Whether rows or columns are cut off, which only true classes can tell."""
+        return self.fit.startswith(("rows", "columns"))
+
+    @property
     def text(self) -> str:
         """The text form of the preprocessing."""
         steps = [
@@ -99,7 +112,9 @@ class Trial:
         return ", ".join(steps if self.scaling != "none" else [*steps, "none"])
 
 
-def run_trials(model: ModelAdapter, images: ImageSet, classes: Sequence[int] | None) -> Iterator[Trial]:
+def run_trials(
+    model: ModelAdapter, images: ImageSet, classes: Sequence[int] | None, orders: Sequence[str] = ORDERS
+) -> Iterator[Trial]:
     """Yield what the model says by each preprocessing; each image is decoded once for each way to fit it.
 
     Parameters
@@ -110,6 +125,8 @@ def run_trials(model: ModelAdapter, images: ImageSet, classes: Sequence[int] | N
         The images.
     classes : sequence of int or None
         Their true classes.
+    orders : sequence of str, default `ORDERS`
+        The channel orders that are tried of colors.
 
     Yields
     ------
@@ -121,19 +138,85 @@ def run_trials(model: ModelAdapter, images: ImageSet, classes: Sequence[int] | N
         If the model predicts no classes.
     """
     for fit in _different_fits(images):
-        prepared = load(
-            images.sources, (*images.size, images.channels), preprocess=Preprocess(fit), decoding=images.decoding
-        )
-        trials = [Trial(fit, *steps) for steps in _steps(images.channels)]
-        answers: list[list[dict[str, np.ndarray]]] = [[] for _ in trials]
-        for part in slices(len(prepared), model.batch_size_for(prepared.sample_shape)):
-            pixels = prepared.inputs(part)
-            true = None if classes is None else np.asarray(classes[part])
-            for trial, answer in zip(trials, answers, strict=True):
-                answer.append(_answers(model, _values(trial)(pixels), true))
+        yield from _run(model, images, classes, [Trial(fit, *steps) for steps in _steps(images.channels, orders)])
+
+
+def run_cuts(model: ModelAdapter, images: ImageSet, classes: Sequence[int], found: Trial) -> Iterator[Trial]:
+    """Yield what the model says where rows or columns of the pictures are cut off before; see `cuts`.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model.
+    images : ImageSet
+        The images.
+    classes : sequence of int
+        Their true classes.
+    found : Trial
+        The preprocessing whose channels and scaling are kept.
+
+    Yields
+    ------
+    Trial
+    """
+    for cut in cuts(images):
+        yield from _run(model, images, classes, [Trial(cut, found.channels, found.scaling)])
+
+
+def cuts(images: ImageSet) -> list[str]:
+    """Return what may have been cut off: parts of the rows, as of sky and road, and what the shape of the input has no room for.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The images; what is cut off in pixels is the same of pictures of one size alone.
+
+    Returns
+    -------
+    list of str
+        Their text forms; [] for pictures of several sizes.
+
+    Examples
+    --------
+    >>> import numpy as np, vizcnn as vz
+    >>> from vizcnn.algorithms.trials import cuts
+    >>> cuts(vz.inputs.load(np.zeros((2, 60, 80, 3), np.uint8), (32, 64, 3)))
+    ['rows 20:', 'rows 30:', 'rows :45', 'rows :40']
+    """
+    sizes = {images.shape_of(index)[:2] for index in range(len(images))}
+    if len(sizes) > 1:
+        return []
+    ((rows, columns),) = sizes
+    found = [f"rows {rows // 3}:", f"rows {rows // 2}:", f"rows :{rows - rows // 4}"]
+    kept = round(columns * images.size[0] / images.size[1]), round(rows * images.size[1] / images.size[0])
+    if kept[0] < 0.98 * rows:
+        found += [f"rows {rows - kept[0]}:", f"rows :{kept[0]}"]
+    elif kept[1] < 0.98 * columns:
+        found += [f"columns {columns - kept[1]}:", f"columns :{kept[1]}"]
+    return list(dict.fromkeys(found)) if rows >= _FEWEST else []
+
+
+_FEWEST = 8
+"""Rows of which parts can be cut off."""
+
+
+def _run(
+    model: ModelAdapter, images: ImageSet, classes: Sequence[int] | None, trials: Sequence[Trial]
+) -> Iterator[Trial]:
+    """Yield trials of one fit with what the model says: each image is decoded once for all of them."""
+    fit = trials[0].fit
+    prepared = load(
+        images.sources, (*images.size, images.channels), preprocess=Preprocess(fit), decoding=images.decoding
+    )
+    answers: list[list[dict[str, np.ndarray]]] = [[] for _ in trials]
+    for part in slices(len(prepared), model.batch_size_for(prepared.sample_shape)):
+        pixels = prepared.inputs(part)
+        true = None if classes is None else np.asarray(classes[part])
         for trial, answer in zip(trials, answers, strict=True):
-            joined = {name: np.concatenate([one[name] for one in answer]) for name in answer[0]}
-            yield Trial(trial.fit, trial.channels, trial.scaling, **joined, input_range=_values(trial).output_range)
+            answer.append(_answers(model, _values(trial)(pixels), true))
+    for trial, answer in zip(trials, answers, strict=True):
+        joined = {name: np.concatenate([one[name] for one in answer]) for name in answer[0]}
+        yield Trial(trial.fit, trial.channels, trial.scaling, **joined, input_range=_values(trial).output_range)
 
 
 def predicts_no_classes(model: ModelAdapter) -> OptionError:
@@ -144,19 +227,21 @@ def predicts_no_classes(model: ModelAdapter) -> OptionError:
     )
 
 
-def count_trials(images: ImageSet) -> int:
+def count_trials(images: ImageSet, orders: Sequence[str] = ORDERS) -> int:
     """Return how many there will be.
 
     Parameters
     ----------
     images : ImageSet
         The images.
+    orders : sequence of str, default `ORDERS`
+        As `run_trials` takes them.
 
     Returns
     -------
     int
     """
-    return len(_different_fits(images)) * len(_steps(images.channels))
+    return len(_different_fits(images)) * len(_steps(images.channels, orders))
 
 
 def _values(trial: Trial) -> Preprocess:
@@ -164,14 +249,14 @@ def _values(trial: Trial) -> Preprocess:
     return Preprocess(f"{trial.channels}, {trial.scaling}")
 
 
-def _steps(channels: int) -> list[tuple[str, str]]:
+def _steps(channels: int, orders: Sequence[str]) -> list[tuple[str, str]]:
     if channels != 3:
         scalings = [*GRAY_SCALINGS, *(f"{INVERTED}, {scaling}" for scaling in GRAY_SCALINGS)]
         return [("rgb", scaling.removesuffix(", none")) for scaling in scalings]
     return [
         (order, scaling)
-        for order in ("rgb", "bgr", "gray")
-        for scaling in SCALINGS
+        for order in orders
+        for scaling in (YUV_SCALINGS if order == YUV else SCALINGS)
         if order == "bgr" or not scaling.startswith("mean")  # the means of Caffe's models, which take BGR
     ]
 

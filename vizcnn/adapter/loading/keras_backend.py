@@ -9,7 +9,7 @@ from typing import Any
 from keras import ops
 
 from vizcnn.adapter.loading.tensorflow_functions import counterpart
-from vizcnn.adapter.loading.tensorflow_values import axes, both, dimensions, dtype_of, integers, tensor
+from vizcnn.adapter.loading.tensorflow_values import both, dimensions, dtype_of, integers, tensor
 
 Function = Callable[..., Any]
 
@@ -19,10 +19,6 @@ def _as_in_tensorflow(name: str) -> Function:
     if function is None:
         raise LookupError(name)  # a slip in the tables below
     return function
-
-
-def _reduce(function: Function) -> Function:
-    return lambda x, axis=None, keepdims=False: function(x, axis=axes(axis), keepdims=bool(keepdims))
 
 
 def _best(function: Function) -> Function:
@@ -114,10 +110,10 @@ FUNCTIONS: dict[str, Function] = {
         "less", "less_equal", "sin", "cos", "tanh", "sigmoid", "softplus", "softsign", "zeros_like", "ones_like", "shape",
         "reshape", "batch_flatten", "stop_gradient", "identity", "cumsum", "cumprod",
     )},
-    **{name: _reduce(function) for name, function in {
-        "sum": ops.sum, "mean": ops.mean, "max": ops.max, "min": ops.min, "prod": ops.prod, "std": ops.std, "var": ops.var,
-        "any": ops.any, "all": ops.all, "logsumexp": ops.logsumexp,
-    }.items()},
+    **{name: _as_in_tensorflow(f"reduce_{name}") for name in (
+        "sum", "mean", "max", "min", "prod", "std", "any", "all", "logsumexp",
+    )},
+    "var": _as_in_tensorflow("reduce_variance"),
     "argmax": _best(ops.argmax),
     "argmin": _best(ops.argmin),
     "l2_normalize": _l2_normalize,

@@ -292,6 +292,27 @@ def _qr(input: Any, full_matrices: bool = False) -> Any:
     return ops.qr(input, mode="complete" if full_matrices else "reduced")
 
 
+def _lu(input: Any, output_idx_type: Any = "int32") -> Any:
+    """Return both triangles in one matrix, and the order of its rows.
+
+    Step by step: `keras.ops.lu_factor` takes one matrix alone on TensorFlow, and has other pivots on JAX and PyTorch.
+    """
+    matrix, places = input, ops.arange(input.shape[-1], dtype="int32")
+    order = ops.zeros_like(matrix[..., 0], dtype="int32") + places
+    for step in range(input.shape[-1]):
+        column = ops.where(places >= step, ops.abs(matrix[..., step]), -1.0)
+        largest = ops.cast(ops.argmax(column, axis=-1, keepdims=True), "int32")
+        swapped = ops.where(places == step, largest, ops.where(places == largest, step, places))
+        order = ops.take_along_axis(order, swapped, axis=-1)
+        matrix = ops.take_along_axis(matrix, ops.expand_dims(swapped, -1), axis=-2)
+        pivots = matrix[..., step : step + 1, :]
+        below = ops.expand_dims(places > step, -1)
+        factors = matrix[..., step : step + 1] / pivots[..., step : step + 1]
+        rest = ops.where(places > step, matrix - factors * pivots, ops.where(places == step, factors, matrix))
+        matrix = ops.where(below, rest, matrix)
+    return matrix, ops.cast(order, dtype_of(output_idx_type))
+
+
 def _log_determinant(matrix: Any) -> Any:
     determinant = ops.det(matrix)
     return ops.log(ops.abs(determinant))
@@ -329,6 +350,7 @@ FUNCTIONS: dict[str, Function] = {
     "triangular_solve": _triangular_solve,
     "svd": _svd,
     "qr": _qr,
+    "lu": _lu,
     "logdet": _log_determinant,
     "slogdet": _sign_and_log_determinant,
     "bincount": _bincount,
