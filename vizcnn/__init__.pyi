@@ -384,6 +384,8 @@ def top_patches(
     *,
     channels: int | collections.abc.Sequence[int] | None = None,
     num_patches: int = 9,
+    spread: int = 0,
+    seed: int = 0,
 ) -> TopPatches: ...
 def transformer_attribution(
     model: typing.Any, images: typing.Any, target: typing.Any = None, *, start_layer: int = 0

@@ -25,7 +25,9 @@ import difflib
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -241,9 +243,29 @@ class RenamedWarning(VizcnnWarning, FutureWarning):
     """
 
 
+_SILENT: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Give no warnings inside: for whoever shows the notes of the results in another way.
+
+    Examples
+    --------
+    >>> from vizcnn.errors import silent, warn
+    >>> with silent():
+    ...     warn(["The image is small."])
+    """
+    token = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
+
+
 def warn(notes: Iterable[str], category: type[Warning] = VizcnnWarning) -> None:
     """Give each note that isn't quiet as a warning, at the line outside vizcnn that made the call."""
-    for note in notes:
+    for note in () if _SILENT.get() else notes:
         if not getattr(note, "quiet", False):
             warnings.warn(str(note), category, stacklevel=_depth())
 

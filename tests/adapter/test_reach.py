@@ -156,3 +156,16 @@ def test_frames_are_measured() -> None:
     model = vz.adapt(keras.Model(video, layers.Dense(2)(layers.GlobalAveragePooling3D()(x))))
     assert model.reach("each").box((1, 3, 3)) == ((1, 2), (3, 6), (3, 6))
     assert model.reach("memory").box((1, 2, 2))[0] == (0, 2)  # a frame and those before it
+
+
+def test_cells_look_at_the_middle_of_what_they_see_before_the_edges_cut_it() -> None:
+    image = keras.Input((20, 20, 1))
+    x = layers.Conv2D(2, 5, padding="same", name="same")(image)
+    x = layers.Conv2D(2, 3, strides=2, name="valid")(x)
+    x = layers.Conv2D(2, 9, padding="same", name="wide")(x)
+    model = vz.adapt(keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x))))
+    np.testing.assert_array_equal(model.reach("same").centers[0], np.arange(20))
+    np.testing.assert_array_equal(model.reach("valid").centers[1], 1 + 2 * np.arange(9))
+    wide = model.reach("wide")  # 5 + 2 + 8 * 2 = 23 pixels: each is cut, so they lie evenly
+    assert wide.extent == (23, 23)
+    np.testing.assert_allclose(wide.centers[0], (np.arange(9) + 0.5) * 20 / 9 - 0.5)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import vizcnn as vz
 from vizcnn.algorithms.diagnosis import near_duplicates
 from vizcnn.cli import app
-from vizcnn.errors import LayerError
+from vizcnn.errors import LayerError, OptionError
 from vizcnn.plugins import registry
 
 SHAPE = (12, 12, 1)
@@ -137,6 +137,35 @@ def test_receptive_field_is_what_moves_a_unit_in_the_middle() -> None:
     assert result.receptive_field == (8, 8)
     assert [(f.kind, f.layer) for f in result.findings] == [("receptive field", "last")]
     assert "sees 8x8 of the image's 32x32 pixels" in result.findings[0].figure
+
+
+def test_receptive_field_is_known_where_dead_units_send_no_gradient() -> None:
+    model = changed(network(), "second", bias=lambda bias: bias - 1000)
+    assert vz.diagnose(model, images()).receptive_field == (9, 9)  # 3, and then 7
+
+
+def test_how_a_unit_fares_is_said_in_words() -> None:
+    def sunk(bias: np.ndarray) -> np.ndarray:
+        bias[2] = -100
+        return bias
+
+    model = changed(network(), "first", bias=sunk)
+    result = vz.diagnose(model, images())
+    maps = vz.adapt(model).activations(images(), ["first"])["first"]
+    np.testing.assert_allclose(result.active_share["first"], (maps > 0).mean(axis=(0, 1, 2)), rtol=1e-6)
+    share = (maps[..., 1] > 0).mean()
+    assert result.unit_in_words("first", 1) == (f"It is above zero at {share:.0%} of all places, on 6 images.",)
+    assert result.unit_in_words("first", 2) == (
+        "It is dead on 6 images: never above zero, so it tells nothing and learns nothing.",
+        "On so few images it may only be rare.",
+    )
+    ended = vz.diagnose(changed(network("sigmoid"), "first", bias=lambda bias: bias + 100), images())
+    assert ended.end_share["first"].tolist() == [1.0] * 10
+    assert ended.unit_in_words("first", 0)[1].startswith(
+        "It is saturated: at an end of its activation 100% of the time"
+    )
+    with pytest.raises(OptionError, match="`unit` must be one of a layer with an activation; got 10 of 'first'"):
+        result.unit_in_words("first", 10)
 
 
 @pytest.mark.parametrize("pooling", [layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.Flatten])

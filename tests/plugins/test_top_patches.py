@@ -120,3 +120,38 @@ def test_bad_options_are_refused() -> None:
     signals = keras.Sequential([keras.Input((12, 1)), keras.layers.Conv1D(2, 3)])
     with pytest.raises(CapabilityError, match="needs images"):
         vz.top_patches(signals, np.zeros((2, 12, 1)))
+
+
+def test_patches_over_the_whole_range_are_one_of_each_part_of_the_images() -> None:
+    model, images = vz.adapt(network(), batch_size=7), pictures()
+    found = vz.top_patches(model, images, "second", channels=[4, 1], num_patches=2, spread=5, seed=3)
+    field = vz.receptive_field(model, "second")
+    assert (found.ranks.shape, found.images_seen) == ((2, 7), 23)
+    for row, channel in enumerate(found.channels):
+        everything = by_hand(vz.activations(model, images, "second").values, channel, 23)
+        assert found.ranks[row, :2].tolist() == [0, 1]
+        for part, rank in enumerate(found.ranks[row, 2:]):
+            assert part * 23 // 5 <= rank < (part + 1) * 23 // 5  # ordered by value, each fifth has one
+        for at, rank in enumerate(found.ranks[row]):
+            value, index, cell = everything[rank]
+            assert found.values[row, at] == pytest.approx(value, rel=1e-5)
+            assert found.images[row, at] == index
+            assert tuple(map(tuple, found.boxes[row, at].tolist())) == field.box(*cell)
+    labels = [text.get_text() for text in found.plot(Figure().subplots()).texts]
+    assert labels[1] == f"{found.values[0, 1]:.3g}"
+    assert labels[6] == f"{found.values[0, 6]:.3g} (above {1 - found.ranks[0, 6] / 22:.0%})"
+
+
+def test_what_is_drawn_over_the_range_depends_on_the_seed_and_not_on_other_channels() -> None:
+    model, images = vz.adapt(network()), pictures()
+
+    def ranks(**options: object) -> list[int]:
+        found = vz.top_patches(model, images, "second", num_patches=2, spread=4, **options)
+        return found.ranks[found.channels.index(3), 2:].tolist()
+
+    assert ranks(channels=3) == ranks() == ranks(channels=[0, 3])
+    assert ranks(channels=3) != ranks(channels=3, seed=1)
+    few = vz.top_patches(model, pictures(3), "second", channels=3, num_patches=2, spread=9)
+    assert few.ranks.tolist() == [[0, 1, 0, 1, 2]]
+    with pytest.raises(OptionError, match="`spread` must be 0 or a positive whole number; got -1"):
+        vz.top_patches(model, images, "second", spread=-1)

@@ -622,3 +622,34 @@ def test_model_without_weights_or_layers_beside_its_input_is_drawn():
     assert boxes(drawn)["<image>"].get_facecolor() == (1, 1, 1, 1)
     assert build((), (), {}).boxes == {}
     assert INPUT == "Input"
+
+
+def test_a_layout_says_where_plot_draws_everything(ax: Axes) -> None:
+    architecture = vz.architecture(models.nested().model)
+    laid_out = architecture.layout(fold="never", width=10, engine="vizcnn")
+    drawn = architecture.plot(ax, fold="never", width=10, engine="vizcnn", title=False, legend=False)
+    fronts = {patch.get_gid()[4:]: patch for patch in drawn.patches if (patch.get_gid() or "").startswith("box:")}
+    assert list(fronts) == [box["key"] for box in laid_out["boxes"]]
+    shift = None
+    for box in laid_out["boxes"]:
+        left, top, right, bottom = box["front"]
+        patch = fronts[box["key"]]
+        assert (patch.get_x(), patch.get_width(), patch.get_height()) == pytest.approx(
+            (left, right - left, bottom - top), abs=2e-4
+        )
+        shift = patch.get_y() - top if shift is None else shift
+        assert patch.get_y() - top == pytest.approx(shift, abs=2e-4)
+    assert {(arrow["from"], arrow["to"]) for arrow in laid_out["arrows"]} == {
+        tuple((patch.get_gid() or "").split(":")[1:])
+        for patch in drawn.patches
+        if (patch.get_gid() or "").startswith("edge:")
+    }
+    assert [arrow for arrow in laid_out["arrows"] if arrow["is_skip"]] != []
+    assert [frame["path"] for frame in laid_out["frames"]] == ["base"]
+    conv = next(box for box in laid_out["boxes"] if box["key"] == "base/conv1")
+    assert (conv["layers"], conv["does"], conv["name"], conv["text"][-1]) == (
+        ["base/conv1"],
+        "convolution",
+        ["conv1"],
+        "6 × 5 × 4",
+    )

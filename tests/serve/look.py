@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
+import numpy as np
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
@@ -71,7 +72,8 @@ class Look:
         self.page.wait_for_selector("main:not([aria-busy])", state="attached")
 
     def assert_clean(self) -> None:
-        assert [text for text in self.said if not re.search(self._allowed, text)] == []
+        said = [text for text in self.said if not re.search(self._allowed, text)]
+        assert not said, said
         assert [url for url in self.asked if not url.startswith((self.server.url, "data:", "blob:"))] == []
 
     def assert_sound(self) -> None:
@@ -79,9 +81,8 @@ class Look:
         width, seen = self.page.evaluate(SIDEWAYS)
         assert width == seen, self.page.evaluate("location.hash")
         found = Axe().run(self.page).response["violations"]
-        assert [
-            f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}" for one in found
-        ] == []
+        problems = [f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}" for one in found]
+        assert not problems, problems
 
 
 class Answer(NamedTuple):
@@ -94,6 +95,19 @@ class Answer(NamedTuple):
     @property
     def facts(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def arrays(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The facts, and the arrays that stand behind them."""
+        assert self.status == 200, self.body
+        length = int.from_bytes(self.body[:4], "little")
+        about, found = json.loads(self.body[4 : 4 + length]), {}
+        for one in about.pop("arrays"):
+            content = np.frombuffer(
+                self.body, one["dtype"], int(np.prod(one["shape"])), offset=4 + length + one["start"]
+            )
+            found[one["name"]] = content.reshape(one["shape"])
+        return about, found
 
 
 def ask(

@@ -114,7 +114,9 @@ def maximize(
     with ExitStack() as stack:
         stack.callback(climb.close)  # an interrupt here would leave it waiting, and the next run waiting for it
         iterates = _noting(climb, notes)
-        for step, (images, scores) in enumerate(track(iterates, steps + 1, f"{len(score)} images, {steps} steps")):
+        for step, (images, scores) in enumerate(
+            track(iterates, steps + 1, f"{len(score)} image{'s' * (len(score) != 1)}, {steps} steps")
+        ):
             history.append(scores)
             if step in keep:
                 snapshots.append(images)

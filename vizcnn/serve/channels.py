@@ -163,17 +163,16 @@ class _Channels:
         path = layer_of(model, asked).path
         if self._diagnosis is None:
             images = self.studio.folder().part(slice(0, _IMAGES))
-            self._diagnosis = registry.get("diagnose").function(model, images)
+            try:
+                self._diagnosis = registry.get("diagnose").function(model, images)
+            except LayerError as error:  # no layer has an activation
+                return {"sentences": [str(error)], "told_at": None}
         told_at = _told_at(model, path, self._diagnosis.layers)
         unit = whole(asked, "unit", 0, 0, 10**6)
         if told_at is None:
             text = "No activation follows that could be dead or saturated, so there is nothing to tell of its health."
-            return {"sentences": [text], "told_at": None, "images": self._diagnosis.images_seen}
-        return {
-            "sentences": self._diagnosis.unit_in_words(told_at, unit),
-            "told_at": told_at,
-            "images": self._diagnosis.images_seen,
-        }
+            return {"sentences": [text], "told_at": None}
+        return {"sentences": self._diagnosis.unit_in_words(told_at, unit), "told_at": told_at}
 
     def _block(self, model: ModelAdapter, path: str, unit: int) -> TopPatches:
         key = (path, unit // _BLOCK)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter
-from vizcnn.errors import VizcnnError
+from vizcnn.errors import UnsupportedModelError, VizcnnError
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import FAMILIES, Plugin
 from vizcnn.render import style as look
@@ -50,7 +50,7 @@ def facts_of(studio: Studio) -> dict[str, Any]:
             "kind": kind_of(model),
             "labels": model.labels,
             "notes": studio.notes,
-            "outputs": [_output(model, name) for name in model.output_shapes],
+            "outputs": _outputs(model),
             "explains": explained_of(model),
         },
         "methods": [_method(studio, plugin) for plugin in plugins if not plugin.missing_needs(model)],
@@ -91,6 +91,14 @@ def explained_of(model: ModelAdapter) -> str:
     except VizcnnError:  # not known before it has seen an image
         return "Class"
     return type(target).__name__ if target is not None else Class.__name__
+
+
+def _outputs(model: ModelAdapter) -> list[dict[str, Any]]:
+    try:
+        names = list(model.output_shapes)
+    except UnsupportedModelError:  # it is not known before its first image
+        return []
+    return [_output(model, name) for name in names]
 
 
 def _output(model: ModelAdapter, name: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def routes(questions: Questions) -> list[Route]:
         Route("/api/layer", facts(network.layer)),
         Route("/api/seen", arrays(network.seen)),
         Route("/api/maps", arrays(network.maps)),
-        Route("/api/map", arrays(network.map)),
+        Route("/api/channel", arrays(network.channel)),
         Route("/api/firing", arrays(network.firing)),
         Route("/api/kernels", arrays(network.kernels)),
     ]
@@ -76,6 +76,11 @@ class _Network:
 
     def layers(self, asked: Any) -> dict[str, Any]:
         model = self.shown.ready(asked.get("image"))
+        infos = model.layers
+        try:
+            model.connections  # noqa: B018 - which takes a run where layers are made as they see their input
+        except UnsupportedModelError as error:
+            return {"layers": [], "why_none": str(error)}
         return {
             "layers": [
                 {
@@ -87,20 +92,21 @@ class _Network:
                     "depth": info.depth,
                     "is_container": info.is_container,
                 }
-                for info in model.layers
+                for info in infos
             ],
             "parameters": model.num_params,
             "source": model.source,
-            "why_none": None if model.layers else _why_none(model),
+            "why_none": None
+            if infos
+            else f"What is inside this model can't be seen, only what it answers: it is {model.source}.",
         }
 
     def diagram(self, asked: Any) -> dict[str, Any]:
         model = self.shown.ready(asked.get("image"))
-        if not model.layers:
-            return {"boxes": [], "arrows": [], "frames": [], "width": 0, "height": 0}
-        laid_out: dict[str, Any] = registry.get("architecture").function(model).layout(
+        architecture = registry.get("architecture").function(model)
+        laid_out: dict[str, Any] = architecture.layout(
             fold=asked.get("fold", "auto"), width=whole(asked, "width", 8, 2, 40)
-        )  # fmt: skip
+        )
         return laid_out
 
     def layer(self, asked: Any) -> dict[str, Any]:
@@ -121,6 +127,7 @@ class _Network:
             "after": [b for a, b in connections if a == info.path],
             "channels": info.output_shape[-1] if info.output_shape and len(info.output_shape) > 1 else None,
             "has_kernels": _has_kernels(model, info),
+            "can": [name for name in ("top_patches", "activation_maximization", "diagnose") if _can(model, name)],
             "field": self._field(model, info, asked.get("image")),
         }
 
@@ -165,7 +172,7 @@ class _Network:
         about = {"kind": maps.kind, "channels": maps.channels, "low": maps.low, "high": maps.high, "shape": maps.shape}
         return answers.arrays(about, {"maps": _sent(maps.pictures(numbers)), "numbers": numbers})
 
-    def map(self, asked: Any) -> bytes:
+    def channel(self, asked: Any) -> bytes:
         """Return one channel's map on an image, in full."""
         maps = self._maps(asked)
         unit = unit_of(asked, maps.channels)
@@ -220,6 +227,14 @@ def _shape(info: LayerInfo) -> list[int | None] | None:
     return None if info.output_shape is None else list(info.output_shape[1:])
 
 
+def _can(model: ModelAdapter, method: str) -> bool:
+    try:
+        registry.check_needs(registry.get(method), model)
+    except VizcnnError:
+        return False
+    return True
+
+
 def _has_kernels(model: ModelAdapter, info: LayerInfo) -> bool:
     if "kernels" not in model.capabilities or info.is_container:
         return False
@@ -228,12 +243,6 @@ def _has_kernels(model: ModelAdapter, info: LayerInfo) -> bool:
     except VizcnnError:
         return False
     return True
-
-
-def _why_none(model: ModelAdapter) -> str:
-    if "layers" not in model.capabilities:
-        return f"This model is {model.source}: what is inside it can't be seen, only what it answers."
-    return "This model's layers are made when it first sees an image: choose one under Image."
 
 
 def _sent(values: np.ndarray) -> np.ndarray:

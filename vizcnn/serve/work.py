@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
 
-from vizcnn.errors import VizcnnError
+from vizcnn.errors import VizcnnError, silent
 from vizcnn.progress import watched
 
 URGENT, PATIENT = 0, 1
@@ -159,7 +159,7 @@ class Worker:
         while (question := self._next()) is not None:
             self._at_work = question
             try:
-                with watched(question.watch):
+                with watched(question.watch), silent():  # the page shows the notes of results
                     answer = question.function()
             except CancelledError:
                 question.future.cancel()

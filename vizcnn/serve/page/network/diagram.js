@@ -47,9 +47,10 @@ export class Diagram {
     this.extent = [width * UNIT, height * UNIT];
     this.boxes = boxes.filter((box) => box.layers.length).map((box) => ({ ...box, element: linkOf(box) }));
     const inputs = boxes.filter((box) => !box.layers.length).map((box) => svg("g", { role: "img", "aria-label": box.name.join(" ") }, partsOf(box)));
-    this.drawing = svg("svg", { viewBox: `0 0 ${this.extent.join(" ")}`, role: "list", "aria-label": "Boxes" },
+    this.drawing = svg("svg", { viewBox: `0 0 ${this.extent.join(" ")}` },
       svg("defs", {}, ["way", "skip"].map((kind) => svg("marker", { id: `tip-${kind}`, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse" }, svg("path", { d: "M0 0 8 4 0 8z", class: `tip ${kind}` })))),
-      frames.map(frameOf), arrows.map(arrowOf), inputs, this.boxes.map(({ element }) => svg("g", { role: "listitem" }, element)));
+      svg("g", { "aria-hidden": "true" }, frames.map(frameOf), arrows.map(arrowOf)), inputs,
+      svg("g", { role: "list", "aria-label": "Layers" }, this.boxes.map(({ element }) => svg("g", { role: "listitem" }, element))));
     fill(this.pane, this.drawing);
     this.zoom(0);
     this.mark(true);

@@ -10,13 +10,12 @@ import { by, roleOf, times } from "./words.js";
 export async function showLayer(context) {
   const { layer, image, facts, signal } = context;
   const about = await ask("layer", { layer, image }, { signal });
-  const links = (title, paths) => (paths.length ? el("p", { class: "links" }, `${title} `, paths.flatMap((path, index) => [index ? ", " : null, path.startsWith("<") ? path.replace(/[<>]/g, "") : el("a", { href: layerLink(path, image) }, path)])) : null);
+  const links = (title, paths) => (paths.length ? el("span", {}, `${title} `, paths.flatMap((path, index) => [index ? ", " : null, path.startsWith("<") ? path.replace(/[<>]/g, "") : el("a", { href: layerLink(path, image) }, path)])) : null);
   const head = [
     el("h2", {}, about.path),
     el("p", {}, `${roleOf(about)}. ${about.shape ? `It puts out ${by(about.shape)}. ` : ""}${about.parameters ? `${times(about.parameters, "parameter")}.` : "It has no parameters."}`),
     about.field ? el("p", {}, inWords(about.field)) : null,
-    links("It is fed by", about.before),
-    links("It feeds", about.after),
+    el("p", {}, links("It is fed by", about.before), links(about.before.length ? "; it feeds" : "It feeds", about.after), "."),
     about.inside.length ? el("details", {}, el("summary", {}, `${times(about.inside.length, "layer")} inside`), links("", about.inside)) : null,
   ];
   const kernels = about.has_kernels ? await pageOfKernels(context) : null;

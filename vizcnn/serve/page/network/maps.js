@@ -43,7 +43,7 @@ export async function showMaps(context, picture) {
     choices.map(([value, words]) => el("option", { value, selected: (parameters[name] ?? "") === value }, words))));
   const tools = el("p", { class: "tools" },
     choose("Order", "sort", [["", "by number"], ["active", "the most active first"]]),
-    about.kind === "units" ? null : choose("Colors", "scale", [["", `of each ${what}'s own values`], ["one", "on one scale"]]),
+    about.kind === "units" ? null : choose("Colors", "scale", [["", "each its own scale"], ["one", "one scale for all"]]),
     shared || about.kind === "units" ? bar(scaleOf([about.low, about.high]), facts) : null);
   const pages = pager(Number(start), about.channels, what);
   const output = el("output", { class: "reading" }, "\u00a0");
@@ -57,7 +57,7 @@ export async function showMaps(context, picture) {
     paint(canvas, { values, width, height }, scaleOf(shared ? [about.low, about.high] : ends), facts);
     canvas.addEventListener("pointermove", (event) => {
       const [row, column] = cellAt(event, canvas);
-      output.textContent = `${what} ${number}, row ${row}, column ${column}: ${digits(values[row * width + column])}`;
+      output.textContent = `${what} ${number}, ${about.kind === "sequence" ? `place ${column}` : `row ${row}, column ${column}`}: ${digits(values[row * width + column])}`;
       picture?.show(about.kind === "sequence" ? [column] : about.kind === "maps" ? [row, column] : null);
     });
     canvas.addEventListener("pointerleave", () => { output.textContent = "\u00a0"; picture?.show(null); });

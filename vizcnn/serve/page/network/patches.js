@@ -17,7 +17,7 @@ export async function showPatches({ layer, unit, signal }, what) {
   };
   const all = values.map((_, index) => tile(index)), spread = all.slice(top);
   return [
-    el("p", {}, `The highest values among ${times(seen, "image")}, one piece of each image: what the cell with the highest value sees.`),
+    el("p", {}, `The highest values among ${times(seen, "image")}, ${what === "unit" ? "one of each image" : "one piece of each image: what the cell with the highest value sees"}.`),
     about.is_dead ? el("p", {}, `It never rose above zero on these images, so the pieces say nothing of it.`) : null,
     el("ul", { class: "tiles patches" }, all.slice(0, top)),
     spread.length ? el("h4", {}, "And over its whole range") : null,

@@ -14,7 +14,7 @@ import { by, digits, times, unitName } from "./words.js";
 export async function showUnit(context) {
   const { layer, unit, image, facts, signal } = context;
   const about = await ask("layer", { layer, image }, { signal });
-  const what = unitName(about.shape), map = image === null ? null : await askArrays("map", { layer, image, unit }, { signal });
+  const what = unitName(about.shape), map = image === null ? null : await askArrays("channel", { layer, image, unit }, { signal });
   const count = map?.about.channels ?? about.channels, number = Number(unit);
   const part = (title, lines) => el("section", {}, el("h3", {}, title), lines);
   const waiting = (text) => el("div", { "aria-live": "polite" }, el("p", { class: "quiet" }, text));
@@ -30,13 +30,15 @@ export async function showUnit(context) {
     part("Its health", health));
   page.addEventListener("shown", () => {
     if (about.has_kernels) later(kernel, () => oneKernel(context), signal);
-    if (facts.images) {
-      later(patches, () => showPatches(context, what), signal);
-      later(health, () => inWords(context), signal);
-    } else {
-      for (const place of [patches, health]) fill(place, el("p", {}, "For that it takes a folder of images: vizcnn serve MODEL IMAGES."));
-    }
-    preferred.start();
+    const takes = (place, method, make) => {
+      if (!about.can.includes(method)) fill(place, el("p", {}, "This model isn't of the kind that can be asked for that."));
+      else if (!facts.images) fill(place, el("p", {}, "For that it takes a folder of images: vizcnn serve MODEL IMAGES."));
+      else later(place, make, signal);
+    };
+    takes(patches, "top_patches", () => showPatches(context, what));
+    takes(health, "diagnose", () => inWords(context));
+    if (about.can.includes("activation_maximization")) preferred.start();
+    else fill(preferred.element, el("p", {}, "It takes a model of images, through which gradients can be sent."));
   });
   return page;
 }
@@ -105,7 +107,7 @@ async function onImage(context, about, { about: { kind, low, high, mean, rank, c
 }
 
 async function inWords({ layer, unit, signal }) {
-  const { sentences, told_at, image } = await ask("health", { layer, unit }, { signal });
+  const { sentences, told_at } = await ask("health", { layer, unit }, { signal });
   const where = told_at && told_at !== layer ? [" It is told behind the activation, at ", el("a", { href: unitLink(told_at, unit, image) }, told_at), "."] : null;
   return el("p", {}, sentences.join(" "), where);
 }
