@@ -36,7 +36,7 @@ from vizcnn.serve.server import Server
 from vizcnn.serve.studio import Studio
 
 server = Server(Studio("slow", lambda: time.sleep(600)))
-server._worker.ask("long", lambda: time.sleep(600))
+server._workers[0].ask("long", lambda: time.sleep(600))
 assert b"vizcnn explorer" in urllib.request.urlopen(server.url).read()
 loaded = {name.partition(".")[0] for name in sys.modules} & set(sys.argv[1:])
 print(sorted(loaded), flush=True)

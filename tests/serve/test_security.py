@@ -287,7 +287,7 @@ def test_slow_clients_are_left(digits: Server, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def patient(digits: Server) -> Iterator[Server]:
     """The explorer with a question that takes as long as it is waited for, and tells how far it is: `/api/long?name=...`."""
-    routes, worker = starlette_of(digits).router.routes, digits._worker
+    routes, worker = starlette_of(digits).router.routes, digits._workers[0]
 
     async def long(request: Request) -> Response:
         def work_on() -> dict[str, int]:

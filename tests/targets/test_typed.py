@@ -9,7 +9,7 @@ import pytest
 
 import vizcnn as vz
 from vizcnn.errors import TargetError
-from vizcnn.targets import Channel, Class, Contrast, Neuron, Region
+from vizcnn.targets import Channel, Class, Contrast, Neuron, Region, Similarity
 from vizcnn.targets.typed import read_target
 
 
@@ -62,6 +62,14 @@ def test_text_that_means_nothing_is_refused(text: str, error: str) -> None:
 
 def test_prefix_is_read_by_who_asks() -> None:
     assert read_target("like:3 minus 1", model(), {"like": lambda text: Class(int(text))}) == Contrast(Class(3), 1)
+
+
+def test_likeness_is_typed_with_its_layer() -> None:
+    read = Similarity.read("a b.png;layer=conv")
+    assert (read.reference, read.layer, read.output) == ("a b.png", "conv", None)
+    for typed in ("a.png;rows=3", "a.png;layer", "a.png;layer="):
+        with pytest.raises(TargetError, match="must be FILE, FILE;layer=LAYER or FILE;output=OUTPUT"):
+            Similarity.read(typed)
 
 
 def test_contrast_that_was_typed_is_the_difference_of_scores() -> None:

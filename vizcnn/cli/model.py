@@ -63,6 +63,47 @@ class ModelFile:
         repairs = [f"repaired in the file: {repair}." for repair in adapter.repairs]
         return adapter, [*messages, *repairs]
 
+    def as_words(self) -> list[str]:
+        """Return what a command line has to say to open it: the file, and the options."""
+        words = [self.path]
+        for name, value in self.settings.items():
+            option = f"--{name.replace('_', '-')}"
+            if value is True:
+                words += [option]
+            elif value is not None and value is not False:
+                words += [
+                    part for one in (value if isinstance(value, list) else [value]) for part in (option, str(one))
+                ]
+        return words
+
+    def as_python(self) -> list[str]:
+        """Return the lines of Python that open it, as ``model``."""
+        given = {name: value for name, value in self.settings.items() if value}
+        lines, words = [], {name: repr(value) for name, value in given.items()}
+        for name in ("architecture", "labels"):
+            if name in given:
+                words[name] = repr(str(given[name]))
+        if "decode" in given:
+            settings = {name: value for name, value in asdict(_decoding(given["decode"])).items() if value is not None}
+            words["decoding"] = (
+                f"vz.inputs.Decoding({', '.join(f'{name}={value!r}' for name, value in settings.items())})"
+            )
+            del words["decode"]
+        if "fixed_inputs" in given:
+            pairs = [text.partition("=") for text in given["fixed_inputs"]]
+            plain = {int(key) if key.isdecimal() else key: self._typed_value(value) for key, _, value in pairs}
+            words["fixed_inputs"] = repr(plain)
+        if "token_grid" in given:
+            words["token_grid"] = repr(_token_grid(given["token_grid"]))
+        if "custom_objects" in given:
+            lines += ["from vizcnn.adapter.loading.custom import read_custom_objects"]
+            words["custom_objects"] = f"read_custom_objects({str(given['custom_objects'])!r})"
+        if "builder" in given:
+            lines += ["from vizcnn.inputs.python_file import read_function"]
+            words["builder"] = f"read_function({given['builder']!r}, 'builder')"
+        options = "".join(f", {name}={word}" for name, word in words.items())
+        return [*lines, f"model = vz.adapt({self.path!r}{options})"]
+
     def plain_settings(self) -> dict[str, Any]:
         """Return the options that were given as `vizcnn.toml` holds them; what runs code is no part of it."""
         given = {name: value for name, value in self.settings.items() if value}
@@ -90,6 +131,9 @@ class ModelFile:
 
     def _plain_value(self, text: str) -> Any:
         return self._relative(Path(text)) if Path(text).exists() else [float(number) for number in text.split(",")]
+
+    def _typed_value(self, text: str) -> Any:
+        return text if Path(text).exists() else [float(number) for number in text.split(",")]
 
     def _is_beside(self, file: Path) -> bool:
         return file.resolve().is_relative_to(Path(self.path).resolve().parent)

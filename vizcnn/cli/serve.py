@@ -40,14 +40,15 @@ def serve(
     from vizcnn.inputs import image_files
     from vizcnn.inputs.files import check_file
     from vizcnn.serve.server import Server
-    from vizcnn.serve.studio import Studio
+    from vizcnn.serve.studio import Origin, Studio
 
     if not Path(model.path).exists():
         raise ModelFileError(f"`model` file {model.path!r} doesn't exist.")
     files = image_files(images or ())
     for file in files:
         check_file(file, "`images` file")
-    studio = Studio(Path(model.path).name, partial(_opened, model), files)
+    origin = Origin(tuple(model.as_python()), tuple(model.as_words()))
+    studio = Studio(Path(model.path).name, partial(_opened, model), files, origin=origin)
     run_server(Server(studio, port=port, paint_first=not no_browser), no_browser=no_browser)
 
 

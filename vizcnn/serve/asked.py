@@ -60,7 +60,7 @@ def method_of(studio: Studio, parameters: Mapping[str, str]) -> MethodCall:
 
 
 def target_of(studio: Studio, text: str | None) -> Any:
-    """Read ``target`` as on the command line; ``like:IMAGE`` is another image of the explorer.
+    """Read ``target`` as on the command line; of ``like:IMAGE;layer=LAYER`` the image is another one of the explorer.
 
     Returns
     -------
@@ -74,8 +74,8 @@ def target_of(studio: Studio, text: str | None) -> Any:
     """
 
     def like(typed: str) -> Similarity:
-        image, _, layer = typed.partition(":")
-        return Similarity(studio.image(image)[0], layer=layer or None)
+        known = Similarity.read(typed)
+        return replace(known, reference=studio.source(known.reference))
 
     def box(typed: str) -> Box:
         if "anchors" in typed:

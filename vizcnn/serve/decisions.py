@@ -15,7 +15,7 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.measures.trust import cost_of_trust
 from vizcnn.report.parts import map_of, picture_of
-from vizcnn.serve import answers, changes
+from vizcnn.serve import answers, changes, exports
 from vizcnn.serve.app import Questions
 from vizcnn.serve.asked import image_of, said_of
 from vizcnn.serve.known import facts_of
@@ -77,6 +77,7 @@ def routes(questions: Questions) -> list[Route]:
         Route("/api/drawn", drawn),
         Route("/api/trust", trust),
         *changes.routes(questions, maps),
+        *exports.routes(questions, maps),
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.errors import OptionError
-from vizcnn.serve.studio import Studio
+from vizcnn.serve.studio import Origin, Studio
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -185,9 +185,12 @@ def serve(model: Any, images: Any = (), *, port: int | None = None, open_browser
     entries: list[Any] = []
     for entry in images if isinstance(images, Sequence) and not isinstance(images, (str, bytes)) else [images]:
         entries += image_files([entry]) if isinstance(entry, (str, os.PathLike)) else [entry]
-    name = Path(model).name if isinstance(model, (str, os.PathLike)) else str(getattr(model, "name", "model"))
+    origin, name = None, str(getattr(model, "name", "model"))
+    if isinstance(model, (str, os.PathLike)):
+        origin, name = Origin((f"model = vz.adapt({os.fspath(model)!r})",), (os.fspath(model),)), Path(model).name
     framed = in_notebook()
-    server = Server(Studio(name, lambda: (as_adapter(model), ()), entries), port=port, framed=framed)
+    studio = Studio(name, lambda: (as_adapter(model), ()), entries, origin=origin)
+    server = Server(studio, port=port, framed=framed)
     if open_browser if open_browser is not None else not framed:
         webbrowser.open(server.url)
     return server

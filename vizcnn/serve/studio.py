@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.errors import InputError, VizcnnError
@@ -26,6 +28,22 @@ OpenModel = Callable[[], tuple["ModelAdapter", Sequence[str]]]
 """Loads the model; returns what there is to say of it too."""
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How a model is opened elsewhere.
+
+    Attributes
+    ----------
+    python : tuple of str
+        Lines of Python after which ``model`` is the model.
+    words : tuple of str
+        Words of the command line: the file, and the options of loading it.
+    """
+
+    python: tuple[str, ...]
+    words: tuple[str, ...]
+
+
 class NotReadyError(VizcnnError):
     """The model isn't loaded yet."""
 
@@ -41,10 +59,15 @@ class Studio:
         Loads it, and returns what there is to say of it too.
     images : sequence, default ()
         The images of the folder: whatever `vizcnn.inputs.load` takes, each an entry.
+    origin : Origin, default None
+        How the model is opened elsewhere; None: it is no file.
     """
 
-    def __init__(self, name: str, open_model: OpenModel, images: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, name: str, open_model: OpenModel, images: Sequence[Any] = (), *, origin: Origin | None = None
+    ) -> None:
         self.name = name
+        self.origin = origin
         self.sources = list(images)
         self.stage = "loading"
         self.notes: list[str] = []
@@ -93,14 +116,28 @@ class Studio:
         InputError
             If there is none, or it can't be read.
         """
+        return self._read(self.source(key))
+
+    def source(self, key: str) -> Any:
+        """Return what an image is read from: a path, an array, or an open file with a name.
+
+        Parameters
+        ----------
+        key : str
+            As `image` takes it.
+
+        Returns
+        -------
+        path, array or binary file
+        """
         with self._lock:
             uploaded = self._uploads.get(key)
             if uploaded is not None:
                 self._uploads.move_to_end(key)
         if uploaded is not None:
-            return self._read(_named(*uploaded))
+            return _named(*uploaded)
         if key.isdecimal() and int(key) < len(self.sources):
-            return self._read(self.sources[int(key)])
+            return self.sources[int(key)]
         raise InputError(f"There is no image {key!r} here; uploaded ones are kept until {MAX_UPLOADS} newer ones came.")
 
     def folder(self) -> ImageSet:
@@ -118,6 +155,37 @@ class Studio:
         if not self.sources:
             raise InputError("That takes a folder of images: vizcnn serve MODEL IMAGES.")
         return self._read(self.sources)
+
+    def place_of(self, key: str) -> str | None:
+        """Return the path of an image; None where it is no file.
+
+        Parameters
+        ----------
+        key : str
+            As `image` takes it.
+
+        Returns
+        -------
+        str or None
+        """
+        source = self.sources[int(key)] if key.isdecimal() and int(key) < len(self.sources) else None
+        return os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+
+    def name_of(self, key: str) -> str:
+        """Return what an image is called.
+
+        Parameters
+        ----------
+        key : str
+            As `image` takes it.
+
+        Returns
+        -------
+        str
+        """
+        with self._lock:
+            uploaded = self._uploads.get(key)
+        return uploaded[0] if uploaded is not None else os.path.basename(self.place_of(key) or f"image {key}")
 
     def add(self, name: str, content: bytes) -> str:
         """Keep an uploaded file; return what it is asked for by.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -43,6 +43,31 @@ class Similarity(Target):
     reference: Any
     output: str | int | None = None
     layer: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the target that was typed: an image's path, and where the embedding is read.
+
+        Parameters
+        ----------
+        text : str
+            ``FILE``, ``FILE;layer=LAYER`` or ``FILE;output=OUTPUT``.
+
+        Returns
+        -------
+        Similarity
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.targets.Similarity.read("cat.jpg;layer=average").layer
+        'average'
+        """
+        path, *fields = text.split(";")
+        given = dict(field.split("=", 1) if "=" in field else (field, "") for field in fields)
+        if given.keys() - {"layer", "output"} or not all(given.values()):
+            raise TargetError(f"`target` like: must be FILE, FILE;layer=LAYER or FILE;output=OUTPUT; got {text!r}.")
+        return cls(path, **given)
 
     def score(self, model: Model, count: int) -> Score:
         """See `Target.score`.

@@ -43,7 +43,7 @@ class Desk {
     this.wrong = el("p", { class: "wrong", role: "alert" });
     this.strip = (Desk.strip ??= new Strip(facts, (error) => { desk.wrong.textContent = error.message; }));
     this.canvas = el("canvas", { role: "img" });
-    this.curve = el("img", { hidden: true });
+    this.curve = el("img", { hidden: true, alt: "" });
     this.caption = el("figcaption", {});
     this.classes = new Classes(facts);
     this.hint = el("p", { class: "hint" }, "Choose a class: its map. With Shift two of them, or − beside one: what speaks for one rather than the other.");
@@ -53,7 +53,7 @@ class Desk {
       el("figure", { class: "image" }, el("div", { class: "stage" }, this.canvas, this.curve), this.caption), this.classes.element, this.hint, targetPicker(facts, () => this.classes.explained()));
     this.work = el("div", { class: "desk" }, this.side, el("div", {}, this.tabs, this.body));
     this.nothing = el("p", { class: "nothing" }, "There is no image yet: drop or paste one here, choose a file, or take a photo.");
-    this.element = el("div", { class: "decision" }, this.strip.element, this.wrong, this.nothing, this.work);
+    this.element = el("div", { class: "decision" }, el("h2", { class: "unseen" }, "An image, and why the model decides as it does"), this.strip.element, this.wrong, this.nothing, this.work);
   }
 
   async update(part, parameters, signal) {

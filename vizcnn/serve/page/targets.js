@@ -44,7 +44,7 @@ export function targetPicker(facts, explained) {
     return `region:${edges.some((edge) => edge !== "") ? edges.join(",") : ""}${name.value ? `:${name.value}` : ""}`;
   });
   const likeness = form("likeness to another image", [field("image, by its number", "image", { size: 10, required: true }), layers("layer", el("option", { value: "" }, "what the model returns"))],
-    ({ image, layer }) => `like:${image.value.trim()}${layer.value ? `:${layer.value}` : ""}`);
+    ({ image, layer }) => `like:${image.value.trim()}${layer.value ? `;layer=${layer.value}` : ""}`);
   const anything = form("as it is typed on the command line", [field("target", "text", { size: 24, required: true })], ({ text }) => text.value.trim());
   return el("details", { class: "picker" }, el("summary", {}, "Explain something else"),
     el("label", {}, against, " against what is explained now (A minus B)"),

@@ -1,6 +1,7 @@
 // Why: the map of one method for what is explained, what it may not be read as, and how far it can be trusted.
 import { address, ask, Refused } from "./api.js";
 import { el, fill } from "./dom.js";
+import { exports } from "./export.js";
 import { Gallery } from "./gallery.js";
 import { controls, follow } from "./looks.js";
 import { askMap, KEYS, MapView, Together } from "./map_view.js";
@@ -14,10 +15,10 @@ export const name = "why", title = "Why";
 export function open(root, { facts, classes, speed, signal }) {
   const together = new Together(), view = new MapView(facts, { together });
   const gallery = new Gallery(facts, (method) => change({ method, layer: null }));
-  const line = el("p", { class: "explained-line" }), notes = el("ul", { class: "notes" }), wait = el("p", { class: "hint", role: "status" }), trust = el("div", {});
+  const line = el("p", { class: "explained-line" }), notes = el("ul", { class: "notes" }), wait = el("p", { class: "hint", role: "status" }), trust = el("div", {}), kept = el("div", {});
   const drawn = el("div", { class: "drawn" });
   fill(root, controls(facts, together.buttons()), el("div", { class: "why" },
-    el("div", { class: "main-map" }, line, view.figure, drawn, wait, notes, el("p", { class: "unseen", id: "keys" }, KEYS)), gallery.element), trust);
+    el("div", { class: "main-map" }, line, view.figure, drawn, wait, notes, el("p", { class: "unseen", id: "keys" }, KEYS)), gallery.element), kept, trust);
   follow(() => view.redraw(), signal);
   let shown = null;
 
@@ -28,6 +29,7 @@ export function open(root, { facts, classes, speed, signal }) {
     const key = JSON.stringify(asked);
     if (shown?.key !== key) {
       fill(trust);
+      fill(kept);
       wait.textContent = "The map is being made …";
       view.figure.setAttribute("aria-busy", "true");
       try {
@@ -41,6 +43,7 @@ export function open(root, { facts, classes, speed, signal }) {
         targetLine(line, { ...map, explained: map.explained ?? map.target });
         fill(notes, map.notes.map(({ text }) => el("li", {}, text)));
         gallery.show(method, { layer, speed: speed.known, used: map.layer });
+        fill(kept, exports(asked));
         wait.textContent = "";
         speed.ask(image).then((known) => { if (!until.aborted) gallery.show(method, { layer, speed: known, used: map.layer }); }, () => {});
       } catch (error) {
