@@ -64,7 +64,7 @@ class Similarity(Target):
         'average'
         """
         path, *fields = text.split(";")
-        given = dict(field.split("=", 1) if "=" in field else (field, "") for field in fields)
+        given = {name: value for name, _, value in (field.partition("=") for field in fields)}
         if given.keys() - {"layer", "output"} or not all(given.values()):
             raise TargetError(f"`target` like: must be FILE, FILE;layer=LAYER or FILE;output=OUTPUT; got {text!r}.")
         return cls(path, **given)
