@@ -40,10 +40,13 @@ from .results import Kernels as Kernels
 from .results import ReceptiveField as ReceptiveField
 from .results import TopPatches as TopPatches
 from .results import load_result as load_result
+from .runs import Cluster as Cluster
 from .runs import Run as Run
 from .runs import RunImage as RunImage
+from .runs import Spray as Spray
 from .runs import explain_dataset as explain_dataset
 from .runs import open_run as open_run
+from .runs import spray as spray
 from .serve import serve as serve
 
 __version__: str

@@ -1,0 +1,271 @@
+"""The causal check of a group of images: what is lost when a region is covered, there, elsewhere, and on images without it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.baselines import baselines
+from vizcnn.algorithms.strategies import contrast
+from vizcnn.errors import VizcnnError
+from vizcnn.inputs import ImageSet
+from vizcnn.resample import shrink
+from vizcnn.runs.images import as_given
+from vizcnn.runs.open_source import reopened
+from vizcnn.runs.redrawing import model_of, target_of
+from vizcnn.runs.source import Entry, Source
+
+ELSEWHERE = 4
+"""Places beside the region that are covered for comparison."""
+
+_THUMBNAIL = 96
+"""Pixels, down and across, of an image that is kept to be shown."""
+
+Row = Mapping[str, Any]
+Shares = tuple[float, float, float, float]
+
+
+class Effect(NamedTuple):
+    """What covering does to some images.
+
+    Attributes
+    ----------
+    images : int
+        How many were tried.
+    drop : float
+        How far the score falls, on the average.
+    confidence, confidence_covered : float
+        The mean probability of the explained class before and after; NaN where the model gives none.
+    accuracy, accuracy_covered : float
+        The share that is taken for its true class, before and after; where no true classes are known, for the explained one.
+
+    Examples
+    --------
+    >>> from vizcnn.runs.covering import Effect
+    >>> Effect(32, 1.6, 0.98, 0.95, 1.0, 0.97).drop
+    1.6
+    """
+
+    images: int
+    drop: float
+    confidence: float
+    confidence_covered: float
+    accuracy: float
+    accuracy_covered: float
+
+
+class Covered(NamedTuple):
+    """What it does to cover the region of a cluster.
+
+    Attributes
+    ----------
+    here : Effect
+        On images of the cluster.
+    elsewhere : Effect or None
+        On the same images, with a region of the same size covered at four other places; None where the region leaves no room.
+    others : Effect or None
+        On images of the class whose maps have little in the region, with that covered; None where there are none.
+    difference : float
+        How far the median drop here lies above that of the others, in spreads of both; NaN without others.
+
+    Examples
+    --------
+    >>> from vizcnn.runs.covering import Covered, Effect
+    >>> Covered(Effect(32, 1.6, 0.98, 0.95, 1.0, 0.97), None, None, float("nan")).here.accuracy_covered
+    0.97
+    """
+
+    here: Effect
+    elsewhere: Effect | None
+    others: Effect | None
+    difference: float
+
+
+@dataclass(frozen=True, eq=False)
+class Coverer:
+    """Covers regions of images of a run.
+
+    Attributes
+    ----------
+    about : mapping
+        The manifest of the run.
+    model : ModelAdapter
+        The model.
+    source : Source
+        Where the images are.
+    """
+
+    about: Mapping[str, Any]
+    model: ModelAdapter
+    source: Source
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any], model: Any) -> Coverer:
+        """Open the model and the source of a run.
+
+        Returns
+        -------
+        Coverer
+
+        Raises
+        ------
+        VizcnnError
+            If one of them isn't there any more.
+        """
+        return cls(about, model_of(about, model), reopened(about["source"]))
+
+    def load(self, rows: Sequence[Row]) -> tuple[list[Row], ImageSet | None]:
+        """Read images of a run, but for those that aren't there, or aren't what they were.
+
+        Returns
+        -------
+        (list of mapping, ImageSet or None)
+            The rows of those that are, and the images; None where there are none.
+        """
+        found = [(row, data) for row, data in self._read(rows)]
+        if not found:
+            return [], None
+        return [row for row, _ in found], self.model.load_images([as_given(data, row["path"]) for row, data in found])
+
+    def _read(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Any]]:
+        wanted = {row["path"]: row for row in rows}
+        entries = (
+            filter(lambda entry: entry.key in wanted, self.source.entries())
+            if self.source.in_order
+            else map(Entry, wanted)
+        )
+        for entry in entries:
+            try:
+                data = self.source.read(entry)
+            except VizcnnError:
+                continue
+            if not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() == wanted[entry.key]["sha256"]:
+                yield wanted[entry.key], data
+
+    def thumbnails(self, rows: Sequence[Row]) -> np.ndarray:
+        """Return images as the model sees them, small.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, H, W, C)
+            No more than 96 pixels down and across.
+        """
+        _, images = self.load(rows)
+        if images is None:
+            return np.empty((0, 1, 1, 1), np.uint8)
+        row = np.empty(images.sample_shape, np.float32)
+        pictures = []
+        for index in range(len(images)):
+            images.read(index, row)
+            pictures.append(shrink(np.clip(np.round(row), 0, 255).astype(np.uint8), _THUMBNAIL))
+        return np.stack(pictures)
+
+    def check(self, rows: Sequence[Row], others: Sequence[Row], box: Shares, seed: int) -> Covered | None:
+        """Cover a region.
+
+        Parameters
+        ----------
+        rows : sequence of mapping
+            Rows of images of the cluster.
+        others : sequence of mapping
+            Those of images of the class whose maps have little there.
+        box : tuple of float
+            The region: top, left, bottom and right, as shares of the image.
+        seed : int
+            Seed of the places elsewhere.
+
+        Returns
+        -------
+        Covered or None
+            None where no image of the cluster is there any more.
+        """
+        read, images = self.load(rows)
+        if images is None:
+            return None
+        inputs = images.inputs(slice(None))
+        size = inputs.shape[1:3]
+        window = _pixels(box, size)
+        here, drops = self._effect(read, inputs, [window])
+        places = _elsewhere(window, size, seed)
+        elsewhere, other_places = self._effect(read, inputs, places) if places else (None, drops)
+        beside, difference = None, float("nan")
+        other_rows, other_images = self.load(others)
+        if other_images is not None:
+            beside, other_drops = self._effect(other_rows, other_images.inputs(slice(None)), [window])
+            typical = float(np.median(np.abs([*drops, *other_places]))) or 1.0  # whatever the units of the scores are
+            difference = float(contrast(drops / typical, other_drops / typical))
+        return Covered(here, elsewhere, beside, difference)
+
+    def _effect(self, rows: Sequence[Row], inputs: np.ndarray, windows: Sequence[_Window]) -> tuple[Effect, np.ndarray]:
+        """Return what covering does, over all windows; and how far each image's score falls."""
+        target = [target_of(self.about, row) for row in rows]
+        known = [row["target_class"] for row in rows]
+        before = self._asked(inputs, target, rows, known)
+        fill = np.broadcast_to(baselines(inputs, "mean", (1.0, 1.0)), inputs.shape)
+        after = []
+        for top, left, bottom, right in windows:
+            covered = inputs.copy()
+            covered[:, top:bottom, left:right] = fill[:, top:bottom, left:right]
+            after.append(self._asked(covered, target, rows, known))
+        scores, confidences, right_ones = (np.mean(part, axis=0) for part in zip(*after, strict=True))
+        drops = before[0] - scores
+        return (
+            Effect(
+                len(rows),
+                float(drops.mean()),
+                float(before[1].mean()),
+                float(confidences.mean()),
+                float(before[2].mean()),
+                float(right_ones.mean()),
+            ),
+            drops,
+        )
+
+    def _asked(
+        self, inputs: np.ndarray, target: Sequence[Any], rows: Sequence[Row], known: Sequence[Any]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return scores, probabilities of the explained class, and whether the prediction is right."""
+        one = target[0] if all(each == target[0] for each in target) else list(target)
+        scores, outputs = self.model.scores_and_outputs(inputs, one)
+        predicted, values, is_probability = self.model.class_outputs(outputs)
+        has_class = [is_probability and each is not None for each in known]
+        probabilities = [
+            values[at, int(each)] if has else np.nan
+            for at, (each, has) in enumerate(zip(known, has_class, strict=True))
+        ]
+        labels = (row["label_class"] for row in rows)
+        true = [each if label is None else label for label, each in zip(labels, known, strict=True)]
+        right = [index == each for index, each in zip(predicted, true, strict=True)]
+        return np.asarray(scores, np.float64), np.array(probabilities, np.float64), np.array(right, np.float64)
+
+
+_Window = tuple[int, int, int, int]
+
+
+def _pixels(box: Shares, size: Sequence[int]) -> _Window:
+    """Return the pixels that a region touches."""
+    height, width = size
+    top, left = int(box[0] * height + 1e-6), int(box[1] * width + 1e-6)
+    return top, left, min(height, int(np.ceil(box[2] * height - 1e-6))), min(width, int(np.ceil(box[3] * width - 1e-6)))
+
+
+def _elsewhere(window: _Window, size: Sequence[int], seed: int) -> list[_Window]:
+    """Return places of a window's size that don't meet it; as many as are found, each drawn by chance."""
+    top, left, bottom, right = window
+    height, width = bottom - top, right - left
+    generator = np.random.default_rng(seed)
+    found: list[_Window] = []
+    for _ in range(50 * ELSEWHERE):
+        row, column = (
+            int(generator.integers(0, of - length + 1)) for of, length in zip(size, (height, width), strict=True)
+        )
+        if row + height <= top or row >= bottom or column + width <= left or column >= right:
+            found.append((row, column, row + height, column + width))
+        if len(found) == ELSEWHERE:
+            break
+    return found
