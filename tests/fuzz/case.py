@@ -88,7 +88,7 @@ def _door(kind: str) -> Callable[[Path], Any]:
         return _read_code
     if kind == "built":
         return lambda path: vz.adapt(path, builder=tiny)
-    if kind == "savedmodel":
+    if kind in ("savedmodel", "functions"):
         return _explain
     if kind in MODELS:
         return vz.adapt

@@ -10,7 +10,20 @@ from typing import Any
 
 import numpy as np
 
-MODELS = ("keras", "nested", "h5", "weights", "built", "tfjs", "zip", "savedmodel", "tflite", "onnx", "lambda")
+MODELS = (
+    "keras",
+    "nested",
+    "h5",
+    "weights",
+    "built",
+    "tfjs",
+    "zip",
+    "savedmodel",
+    "tflite",
+    "onnx",
+    "lambda",
+    "functions",
+)
 OTHERS = ("png", "jpg", "gif", "bmp", "tif", "webp", "npy", "idx", "json", "txt", "csv", "attributions", "filters", "activations",
           "diagnosis")  # fmt: skip
 
@@ -58,6 +71,24 @@ def _write_tfjs(model: Any, folder: Path) -> None:
     (folder / "classes.txt").write_text("cat\ndog\nbird\n")
 
 
+def _write_functions(model: Any, folder: Path) -> None:
+    """Write a SavedModel without a signature, of an object with several functions."""
+    import tensorflow as tf
+
+    module, spec = tf.Module(), [tf.TensorSpec((None, 6, 6, 1), tf.float32)]
+    module.layers = tf.Module()
+    module.layers.kernel, module.layers.dense = (tf.Variable(model.weights[at].numpy()) for at in (0, -2))
+    module.half = tf.constant(0.5)
+
+    def call(image: Any) -> Any:
+        maps = tf.nn.relu(tf.nn.conv2d(image - module.half, module.layers.kernel, 1, "SAME"))
+        return tf.nn.softmax(tf.reduce_mean(maps, (1, 2)) @ module.layers.dense)
+
+    module.__call__ = tf.function(call, input_signature=spec)
+    module.doubled = tf.function(lambda image: {"all": 2 * call(image)}, input_signature=spec)
+    tf.saved_model.save(module, str(folder))
+
+
 def _models(folder: Path) -> None:
     import keras
     import onnx
@@ -80,6 +111,7 @@ def _models(folder: Path) -> None:
     (folder / "tflite.tflite").write_bytes(
         tf.lite.TFLiteConverter.from_saved_model(str(folder / "savedmodel")).convert()
     )
+    _write_functions(model, folder / "functions")
     base = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(2, 3, name="inner")], name="base")
     base.compile(loss="mse", optimizer="sgd")
     image = keras.Input((6, 6, 1))

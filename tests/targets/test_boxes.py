@@ -358,6 +358,44 @@ def test_grid_of_yolo(with_anchors: bool) -> None:
     np.testing.assert_allclose(scores, want, rtol=1e-4)
 
 
+def test_sides_of_yolo_are_the_means_of_their_distributions() -> None:
+    rng = np.random.default_rng(6)
+    places = [
+        (x + 0.5, y + 0.5, stride) for stride in (8, 16, 32) for y in range(64 // stride) for x in range(64 // stride)
+    ]
+    raw = rng.normal(0, 1, (len(places), 64)).astype(np.float32)
+    head = rng.normal(0, 1, (3, len(places) * 2)).astype(np.float32)
+
+    def logits(images: np.ndarray) -> np.ndarray:
+        return np.asarray(images.mean(axis=(1, 2)) @ head).reshape(-1, len(places), 2)
+
+    def yolo(images: np.ndarray) -> dict[str, np.ndarray]:
+        return {
+            "boxes": np.repeat(raw[None], len(images), axis=0),
+            "classes": sigmoid(logits(images)).astype(np.float32),
+        }
+
+    boxes = []
+    for (x, y, stride), numbers in zip(places, raw.reshape(-1, 4, 16).astype(np.float64), strict=True):
+        left, top, right, bottom = (
+            sum(k * np.exp(side[k]) for k in range(16)) / np.exp(side).sum() for side in numbers
+        )
+        boxes.append(np.array([x - left, y - top, x + right, y + bottom]) * stride)
+    images = rng.uniform(0, 1, (2, 64, 64, 3)).astype(np.float32)
+    inputs = keras.Input((64, 64, 3))
+    scores = keras.layers.Dense(len(places) * 2, use_bias=False, name="head")(
+        keras.layers.GlobalAveragePooling2D()(inputs)
+    )
+    scores = keras.layers.Activation("sigmoid", name="classes")(keras.layers.Reshape((len(places), 2))(scores))
+    cnn = keras.Model(inputs, {"boxes": Constant(raw, name="boxes")(inputs), "classes": scores})
+    cnn.get_layer("head").set_weights([head])
+    asked = tuple(map(float, boxes[9]))
+    want = [weights_of(np.array(boxes), sigmoid(rows)[:, 1], asked) @ rows[:, 1] for rows in logits(images)]
+    settings: dict[str, Any] = {"preprocess": "none", "labels": ["cat", "dog"]}
+    for model in (vz.adapt(yolo, input_shape=(64, 64, 3), **settings), vz.adapt(cnn, **settings)):
+        np.testing.assert_allclose(model.scores(images, Box(asked, "dog")), want, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore:The map of")  # what it finds is the same wherever a patch lies
 @pytest.mark.parametrize("form", ["by name", "by number", "rows"])
 def test_detections_are_matched_anew_in_each_image(form: str) -> None:

@@ -37,6 +37,35 @@ def mediapipe_anchors(size: tuple[int, int], count: int) -> np.ndarray | None:
     return None
 
 
+_YOLO = (8, 16, 32)
+"""Pixels from one place to the next, of each map of YOLOv8 and its followers."""
+
+
+def yolo_anchors(size: tuple[int, int], count: int) -> np.ndarray | None:
+    """Return the places that YOLOv8 counts the four sides of its boxes from, by its input's size and their number.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width of its input.
+    count : int
+        How many boxes it returns.
+
+    Returns
+    -------
+    ndarray of float32, shape (count, 4), or None
+        Center x and y, and the pixels that sides are counted in, twice; None where its scheme has another number.
+    """
+    if any(length % _YOLO[-1] for length in size):
+        return None
+    maps = []
+    for stride in _YOLO:
+        places = _places(size, size[0] // stride, size[1] // stride, 1)
+        maps.append(places * np.array([1, 1, stride, stride], np.float32))
+    anchors = np.concatenate(maps)
+    return anchors if len(anchors) == count else None
+
+
 def _places(size: tuple[int, int], rows: int, columns: int, boxes: int) -> np.ndarray:
     y, x = np.meshgrid(
         (np.arange(rows) + 0.5) * size[0] / rows, (np.arange(columns) + 0.5) * size[1] / columns, indexing="ij"

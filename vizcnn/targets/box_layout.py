@@ -39,9 +39,10 @@ class BoxLayout:
     anchors : ndarray, default None
         Where the model returns differences from fixed boxes: these, (A, 4), as center x, center y, width, height in the input's
         pixels; of a grid width and height (B, 2), or (maps, B, 2).
-    deltas : {"exp", "linear"}, default "exp"
-        What the differences are: shifts in sizes of the anchor and logarithms of sizes (SSD, RetinaNet), or shifts and sizes as
-        they are, in the units of `coordinates` (MediaPipe).
+    deltas : {"exp", "linear", "sides"}, default "exp"
+        What the differences are: shifts in sizes of the anchor and logarithms of sizes (SSD, RetinaNet); shifts and sizes as
+        they are, in the units of `coordinates` (MediaPipe); or how far left, top, right and bottom are from its center, in its
+        sizes, each as a distribution over 0, 1, 2 ... (YOLOv8), in boxes (N, A, 4 R).
     variances : sequence of 4 floats, default (1, 1, 1, 1)
         What differences are multiplied by first; of SSD often (0.1, 0.1, 0.2, 0.2).
     objectness : bool, default None
@@ -82,7 +83,7 @@ class BoxLayout:
         bare = str(self.coordinates).removeprefix("rel_")
         for name, value, allowed in (
             ("kind", self.kind, KINDS),
-            ("deltas", self.deltas, ("exp", "linear")),
+            ("deltas", self.deltas, ("exp", "linear", "sides")),
             ("coordinates", None if self.coordinates is None else bare, COORDINATES),
         ):
             if value is not None and value not in allowed:

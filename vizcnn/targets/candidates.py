@@ -37,7 +37,8 @@ def read_candidates(reading: ForwardPass, layout: BoxLayout, size: tuple[int, in
     """Return what a run of a model says, by a layout that is settled, of inputs of a size (H, W)."""
     xp = reading.xp
     if layout.kind == "candidates":
-        raw = _by_anchor(xp, reading.output(layout.boxes))[..., :4]
+        raw = _by_anchor(xp, reading.output(layout.boxes))
+        raw = raw if layout.deltas == "sides" else raw[..., :4]
         logits, confidence = _scores(reading, layout, num_classes)
     elif layout.kind == "rows":
         rows = reading.output(layout.boxes)
@@ -116,6 +117,11 @@ def _decoded(xp: Any, raw: Any, layout: BoxLayout, size: tuple[int, int]) -> Any
     if layout.anchors is None or layout.kind == "grid":
         return raw
     x, y, width, height = (_array(xp, layout.anchors[:, i]) for i in range(4))
+    if layout.deltas == "sides":
+        left, top, right, bottom = (
+            side * length for side, length in zip(_sides(xp, raw), (width, height) * 2, strict=True)
+        )
+        return xp.stack([x + (right - left) / 2, y + (bottom - top) / 2, left + right, top + bottom], axis=-1)
     moves = [raw[..., i] * float(layout.variances[i]) for i in range(4)]
     if layout.deltas == "linear":
         rows, columns = size if str(layout.coordinates).startswith("rel_") else (1, 1)
@@ -126,6 +132,15 @@ def _decoded(xp: Any, raw: Any, layout: BoxLayout, size: tuple[int, int]) -> Any
     if str(layout.coordinates).startswith("rel_"):
         parts = [part / length for part, length in zip(parts, (size[1], size[0]) * 2, strict=True)]
     return xp.stack(parts, axis=-1)
+
+
+def _sides(xp: Any, raw: Any) -> list[Any]:
+    """Return the means of four distributions of whole numbers, each (N, A), of their logits (N, A, 4 R)."""
+    bins = raw.shape[-1] // 4
+    logits = xp.reshape(raw, (-1, raw.shape[1], 4, bins))
+    grown = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+    means = xp.sum(grown * xp.arange(bins, dtype="float32"), axis=-1) / xp.sum(grown, axis=-1)
+    return [means[..., side] for side in range(4)]
 
 
 def _by_anchor(xp: Any, values: Any) -> Any:

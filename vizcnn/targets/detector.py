@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.errors import TargetError
-from vizcnn.targets.anchors import mediapipe_anchors
+from vizcnn.targets.anchors import mediapipe_anchors, yolo_anchors
 from vizcnn.targets.box_layout import BoxLayout
 from vizcnn.targets.model import Model
 
@@ -262,13 +262,18 @@ def _scores_and_classes(flat: list[str], numbers: Mapping[str, np.ndarray], *, c
     return next(name for name in flat if name != classes), classes
 
 
+_SIDES = 4 * 16
+"""Numbers of YOLOv8 for a box: the logits of sixteen distances for each side."""
+
+
 def _with_coordinates(
     model: Model, layout: BoxLayout, numbers: np.ndarray, size: tuple[int, int], places: int
 ) -> BoxLayout:
     if layout.coordinates is None and layout.anchors is None and numbers.shape[-1] > 4 and layout.kind == "candidates":
-        anchors = mediapipe_anchors(size, places)
+        is_yolo = numbers.shape[-1] == _SIDES
+        anchors = yolo_anchors(size, places) if is_yolo else mediapipe_anchors(size, places)
         if anchors is not None:
-            layout = replace(layout, anchors=anchors, deltas="linear")
+            layout = replace(layout, anchors=anchors, deltas="sides" if is_yolo else "linear")
     if layout.anchors is None and layout.coordinates is None and layout.kind == "candidates":
         layout = replace(layout, anchors=model.box_anchors((*size, int(model.input_shape[-1] or 1))))
     if layout.anchors is not None:
