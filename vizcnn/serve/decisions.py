@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cost import GRADIENT
+from vizcnn.inputs import Geometry
 from vizcnn.measures.trust import cost_of_trust
 from vizcnn.report.parts import map_of, picture_of
 from vizcnn.serve import answers, changes, exports
@@ -99,7 +100,11 @@ def _map(made: Made) -> bytes:
         "target": result.target[0],
         "score": float(result.scores[0]),
         "predicted": result.predictions[0].label,
-        "notes": [{"kind": getattr(note, "kind", ""), "text": str(note)} for note in result.notes],
+        "notes": [
+            {"kind": getattr(note, "kind", ""), "text": str(note)}
+            for note in result.notes
+            if note not in made.images.notes
+        ],
         "measurable": not result.alone,
         "cost_of_trust": cost_of_trust(made.images.sample_shape, 1),
         "seconds": made.seconds,
@@ -107,7 +112,10 @@ def _map(made: Made) -> bytes:
     if len(made.images.sample_shape) == 2:
         return answers.arrays({**about, "signal": True}, {})
     pixels, frame = picture_of(result.images, 0)
-    values, told = map_of(result, 0, pixels.shape[:2], frame)
+    size = pixels.shape[:2]
+    values, told = map_of(result, 0, size, frame)
+    if values.shape != size and not result.alone:
+        values = Geometry.whole(size, values.shape).on_picture(values, size)
     return answers.arrays({**about, **told, "signal": False}, {"values": values.astype(np.float32)})
 
 

@@ -13,6 +13,9 @@ export function typed(facts, output, index) {
 
 export const nameOf = (facts, output, index) => facts.model.outputs.find(({ name }) => name === output)?.names?.[index] ?? `class ${index}`;
 
+// A name that may be broken behind its underscores.
+export const breaking = (name) => name.split(/(?<=_)/).flatMap((part, at) => (at ? [el("wbr"), part] : [part]));
+
 // The entries of an output: { index, name, value }, those with the highest values.
 export function highest(facts, { name, values, shown }, count = TOP) {
   return values.map((value, at) => ({ index: shown ? shown[at] : at, value })).sort((a, b) => b.value - a.value || a.index - b.index).slice(0, count)
@@ -69,7 +72,7 @@ export class Classes {
         type: "button", class: "class", "data-key": text, "aria-pressed": String(isExplained || isFirst),
         title: `Explain ${name}; with Shift: one of two that are compared`,
         onclick: (event) => this.choose(text, name, event.shiftKey),
-      }, name)),
+      }, breaking(name))),
       el("td", { class: "bar-cell", "aria-hidden": "true" }, bar),
       el("td", { title: String(value) }, inNumbers(value, output.are_probabilities)),
       el("td", {}, el("button", { type: "button", class: "minus", "data-key": `minus ${text}`, disabled: isExplained, "aria-pressed": String(this.target.endsWith(` minus ${text}`)), title: `Why not ${name}?`,

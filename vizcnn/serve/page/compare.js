@@ -1,6 +1,6 @@
 // A grid of maps of one image: methods down, classes and layers across; enlarged and read together, on one scale of colors where that is asked for.
 import { Refused } from "./api.js";
-import { highest, inNumbers, typed } from "./classes.js";
+import { breaking, highest, inNumbers, typed } from "./classes.js";
 import { el, fill } from "./dom.js";
 import { bare, costOf } from "./gallery.js";
 import { controls, follow } from "./looks.js";
@@ -10,7 +10,7 @@ import { change } from "./router.js";
 
 export const name = "compare", title = "Compare";
 
-const SCALES = [["own", "its own"], ["row", "one for each row"], ["all", "one for all"]];
+const SCALES = [["own", "its own"], ["row", "one for each method"], ["all", "one for all"]];
 const USUAL = ["gradcam", "saliency", "occlusion"];
 
 const several = (text) => (text ? text.split("|") : []);
@@ -87,18 +87,22 @@ export function open(root, { facts, classes, speed, signal }) {
     cells = [];
     const columns = targets.flatMap((target) => layers.map((layer, at) => ({ target, layer, first: at === 0 })));
     const heading = ({ target, layer }) => [nameOf(target), layers.length > 1 ? `, ${layer || "layer of the method"}` : ""].join("");
-    const rows = methods.map((method) => {
+    const cellOf = (method, { target, layer, first }) => {
       const takesLayer = facts.methods.find((one) => one.name === bare(method))?.takes_layer;
-      return el("tr", {}, el("th", { scope: "row" }, el("b", {}, method)), columns.map(({ target, layer, first }) => {
-        if (!takesLayer && !first) return el("td", {}, el("span", { class: "hint" }, "looks at no layer"));
-        const view = new MapView(facts, { together }), place = el("td", {}, view.figure);
-        cells.push({ view, place, method, target, layer: takesLayer ? layer : "", map: null });
-        view.figure.style.setProperty("--ratio", picture.width / picture.height);
-        return place;
-      }));
-    });
+      if (!takesLayer && !first) return el("td", {}, el("span", { class: "hint" }, "looks at no layer"));
+      const view = new MapView(facts, { together }), place = el("td", {}, view.figure);
+      cells.push({ view, place, method, target, layer: takesLayer ? layer : "", map: null });
+      view.figure.style.setProperty("--ratio", picture.width / picture.height);
+      return place;
+    };
+    const rowHead = (...children) => el("th", { scope: "row" }, ...children), columnHead = (...children) => el("th", { scope: "col" }, ...children);
+    const ofMethod = (method) => el("b", {}, breaking(method));
+    // A single row of methods takes less room than a single column.
+    const [heads, rows] = columns.length === 1
+      ? [methods.map((method) => columnHead(ofMethod(method))), [el("tr", {}, rowHead(heading(columns[0])), methods.map((method) => cellOf(method, columns[0])))]]
+      : [columns.map((column) => columnHead(heading(column))), methods.map((method) => el("tr", {}, rowHead(ofMethod(method)), columns.map((column) => cellOf(method, column))))];
     fill(grid, el("table", { class: "grid" }, el("caption", { class: "unseen" }, "Maps by method, class and layer"),
-      el("thead", {}, el("tr", {}, el("td", {}), columns.map((column) => el("th", { scope: "col" }, heading(column))))), el("tbody", {}, rows)));
+      el("thead", {}, el("tr", {}, el("td", {}), heads)), el("tbody", {}, rows)));
   }
 
   function rescale(scale, picture) {
@@ -127,6 +131,6 @@ function nameOfTarget(target, tops) {
 
 const scaleSaid = (scale) => ({
   own: "Each map has a scale of its own: its colors say where, and can't be compared with those of another.",
-  row: "The maps of a row have one scale: their colors can be compared.",
+  row: "The maps of a method have one scale: their colors can be compared.",
   all: "All maps have one scale. Numbers of different methods aren't of one kind: compare those of the same method.",
 })[scale];

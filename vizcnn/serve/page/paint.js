@@ -1,6 +1,6 @@
 // Occlusion by hand: parts are painted over, and what the model says moves along; one question at a time, the newest wins.
 import { askArrays, post } from "./api.js";
-import { highest, inNumbers, lengths } from "./classes.js";
+import { breaking, highest, inNumbers, lengths } from "./classes.js";
 import { el, fill } from "./dom.js";
 import { paint as paintOn, rgba } from "./pictures.js";
 
@@ -98,7 +98,7 @@ export function open(root, { facts, signal }) {
           const bar = el("span", { class: "bar-length" }), mark = el("span", { class: "bar-was" });
           bar.style.width = `${100 * Math.min(1, Math.max(0, length(valueOf(now, index))))}%`;
           mark.style.left = `${100 * Math.min(1, Math.max(0, length(valueOf(was, index))))}%`;
-          return el("tr", { class: now.predicted === index ? "own" : null }, el("th", { scope: "row" }, one), el("td", { class: "bar-cell", "aria-hidden": "true" }, bar, mark),
+          return el("tr", { class: now.predicted === index ? "own" : null }, el("th", { scope: "row" }, breaking(one)), el("td", { class: "bar-cell", "aria-hidden": "true" }, bar, mark),
             el("td", {}, inNumbers(valueOf(now, index), now.are_probabilities)), el("td", { class: "was" }, inNumbers(valueOf(was, index), was.are_probabilities)));
         }));
     }));
