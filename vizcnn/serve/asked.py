@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.baselines import BASELINES
-from vizcnn.errors import OptionError, TargetError
+from vizcnn.errors import OptionError, TargetError, VizcnnError
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
 from vizcnn.serve.studio import Studio
 from vizcnn.stream import MethodCall, read_methods
-from vizcnn.targets import Box, Similarity, resolve_on
+from vizcnn.targets import Box, Class, Similarity, resolve_on
+from vizcnn.targets.default import default_target
 from vizcnn.targets.typed import read_target
 
 DEFAULT_METHODS = ("gradcam", "occlusion", "saliency")
@@ -104,7 +106,7 @@ def said_of(studio: Studio, images: ImageSet, inputs: np.ndarray, target: str | 
     inputs : ndarray, shape (1, H, W, C)
         What the model takes, of this image or of a changed copy.
     target : str, default None
-        What was typed; None: no score is told.
+        What was typed; None: no score is told, but of a model whose answer isn't a class.
 
     Returns
     -------
@@ -114,10 +116,10 @@ def said_of(studio: Studio, images: ImageSet, inputs: np.ndarray, target: str | 
     """
     model = studio.model
     score, outputs = None, None
-    if target:
+    if target or explained_of(model) != Class.__name__:
         resolved = resolve_on(target_of(studio, target), model, images)
         scores, outputs = model.scores_and_outputs(inputs, resolved)
-        score = {"name": resolved.names[0], "value": float(scores[0])}
+        score = {"name": resolved.names[0] or "what the model says", "value": float(scores[0])}
     outputs = outputs if outputs is not None else model.outputs(inputs)
     return {"outputs": [_said_by(studio, outputs, name) for name in model.output_shapes], "score": score}
 
@@ -135,6 +137,15 @@ def _said_by(studio: Studio, outputs: tuple[np.ndarray, ...], name: str) -> dict
         "are_probabilities": are_probabilities,
         "predicted": int(indices[0]) if head.is_classes else None,
     }
+
+
+def explained_of(model: ModelAdapter) -> str:
+    """Return what is explained without a target, by what the target is called: "Class", "Box", "Text", "Region" ..."""
+    try:
+        target = default_target(model)
+    except VizcnnError:  # not known before it has seen an image
+        return "Class"
+    return type(target).__name__ if target is not None else Class.__name__
 
 
 def _is_no_file(name: str) -> bool:

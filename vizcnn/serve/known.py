@@ -11,10 +11,8 @@ from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import FAMILIES, Plugin
 from vizcnn.render import style as look
 from vizcnn.report.page import color_tables
-from vizcnn.serve.asked import default_method, image_of
+from vizcnn.serve.asked import default_method, explained_of, image_of
 from vizcnn.serve.studio import Studio
-from vizcnn.targets import Class
-from vizcnn.targets.default import default_target
 
 MAX_NAMES = 5000
 """Classes of an output whose names are told; of others the page has their numbers."""
@@ -82,15 +80,6 @@ def kind_of(model: ModelAdapter) -> str:
     """Return what the model takes: "image", "signal", "video" or "volume"."""
     axes = len(model.input_shape)
     return "video" if model.is_video else "volume" if axes == 4 else _KINDS.get(axes, "image")
-
-
-def explained_of(model: ModelAdapter) -> str:
-    """Return what is explained without a target, by what the target is called: "Class", "Box", "Text", "Region" ..."""
-    try:
-        target = default_target(model)
-    except VizcnnError:  # not known before it has seen an image
-        return "Class"
-    return type(target).__name__ if target is not None else Class.__name__
 
 
 def _outputs(model: ModelAdapter) -> list[dict[str, Any]]:

@@ -4,6 +4,13 @@ import { change } from "./router.js";
 
 const TOP = 10;
 
+// What is explained where nothing else is asked for, of a model that doesn't tell classes of whole images.
+const EXPLAINED = {
+  Box: "This model finds boxes: the one that it is most sure of is explained, and outlined on the map. Under “Explain something else” a box can be named, as box:LEFT,TOP,RIGHT,BOTTOM:CLASS.",
+  Region: "This model says of each place what is there: the largest class is explained where it is predicted. Choose a class: its mean over the whole map.",
+  Text: "This model reads: the text that it reads is explained. Under “Explain something else” a character can be named, as character:2.",
+};
+
 // What a class is called as a target.
 export function typed(facts, output, index) {
   const about = facts.model.outputs.find(({ name }) => name === output), labels = facts.model.labels ?? [];
@@ -48,7 +55,8 @@ export class Classes {
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     this.outputs = outputs;
     this.target = target ?? "";
-    fill(this.list, outputs.map((output) => this.output(output, outputs.length > 1)));
+    const { explains } = this.facts.model;
+    fill(this.list, EXPLAINED[explains] ? el("p", { class: "hint" }, EXPLAINED[explains]) : null, outputs.map((output) => this.output(output, outputs.length > 1)));
     if (focused) this.list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 

@@ -55,7 +55,10 @@ export function open(root, { facts, classes, speed, signal }) {
     const asked = wanted(parameters), { image } = parameters;
     const picture = await pictureOf(image, facts);
     if (until.aborted) return;
-    if (picture.signal) { fill(grid, el("p", {}, "Maps of signals aren't laid side by side here; look at them one by one.")); return; }
+    if (picture.signal) {
+      fill(grid, el("p", {}, "Maps of signals aren't laid side by side here: look at them one by one, under Why."));
+      return;
+    }
     const nameOf = drawBar(asked), key = JSON.stringify([image, asked.methods, asked.targets, asked.layers]);
     if (drawn !== key) build(asked, nameOf, picture);
     drawn = key;

@@ -14,7 +14,7 @@ import * as why from "./why.js";
 export const title = "Image", path = ["image"];
 export const matches = (path) => path[0] === "image" || path.length === 0;
 
-const PARTS = [why, compare, paint, keep];
+const PARTS = [why, compare, paint, keep], OF_ALL = [why, compare];  // signals, clips and volumes can't be painted on
 
 let desk = null;
 
@@ -48,10 +48,11 @@ class Desk {
     this.classes = new Classes(facts);
     this.hint = el("p", { class: "hint" }, "Choose a class: its map. With Shift two of them, or − beside one: what speaks for one rather than the other.");
     this.tabs = el("div", { class: "parts", role: "group", "aria-label": "Parts of this view" });
+    this.heading = el("h2", { class: "unseen" });
     this.body = el("div", { class: "part" });
     this.side = el("aside", { class: "side", "aria-label": "The image, and what the model says of it" },
       el("figure", { class: "image" }, el("div", { class: "stage" }, this.canvas, this.curve), this.caption), this.classes.element, this.hint, targetPicker(facts, () => this.classes.explained()));
-    this.work = el("div", { class: "desk" }, this.side, el("div", {}, this.tabs, this.body));
+    this.work = el("div", { class: "desk" }, this.side, el("div", {}, this.tabs, this.heading, this.body));
     this.nothing = el("p", { class: "nothing" }, "There is no image yet: drop or paste one here, choose a file, or take a photo.");
     this.element = el("div", { class: "decision" }, el("h2", { class: "unseen" }, "An image, and why the model decides as it does"), this.strip.element, this.wrong, this.nothing, this.work);
   }
@@ -64,10 +65,13 @@ class Desk {
     this.work.hidden = image === "";
     if (image === "") return;
     const asked = { ...parameters, image };
-    fill(this.tabs, PARTS.map((one) => el("a", { href: link(["image", ...(one === why ? [] : [one.name])], asked), "aria-current": one === part && "page" }, one.title)));
+    const isImage = facts.model.kind === "image";
+    if (!isImage && !OF_ALL.includes(part)) part = why;
+    fill(this.tabs, (isImage ? PARTS : OF_ALL).map((one) => el("a", { href: link(["image", ...(one === why ? [] : [one.name])], asked), "aria-current": one === part && "page" }, one.title)));
     if (this.part !== part) {
       this.close();
       this.part = part;
+      this.heading.textContent = part.title;
       this.leaving = new AbortController();
       this.opened = part.open(this.body, { facts, classes: this.classes, speed: this.speed, signal: this.leaving.signal });
     }
@@ -83,6 +87,8 @@ class Desk {
   async showImage(image, target, signal) {
     if (this.kept?.image !== image) {
       const [picture, said] = await Promise.all([pictureOf(image, this.facts), ask("classes", { image }, { signal })]);
+      // Of a model whose layers are only made when it sees an image, more is known now.
+      if (!this.facts.model.outputs.length) Object.assign(this.facts, await ask("facts", { seen: image }, { signal }));
       if (signal.aborted) return;
       this.kept = { image, said };
       this.curve.hidden = !picture.signal;

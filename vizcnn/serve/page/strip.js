@@ -48,7 +48,7 @@ export class Strip {
     const moved = image !== this.image;
     this.image = image;
     const index = this.indexOf(image);
-    this.place.textContent = index < 0 ? "" : `${index + 1} of ${this.total.toLocaleString("en")}`;
+    this.place.textContent = index < 0 ? "" : `${(index + 1).toLocaleString("en")} of ${this.total.toLocaleString("en")}`;
     if (moved && index >= 0) {
       const { scroller } = this, left = index * CELL;
       if (left < scroller.scrollLeft || left + CELL > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = left - (scroller.clientWidth - CELL) / 2;

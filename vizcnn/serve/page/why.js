@@ -38,8 +38,13 @@ export function open(root, { facts, classes, speed, signal }) {
         shown = { key, layer: map.layer, map };
         view.figure.hidden = Boolean(map.signal);
         drawn.hidden = !map.signal;
-        if (map.signal) fill(drawn, el("img", { src: address("drawn", clean(asked)), alt: `${method} of ${picture.name} for ${map.target}` }));
-        else view.show(map, picture);
+        if (map.signal) {
+          const drawing = el("img", { src: address("drawn", clean(asked)), alt: `${method} of ${picture.name} for ${map.target}` });
+          await drawing.decode().catch(() => {});
+          fill(drawn, drawing);
+        } else {
+          view.show(map, picture);
+        }
         targetLine(line, { ...map, explained: map.explained ?? map.target });
         fill(notes, map.notes.map(({ text }) => el("li", {}, text)));
         gallery.show(method, { layer, speed: speed.known, used: map.layer });
