@@ -143,7 +143,7 @@ def test_top_patches_of_the_last_map_or_of_layers_and_channels_that_are_named(fo
     result = run("top-patches", folder, folder / "images", "--out", tmp_path / "last", "--num-patches", "2")
     assert result.exit_code == 0
     assert written(tmp_path / "last") == ["base_conv2.top_patches.png"]
-    args = ("-l", "conv1", "--channel", "1", "--channel", "3", "--out", tmp_path / "named")
+    args = ("-l", "conv1", "--channel", "1", "--channel", "3", "--spread", "2", "--out", tmp_path / "named")
     assert run("top-patches", folder, folder / "images", *args).exit_code == 0
     assert written(tmp_path / "named") == ["conv1.top_patches.png"]
     bad = run("top-patches", folder, folder / "images", "--channel", "9", "--out", tmp_path / "bad")

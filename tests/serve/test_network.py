@@ -161,10 +161,13 @@ def test_pointing_at_the_image_tells_which_channels_fire_there(look: Look, cnn: 
 
 def test_a_channel_s_map_is_read_by_keys_and_its_neighbors_are_reached_by_keys(look: Look, maps: Any) -> None:
     look.go(f"#/layer/conv2/unit/19?image={IMAGE}")
-    canvas = look.page.get_by_role("application", name="Map of 14 × 14")
+    canvas = look.page.get_by_role("application", name="Map for channel 19")
     canvas.focus()
     canvas.press("ArrowUp")
-    expect(look.page.locator(".reading")).to_have_text(f"{shown(maps[6, 7, 19])} at row 6, column 7")
+    expect(look.page.locator(".reading")).to_have_text(f"{maps[6, 7, 19]:#.3g} at row 6, column 7")
+    look.page.keyboard.press("k")
+    expect(look.page.locator("figcaption").first).to_contain_text(f"digit_{IMAGE - 1}.png")
+    look.page.keyboard.press("j")
     look.page.keyboard.press("n")
     expect(look.page.get_by_role("heading", level=2)).to_have_text("conv2, channel 20 of 32")
     look.page.keyboard.press("p")
@@ -207,6 +210,11 @@ def test_what_a_channel_prefers_is_made_in_the_background_and_can_be_stopped(bro
 def test_layers_of_a_nested_model_stand_behind_their_links(browser: Browser, nested: Server) -> None:
     with Look(browser, nested, "#/layer/base%2Fconv1/unit/2?image=1") as look:
         expect(look.page.get_by_role("heading", level=2)).to_have_text("base/conv1, channel 2 of 4")
+        look.go("#/layer/base%2Fadd/unit/1")
+        health = look.page.locator("section", has_text="Its health")
+        expect(health).to_contain_text("at base/out.")
+        health.get_by_role("link").click()
+        expect(look.page.get_by_role("heading", level=2)).to_have_text("base/out, channel 1 of 4")
         look.go("#/layer/base/conv1")  # as some programs write it
         expect(look.page.get_by_role("heading", level=2)).to_have_text("base/conv1")
 

@@ -28,6 +28,9 @@ def top_patches(
         ),
     ] = None,
     num_patches: Annotated[int, typer.Option(metavar="N", min=1, help="Patches of each channel.")] = 9,
+    spread: Annotated[
+        int, typer.Option(metavar="N", min=0, help="And as many over the whole range of each channel's values.")
+    ] = 0,
 ) -> None:
     """Cut out the pieces of images that excite the channels of layers most; without --layer of the last map."""
     from vizcnn.cli.images import read_images
@@ -37,7 +40,9 @@ def top_patches(
     together, bad = read_images(images, adapter)
     wanted: list[str | None] = [*layer] if layer else [None]
     for name, file in zip(wanted, file_stems([str(name) for name in layer or ["last"]]), strict=True):
-        result, messages = run_method("top_patches", adapter, together, name, channels=channel, num_patches=num_patches)
+        result, messages = run_method(
+            "top_patches", adapter, together, name, channels=channel, num_patches=num_patches, spread=spread
+        )
         echo(str(result.save(out / f"{file if name else safe_name(result.layer)}.top_patches.png")))
         notes(("images", text) for text in dict.fromkeys((*result.notes, *(text for _, text in messages))))
     if bad:

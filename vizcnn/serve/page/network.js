@@ -3,6 +3,7 @@ import { ask, Refused } from "./api.js";
 import { el, fill } from "./dom.js";
 import { Diagram } from "./network/diagram.js";
 import { Finder } from "./network/finder.js";
+import { listen } from "./network/keys.js";
 import { showLayer } from "./network/layer.js";
 import { showLayers } from "./network/list.js";
 import { named } from "./network/paths.js";
@@ -11,13 +12,16 @@ import { showUnit } from "./network/unit.js";
 export const title = "Network", path = ["layers"];
 export const matches = (path) => path[0] === "layers" || path[0] === "layer";
 
+let known = null;  // the layers, as they were told last
 let frame = null;  // stays while layers are walked through, so that the diagram keeps its place and its focus
 
 export async function show(root, { path, parameters, facts, signal }) {
   const image = parameters.image ?? (facts.images ? "0" : null);
   // Of a model that takes any size, an image decides on the shapes.
   const sized = facts.model.input.length && !facts.model.input.includes(null);
-  const { layers, parameters: count, source, why_none } = await ask("layers", sized ? {} : { image }, { signal });
+  const shaping = sized ? null : image;
+  if (known?.shaping !== shaping) known = { shaping, ...await ask("layers", { image: shaping }, { signal }) };
+  const { layers, parameters: count, source, why_none } = known;
   if (!layers.length) {
     fill(root, el("p", {}, why_none));
     return;
@@ -26,7 +30,7 @@ export async function show(root, { path, parameters, facts, signal }) {
     frame = new Frame();
     fill(root, frame.element);
   }
-  await frame.show({ ...named(path), image, parameters, facts, layers, count, source, signal, shaping: sized ? null : image });
+  await frame.show({ ...named(path), image, parameters, facts, layers, count, source, signal, shaping });
 }
 
 class Frame {
@@ -43,6 +47,7 @@ class Frame {
     const { layer, unit, signal } = context;
     this.element.classList.toggle("whole", !layer);
     this.finder.show(context);
+    listen(context);
     const diagram = this.diagram.show(context);
     diagram.catch(() => {});  // it is awaited below
     const focused = this.part.contains(document.activeElement) ? document.activeElement.dataset.focus : null;

@@ -1,5 +1,6 @@
 // Finds a layer by its name: the key f goes to the field.
 import { el, fill } from "../dom.js";
+import { isTyped } from "./keys.js";
 import { layerLink } from "./paths.js";
 
 const MOST = 12;
@@ -51,5 +52,3 @@ export class Finder {
     event.preventDefault();
   }
 }
-
-export const isTyped = (element) => element.matches("input:not([type=checkbox], [type=radio], [type=range]), textarea, select");

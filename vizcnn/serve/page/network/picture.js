@@ -92,10 +92,10 @@ function nearest(centers, place) {
   return best;
 }
 
-// Goes to the image before and the one behind it in the folder.
+// Goes to the image before and the one behind it in the folder; so do the keys k and j.
 export function imageSteps({ facts, image, layer, unit }) {
   if (image === null || !/^\d+$/.test(image) || facts.images < 2) return null;
   const at = Number(image), path = unit === null ? ["layer", layer] : ["layer", layer, "unit", unit];
   const step = (to, words, focus) => (to >= 0 && to < facts.images ? el("a", { href: link(path, { image: to }), "data-focus": focus }, words) : el("span", { class: "quiet" }, words));
-  return el("p", { class: "steps" }, step(at - 1, "← image before", "image-before"), ` ${at + 1} of ${facts.images} `, step(at + 1, "next image →", "image-next"));
+  return el("p", { class: "steps" }, step(at - 1, "← image before", "image-before"), el("kbd", {}, "k"), ` ${at + 1} of ${facts.images} `, step(at + 1, "next image →", "image-next"), el("kbd", {}, "j"));
 }

@@ -1,15 +1,13 @@
 // A channel or a unit: its map on an image, what excites it, the input it prefers, its kernel, its health.
 import { ask, askArrays } from "../api.js";
 import { el, fill } from "../dom.js";
-import { go } from "../router.js";
-import { isTyped } from "./finder.js";
+import { ChannelMap } from "./channel_map.js";
 import { oneKernel } from "./kernels.js";
-import { bar, cellAt, paint, scaleOf } from "./maps.js";
 import { showPatches } from "./patches.js";
-import { Picture, extremes, imageSteps } from "./picture.js";
+import { Picture, imageSteps } from "./picture.js";
 import { layerLink, unitLink } from "./paths.js";
 import { Preferred } from "./preferred.js";
-import { by, digits, times, unitName } from "./words.js";
+import { digits, times, unitName } from "./words.js";
 
 export async function showUnit(context) {
   const { layer, unit, image, facts, signal } = context;
@@ -53,60 +51,28 @@ async function later(place, make, signal) {
 }
 
 // Links to the layer and to the neighbors, which the keys n and p go to.
-function steps({ layer, image, signal }, number, count, what) {
+function steps({ layer, image }, number, count, what) {
   const step = (to, words, key, focus) => (to >= 0 && to < count ? el("a", { href: unitLink(layer, to, image), "data-focus": focus, "aria-keyshortcuts": key }, words) : el("span", { class: "quiet" }, words));
-  document.addEventListener("keydown", (event) => {
-    const to = number + { n: 1, p: -1 }[event.key];
-    if (!(to >= 0 && to < count) || event.ctrlKey || event.metaKey || event.altKey || isTyped(event.target)) return;
-    go(["layer", layer, "unit", String(to)], { image });
-  }, { signal });
   return el("nav", { class: "steps", "aria-label": `${what}s of the layer` },
     el("a", { href: layerLink(layer, image), "data-focus": "to-layer" }, `all of ${layer}`), " ",
     step(number - 1, `← ${what} before`, "p", "unit-before"), el("kbd", {}, "p"), " ", step(number + 1, `next ${what} →`, "n", "unit-next"), el("kbd", {}, "n"));
 }
 
 // The image, and beside it the map, which tells its values and what its cells see.
-async function onImage(context, about, { about: { kind, low, high, mean, rank, channels, shape }, arrays }, what) {
-  const { image, facts, signal } = context;
+async function onImage(context, about, { about: { kind, low, high, mean, rank, channels }, arrays }, what) {
+  const { image, unit, facts, signal } = context;
   const picture = new Picture(await askArrays("seen", { image }, { signal }), about.field, facts);
   const place = rank === 0 ? `the highest of ${channels}` : `${times(rank, "other")} of ${channels} ${rank === 1 ? "is" : "are"} higher`;
   const left = el("div", { class: "image-side" }, picture.element, imageSteps(context));
   if (kind === "units") {
     return el("div", { class: "beside" }, left, el("p", {}, `On this image its value is ${digits(arrays.maps.values[0])}: ${place}.`));
   }
-  const { values, shape: [, height, width] } = arrays.maps, scale = scaleOf([low, high]), ends = extremes(values);
-  const canvas = el("canvas", { class: "cells", tabindex: 0, role: "application", "aria-roledescription": "map", "aria-label": `Map of ${by(shape)}, values ${digits(ends[0])} to ${digits(ends[1])}; the arrow keys read it` });
-  paint(canvas, { values, width, height }, scaleOf(ends), facts);
-  const spot = el("span", { class: "spot", hidden: true }), output = el("output", { class: "reading" }, "\u00a0");
-  let at = [height >> 1, width >> 1];
-  const read = (byKey) => {
-    const [row, column] = at;
-    output.textContent = `${digits(values[row * width + column])} at ${kind === "sequence" ? `place ${column}` : `row ${row}, column ${column}`}`;
-    spot.hidden = !byKey;
-    spot.style.left = `${(100 * (column + 0.5)) / width}%`;
-    spot.style.top = `${(100 * (row + 0.5)) / height}%`;
-    picture.show(kind === "sequence" ? [column] : kind === "maps" ? at : null);
-  };
-  const stop = () => { output.textContent = "\u00a0"; spot.hidden = true; picture.show(null); };
-  canvas.addEventListener("pointermove", (event) => { at = cellAt(event, canvas); read(event.pointerType !== "mouse"); });
-  canvas.addEventListener("pointerdown", (event) => { at = cellAt(event, canvas); read(event.pointerType !== "mouse"); });
-  canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") stop(); });
-  canvas.addEventListener("blur", stop);
-  canvas.addEventListener("focus", () => { if (canvas.matches(":focus-visible")) read(true); });
-  canvas.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    at = [Math.min(height - 1, Math.max(0, at[0] + step[0])), Math.min(width - 1, Math.max(0, at[1] + step[1]))];
-    read(true);
-  });
-  const strip = kind === "sequence" ? " signal" : "";
-  return el("div", { class: "beside" }, left, el("figure", { class: "one-map" },
-    el("div", { class: `stage${strip}` }, canvas, spot),
-    el("figcaption", {}, output, bar(scaleOf(ends), facts), ` Its mean on this image is ${digits(mean)}: ${place}. The layer's values go from ${digits(low)} to ${digits(high)}.`)));
+  const map = new ChannelMap({ about: { kind }, arrays }, `${what} ${unit}`, picture, facts);
+  return el("div", { class: "beside" }, left, el("div", {}, map.figure,
+    el("p", {}, `Its mean on this image is ${digits(mean)}: ${place}. The layer's values go from ${digits(low)} to ${digits(high)}.`)));
 }
 
-async function inWords({ layer, unit, signal }) {
+async function inWords({ layer, unit, image, signal }) {
   const { sentences, told_at } = await ask("health", { layer, unit }, { signal });
   const where = told_at && told_at !== layer ? [" It is told behind the activation, at ", el("a", { href: unitLink(told_at, unit, image) }, told_at), "."] : null;
   return el("p", {}, sentences.join(" "), where);
