@@ -16,6 +16,7 @@ from vizcnn.progress import track
 from vizcnn.render.keywords import takes_style
 from vizcnn.render.style import MAP_STYLES, NOTEBOOK
 from vizcnn.results import Attributions, Picture
+from vizcnn.results.notebook import told_below
 from vizcnn.results.rows import RowJoin
 from vizcnn.stream import ExplainedBatch, Method, read_methods, stream
 
@@ -161,6 +162,14 @@ class Explanation(Picture):
     @property
     def _notebook_style(self) -> dict[str, Any]:
         return {"limit": NOTEBOOK}
+
+    def _repr_html_(self) -> str | None:
+        told = [
+            (f"{method}, {name}" if len(of_method) > 1 else method, trust)
+            for method, of_method in self.trust.items()
+            for name, trust in list(zip(self.results[method].image_names, of_method, strict=True))[:NOTEBOOK]
+        ]
+        return told_below(self._repr_png_(), told) if told else None
 
 
 def collect(batches: Iterable[ExplainedBatch], count: int) -> tuple[Explanation, dict[int, Explanation]]:

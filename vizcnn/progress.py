@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, TypeVar
+from html import escape
+from typing import Any, TypeVar
 
 from vizcnn.errors import warn
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 Item = TypeVar("Item")
 
@@ -111,17 +109,16 @@ def track(items: Iterable[Item], total: int, description: str) -> Iterator[Item]
             watcher(count, total, description)
         return
     start = time.monotonic()
-    bar = None
+    bar: _NotebookBar | _TerminalBar | None = None
     try:
         for count, item in enumerate(items):
             if bar is None and count and time.monotonic() - start > MIN_BAR_SECONDS:
-                bar = _bar()
-                bar.start()
-                task = bar.add_task(description, total=total, completed=count)
+                bar = (_NotebookBar if in_notebook() else _TerminalBar)(description, total)
+                bar.show(count)
             check_time()
             yield item
             if bar is not None:
-                bar.update(task, completed=count + 1)
+                bar.show(count + 1)
     finally:
         if bar is not None:
             bar.stop()
@@ -190,9 +187,49 @@ def in_notebook() -> bool:
     return application is not None and bool(application.initialized())
 
 
-def _bar() -> Progress:
-    from rich.console import Console
-    from rich.progress import Progress
+class _TerminalBar:
+    """A bar on the terminal."""
 
-    # Rich would send standard output to the bar's console too, and a pipe would get nothing.
-    return Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())
+    def __init__(self, description: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        # Rich would send standard output to the bar's console too, and a pipe would get nothing.
+        console, redirects = Console(stderr=True), sys.stdout.isatty()
+        self._progress = Progress(console=console, transient=True, redirect_stdout=redirects)
+        self._progress.start()
+        self._task = self._progress.add_task(description, total=total)
+
+    def show(self, done: int) -> None:
+        """Show how many are done."""
+        self._progress.update(self._task, completed=done)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+class _NotebookBar:
+    """A bar below a notebook's cell, in HTML alone: Rich's needs ipywidgets."""
+
+    def __init__(self, description: str, total: int) -> None:
+        self._description, self._total = description, total
+        self._handle: Any = None
+
+    def show(self, done: int) -> None:
+        """Show how many are done."""
+        said = f"{self._description}: {done} of {self._total}"
+        self._display(said, f'<progress value="{done}" max="{self._total}"></progress> {escape(said)}')
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._display("", "")
+
+    def _display(self, text: str, html: str) -> None:
+        from IPython.display import display, update_display
+
+        data = {"text/plain": text, "text/html": html}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            update_display(data, raw=True, display_id=self._handle.display_id)

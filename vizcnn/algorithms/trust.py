@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,9 @@ REPEATABILITY = {
 }
 """What the number of a map's repeatability may be called, the first of them that there is, and what it means."""
 
+_NULLS = {"edges": "the image's edges", "center": "a spot in the middle", "random": "chance"}
+"""What the null maps are called above a table."""
+
 _ALIKE = "much like an untrained model's map"
 
 _OTHERS = {ROAD, RANDOMIZATION, EDGES, *REPEATABILITY}
@@ -40,7 +44,7 @@ MAX_LIKENESS = {EDGES: 0.6, RANDOMIZATION: 0.5}
 """From which likeness on a map says more of the image's edges, or of what the model is without having learned, than it should."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trust:
     """How far the map of one image can be trusted.
 
@@ -176,6 +180,20 @@ class Trust:
     def __str__(self) -> str:
         return self.sentence
 
+    def __repr__(self) -> str:
+        return f"<Trust: {self.label}; {'; '.join(self.lines)}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the sentence, and the numbers beside those of the null maps."""
+        rows = [("", "this map", *_NULLS.values())]
+        for name, number in self.numbers.items():
+            fill = name.removeprefix(f"{DIFFERENCE} (").removesuffix(")")
+            nulls = [self.faithfulness[fill].nulls[null] for null in _NULLS] if fill in self.faithfulness else []
+            rows.append((name.replace("_", " "), *map(_short, (number, *nulls))))
+        head, *others = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
+        table = "".join(f"<tr>{row}</tr>" for row in (head.replace("td>", "th>"), *others))
+        return f"<p>{escape(self.sentence)}</p><table>{table}</table>"
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON takes it.
 
@@ -206,4 +224,4 @@ def is_of_trust(name: str) -> bool:
 
 
 def _short(number: float | None) -> str:
-    return "undefined" if number is None else f"{number:.2f}"
+    return "undefined" if number is None else f"{number:z.2f}"

@@ -25,6 +25,7 @@ from vizcnn.render.style import MAP_STYLES, NOTEBOOK, MapStyle
 from vizcnn.results.base import Result
 from vizcnn.results.checks import Shapes, check_images
 from vizcnn.results.class_map import WithClassMap
+from vizcnn.results.notebook import told_below
 from vizcnn.results.rows import RowJoin, part_of_rows
 from vizcnn.results.table import to_frame
 
@@ -491,6 +492,12 @@ class Attributions(WithClassMap, Result):
     @property
     def _notebook_style(self) -> dict[str, Any]:
         return {"limit": NOTEBOOK}
+
+    def _repr_html_(self) -> str | None:
+        if not self.trust:
+            return None
+        names = self.image_names if len(self) > 1 else [""]
+        return told_below(self._repr_png_(), list(zip(names, self.trust, strict=True))[:NOTEBOOK])
 
 
 def in_words(measures: Mapping[str, float]) -> str:
