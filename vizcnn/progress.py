@@ -226,10 +226,11 @@ class _NotebookBar:
         self._display("", "")
 
     def _display(self, text: str, html: str) -> None:
-        from IPython.display import display, update_display
+        import IPython.display
 
+        shown: Any = IPython.display
         data = {"text/plain": text, "text/html": html}
         if self._handle is None:
-            self._handle = display(data, raw=True, display_id=True)
+            self._handle = shown.display(data, raw=True, display_id=True)
         else:
-            update_display(data, raw=True, display_id=self._handle.display_id)
+            shown.update_display(data, raw=True, display_id=self._handle.display_id)
