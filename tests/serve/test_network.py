@@ -68,7 +68,7 @@ def test_a_layer_s_facts_are_the_library_s(digits: Server, cnn: vz.ModelAdapter)
     assert [[low, high + 1] for low, high in zip(facts["field"]["low"][0], facts["field"]["high"][0], strict=True)] == (
         field.spans[0].tolist()
     )
-    assert facts["has_kernels"]
+    assert facts["kernels_at"] == "conv3"
     assert ask(digits, "api/layer", layer="average").facts["field"] is None
 
 
@@ -94,9 +94,22 @@ def test_patches_and_health_are_the_library_s(digits: Server, cnn: vz.ModelAdapt
     assert ask(digits, "api/health", layer="average", unit=1).facts["told_at"] is None
 
 
-def test_health_is_told_at_the_activation_behind_a_bare_layer(nested: Server) -> None:
+def test_kernels_and_health_are_told_of_the_layers_about_it_that_keep_the_channels(nested: Server) -> None:
+    assert ask(nested, "api/layer", layer="base/out").facts["kernels_at"] is None  # behind an addition
     assert ask(nested, "api/health", layer="base/add", unit=1).facts["told_at"] == "base/out"
     assert ask(nested, "api/health", layer="base/conv2", unit=1).facts["told_at"] is None  # an addition mixes in others
+
+
+def test_the_kernels_of_an_activation_are_those_of_the_convolution_before_it() -> None:
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.BatchNormalization(name="norm")(keras.layers.Conv2D(2, 3, name="conv")(image))
+    x = keras.layers.ReLU(name="active")(x)
+    model = keras.Model(image, keras.layers.Dense(2, name="end")(keras.layers.GlobalAveragePooling2D(name="mean")(x)))
+    with explorer("behind", lambda: vz.adapt(model)) as server:
+        found = {
+            layer: ask(server, "api/layer", layer=layer).facts["kernels_at"] for layer in ("active", "conv", "mean")
+        }
+    assert found == {"active": "conv", "conv": "conv", "mean": None}
 
 
 def test_the_diagram_is_the_architecture_s(digits: Server, cnn: vz.ModelAdapter) -> None:

@@ -20,6 +20,7 @@ from vizcnn.render.image import to_display
 from vizcnn.results import Diagnosis, TopPatches
 from vizcnn.serve import answers
 from vizcnn.serve.app import Questions
+from vizcnn.serve.network import CHANNEL_BY_CHANNEL
 from vizcnn.serve.parameters import layer_of, unit_of, whole
 from vizcnn.serve.studio import Studio
 from vizcnn.serve.work import PATIENT
@@ -211,7 +212,7 @@ def _told_at(model: ModelAdapter, path: str, layers: tuple[str, ...]) -> str | N
         seen.add(path)
         after = [b for a, b in model.connections if a == path]
         info = infos.get(after[0]) if len(after) == 1 else None
-        if info is None or info.path in seen or info.role not in ("activation", "normalization", "dropout", "identity"):
+        if info is None or info.path in seen or info.role not in CHANNEL_BY_CHANNEL:
             return None
         path = info.path
     return path

@@ -22,6 +22,9 @@ from vizcnn.serve.seen import Maps, Seen
 
 MAPS_PER_PAGE = 64
 
+CHANNEL_BY_CHANNEL = frozenset({"activation", "normalization", "dropout", "identity"})
+"""Roles of layers whose channels are those before, each by itself."""
+
 MOST_FIRING = 8
 """Channels that are told of each place of a map."""
 
@@ -126,7 +129,7 @@ class _Network:
             "before": [a for a, b in connections if b == info.path],
             "after": [b for a, b in connections if a == info.path],
             "channels": info.output_shape[-1] if info.output_shape and len(info.output_shape) > 1 else None,
-            "has_kernels": _has_kernels(model, info),
+            "kernels_at": _kernels_at(model, info),
             "can": [name for name in ("top_patches", "activation_maximization", "diagnose") if _can(model, name)],
             "field": self._field(model, info, asked.get("image")),
         }
@@ -233,6 +236,18 @@ def _can(model: ModelAdapter, method: str) -> bool:
     except VizcnnError:
         return False
     return True
+
+
+def _kernels_at(model: ModelAdapter, info: LayerInfo) -> str | None:
+    """Return the layer whose kernels make a layer's channels: itself, or what feeds it channel by channel."""
+    infos = {one.path: one for one in model.layers}
+    found: LayerInfo | None = info
+    seen: set[str] = set()
+    while found is not None and found.path not in seen and not _has_kernels(model, found):
+        seen.add(found.path)
+        before = [a for a, b in model.connections if b == found.path] if found.role in CHANNEL_BY_CHANNEL else []
+        found = infos.get(before[0]) if len(before) == 1 else None
+    return None if found is None or found.path in seen else found.path
 
 
 def _has_kernels(model: ModelAdapter, info: LayerInfo) -> bool:

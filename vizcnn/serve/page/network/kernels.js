@@ -24,7 +24,7 @@ export function kernelCanvas(values, shape, end, facts) {
   return canvas;
 }
 
-export async function pageOfKernels({ layer, image, parameters, facts, signal }) {
+export async function pageOfKernels({ layer, image, parameters, facts, signal }, isOwn) {
   const start = Number(parameters.kernels ?? 0);
   const { about, arrays: { kernels, numbers } } = await askArrays("kernels", { layer, start }, { signal });
   const [, ...shape] = kernels.shape, cells = shape.reduce((product, length) => product * length, 1);
@@ -37,14 +37,14 @@ export async function pageOfKernels({ layer, image, parameters, facts, signal })
   const step = (to, words, focus) => el("button", { type: "button", disabled: to < 0 || to >= about.kernels, "data-focus": focus, onclick: () => change({ kernels: to || "" }) }, words);
   const pages = about.kernels > PAGE ? el("p", { class: "tools" }, step(start - PAGE, "← before", "kernels-before"), `kernels ${start} to ${start + numbers.values.length - 1} of ${about.kernels}`, step(start + PAGE, "next →", "kernels-next")) : null;
   return el("section", {},
-    el("h3", {}, `Its kernels: ${about.kernels} of ${by([height, width, depth])}`),
+    el("h3", {}, `${isOwn ? "Its kernels" : `The kernels before it, of ${layer}`}: ${about.kernels} of ${by([height, width, depth])}`),
     el("p", {}, `${said[0].toUpperCase()}${said.slice(1)}. `, about.in_color ? null : bar({ vmin: -about.end, vmax: about.end, signed: true }, facts)),
     pages,
     el("ul", { class: "tiles small-tiles" }, tiles));
 }
 
 // The kernel of one channel: all its input channels, the strongest first.
-export async function oneKernel({ layer, unit, facts, signal }) {
+export async function oneKernel({ layer, unit, image, facts, signal }, isOwn) {
   const { about, arrays: { slices, numbers } } = await askArrays("kernel", { layer, unit }, { signal });
   const [, ...shape] = slices.shape, cells = shape.reduce((product, length) => product * length, 1), named = about.inputs > 1 && shape.length === 2;
   const tiles = Array.from(numbers.values, (number, index) => {
@@ -53,6 +53,7 @@ export async function oneKernel({ layer, unit, facts, signal }) {
   });
   const left = about.inputs - numbers.values.length, shown = named && left > 0 ? `, the ${numbers.values.length} strongest of them` : "";
   return [
+    isOwn ? null : el("p", {}, "It is that of ", el("a", { href: unitLink(layer, unit, image) }, layer), ", before it."),
     el("p", {}, `${by(shape.slice(0, 2))} weights for ${times(about.inputs, "input channel")}${shown}, from ${digits(about.low)} to ${digits(about.high)}. `, shape.length === 2 ? bar({ vmin: -about.end, vmax: about.end, signed: true }, facts) : "In the colors that it looks for, gray is zero."),
     el("ul", { class: "tiles small-tiles" }, tiles),
   ];

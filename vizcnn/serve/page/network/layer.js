@@ -18,7 +18,7 @@ export async function showLayer(context) {
     el("p", {}, links("It is fed by", about.before), links(about.before.length ? "; it feeds" : "It feeds", about.after), "."),
     about.inside.length ? el("details", {}, el("summary", {}, `${times(about.inside.length, "layer")} inside`), links("", about.inside)) : null,
   ];
-  const kernels = about.has_kernels ? await pageOfKernels(context) : null;
+  const kernels = about.kernels_at ? await pageOfKernels({ ...context, layer: about.kernels_at }, about.kernels_at === about.path) : null;
   if (image === null) {
     return el("div", {}, head, el("p", {}, "No image was given: choose one under Image to see what this layer makes of it."), kernels);
   }

@@ -24,10 +24,10 @@ export async function showUnit(context) {
     map ? await onImage(context, about, map, what) : el("p", {}, `No image was given: choose one under Image to see what this ${what} makes of it.`),
     part("What excites it most in the images", patches),
     part("The input it prefers", preferred.element),
-    about.has_kernels ? part("Its kernel", kernel) : null,
+    about.kernels_at ? part("Its kernel", kernel) : null,
     part("Its health", health));
   page.addEventListener("shown", () => {
-    if (about.has_kernels) later(kernel, () => oneKernel(context), signal);
+    if (about.kernels_at) later(kernel, () => oneKernel({ ...context, layer: about.kernels_at }, about.kernels_at === about.path), signal);
     const takes = (place, method, make) => {
       if (!about.can.includes(method)) fill(place, el("p", {}, "This model isn't of the kind that can be asked for that."));
       else if (!facts.images) fill(place, el("p", {}, "For that it takes a folder of images: vizcnn serve MODEL IMAGES."));
