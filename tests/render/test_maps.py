@@ -242,7 +242,10 @@ def test_picture_of_many_images_stays_within_bounds(tmp_path, monkeypatch):
 def test_notebook_shows_the_first_images_and_says_so(monkeypatch):
     monkeypatch.setattr("vizcnn.results.attributions.NOTEBOOK", 2)
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **options: drawn.append(self))
+    savefig = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *args, **options: drawn.append(self) or savefig(self, *args, **options)
+    )
     attributions(3)._repr_png_()
     assert len(drawn[0].axes) == 2
     assert drawn[0].get_suptitle() == "the first 2 of 3 images"
@@ -303,7 +306,10 @@ def test_explanation_is_saved_without_pyplot(explanation, tmp_path):
 def test_notebook_shows_the_first_rows_of_an_explanation(explanation, monkeypatch):
     monkeypatch.setattr("vizcnn.explanation.NOTEBOOK", 1)
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **options: drawn.append(self))
+    savefig = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *args, **options: drawn.append(self) or savefig(self, *args, **options)
+    )
     explanation._repr_png_()
     assert len(drawn[0].axes) == 3
 

