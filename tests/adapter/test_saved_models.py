@@ -84,6 +84,17 @@ def test_default_layer_is_the_last_map_before_the_head(pair: tuple[Any, Any]) ->
     assert graph.layer(graph.default_layer()).output_shape == (None, 7, 7, 8)
 
 
+def test_output_that_was_resized_is_not_its_own_explanation(tmp_path: Path) -> None:
+    front = [layers.Conv2D(4, 3, padding="same", activation="relu", name="inside"), layers.Conv2D(3, 1, name="classes")]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *front, layers.Resizing(16, 16), layers.Softmax()])
+    model.export(tmp_path / "m", verbose=False)
+    graph = vz.adapt(tmp_path / "m")
+    result = vz.gradcam(graph, INPUTS[:, :8, :8])
+    assert result.layer == path_of(graph, "inside", "Relu")
+    close(result.values, vz.gradcam(model, INPUTS[:, :8, :8]).values)
+    close(result.scores, vz.adapt(model).scores(INPUTS[:, :8, :8]))  # of the region of the largest class
+
+
 @pytest.mark.parametrize("rule", ["guided", "relu"])
 def test_rules_change_the_gradient_of_relu_and_nothing_else(pair: tuple[Any, Any], rule: str) -> None:
     graph, model = pair

@@ -56,6 +56,10 @@ def _background(head: Head) -> int:
     return next((i for i, name in enumerate(head.names) if name.casefold() in BACKGROUND), -1)
 
 
+_ONE, _ZERO = np.float32(1), np.float32(0)
+"""Of a dtype that every framework keeps: TensorFlow's NumPy makes float64 of bare numbers."""
+
+
 @dataclass(frozen=True)
 class _PredictedRegion:
     """The formulas: params are the weights of the positions (N, h, w), and the class (N,)."""
@@ -81,7 +85,7 @@ class _PredictedRegion:
 
     def _settled(self, reading: ForwardPass, index: Any) -> Any:
         xp, predicted = reading.xp, self._predicted(reading)
-        counts = xp.sum(xp.where(predicted, 1.0, 0.0), axis=(1, 2))
+        counts = xp.sum(xp.where(predicted, _ONE, _ZERO), axis=(1, 2))
         own = xp.equal(xp.arange(counts.shape[-1]), self.background)
         largest = xp.argmax(xp.where(own, counts / 1e9, counts), axis=-1)
         largest = xp.ones_like(largest) if reading.head(self.output).is_mask else largest
@@ -93,7 +97,7 @@ class _PredictedRegion:
         chosen = xp.reshape(
             xp.equal(xp.expand_dims(index, -1), xp.arange(predicted.shape[-1])), (-1, 1, 1, predicted.shape[-1])
         )
-        there = xp.sum(xp.where(xp.logical_and(predicted, chosen), 1.0, 0.0), axis=-1)
+        there = xp.sum(xp.where(xp.logical_and(predicted, chosen), _ONE, _ZERO), axis=-1)
         total = xp.sum(there, axis=(1, 2), keepdims=True)
         there = xp.where(total > 0, there, xp.ones_like(there))
         return there / xp.sum(there, axis=(1, 2), keepdims=True)

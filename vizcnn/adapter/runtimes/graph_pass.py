@@ -109,7 +109,7 @@ class GraphPass:
             path = _to_activation(tensor)
             names |= {operation.name for operation in path}
             before = path[-1].inputs[0].op if path and path[-1].type in ("Softmax", "Sigmoid") else tensor.op
-            while before.type in _MOVING | {"BiasAdd", "Add", "AddV2"} and before.inputs:
+            while before.type in _MOVING | _RESIZING | {"BiasAdd", "Add", "AddV2"} and before.inputs:
                 names.add(before.name)
                 before = before.inputs[0].op
             names.add(before.name)
@@ -118,6 +118,9 @@ class GraphPass:
 
 _MOVING = frozenset({"Cast", "CheckNumerics", "EnsureShape", "ExpandDims", "Identity", "IdentityN", "Reshape", "Squeeze",
                      "StopGradient", "StridedSlice", "Transpose"})  # fmt: skip
+
+
+_RESIZING = frozenset({"ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"})
 
 
 def before_activation(tensor: Any, activation: str) -> Any:
