@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from vizcnn.measures.trust import cost_of_trust
 from vizcnn.report.parts import map_of, picture_of
 from vizcnn.serve import answers, changes, exports
 from vizcnn.serve.app import Questions
-from vizcnn.serve.asked import image_of, said_of
+from vizcnn.serve.asked import image_of, method_of, said_of
 from vizcnn.serve.known import facts_of
 from vizcnn.serve.maps import Made, Maps
+from vizcnn.serve.studio import Studio
 from vizcnn.serve.work import PATIENT
+from vizcnn.stream import stream
 
 _TIMED = 16
 """Images in a batch whose run is timed."""
@@ -70,8 +73,12 @@ def routes(questions: Questions) -> list[Route]:
         # Of every image of a shape it is the same: whoever asks first waits.
         return await questions.facts(request, ask, key="speed", priority=PATIENT)
 
+    async def warm(request: Request) -> Response:
+        return await questions.facts(request, lambda: _warm(studio), key="warm", priority=PATIENT)
+
     return [
         Route("/api/facts", facts),
+        Route("/api/warm", warm),
         Route("/api/speed", speed),
         Route("/api/classes", classes),
         Route("/api/map", map_),
@@ -80,6 +87,18 @@ def routes(questions: Questions) -> list[Route]:
         *changes.routes(questions, maps),
         *exports.routes(questions, maps),
     ]
+
+
+def _warm(studio: Studio) -> dict[str, float]:
+    """Have compiled what the first map takes, while there is no image yet; return the seconds that it took."""
+    model, start = studio.model, time.perf_counter()
+    shape = model.input_shape
+    if len(shape) == 3 and None not in shape:
+        noise = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+        images = model.load_images(noise)
+        model.prepare(images.sample_shape)
+        deque(stream(model, images, None, [method_of(studio, {})]), maxlen=0)
+    return {"seconds": time.perf_counter() - start}
 
 
 def _speed(model: ModelAdapter, inputs: np.ndarray) -> dict[str, float]:

@@ -63,7 +63,10 @@ class Desk {
     this.strip.show(image);
     this.nothing.hidden = image !== "";
     this.work.hidden = image === "";
-    if (image === "") return;
+    if (image === "") {
+      ask("warm").catch(() => {});  // so that the first image need not wait
+      return;
+    }
     const asked = { ...parameters, image };
     const isImage = facts.model.kind === "image";
     if (!isImage && !OF_ALL.includes(part)) part = why;
