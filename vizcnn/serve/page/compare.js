@@ -2,6 +2,7 @@
 import { Refused } from "./api.js";
 import { breaking, highest, inNumbers, typed } from "./classes.js";
 import { el, fill } from "./dom.js";
+import { exports } from "./export.js";
 import { bare, costOf } from "./gallery.js";
 import { controls, follow } from "./looks.js";
 import { askMap, KEYS, MapView, Together } from "./map_view.js";
@@ -20,7 +21,8 @@ export function open(root, { facts, classes, speed, signal }) {
   let together = new Together(), cells = [];
   const bar = el("div", { class: "choices" }), grid = el("div", { class: "wide", role: "region", "aria-label": "The maps", tabindex: 0 }), said = el("p", { class: "hint", role: "status" });
   const head = el("div", {});
-  fill(root, head, bar, said, grid, el("p", { class: "unseen", id: "keys" }, KEYS, " Plus and minus enlarge all maps, 0 shows them whole."));
+  const keep = el("div", {});
+  fill(root, head, bar, said, grid, keep, el("p", { class: "unseen", id: "keys" }, KEYS, " Plus and minus enlarge all maps, 0 shows them whole."));
   follow(() => cells.forEach((cell) => cell.view?.redraw()), signal);
   let drawn = null;
 
@@ -62,6 +64,7 @@ export function open(root, { facts, classes, speed, signal }) {
     const nameOf = drawBar(asked), key = JSON.stringify([image, asked.methods, asked.targets, asked.layers]);
     if (drawn !== key) build(asked, nameOf, picture);
     drawn = key;
+    fill(keep, exports({ image, method: asked.methods[0], layer: asked.layers[0], target: asked.targets[0] }, { methods: asked.methods }));
     let failed = 0;
     for (const cell of cells) {
       if (!cell.view || cell.map) continue;
