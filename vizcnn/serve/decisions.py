@@ -94,7 +94,7 @@ def _warm(studio: Studio) -> dict[str, float]:
     model, start = studio.model, time.perf_counter()
     shape = model.input_shape
     if len(shape) == 3 and None not in shape:
-        noise = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, [int(length or 1) for length in shape]).astype(np.uint8)
         images = model.load_images(noise)
         model.prepare(images.sample_shape)
         deque(stream(model, images, None, [method_of(studio, {})]), maxlen=0)
