@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -140,6 +141,17 @@ def test_a_number_in_a_link_is_a_whole_one_in_its_range(text: str) -> None:
     with pytest.raises(OptionError, match="`n` must be a whole number from 0 to 10"):
         whole({"n": text}, "n", 0, 0, 10)
     assert (whole({"n": "10"}, "n", 0, 0, 10), whole({}, "n", 3, 0, 10)) == (10, 3)
+
+
+def test_what_is_shown_can_be_kept(digits: Server, maps: np.ndarray, tmp_path: Path) -> None:
+    answer = ask(digits, "api/export/network/maps.npz", layer="conv2", image=IMAGE)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="conv2.maps.npz"'
+    (tmp_path / "maps.npz").write_bytes(answer.body)
+    np.testing.assert_allclose(vz.load_result(tmp_path / "maps.npz").values[0], maps, rtol=1e-5, atol=1e-6)
+    assert ask(digits, "api/export/network/diagram.svg").body.startswith(b"<?xml")
+    for name, parameters in (("kernels.png", {}), ("patches.png", {"unit": 19})):
+        assert ask(digits, f"api/export/network/{name}", layer="conv2", **parameters).body.startswith(b"\x89PNG")
+    assert ask(digits, "api/export/network/weights.png").status == 404
 
 
 # The page -----------------------------------------------------------------------------------------------------------------

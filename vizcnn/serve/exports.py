@@ -53,14 +53,14 @@ def routes(questions: Questions, maps: Maps) -> list[Route]:
         answer = await questions.answer(
             request, lambda: saved(maps.of(given).result, suffix), media_type=MEDIA_TYPES[suffix]
         )
-        return _named(answer, f"{_stem(studio, given)}{suffix}")
+        return named(answer, f"{_stem(studio, given)}{suffix}")
 
     async def report(request: Request) -> Response:
         given = request.query_params
         answer = await questions.answer(
             request, lambda: report_of(studio, given, given.getlist("method")), media_type="text/html; charset=utf-8"
         )
-        return _named(answer, f"{_stem(studio, {**given, 'method': 'report'})}.html")
+        return named(answer, f"{_stem(studio, {**given, 'method': 'report'})}.html")
 
     async def code(request: Request) -> Response:
         return await questions.facts(request, lambda: code_of(studio, request.query_params))
@@ -199,8 +199,21 @@ def _stem(studio: Studio, given: Mapping[str, str]) -> str:
     return stem
 
 
-def _named(answer: Response, name: str) -> Response:
-    """Have the browser keep an answer as a file."""
+def named(answer: Response, name: str) -> Response:
+    """Have the browser keep an answer as a file.
+
+    Parameters
+    ----------
+    answer : Response
+        The answer.
+    name : str
+        What the file is called.
+
+    Returns
+    -------
+    Response
+        The answer.
+    """
     plain = name.encode("ascii", "replace").decode().replace('"', "'").replace("?", "_").replace(os.sep, "_")
     answer.headers["Content-Disposition"] = f'attachment; filename="{plain}"'
     return answer

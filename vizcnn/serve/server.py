@@ -200,10 +200,17 @@ def _load(questions: Questions, app: Starlette, paint_first: bool) -> None:
     """Load what answers, then the model: the page is there before both."""
     if paint_first:
         questions.is_looked_at.wait(PAINT_SECONDS)
-    from vizcnn.serve import channels, decisions, network, pictures
+    from vizcnn.serve import channels, decisions, network, network_exports, pictures
     from vizcnn.serve.app import open_routes
 
-    open_routes(app, [route for part in (pictures, decisions, network, channels) for route in part.routes(questions)])
+    open_routes(
+        app,
+        [
+            route
+            for part in (pictures, decisions, network, channels, network_exports)
+            for route in part.routes(questions)
+        ],
+    )
     questions.studio.load()
 
 

@@ -5,6 +5,7 @@ import { drawMap } from "../drawing.js";
 import { change } from "../router.js";
 import { usual } from "../colors.js";
 import { bar } from "./maps.js";
+import { saves } from "./save.js";
 import { unitLink } from "./paths.js";
 import { by, digits, times } from "./words.js";
 
@@ -40,7 +41,8 @@ export async function pageOfKernels({ layer, image, parameters, facts, signal },
     el("h3", {}, `${isOwn ? "Its kernels" : `The kernels before it, of ${layer}`}: ${about.kernels} of ${by([height, width, depth])}`),
     el("p", {}, `${said[0].toUpperCase()}${said.slice(1)}. `, about.in_color ? null : bar({ vmin: -about.end, vmax: about.end, signed: true }, facts)),
     pages,
-    el("ul", { class: "tiles small-tiles" }, tiles));
+    el("ul", { class: "tiles small-tiles" }, tiles),
+    saves("kernels", { layer }));
 }
 
 // The kernel of one channel: all its input channels, the strongest first.

@@ -4,6 +4,7 @@ import { el } from "../dom.js";
 import { pageOfKernels } from "./kernels.js";
 import { Firing, showMaps } from "./maps.js";
 import { Picture, imageSteps } from "./picture.js";
+import { saves } from "./save.js";
 import { layerLink } from "./paths.js";
 import { by, roleOf, times } from "./words.js";
 
@@ -34,7 +35,7 @@ export async function showLayer(context) {
   return el("div", {}, head,
     el("div", { class: "beside" },
       el("div", { class: "image-side" }, picture.element, imageSteps(context), picture.tell ? firing.element : null),
-      el("div", {}, maps, kernels)));
+      el("div", {}, maps, about.shape?.length === 3 ? saves("maps", { layer, image }) : null, kernels)));
 }
 
 export function inWords({ extent, stride, size, sees_all, is_exact }) {

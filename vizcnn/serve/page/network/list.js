@@ -1,6 +1,7 @@
 // All layers, as a table.
 import { el } from "../dom.js";
 import { layerLink } from "./paths.js";
+import { saves } from "./save.js";
 import { by, times, whole } from "./words.js";
 
 export async function showLayers({ layers, image, facts, count, source }) {
@@ -13,6 +14,7 @@ export async function showLayers({ layers, image, facts, count, source }) {
   return el("div", {},
     el("h2", {}, "Layers"),
     el("p", {}, `${facts.model.name}, ${source}: ${times(layers.length, "layer")}, ${times(count, "parameter")}. Choose one to see what it makes of an image, and what its channels react to.`),
+    saves("diagram", {}, ["png", "svg"]),
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Table of the layers" },
       el("table", { class: "layers" },
         el("thead", {}, el("tr", {}, ["layer", "class", "what it does", "output", "parameters"].map((name) => el("th", { scope: "col" }, name)))),

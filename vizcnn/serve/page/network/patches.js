@@ -1,6 +1,7 @@
 // What excites a channel: pieces of the folder's images, cut to what the cell with the highest value sees.
 import { askArrays } from "../api.js";
 import { el } from "../dom.js";
+import { saves } from "./save.js";
 import { unitLink } from "./paths.js";
 import { digits, percent, times } from "./words.js";
 
@@ -20,6 +21,7 @@ export async function showPatches({ layer, unit, signal }, what) {
     el("p", {}, `The highest values among ${times(seen, "image")}, ${what === "unit" ? "one of each image" : "one piece of each image: what the cell with the highest value sees"}.`),
     about.is_dead ? el("p", {}, `It never rose above zero on these images, so the pieces say nothing of it.`) : null,
     el("ul", { class: "tiles patches" }, all.slice(0, top)),
+    saves("patches", { layer, unit }),
     spread.length ? el("h4", {}, "And over its whole range") : null,
     spread.length ? el("p", {}, `The highest ones alone mislead: here is one image drawn from each ${ordinal(spread.length)} of them, ordered by how much they excite the ${what}.`) : null,
     spread.length ? el("ul", { class: "tiles patches" }, spread) : null,
