@@ -93,6 +93,7 @@ bench: .venv/.ready  ## Time our methods (BENCH_ARGS="--markdown docs/benchmarks
 	@$(BIN)/python -m tests.benchmarks.bench_attribution $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_start $(BENCH_ARGS)
 	@$(BIN)/python -m tests.benchmarks.bench_from_scratch $(BENCH_ARGS)
+	@$(BIN)/python -m tests.benchmarks.bench_run $(BENCH_ARGS)
 
 bench-peers: .venv-peers/.ready  ## Time them beside other libraries, in an environment of their own
 	@$(PEERS)/python -m tests.benchmarks.peers $(BENCH_ARGS)

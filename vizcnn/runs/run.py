@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vizcnn.results import Attributions
     from vizcnn.runs.aggregates import MeanMaps
     from vizcnn.runs.mistakes import Mistakes
+    from vizcnn.runs.virelay import Analysis
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Run:
         """
         from vizcnn.runs.maps import open_array
 
-        layout = self._layout(method)
+        layout = self.layout(method)
         places = self._places(index)
         shares = open_array(self._folder, layout)[places.start : places.stop].astype(np.float32)
         scale = np.full(len(places), np.nan, np.float32)
@@ -226,7 +227,7 @@ class Run:
         """
         from vizcnn.runs.redrawing import redrawn
 
-        layout, place = self._layout(method), self._places(index)[0]
+        layout, place = self.layout(method), self._places(index)[0]
         shard = place // self._manifest.shard_size
         if not self._folder.rows(shard).exists():
             raise ResultError(f"Image {place} of the run isn't explained yet. Start the run again to go on with it.")
@@ -302,7 +303,7 @@ class Run:
 
         groups = {"label": ["label"], "prediction": ["prediction"], "cell": ["label", "prediction"]}
         check_choice("by", by, groups)
-        layout, size = self._layout(method), self._manifest.shard_size
+        layout, size = self.layout(method), self._manifest.shard_size
 
         def parts() -> Iterator[tuple[list[tuple[str, ...] | None], np.ndarray]]:
             scale = f"{layout.method}.scale"
@@ -353,13 +354,95 @@ class Run:
 
         from vizcnn.runs.mistakes import explained_mistakes
 
-        layout = self._layout(method)
+        layout = self.layout(method)
         best = pandas.DataFrame()
         for rows in self.rows():
             wrong = (rows["label_class"] != rows["predicted_class"]).fillna(False)
             best = pandas.concat([best, rows[wrong.astype(bool)]]) if len(best) else rows[wrong.astype(bool)]
             best = best.sort_values("probability", ascending=False, kind="stable").head(count)
         return explained_mistakes(self.about, layout.method, best, self._model if model is None else model)
+
+    def to_virelay(
+        self,
+        path: str | os.PathLike[str],
+        method: str | None = None,
+        *,
+        model: Any = None,
+        analyses: Sequence[Analysis] = (),
+    ) -> Path:
+        """Write images and maps as a project of ViRelAy, the viewer of SpRAy's makers.
+
+        Parameters
+        ----------
+        path : path
+            A new folder.
+        method : str, default None
+            The method; None: the first.
+        model : path, keras.Model or ModelAdapter, default None
+            The model, which says how images are read; None: that of the run, where its file is still there.
+        analyses : sequence of vizcnn.runs.virelay.Analysis, default ()
+            Clusters of the images, for its main view.
+
+        Returns
+        -------
+        Path
+            The file that ViRelAy opens: ``virelay project.yaml``. Images lie beside it at the model's size, maps too, a third of
+            each in every channel; of the predictions the five most probable classes.
+
+        Raises
+        ------
+        ResultError
+            If the folder isn't new, an image isn't what it was, the maps are none of images, or the model isn't there.
+        OptionError
+            If an analysis is of images without a map.
+
+        Examples
+        --------
+        >>> import h5py, pathlib, tempfile, vizcnn as vz
+        >>> folder, out = vz.assets.digits()[0].parent, pathlib.Path(tempfile.mkdtemp())
+        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, out / "run", methods="gradcam")
+        >>> project = run.to_virelay(out / "virelay")
+        >>> with h5py.File(project.with_name("attribution.h5")) as file:
+        ...     {name: file[name].shape for name in file}
+        {'attribution': (10, 3, 28, 28), 'index': (10,), 'label': (10,), 'prediction': (10, 10)}
+        """
+        from vizcnn.runs.virelay import write_project
+
+        return write_project(self, path, method, self._model if model is None else model, analyses)
+
+    def to_fiftyone(self, path: str | os.PathLike[str], method: str | None = None) -> Path:
+        """Write a dataset that FiftyOne reads: images where they are, true and predicted classes, heatmaps, and numbers.
+
+        Parameters
+        ----------
+        path : path
+            A new folder.
+        method : str, default None
+            The method; None: the first.
+
+        Returns
+        -------
+        Path
+            The folder: ``fiftyone.Dataset.from_dir(dataset_dir=..., dataset_type=fiftyone.types.FiftyOneDataset)``. Heatmaps are
+            as maps are kept, 0 to 255 of each one's largest magnitude; signed ones from 128 on, which is nothing.
+
+        Raises
+        ------
+        ResultError
+            If the folder isn't new, or the maps or the images are none that FiftyOne shows.
+
+        Examples
+        --------
+        >>> import json, pathlib, tempfile, vizcnn as vz
+        >>> folder, out = vz.assets.digits()[0].parent, pathlib.Path(tempfile.mkdtemp())
+        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, out / "run", methods="gradcam")
+        >>> written = json.loads((run.to_fiftyone(out / "fiftyone") / "samples.json").read_text())
+        >>> written["samples"][0]["prediction"]["label"]
+        '4'
+        """
+        from vizcnn.runs.fiftyone import write_dataset
+
+        return write_dataset(self, path, method)
 
     @property
     def failures(self) -> pandas.DataFrame:
@@ -407,7 +490,31 @@ class Run:
 
         return list(rows_schema(self._manifest.layouts.values()).names)
 
-    def _layout(self, method: str | None) -> MapLayout:
+    def layout(self, method: str | None = None) -> MapLayout:
+        """Return how the maps of a method are kept.
+
+        Parameters
+        ----------
+        method : str, default None
+            The method; None: the first.
+
+        Returns
+        -------
+        vizcnn.runs.layout.MapLayout
+
+        Raises
+        ------
+        OptionError, ResultError
+            If there is no such method, or none at all.
+
+        Examples
+        --------
+        >>> import tempfile, vizcnn as vz
+        >>> folder = vz.assets.digits()[0].parent
+        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam")
+        >>> run.layout().resolution, run.layout().shape
+        ('layer', (14, 14))
+        """
         if not self.methods:
             raise ResultError(f"The run in {str(self.path)!r} holds no maps: its images were predicted, not explained.")
         method = self.methods[0] if method is None else method

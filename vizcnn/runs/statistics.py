@@ -7,6 +7,9 @@ import numpy as np
 _BORDER = 0.1
 """The share of each axis, at each of its ends, that counts as border."""
 
+_AT_ONCE = 2**18
+"""Bytes of maps that are gone through at once: what a processor's core keeps at hand."""
+
 AXES = {1: ("time",), 2: ("row", "column"), 3: ("depth", "row", "column")}
 """What the axes of a map are called, by their number."""
 
@@ -42,30 +45,41 @@ def statistics(maps: np.ndarray) -> dict[str, np.ndarray]:
     >>> {name: round(float(values[0]), 3) for name, values in found.items()}
     {'mass': 4.0, 'positive': 0.25, 'entropy': 0.406, 'border': 1.0, 'centroid_row': 0.75, 'centroid_column': 0.625}
     """
-    values = maps.reshape(len(maps), -1)
-    magnitudes = np.abs(values)
-    mass = magnitudes.sum(axis=1, dtype=np.float64)
+    size = max(1, _AT_ONCE // max(1, maps[:1].nbytes))
+    parts = [_statistics(maps[start : start + size]) for start in range(0, len(maps), size)] or [_statistics(maps)]
+    return {name: np.concatenate([part[name] for part in parts]).astype(np.float32) for name in parts[0]}
+
+
+def _statistics(maps: np.ndarray) -> dict[str, np.ndarray]:
+    magnitudes = np.abs(maps)
+    mass = _sums(magnitudes)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         whole = np.where(mass > 0, mass, np.nan)
-        placed = magnitudes.reshape(maps.shape)
-        inside = placed[(slice(None), *(slice(_border(size), size - _border(size)) for size in maps.shape[1:]))]
+        inside = magnitudes[(slice(None), *(slice(_border(size), size - _border(size)) for size in maps.shape[1:]))]
         found = {
             "mass": mass,
-            "positive": np.maximum(values, 0).sum(axis=1, dtype=np.float64) / whole,
-            "entropy": _entropy(magnitudes / whole[:, None].astype(magnitudes.dtype)),
-            "border": 1 - inside.reshape(len(maps), -1).sum(axis=1, dtype=np.float64) / whole,
+            "positive": (mass + _sums(maps)) / 2 / whole,
+            "entropy": _entropy(magnitudes, whole),
+            "border": 1 - _sums(np.ascontiguousarray(inside)) / whole,
         }
         for axis, name in enumerate(names(maps.ndim - 1)[4:]):
             others = tuple(other for other in range(1, maps.ndim) if other != axis + 1)
             centers = (np.arange(maps.shape[axis + 1]) + 0.5) / maps.shape[axis + 1]
-            found[name] = placed.sum(axis=others, dtype=np.float64) @ centers / whole
-    return {name: of_maps.astype(np.float32) for name, of_maps in found.items()}
+            found[name] = magnitudes.sum(axis=others) @ centers / whole
+    return found
 
 
-def _entropy(shares: np.ndarray) -> np.ndarray:
-    """Return the entropy of distributions (N, places), as a share of the highest; NaN where there is none."""
+def _sums(maps: np.ndarray) -> np.ndarray:
+    """Return the sum of each map, (N,) in float64; pairwise over the places, as NumPy adds up what lies side by side."""
+    sums: np.ndarray = maps.reshape(len(maps), -1).sum(axis=1).astype(np.float64)
+    return sums
+
+
+def _entropy(magnitudes: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return the entropy of magnitudes (N, ...) as distributions, as a share of the highest; NaN where there is none."""
+    shares = magnitudes.reshape(len(magnitudes), -1) / whole[:, None].astype(magnitudes.dtype)
     bits = shares * np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))
-    entropy: np.ndarray = np.maximum(-bits.sum(axis=1, dtype=np.float64), 0) / max(np.log(shares.shape[1]), 1e-300)
+    entropy: np.ndarray = np.maximum(-_sums(bits), 0) / max(np.log(shares.shape[1]), 1e-300)
     return entropy
 
 

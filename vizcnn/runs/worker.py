@@ -24,6 +24,9 @@ from vizcnn.targets import resolve
 _TRIED = 100
 """Images that are tried to find the first ones that can be read."""
 
+_TIMED = 32
+"""Batches of a run from which on one is explained to tell how long all of them take."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -125,7 +128,7 @@ class Worker:
         entries, images = [entry for entry, _ in few], [image for _, image in few]
         layouts = self.explainer.layouts(images, entries)
         start = time.monotonic()
-        if len(self.plan) > 8 * self.explainer.batch_size:  # what is compiled is compiled now
+        if len(self.plan) > _TIMED * self.explainer.batch_size:  # what is compiled is compiled now
             self.explainer.batch(0, entries, images, layouts)
         seconds = time.monotonic() - start
         model = self.explainer.model

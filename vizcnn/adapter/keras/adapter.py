@@ -36,7 +36,7 @@ from vizcnn.adapter.keras.from_layer import scores_from
 from vizcnn.adapter.keras.gradient import differentiate
 from vizcnn.adapter.keras.logits_model import logits_model
 from vizcnn.adapter.keras.model_view import ModelView
-from vizcnn.adapter.keras.normalization import first_normalization, moments
+from vizcnn.adapter.keras.normalization import first_normalization, mean_and_variance, moments
 from vizcnn.adapter.keras.output_facts import OutputFacts, takes_bytes
 from vizcnn.adapter.keras.placing import placements
 from vizcnn.adapter.keras.reach import reach
@@ -409,7 +409,13 @@ class KerasAdapter(ModelAdapter):
             np.full(count, default) if weights is None else self._runner.value(weights)
             for weights, default in ((getattr(operation, "gamma", None), 1.0), (getattr(operation, "beta", None), 0.0))
         )
-        return moments(self.activations(inputs, path)[path], scale, shift)
+        inputs, path = self._checked(inputs), self.layer(path).path
+
+        def build(traced: Traced, tensor: Any) -> dict[str, Any]:
+            return mean_and_variance(self._read(traced, tensor, (path,))[path])
+
+        found = self._runner.run(("moments", path), build, inputs).arrays
+        return moments(found["mean"], found["variance"], scale, shift)
 
     def _reinitialized(self, layers: tuple[str, ...] | None, seed: int) -> KerasAdapter:
         view = self._view
@@ -446,18 +452,21 @@ class KerasAdapter(ModelAdapter):
         return self._initial
 
     def _activations(self, inputs: Array, paths: tuple[str, ...]) -> dict[str, Array]:
-        bare = frozenset(split_call(path)[0] for path in paths)
-        stop = bare if bare == set(paths) else frozenset()
-
         def build(traced: Traced, tensor: Any) -> dict[str, Any]:
-            reading = ForwardPass.run(self._view, tensor, traced, stop_after=stop).record_moves()
-            layout = reading.layout
-            return {path: layout.of(reading.layer(path)) for path in paths}
+            return self._read(traced, tensor, paths)
 
         arrays = self._runner.run(("activations", paths), build, inputs).arrays
         for path, values in arrays.items():
             self._check_rows(path, len(values), len(inputs))
         return arrays
+
+    def _read(self, traced: Traced, tensor: Any, paths: tuple[str, ...]) -> dict[str, Any]:
+        """Return the outputs of layers, while a function is traced."""
+        bare = frozenset(split_call(path)[0] for path in paths)
+        stop = bare if bare == set(paths) else frozenset()
+        reading = ForwardPass.run(self._view, tensor, traced, stop_after=stop).record_moves()
+        layout = reading.layout
+        return {path: layout.of(reading.layer(path)) for path in paths}
 
     def _gradients(self, inputs: Array, score: Score, path: str | None, rule: str) -> Gradients:
         def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 _LEAST = 1e-3
@@ -19,13 +20,21 @@ def first_normalization(operations: Mapping[str, Any]) -> str | None:
     return None
 
 
-def moments(values: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray | None:
+def mean_and_variance(values: Any) -> dict[str, Any]:
+    """Return the mean and the variance of tensors (N, ..., C) over each image's places, by name."""
+    values = keras.ops.cast(values, "float32")
+    rows = keras.ops.reshape(values, (keras.ops.shape(values)[0], -1, values.shape[-1]))
+    mean = keras.ops.mean(rows, axis=1, keepdims=True)
+    return {"mean": mean[:, 0], "variance": keras.ops.mean(keras.ops.square(rows - mean), axis=1)}
+
+
+def moments(mean: np.ndarray, variance: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray | None:
     """Return mean and mean square of what was normalized, which in training had zero and one.
 
     Parameters
     ----------
-    values : ndarray, shape (N, ..., C)
-        What the layer returns.
+    mean, variance : ndarray, shape (N, C)
+        Those of what the layer returns, over each image's places.
     scale, shift : ndarray, shape (C,)
         What it does after normalizing.
 
@@ -35,8 +44,8 @@ def moments(values: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndar
         Of each image and of those channels that the layer doesn't hide; None where it hides all.
     """
     shows = np.abs(scale) > _LEAST
-    if not shows.any() or values.shape[-1] != len(scale):
+    if not shows.any() or mean.shape[-1] != len(scale):
         return None
-    rows = values.reshape(len(values), -1, len(scale))[..., shows].astype(np.float64)
-    normalized = (rows - shift[shows]) / scale[shows]
-    return np.stack([normalized.mean(axis=1), (normalized**2).mean(axis=1)], axis=-1)
+    normalized = (mean.astype(np.float64)[:, shows] - shift[shows]) / scale[shows]
+    spread = variance.astype(np.float64)[:, shows] / scale[shows] ** 2
+    return np.stack([normalized, normalized**2 + spread], axis=-1)

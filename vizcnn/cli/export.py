@@ -1,0 +1,38 @@
+"""`vizcnn export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vizcnn.cli.app import app
+from vizcnn.cli.console import echo
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder.", show_default=False)],
+    to: Annotated[str, typer.Option(metavar="PROGRAM", help="'virelay' or 'fiftyone'.", show_default=False)],
+    method: Annotated[
+        str | None, typer.Option("--method", "-m", metavar="METHOD", help="A method of the run. Default: its first.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The model, which ViRelAy's images need. Default: the file that the run had."
+        ),
+    ] = None,
+) -> None:
+    """Write the images and maps of a run for another program to show: ViRelAy or FiftyOne."""
+    from vizcnn.errors import check_choice
+    from vizcnn.runs.dataset import check_extra
+    from vizcnn.runs.run import open_run
+
+    check_choice("to", to, ("virelay", "fiftyone"))
+    check_extra()
+    opened = open_run(run)
+    written = opened.to_fiftyone(out, method) if to == "fiftyone" else opened.to_virelay(out, method, model=model)
+    echo(str(written))
