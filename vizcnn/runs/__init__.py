@@ -2,7 +2,8 @@
 
 from vizcnn.runs.clusters import Cluster, Spray
 from vizcnn.runs.dataset import explain_dataset
-from vizcnn.runs.run import Run, RunImage, open_run
+from vizcnn.runs.run import Run, open_run
 from vizcnn.runs.spraying import spray
+from vizcnn.runs.stored import RunImage
 
 __all__ = ["Cluster", "Run", "RunImage", "Spray", "explain_dataset", "open_run", "spray"]

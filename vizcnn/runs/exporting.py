@@ -16,7 +16,7 @@ from vizcnn.errors import ResultError
 from vizcnn.files import unwritable
 
 if TYPE_CHECKING:
-    from vizcnn.runs.run import Run
+    from vizcnn.runs.stored import StoredRun
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def explained_parts(run: Run, method: str) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+def explained_parts(run: StoredRun, method: str) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
     """Yield the rows of a shard whose images have a map, and those maps as they are kept, (n, h, w).
 
     Maps of a method whose values aren't signed keep none of their sign, as its results do.
@@ -65,7 +65,7 @@ def explained_parts(run: Run, method: str) -> Iterator[tuple[list[dict[str, Any]
             yield records, maps if layout["signed"] else np.maximum(maps, 0)
 
 
-def checked_method(run: Run, method: str | None, what: str) -> str:
+def checked_method(run: StoredRun, method: str | None, what: str) -> str:
     """Return a method of a run, the first one where none was named.
 
     Raises

@@ -16,10 +16,10 @@ from vizcnn.files import file_stems
 from vizcnn.runs.exporting import checked_method, explained_parts, new_folder
 
 if TYPE_CHECKING:
-    from vizcnn.runs.run import Run
+    from vizcnn.runs.stored import StoredRun
 
 
-def write_dataset(run: Run, path: str | os.PathLike[str], method: str | None) -> Path:
+def write_dataset(run: StoredRun, path: str | os.PathLike[str], method: str | None) -> Path:
     """Write the dataset; see `Run.to_fiftyone`.
 
     Returns

@@ -1,4 +1,4 @@
-"""A run's folder, read: rows, maps, and any image's result drawn again."""
+"""A run: what its folder holds, and what is made of it; images explained again, compared, and shown in other programs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vizcnn.errors import OptionError, ResultError, check_choice, listed
-from vizcnn.runs.layout import MapLayout, RunFolder
+from vizcnn.errors import ResultError, check_choice
+from vizcnn.runs.layout import RunFolder
 from vizcnn.runs.manifest import Manifest
+from vizcnn.runs.stored import StoredRun
 
 if TYPE_CHECKING:
     import pandas
@@ -23,32 +24,8 @@ if TYPE_CHECKING:
     from vizcnn.runs.virelay import Analysis
 
 
-@dataclass(frozen=True)
-class RunImage:
-    """An image of a run.
-
-    Attributes
-    ----------
-    row : dict
-        Its row: see `Run.table`.
-    maps : dict of str to ndarray of float32, shape (h, w)
-        Its maps by method.
-
-    Examples
-    --------
-    >>> import tempfile, vizcnn as vz
-    >>> folder = vz.assets.digits()[0].parent
-    >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam", sample=2)
-    >>> [(image.row["path"], image.maps["gradcam"].shape) for image in run.images()]
-    [('digit_4.png', (14, 14)), ('digit_6.png', (14, 14))]
-    """
-
-    row: dict[str, Any]
-    maps: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
+@dataclass(frozen=True, eq=False, repr=False)  # that of `StoredRun`
+class Run(StoredRun):
     """What `explain_dataset` left in a folder, finished or not.
 
     Attributes
@@ -69,132 +46,7 @@ class Run:
     (('gradcam',), 10, True)
     """
 
-    path: Path
-    about: dict[str, Any]
     _model: Any = field(default=None, repr=False)
-
-    def __len__(self) -> int:
-        return self._manifest.count
-
-    def __repr__(self) -> str:
-        size, name = self._manifest.shard_size, self.about["model"]["name"]
-        done = sum(min(size, len(self) - shard * size) for shard in self._finished())
-        return f"<Run of {name!r} by {listed(self.methods) or 'nothing'}: {done:,} of {len(self):,} images>"
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The methods."""
-        return tuple(self.about["maps"])
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all images are explained, but for those that can't be."""
-        return bool(self.about["complete"])
-
-    @property
-    def table(self) -> pandas.DataFrame:
-        """A row for each image that is explained so far, by its place in the run.
-
-        Columns: its path, hash, label and `label_class`; target, its class, probability and score; prediction, its class and
-        probability; the five most probable classes; error, where it couldn't be read. Of each method by name, as
-        ``gradcam.mass``: the scale of its map, what `vizcnn.runs.statistics.statistics` says of it, its measures, kinds of
-        notes, and error.
-        """
-        import pandas
-
-        frames = list(self.rows())
-        return pandas.concat(frames) if frames else pandas.DataFrame()
-
-    def rows(self, columns: Sequence[str] | None = None) -> Iterator[pandas.DataFrame]:
-        """Yield the rows of a shard at a time, so that no more of them are in memory.
-
-        Parameters
-        ----------
-        columns : sequence of str, default None
-            Which columns; None: all.
-
-        Yields
-        ------
-        pandas.DataFrame
-            As `table`.
-
-        Examples
-        --------
-        >>> import tempfile, vizcnn as vz
-        >>> folder = vz.assets.digits()[0].parent
-        >>> run = vz.explain_dataset(
-        ...     vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam", shard_size=4
-        ... )
-        >>> [len(rows) for rows in run.rows(["path", "gradcam.border"])]
-        [4, 4, 2]
-        """
-        for shard in self._finished():
-            yield self._rows(shard, columns)
-
-    def maps(self, index: int | slice, method: str | None = None) -> np.ndarray:
-        """Return the map of an image, or of several, as it is kept: at the layer's resolution, or the input's.
-
-        Parameters
-        ----------
-        index : int or slice
-            The place of the image in the run.
-        method : str, default None
-            The method; None: the first.
-
-        Returns
-        -------
-        ndarray of float32, shape (h, w) or (n, h, w)
-            In units of the score, to within 1/2048 of each value; NaN where there is none (yet).
-
-        Raises
-        ------
-        OptionError
-            If there is no such method or image.
-
-        Examples
-        --------
-        >>> import tempfile, vizcnn as vz
-        >>> folder = vz.assets.digits()[0].parent
-        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="saliency")
-        >>> run.maps(3).shape, run.maps(slice(0, 4)).shape
-        ((28, 28), (4, 28, 28))
-        """
-        from vizcnn.runs.maps import open_array
-
-        layout = self.layout(method)
-        places = self._places(index)
-        shares = open_array(self._folder, layout)[places.start : places.stop].astype(np.float32)
-        scale = np.full(len(places), np.nan, np.float32)
-        column, size = f"{layout.method}.scale", self._manifest.shard_size
-        for shard in {place // size for place in places}:
-            if self._folder.rows(shard).exists():
-                rows = self._rows(shard, [column])
-                known = [place for place in places if place in rows.index]
-                scale[[place - places.start for place in known]] = rows.loc[known, column]
-        maps: np.ndarray = shares * scale.reshape(-1, *[1] * len(layout.shape))
-        return maps if isinstance(index, slice) else np.asarray(maps[0])
-
-    def images(self) -> Iterator[RunImage]:
-        """Yield the images with their maps, in the order of the run; no more than a shard is in memory.
-
-        Yields
-        ------
-        RunImage
-
-        Examples
-        --------
-        >>> import tempfile, vizcnn as vz
-        >>> folder = vz.assets.digits()[0].parent
-        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam")
-        >>> most = max(run.images(), key=lambda image: image.row["gradcam.border"])
-        >>> most.maps["gradcam"].shape
-        (14, 14)
-        """
-        for shard in self._finished():
-            rows, size = self._read(shard).to_pylist(), self._manifest.shard_size
-            maps = {method: self.maps(slice(shard * size, (shard + 1) * size), method) for method in self.methods}
-            for at, row in enumerate(rows):
-                yield RunImage(row, {method: of_all[at] for method, of_all in maps.items()})
 
     def result(self, index: int, method: str | None = None, *, model: Any = None) -> Attributions:
         """Explain an image again, at full size, as the run did.
@@ -443,94 +295,6 @@ class Run:
         from vizcnn.runs.fiftyone import write_dataset
 
         return write_dataset(self, path, method)
-
-    @property
-    def failures(self) -> pandas.DataFrame:
-        """What couldn't be explained so far: path, method (None: the image can't be read), and reason."""
-        import pandas
-
-        columns = ["path", "error", *(f"{method}.error" for method in self.methods)]
-        found = []
-        for rows in self.rows(columns):
-            for column, method in zip(columns[1:], (None, *self.methods), strict=True):
-                bad = rows[rows[column].notna()]
-                found += [(path, method, reason) for path, reason in zip(bad["path"], bad[column], strict=True)]
-        return pandas.DataFrame(found, columns=["path", "method", "reason"])
-
-    @property
-    def _folder(self) -> RunFolder:
-        return RunFolder(self.path)
-
-    @property
-    def _manifest(self) -> Manifest:
-        return Manifest(self.about)
-
-    def _finished(self) -> Iterator[int]:
-        return (shard for shard in range(self._manifest.num_shards) if self._folder.rows(shard).exists())
-
-    def _rows(self, shard: int, columns: Sequence[str] | None = None) -> pandas.DataFrame:
-        import pandas
-        import pyarrow as pa
-
-        names = None if columns is None else list(dict.fromkeys(["index", *columns]))
-        with_missing = {pa.int32(): pandas.Int32Dtype()}  # a class that is missing doesn't make floats of the others
-        return self._read(shard, names).to_pandas(types_mapper=with_missing.get).set_index("index")
-
-    def _read(self, shard: int, columns: Sequence[str] | None = None) -> Any:
-        """Return the rows of a shard as a table of Arrow."""
-        import pyarrow.parquet as pq
-
-        try:
-            return pq.read_table(self._folder.rows(shard), columns=columns)
-        except (OSError, ValueError) as error:
-            raise ResultError(f"`path` {str(self._folder.rows(shard))!r} can't be read: {error}.") from error
-
-    def _columns(self) -> list[str]:
-        from vizcnn.runs.rows import rows_schema
-
-        return list(rows_schema(self._manifest.layouts.values()).names)
-
-    def layout(self, method: str | None = None) -> MapLayout:
-        """Return how the maps of a method are kept.
-
-        Parameters
-        ----------
-        method : str, default None
-            The method; None: the first.
-
-        Returns
-        -------
-        vizcnn.runs.layout.MapLayout
-
-        Raises
-        ------
-        OptionError, ResultError
-            If there is no such method, or none at all.
-
-        Examples
-        --------
-        >>> import tempfile, vizcnn as vz
-        >>> folder = vz.assets.digits()[0].parent
-        >>> run = vz.explain_dataset(vz.assets.digits_cnn(), folder, tempfile.mkdtemp(), methods="gradcam")
-        >>> run.layout().resolution, run.layout().shape
-        ('layer', (14, 14))
-        """
-        if not self.methods:
-            raise ResultError(f"The run in {str(self.path)!r} holds no maps: its images were predicted, not explained.")
-        method = self.methods[0] if method is None else method
-        check_choice("method", method, self.methods)
-        return self._manifest.layouts[method]
-
-    def _places(self, index: int | slice) -> range:
-        if isinstance(index, slice):
-            places = range(len(self))[index]
-            if places.step != 1:
-                raise OptionError(f"`index` must be a slice without a step; got {index!r}.")
-            return places
-        if not -len(self) <= index < len(self):
-            raise OptionError(f"`index` must be the place of one of {len(self)} images; got {index!r}.")
-        place = range(len(self))[index]
-        return range(place, place + 1)
 
 
 def open_run(path: str | os.PathLike[str], *, model: Any = None) -> Run:

@@ -30,7 +30,7 @@ from vizcnn.runs.redrawing import model_of
 from vizcnn.runs.source import Entry
 
 if TYPE_CHECKING:
-    from vizcnn.runs.run import Run
+    from vizcnn.runs.stored import StoredRun
 
 _UNKNOWN = "no true class"
 """What images without a label are called; ViRelAy wants one of each."""
@@ -65,7 +65,7 @@ class Analysis:
 
 
 def write_project(
-    run: Run, path: str | os.PathLike[str], method: str | None, model: Any, analyses: Sequence[Analysis]
+    run: StoredRun, path: str | os.PathLike[str], method: str | None, model: Any, analyses: Sequence[Analysis]
 ) -> Path:
     """Write the project; see `Run.to_virelay`.
 
@@ -99,7 +99,7 @@ def write_project(
     return Path(path) / "project.yaml"
 
 
-def _project(run: Run, method: str, has_analyses: bool) -> dict[str, Any]:
+def _project(run: StoredRun, method: str, has_analyses: bool) -> dict[str, Any]:
     height, width, _ = run.about["settings"]["input_shape"]
     analyses = [{"analysis_method": "SpRAy", "sources": ["analysis.h5"]}] if has_analyses else []
     return {
@@ -126,7 +126,7 @@ def _project(run: Run, method: str, has_analyses: bool) -> dict[str, Any]:
     }
 
 
-def _write_images(run: Run, folder: Path, method: str, model: Any, count: int) -> None:
+def _write_images(run: StoredRun, folder: Path, method: str, model: Any, count: int) -> None:
     height, width, _ = run.about["settings"]["input_shape"]
     num_classes, shape = len(run.about["classes"]), (_CHANNELS, height, width)
     source = reopened(run.about["source"])
