@@ -76,6 +76,10 @@ def _sample(row: dict[str, Any], root: Path, method: str, map_path: str) -> dict
 def field_name(name: str) -> str:
     """Return a name as fields of FiftyOne may be called.
 
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> from vizcnn.runs.fiftyone import field_name
