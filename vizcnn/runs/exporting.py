@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a folder to write into, which takes its place once all of it is written.
 
+    Yields
+    ------
+    Path
+
     Raises
     ------
     ResultError
@@ -67,6 +71,10 @@ def explained_parts(run: StoredRun, method: str) -> Iterator[tuple[list[dict[str
 
 def checked_method(run: StoredRun, method: str | None, what: str) -> str:
     """Return a method of a run, the first one where none was named.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
