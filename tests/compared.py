@@ -1,7 +1,8 @@
 """The table of the docs of methods by metrics, on photographs and an ImageNet MobileNet: ``python -m tests.compared`` writes it.
 
 `--all` takes all methods for images, those that sample with few samples, and all metrics that need no regions, those that ask for
-many maps with few; but for `completeness`, which only some methods promise. What it will take is told before it starts; `--max-seconds` keeps the images that were done by then.
+many maps with few; but for `completeness`, which only some methods promise. What it will take is told before it starts;
+`--max-seconds` keeps the images that were done by then.
 """
 
 from __future__ import annotations
