@@ -16,6 +16,8 @@ _MODEL = "The model"
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or HDF5 file.", show_default=False)]
 
+MaybeModel = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="A .keras or HDF5 file.", show_default=False)]
+
 Custom = Annotated[
     Path | None,
     typer.Option(
@@ -241,6 +243,9 @@ _OF_THE_MODEL: dict[str, tuple[Any, Any]] = {
 }
 """Parameters of `vizcnn.adapt` to their options and defaults."""
 
+LOADING = tuple(_OF_THE_MODEL)
+"""Names of the options of loading."""
+
 
 def takes_model(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the argument MODEL and all options of loading one; it gets a `ModelFile` as ``model``.
@@ -248,7 +253,7 @@ def takes_model(command: Callable[..., None]) -> Callable[..., None]:
     Parameters
     ----------
     command : callable
-        The command; its first parameter is ``model``.
+        The command; its first parameter is ``model``, which may be left out where it has a default, None.
 
     Returns
     -------
@@ -258,15 +263,17 @@ def takes_model(command: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
     model, *own = (parameter.replace(kind=keyword) for parameter in signature.parameters.values())
+    kind = Model if model.default is inspect.Parameter.empty else MaybeModel
     added = [
         inspect.Parameter(name, keyword, default=default, annotation=option)
         for name, (option, default) in _OF_THE_MODEL.items()
     ]
-    parameters = [model.replace(annotation=Model), *own, *added]
+    parameters = [model.replace(annotation=kind), *own, *added]
 
     def run(**arguments: Any) -> None:
         settings = {name: arguments.pop(name) for name in _OF_THE_MODEL}
-        command(ModelFile(arguments.pop("model"), settings), **arguments)
+        path = arguments.pop("model")
+        command(None if path is None else ModelFile(path, settings), **arguments)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

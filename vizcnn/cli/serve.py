@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import webbrowser
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from vizcnn.cli import options
 from vizcnn.cli.app import app
 from vizcnn.cli.console import echo, echo_error
 from vizcnn.cli.model import ModelFile
-from vizcnn.errors import ModelFileError, VizcnnError
+from vizcnn.errors import ModelFileError, OptionError, VizcnnError
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
@@ -26,10 +27,19 @@ if TYPE_CHECKING:
 @app.command()
 @options.takes_model
 def serve(
-    model: ModelFile,
+    model: ModelFile | None = None,
     images: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[IMAGE]...", help="Image files, or folders of them.", show_default=False),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="DIR",
+            help="What 'vizcnn run' wrote, MODEL by default its own; or what ExplainCallback left while MODEL was trained.",
+            show_default=False,
+        ),
     ] = None,
     port: Annotated[
         int | None, typer.Option(metavar="N", help="Port of this machine. Default: a free one.", show_default=False)
@@ -42,13 +52,23 @@ def serve(
     from vizcnn.serve.server import Server
     from vizcnn.serve.studio import Origin, Studio
 
-    if not Path(model.path).exists():
-        raise ModelFileError(f"`model` file {model.path!r} doesn't exist.")
-    files = image_files(images or ())
+    files: Sequence[Any] = image_files(images or ())
     for file in files:
         check_file(file, "`images` file")
+    kept = None
+    if run is not None:
+        from vizcnn.serve.records import Records, RunImages, open_kept
+
+        kept = open_kept(run)
+        if isinstance(kept, Records):
+            model = model or ModelFile(kept.model_file(), dict.fromkeys(options.LOADING))
+            files = files or RunImages(kept)
+    if model is None:
+        raise OptionError("`model` must be given: vizcnn serve MODEL [IMAGE]..., or the folder of a run by --run.")
+    if not Path(model.path).exists():
+        raise ModelFileError(f"`model` file {model.path!r} doesn't exist.")
     origin = Origin(tuple(model.as_python()), tuple(model.as_words()))
-    studio = Studio(Path(model.path).name, partial(_opened, model), files, origin=origin)
+    studio = Studio(Path(model.path).name, partial(_opened, model), files, origin=origin, kept=kept)
     run_server(Server(studio, port=port, paint_first=not no_browser), no_browser=no_browser)
 
 

@@ -200,17 +200,11 @@ def _load(questions: Questions, app: Starlette, paint_first: bool) -> None:
     """Load what answers, then the model: the page is there before both."""
     if paint_first:
         questions.is_looked_at.wait(PAINT_SECONDS)
-    from vizcnn.serve import channels, decisions, network, network_exports, pictures
+    from vizcnn.serve import channels, decisions, network, network_exports, pictures, records
     from vizcnn.serve.app import open_routes
 
-    open_routes(
-        app,
-        [
-            route
-            for part in (pictures, decisions, network, channels, network_exports)
-            for route in part.routes(questions)
-        ],
-    )
+    parts = (pictures, decisions, network, channels, network_exports, records)
+    open_routes(app, [route for part in parts for route in part.routes(questions)])
     questions.studio.load()
 
 

@@ -17,6 +17,7 @@ from vizcnn.errors import InputError, VizcnnError
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
     from vizcnn.inputs import ImageSet
+    from vizcnn.serve.records import Records, Training
 
 MAX_UPLOAD = 64_000_000
 """Bytes that an uploaded file may have."""
@@ -44,6 +45,16 @@ class Origin:
     words: tuple[str, ...]
 
 
+class Later:
+    """An image that is read when it is looked at."""
+
+    name: str
+
+    def open(self) -> Any:
+        """Return what it is read from."""
+        raise NotImplementedError
+
+
 class NotReadyError(VizcnnError):
     """The model isn't loaded yet."""
 
@@ -61,14 +72,23 @@ class Studio:
         The images of the folder: whatever `vizcnn.inputs.load` takes, each an entry.
     origin : Origin, default None
         How the model is opened elsewhere; None: it is no file.
+    kept : Records or Training, default None
+        The folder of a run or a training that is looked at too; see `vizcnn.serve.records`.
     """
 
     def __init__(
-        self, name: str, open_model: OpenModel, images: Sequence[Any] = (), *, origin: Origin | None = None
+        self,
+        name: str,
+        open_model: OpenModel,
+        images: Sequence[Any] = (),
+        *,
+        origin: Origin | None = None,
+        kept: Records | Training | None = None,
     ) -> None:
         self.name = name
         self.origin = origin
-        self.sources = list(images)
+        self.kept = kept
+        self.sources = images
         self.stage = "loading"
         self.notes: list[str] = []
         self.error: str | None = None
@@ -137,7 +157,7 @@ class Studio:
         if uploaded is not None:
             return _named(*uploaded)
         if key.isdecimal() and int(key) < len(self.sources):
-            return self.sources[int(key)]
+            return opened(self.sources[int(key)])
         raise InputError(f"There is no image {key!r} here; uploaded ones are kept until {MAX_UPLOADS} newer ones came.")
 
     def folder(self) -> ImageSet:
@@ -154,7 +174,7 @@ class Studio:
         """
         if not self.sources:
             raise InputError("That takes a folder of images: vizcnn serve MODEL IMAGES.")
-        return self._read(self.sources)
+        return self._read([opened(source) for source in self.sources])
 
     def place_of(self, key: str) -> str | None:
         """Return the path of an image; None where it is no file.
@@ -221,6 +241,11 @@ class Studio:
         if None in self.model.input_shape and self._shape is None:
             self._shape = images.sample_shape  # the first image decides, as it does on the command line
         return images
+
+
+def opened(source: Any) -> Any:
+    """Return what an image is read from: of one that a run keeps, that."""
+    return source.open() if isinstance(source, Later) else source
 
 
 def _named(name: str, content: bytes) -> io.BytesIO:

@@ -3,11 +3,13 @@ import { ask, listen, Refused } from "./api.js";
 import { el, fill } from "./dom.js";
 import { link, read } from "./router.js";
 import * as decision from "./decision.js";
+import * as epochs from "./epochs.js";
 import * as network from "./network.js";
+import * as records from "./records.js";
 
 // A view: `title`, `path` of its entry in the bar, `matches(path)`, and `show(root, { path, parameters, facts, signal })`, which draws it
-// (a view that is drawn already may change in place). What it begins ends with its `signal`.
-const VIEWS = [decision, network];
+// (a view that is drawn already may change in place). What it begins ends with its `signal`. `applies(facts)` says whether there is one.
+const VIEWS = [decision, network, records, epochs];
 
 const content = document.getElementById("content"), status = document.getElementById("status"), progress = document.getElementById("progress");
 let facts = null, leaving = new AbortController();
@@ -35,8 +37,8 @@ async function show() {
   leaving.abort();
   leaving = new AbortController();
   const { path, parameters } = read(), { signal } = leaving;
-  const view = VIEWS.find((one) => one.matches(path)) ?? VIEWS[0];
-  fill(document.querySelector("nav"), VIEWS.map((one) => el("a", { href: link(one.path, { image: parameters.image }), "aria-current": one === view && "page" }, one.title)));
+  const views = VIEWS.filter((one) => one.applies?.(facts) ?? true), view = views.find((one) => one.matches(path)) ?? views[0];
+  fill(document.querySelector("nav"), views.map((one) => el("a", { href: link(one.path, { image: parameters.image }), "aria-current": one === view && "page" }, one.title)));
   content.setAttribute("aria-busy", "true");
   try {
     await view.show(content, { path, parameters, facts, signal });

@@ -1,0 +1,194 @@
+"""The folder of a run, and that of a training, in the explorer: what is shown is what they hold."""
+
+from __future__ import annotations
+
+import shutil
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, expect
+from typer.testing import CliRunner
+
+import vizcnn as vz
+from tests.browser.visit import DESK, PHONE
+from tests.serve.look import Look, ask
+from vizcnn.cli import app
+from vizcnn.runs import Run
+from vizcnn.runs.embedding import embedding
+from vizcnn.serve import Server
+from vizcnn.serve.records import Records, RunImages, Training, open_kept
+from vizcnn.serve.studio import Studio
+
+WRONG = {3: "5", 8: "5"}
+"""Digits that lie in the folder of another."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run over the ten digits in folders of their classes, two of which lie in a wrong one."""
+    photos, out = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("run") / "digits run"
+    for digit, file in enumerate(vz.assets.digits()):
+        folder = photos / WRONG.get(digit, str(digit))
+        folder.mkdir(exist_ok=True)
+        shutil.copy(file, folder)
+    return vz.explain_dataset(
+        vz.assets.digits_cnn(), photos, out, methods=["gradcam", "saliency"], labels_by="folders", shard_size=4
+    )
+
+
+@pytest.fixture(scope="module")
+def kept(run: Run) -> Iterator[Server]:
+    records = Records(run)
+    studio = Studio("digits_cnn.keras", lambda: (vz.assets.digits_cnn(), ()), RunImages(records), kept=records)
+    with Server(studio) as server:
+        assert studio.ready.wait(60)
+        yield server
+
+
+def query(look: Look, words: str) -> None:
+    look.go(f"#/{words}")
+
+
+def paths(look: Look) -> list[str]:
+    return look.page.locator(".rows tbody tr td:nth-child(3)").all_inner_texts()
+
+
+def test_rows_are_filtered_and_sorted_as_the_table_is(browser: Browser, kept: Server, run: Run) -> None:
+    table = run.table
+    with Look(browser, kept, "#/run") as look:
+        assert paths(look) == list(table["path"])
+        look.page.get_by_role("button", name="probability", exact=True).click()
+        look.settle()
+        assert paths(look) == list(table.sort_values("probability", kind="stable")["path"])
+        look.page.get_by_role("button", name="probability ↑").click()
+        look.settle()
+        assert paths(look) == list(table.sort_values("probability", ascending=False, kind="stable")["path"])
+        look.page.get_by_label("mistakes only").check()
+        look.settle()
+        expect(look.page.get_by_text("2 images; 1 to 2 are shown.")).to_be_visible()
+        assert {path.rpartition("/")[2] for path in paths(look)} == {"digit_3.png", "digit_8.png"}
+        look.page.get_by_label("Path holds").fill("digit_8")
+        look.page.keyboard.press("Tab")
+        look.settle()
+        assert len(paths(look)) == 1
+        look.page.go_back()  # filters took the place of each other in the history
+        row = ask(kept, "api/run/rows", text="digit_8").facts["rows"][0]
+        told = table[table["path"].str.contains("digit_8")].iloc[0]
+        assert row["gradcam.mass"] == pytest.approx(float(told["gradcam.mass"]))
+
+
+def test_a_cell_of_the_confusion_matrix_opens_its_images_and_their_mean_map(
+    browser: Browser, kept: Server, run: Run
+) -> None:
+    with Look(browser, kept, "#/run/confusion") as look:
+        look.page.get_by_role("link", name="1 of 3 images of 5 were taken for 3").click()
+        look.settle()
+        assert [path.rpartition("/")[2] for path in paths(look)] == ["digit_3.png"]
+        expect(look.page.get_by_text("Mean map of 1 image of 5 taken for 3, by gradcam")).to_be_visible()
+        look.page.get_by_role("link", name="look at").click()
+        look.settle()
+        assert look.page.evaluate("location.hash").startswith("#/image?image=")
+        expect(look.page.get_by_role("img", name="The image digit_3.png")).to_be_visible()
+    facts = ask(kept, "api/run/confusion").facts
+    names, counts = facts["names"], np.array(facts["counts"])
+    assert counts.sum() == 10
+    assert counts[names.index("5"), names.index("8")] == 1
+    assert np.trace(counts) == 8
+
+
+def test_a_lasso_chooses_images_whose_maps_are_alike_and_tags_are_exported(
+    browser: Browser, kept: Server, run: Run
+) -> None:
+    with Look(browser, kept, "#/run/plane?method=saliency") as look:
+        canvas = look.page.get_by_role("application")
+        box = canvas.bounding_box()
+        assert box is not None
+        corners = [(1, 1), (box["width"] - 1, 1), (box["width"] - 1, box["height"] - 1), (1, box["height"] - 1), (1, 2)]
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        assert box is not None
+        for at, (x, y) in enumerate(corners):
+            look.page.mouse.move(box["x"] + x, box["y"] + y)
+            if at == 0:
+                look.page.mouse.down()
+        look.page.mouse.up()
+        expect(look.page.get_by_text("10 images are chosen")).to_be_visible()
+        look.page.get_by_role("group", name="Choose all of a class").get_by_role("button", name="8").click()
+        expect(look.page.get_by_text("1 image is chosen")).to_be_visible()
+        look.page.get_by_label("Tag", exact=True).fill('odd, "very"')
+        look.page.get_by_role("button", name="Tag the chosen images").click()
+        with look.page.expect_download() as download:
+            look.page.get_by_role("link", name="Export the tags").click()
+        lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+        index = int(run.table.index[run.table["prediction"] == "8"][0])
+        assert lines == ["index,path,tag", f'{index},"5/digit_8.png","odd, ""very"""']
+        canvas.focus()
+        for key in ("ArrowRight", "ArrowDown", "Enter"):
+            look.page.keyboard.press(key)
+        look.go("#/run")
+        expect(look.page.locator("td.tags", has_text="odd")).to_have_count(1)
+
+
+def test_the_plane_is_that_of_numpy_s_singular_values(run: Run) -> None:
+    found = embedding(run, "gradcam")
+    maps = np.stack([run.maps(int(index), "gradcam") for index in found.indices]).astype(np.float64)
+    rows = (maps / np.abs(maps).max(axis=(1, 2), keepdims=True)).reshape(len(maps), -1)
+    left, values, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(found.points), np.abs(left[:, :2] * values[:2]), atol=1e-4)
+    np.testing.assert_allclose(found.shares, (values**2 / (values**2).sum())[:2], atol=1e-6)
+    assert len(embedding(run, count=5).indices) == 5
+
+
+def test_a_training_is_walked_through_and_two_checkpoints_stand_side_by_side(browser: Browser, tmp_path: Path) -> None:
+    for epoch in (1, 2, 5):
+        Image.new("RGB", (20, 20), (40 * epoch, 0, 0)).save(tmp_path / f"a b.gradcam.{epoch:04d}.png")
+    (tmp_path / "other.txt").write_text("no picture", encoding="utf-8")
+    training = open_kept(tmp_path)
+    assert isinstance(training, Training)
+    studio = Studio("digits", lambda: (vz.assets.digits_cnn(), ()), kept=training)
+    with Server(studio) as server, Look(browser, server, "#/training") as look:
+        first, _ = look.page.get_by_role("slider", name="checkpoint").all()
+        expect(look.page.get_by_role("img", name="a b.gradcam after epoch 1", exact=True)).to_be_visible()
+        expect(look.page.get_by_role("img", name="a b.gradcam after epoch 5")).to_be_visible()
+        first.focus()
+        look.page.keyboard.press("ArrowRight")
+        look.settle()
+        expect(look.page.get_by_role("img", name="a b.gradcam after epoch 2")).to_be_visible()
+        assert "left=2" in look.page.evaluate("location.hash")
+        for size in (PHONE, DESK):
+            look.page.set_viewport_size(size)  # type: ignore[arg-type]
+            look.assert_sound()
+        picture = ask(server, "api/training/picture", series="a b.gradcam", epoch=5)
+        assert picture.body == (tmp_path / "a b.gradcam.0005.png").read_bytes()
+        for series, epoch in [("other", 1), ("../a b.gradcam", 1), ("a b.gradcam", 3)]:
+            assert ask(server, "api/training/picture", series=series, epoch=epoch).status == 422
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_a_run(browser: Browser, kept: Server, pictures: Path, scheme: str) -> None:
+    with Look(browser, kept, "#/run", color_scheme=scheme) as look:
+        for view in ("run", "run/confusion", "run/plane", "run?label=5&prediction=8"):
+            look.go(f"#/{view}")
+            for name, size in {"phone": PHONE, "desk": DESK}.items():
+                look.page.set_viewport_size(size)  # type: ignore[arg-type]
+                look.assert_sound()
+                look.page.screenshot(path=pictures / f"{urllib.parse.quote(view, safe='')}-{name}-{scheme}.png")
+
+
+def test_the_command_says_what_is_missing(tmp_path: Path, run: Run) -> None:
+    for words, told in [
+        ([], "`model` must be given: vizcnn serve MODEL"),
+        (["--run", str(tmp_path / "none")], "isn't a folder."),
+        (["--run", str(tmp_path)], "isn't the folder of a run: it holds no manifest.json."),
+        (
+            ["--run", str(run.path)],
+            "The model of the run, 'digits_cnn.keras', isn't there. Give it: vizcnn serve MODEL --run",
+        ),
+    ]:
+        done = CliRunner().invoke(app, ["serve", *words])
+        assert done.exit_code == 2
+        assert told in done.stderr

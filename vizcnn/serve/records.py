@@ -1,0 +1,323 @@
+"""Questions about what was kept: the folder of a run, its rows, mistakes and maps; and that of a training, epoch by epoch."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from vizcnn.errors import OptionError, ResultError, check_choice
+from vizcnn.runs import open_run
+from vizcnn.runs.embedding import embedding
+from vizcnn.runs.layout import MANIFEST
+from vizcnn.serve import answers
+from vizcnn.serve.app import Questions
+from vizcnn.serve.parameters import whole
+from vizcnn.serve.studio import Later
+
+if TYPE_CHECKING:
+    import pandas
+
+    from vizcnn.runs import Run
+    from vizcnn.runs.aggregates import MeanMaps
+
+ROWS = 100
+"""Rows that one answer holds."""
+
+_FRAME = re.compile(r"(.+)\.(\d{4,})\.png")
+_SHOWN = ("path", "label", "prediction", "probability", "target", "score", "error")
+
+
+class Records:
+    """A run's folder, read once and kept.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    """
+
+    kind = "run"
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @functools.cached_property
+    def table(self) -> pandas.DataFrame:
+        """Its rows, as far as it has come."""
+        return self.run.table
+
+    @functools.cache  # noqa: B019 - there is one for as long as the explorer runs
+    def means(self, method: str) -> MeanMaps:
+        """Return the mean maps of the cells of the confusion matrix."""
+        return self.run.mean_maps(method, by="cell")
+
+    def model_file(self) -> str:
+        """Return the path of the model that made it.
+
+        Raises
+        ------
+        ResultError
+            If it was no file, or one that is gone.
+        """
+        about = self.run.about["model"]
+        if about.get("file") is None or not Path(about["file"]).exists():
+            raise ResultError(
+                f"The model of the run, {about['name']!r}, isn't there. Give it: vizcnn serve MODEL --run DIR."
+            )
+        return str(about["file"])
+
+    def about(self) -> dict[str, Any]:
+        """Return what it is: methods with their columns, classes, counts."""
+        columns = list(self.table.columns)
+        numbers = {
+            method: [
+                name
+                for name in columns
+                if name.startswith(f"{method}.") and not name.endswith((".scale", ".notes", ".error"))
+            ]
+            for method in self.run.methods
+        }
+        return {
+            "name": self.run.path.name,
+            "methods": numbers,
+            "columns": list(_SHOWN[:-1]),
+            "count": len(self.table),
+            "all": len(self.run),
+            "labels": _names(self.table, "label"),
+            "predictions": _names(self.table, "prediction"),
+        }
+
+    def rows(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """Return some rows: those that fit label, prediction, wrong and text, in the order of sort and down, from start on."""
+        table = self.table
+        for column in ("label", "prediction"):
+            if given.get(column):
+                table = table[table[column] == given[column]]
+        if given.get("wrong"):
+            table = table[(table["label_class"] != table["predicted_class"]).fillna(value=False).astype(bool)]
+        if given.get("text"):
+            table = table[table["path"].str.contains(given["text"], case=False, regex=False, na=False)]
+        sort = given.get("sort")
+        if sort:
+            check_choice("sort", sort, list(self.table.columns))
+            table = table.sort_values(sort, ascending=not given.get("down"), kind="stable", na_position="last")
+        start = whole(given, "start", 0, 0, 10**9)
+        part = table.iloc[start : start + ROWS]
+        shown = [*_SHOWN, *(name for names in self.about()["methods"].values() for name in names)]
+        rows = [
+            {"index": int(index), **{name: _cell(value) for name, value in row.items()}}
+            for index, row in zip(part.index, part[shown].to_dict("records"), strict=True)
+        ]
+        return {"count": len(table), "start": start, "rows": rows}
+
+    def confusion(self) -> dict[str, Any]:
+        """Return how many images of each true class were taken for each class."""
+        known = self.table.dropna(subset=["label", "prediction"])
+        names = sorted({*known["label"], *known["prediction"]}, key=_in_order)
+        counts = np.zeros((len(names), len(names)), np.int32)
+        at = {name: place for place, name in enumerate(names)}
+        np.add.at(counts, (known["label"].map(at).to_numpy(int), known["prediction"].map(at).to_numpy(int)), 1)
+        return {"names": names, "counts": counts}
+
+    def mean(self, given: Mapping[str, str]) -> bytes:
+        """Return the mean map of a cell of the confusion matrix."""
+        method = given.get("method") or self.run.methods[0]
+        check_choice("method", method, self.run.methods)
+        means, key = self.means(method), (given.get("label", ""), given.get("prediction", ""))
+        if key not in means.keys:
+            raise OptionError(f"No image of the class {key[0]!r} was taken for {key[1]!r}.")
+        at = means.keys.index(key)
+        values = np.atleast_2d(means.means[at]).astype(np.float32)
+        values = values if values.ndim == 2 else values.mean(axis=0)
+        signed = bool(self.run.about["maps"][method]["signed"]) or bool((values < 0).any())
+        end = float(np.abs(values).max())
+        about = {"count": int(means.counts[at]), "signed": signed, "vmin": -end if signed else 0.0, "vmax": end}
+        return answers.arrays({**about, "method": method}, {"values": values})
+
+    def plane(self, given: Mapping[str, str]) -> bytes:
+        """Return the images on a plane, by the likeness of their maps."""
+        method = given.get("method") or self.run.methods[0]
+        found = embedding(self.run, method)
+        rows = self.table.loc[found.indices]
+        about = {
+            "method": method,
+            "shares": found.shares,
+            "paths": list(rows["path"]),
+            "labels": [_cell(value) for value in rows["label"]],
+            "predictions": [_cell(value) for value in rows["prediction"]],
+        }
+        return answers.arrays(about, {"points": found.points, "indices": found.indices.astype(np.int32)})
+
+
+class RunImages(Sequence[Any]):
+    """The images of a run by their places in it, read when they are looked at.
+
+    Parameters
+    ----------
+    records : Records
+        The run.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records.run)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[at] for at in range(len(self))[index]]
+        return Kept(self._records, index)
+
+
+class Kept(Later):
+    """An image of a run.
+
+    Attributes
+    ----------
+    name : str
+        Its path in the run's source.
+    """
+
+    def __init__(self, records: Records, index: int) -> None:
+        self._records = records
+        self._index = index
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Its path in the run's source."""
+        return str(self._row["path"]) if self._index in self._records.table.index else f"image {self._index}"
+
+    @property
+    def _row(self) -> Any:
+        return self._records.table.loc[self._index]
+
+    def open(self) -> Any:
+        """Return what it is read from, if that is what it was when it was explained."""
+        from vizcnn.runs.redrawing import image_of
+
+        if self._index not in self._records.table.index:
+            raise ResultError(f"Image {self._index} of the run isn't explained yet.")
+        return image_of(self._records.run.about, self._row)
+
+
+class Training:
+    """The folder that `ExplainCallback` left: a picture of each image and method after each epoch.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    """
+
+    kind = "training"
+
+    def __init__(self, folder: Path) -> None:
+        self.pictures: dict[str, dict[int, Path]] = {}
+        for file in sorted(folder.iterdir()):
+            found = _FRAME.fullmatch(file.name)
+            if found:
+                self.pictures.setdefault(found[1], {})[int(found[2])] = file
+
+    def about(self) -> dict[str, Any]:
+        """Return which pictures there are: of each series its epochs."""
+        return {"series": [{"name": name, "epochs": sorted(frames)} for name, frames in self.pictures.items()]}
+
+    def picture(self, given: Mapping[str, str]) -> bytes:
+        """Return one picture."""
+        frames = self.pictures.get(given.get("series", ""), {})
+        epoch = whole(given, "epoch", 0, 0, 10**9)
+        if epoch not in frames:
+            raise OptionError("There is no such picture in the folder of the training.")
+        return frames[epoch].read_bytes()
+
+
+def open_kept(folder: Path) -> Records | Training:
+    """Open a folder that was kept, of either kind.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of a run, or that of a training.
+
+    Returns
+    -------
+    Records or Training
+
+    Raises
+    ------
+    ResultError
+        If it is none of these.
+    """
+    if not folder.is_dir():
+        raise ResultError(f"`run` {str(folder)!r} isn't a folder.")
+    if not (folder / MANIFEST).exists():
+        training = Training(folder)
+        if training.pictures:
+            return training
+    return Records(open_run(folder))
+
+
+def routes(questions: Questions) -> list[Route]:
+    """Return what the page can ask about a run or a training.
+
+    Parameters
+    ----------
+    questions : Questions
+        Asks the studio.
+
+    Returns
+    -------
+    list of Route
+    """
+    kept, reader = questions.studio.kept, questions.reader
+
+    def facts(path: str, ask: Any) -> Route:
+        async def answer(request: Request) -> Response:
+            return await questions.facts(request, lambda: ask(request.query_params), worker=reader)
+
+        return Route(f"/api/{path}", answer)
+
+    def content(path: str, ask: Any, media_type: str = "application/octet-stream") -> Route:
+        async def answer(request: Request) -> Response:
+            return await questions.answer(
+                request, lambda: ask(request.query_params), worker=reader, media_type=media_type
+            )
+
+        return Route(f"/api/{path}", answer)
+
+    if isinstance(kept, Records):
+        return [
+            facts("run", lambda _: kept.about()),
+            facts("run/rows", kept.rows),
+            facts("run/confusion", lambda _: kept.confusion()),
+            content("run/mean", kept.mean),
+            content("run/plane", kept.plane),
+        ]
+    if isinstance(kept, Training):
+        return [facts("training", lambda _: kept.about()), content("training/picture", kept.picture, "image/png")]
+    return []
+
+
+def _names(table: pandas.DataFrame, column: str) -> list[str]:
+    return sorted(table[column].dropna().unique(), key=_in_order) if column in table else []
+
+
+def _in_order(name: str) -> tuple[Any, ...]:
+    """Order numbers as numbers, before names."""
+    return (0, int(name), name) if name.isascii() and name.isdecimal() else (1, 0, name)
+
+
+def _cell(value: Any) -> Any:
+    """Return a cell of the table as JSON takes it; what is missing as None."""
+    import pandas
+
+    return None if not isinstance(value, (list, np.ndarray)) and pandas.isna(value) else value
