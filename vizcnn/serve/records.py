@@ -20,7 +20,7 @@ from vizcnn.runs.layout import MANIFEST
 from vizcnn.serve import answers
 from vizcnn.serve.app import Questions
 from vizcnn.serve.parameters import whole
-from vizcnn.serve.studio import Later
+from vizcnn.serve.studio import KeptFolder, Later
 
 if TYPE_CHECKING:
     import pandas
@@ -35,7 +35,7 @@ _FRAME = re.compile(r"(.+)\.(\d{4,})\.png")
 _SHOWN = ("path", "label", "prediction", "probability", "target", "score", "error")
 
 
-class Records:
+class Records(KeptFolder):
     """A run's folder, read once and kept.
 
     Parameters
@@ -209,7 +209,7 @@ class Kept(Later):
         return image_of(self._records.run.about, self._row)
 
 
-class Training:
+class Training(KeptFolder):
     """The folder that `ExplainCallback` left: a picture of each image and method after each epoch.
 
     Parameters

@@ -17,7 +17,6 @@ from vizcnn.errors import InputError, VizcnnError
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
     from vizcnn.inputs import ImageSet
-    from vizcnn.serve.records import Records, Training
 
 MAX_UPLOAD = 64_000_000
 """Bytes that an uploaded file may have."""
@@ -43,6 +42,13 @@ class Origin:
 
     python: tuple[str, ...]
     words: tuple[str, ...]
+
+
+class KeptFolder:
+    """A folder with what was explained before, that is looked at beside the model."""
+
+    kind: str
+    """What the page knows it by."""
 
 
 class Later:
@@ -72,7 +78,7 @@ class Studio:
         The images of the folder: whatever `vizcnn.inputs.load` takes, each an entry.
     origin : Origin, default None
         How the model is opened elsewhere; None: it is no file.
-    kept : Records or Training, default None
+    kept : KeptFolder, default None
         The folder of a run or a training that is looked at too; see `vizcnn.serve.records`.
     """
 
@@ -83,7 +89,7 @@ class Studio:
         images: Sequence[Any] = (),
         *,
         origin: Origin | None = None,
-        kept: Records | Training | None = None,
+        kept: KeptFolder | None = None,
     ) -> None:
         self.name = name
         self.origin = origin
