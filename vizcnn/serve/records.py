@@ -62,6 +62,10 @@ class Records(KeptFolder):
     def model_file(self) -> str:
         """Return the path of the model that made it.
 
+        Returns
+        -------
+        str
+
         Raises
         ------
         ResultError
