@@ -29,7 +29,7 @@ from tests.benchmarks.timing import Limit, Table, arguments, machine, report
 from vizcnn.inputs import idx
 from vizcnn.resample import resize
 
-COUNT, ROUNDS, ROUNDS_OF_MNIST = 512, 3, 2
+COUNT, ROUNDS, ROUNDS_OF_MNIST = 1024, 2, 2
 SIZES = {"224 x 224": (224, 224), "500 x 375": (375, 500)}
 """Of the JPEGs: that of the model, and that of most photographs of ImageNet."""
 
