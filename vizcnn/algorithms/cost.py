@@ -54,6 +54,12 @@ class Cost:
         Returns
         -------
         float
+
+        Examples
+        --------
+        >>> from vizcnn.algorithms.cost import Cost
+        >>> Cost(runs=1000).seconds(0.005)
+        5.0
         """
         return run * (self.runs + (1 + _BACK) * self.gradients)
 
