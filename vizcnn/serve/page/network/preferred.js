@@ -3,6 +3,7 @@ import { askArrays } from "../api.js";
 import { el, fill } from "../dom.js";
 
 const OFF = "vizcnn.preferred";  // in this tab, once somebody has stopped it
+const STAYS = 1500;  // milliseconds from which on somebody looks at this channel, and isn't on the way to another
 
 export class Preferred {
   constructor({ layer, unit, signal }) {
@@ -18,7 +19,9 @@ export class Preferred {
   }
 
   start() {
-    if (sessionStorage.getItem(OFF) === null) this.make();
+    if (sessionStorage.getItem(OFF) !== null) return;
+    const waiting = setTimeout(() => { if (!this.making && !this.place.hasChildNodes()) this.make(); }, STAYS);
+    this.signal.addEventListener("abort", () => clearTimeout(waiting));
   }
 
   turn() {
