@@ -215,6 +215,7 @@ def test_compared_maps_share_their_scale_where_that_is_asked_for(look: Look) -> 
     look.go("#/image/compare?image=3&methods=gradcam|saliency&targets=3|8&scale=row")
     ends = look.page.locator(".grid .high").all_inner_texts()
     assert len(ends) == 4
+    assert look.page.locator(".grid thead th").all_inner_texts() == ["3", "8"]
     assert ends[0] == ends[1] != ends[2] == ends[3]
     look.page.get_by_role("button", name="enlarge all maps").click()
     moved = look.page.locator(".grid .moved").evaluate_all("all => all.map(one => one.style.transform)")

@@ -42,7 +42,7 @@ export function open(root, { facts, classes, speed, signal }) {
       el("select", { "aria-label": `add to ${title}`, "data-name": key, onchange: (event) => { if (event.target.value !== "+") change({ [key]: joined([...list, event.target.value]) }); } },
         el("option", { value: "+" }, "add …"), options.filter(([value]) => !list.includes(value)).map(([value, text]) => el("option", { value }, text))));
     const outputs = classes.outputs ?? [], tops = outputs.filter((output) => output.predicted !== null).flatMap((output) => highest(facts, output).map((entry) => [typed(facts, output.name, entry.index),
-      `${outputs.length > 1 ? `${output.name}: ` : ""}${entry.name} ${inNumbers(entry.value, output.are_probabilities)}`]));
+      `${outputs.length > 1 ? `${output.name}: ` : ""}${entry.name} ${inNumbers(entry.value, output.are_probabilities)}`, entry.name]));
     fill(bar,
       chosen("methods", methods, "methods", (one) => one, facts.methods.map(({ name: one }) => [one, `${one}: ${costOf(one, facts, speed.known)}`])),
       chosen("classes", targets, "targets", (one) => nameOfTarget(one, tops), [["", "what the model says"], ...tops]),
@@ -131,7 +131,7 @@ function grouped(cells) {
 
 function nameOfTarget(target, tops) {
   if (!target) return "what the model says";
-  const name = (text) => tops.find(([value]) => value === text)?.[1].replace(/ \S+$/, "") ?? text;
+  const name = (text) => tops.find(([value]) => value === text)?.[2] ?? text;
   return target.split(" minus ").map(name).join(" − ");
 }
 
