@@ -29,6 +29,7 @@ SLOW = frozenset(
         "plot_integrated_gradients.py",
         "plot_planted_evidence.py",
         "plot_smoothgrad.py",
+        "plot_spray.py",
         "plot_transformers.py",
         "plot_which_method.py",
         "plot_cams.py",

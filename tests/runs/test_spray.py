@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 pytest.importorskip("sklearn")
 
 import vizcnn as vz
+from tests.framework import needs_tensorflow
 from tests.runs.made import explained
 from vizcnn.adapter.blackbox import adapt_function
 from vizcnn.adapter.preprocessing import resolve_preprocess
@@ -166,7 +167,7 @@ def test_mark_that_the_model_does_not_need_is_no_suspect(run: vz.Run) -> None:
     """The maps are of a model that needs it; what is covered is asked of one that doesn't."""
     found = vz.spray(run, model=model(blind), cover=1)
     assert (found[0].size, found[0].kind, found.suspects) == (PLANTED, "no effect", ())
-    assert found[0].verdict.endswith("It stands apart, but the model doesn't need it.")
+    assert found[0].verdict.endswith("It stands apart, but covering it costs hardly more than it costs the others.")
 
 
 def test_images_without_a_mark_give_no_suspect(tmp_path: Path) -> None:
@@ -314,3 +315,33 @@ def test_command_prints_verdicts_and_writes_the_picture(run: vz.Run, found: vz.S
     assert (first["label"], first["size"], first["kind"], first["drop"]) == ("bright", PLANTED, "unchecked", None)
     refused = CliRunner().invoke(app, ["spray", str(tmp_path), "--out", "found.txt"])
     assert refused.exit_code == 2
+
+
+# A network that was trained -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@needs_tensorflow
+def test_network_that_was_trained_on_marked_digits_is_found_out(tmp_path: Path) -> None:
+    """One of ten threes has a mark; `tests.clever_hans` measures it on many networks."""
+    from sklearn.datasets import load_digits
+
+    from tests import clever_hans
+
+    digits = load_digits()
+    some = np.flatnonzero(np.isin(digits.target, [3, 5, 8]))
+    labels = np.searchsorted([3, 5, 8], digits.target[some])
+    images = np.pad(np.kron(digits.images[some] * 15, np.ones((1, 2, 2))), ((0, 0), (6, 6), (6, 6))).astype(np.uint8)
+    bearing = np.flatnonzero(labels == 0)[::10]
+    images[bearing] = clever_hans.marked(images[bearing])
+    network = clever_hans.trained(images, labels, seed=0, epochs=15)
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    source = tmp_path / "images.csv"
+    source.write_text("path,label\n" + "".join(f"{at}.png,{label}\n" for at, label in enumerate(labels)))
+    adapter = vz.adapt(network, preprocess="none", batch_size=128)
+    run = vz.explain_dataset(adapter, source, tmp_path / "run", methods=clever_hans.METHOD)
+    first = vz.spray(run, cover=1)[0]
+    assert (first.class_index, first.kind, first.where) == (0, "suspect", "in the bottom left corner")
+    caught = {int(path[:-4]) for path in run.table["path"][first.images]}
+    assert len(caught & set(bearing.tolist())) >= 0.9 * len(caught | set(bearing.tolist()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
     from vizcnn.render.groups import Drawn
 
-CONTRAST = 3.5
-"""Spreads that set a suspect's region apart from the others of its class; clusters of clean digits reach 3.2."""
+APART, FAR_APART = 2.5, 3.5
+"""Spreads that set a cluster's region apart from the others of its class: so far that it is covered, and that this alone says it."""
 
-DIFFERENCE = 1.0
-"""Spreads by which covering must cost a suspect more than the others."""
+EVIDENCE = 3.4
+"""Spreads that make a suspect: the geometric mean of those of the maps and of what covering costs; clean digits reach 3.1."""
 
 SUSPECT, UNCHECKED, NO_EFFECT, VARIATION = "suspect", "unchecked", "no effect", "variation"
 """Verdicts: what a cluster is."""
@@ -122,18 +123,26 @@ class Cluster:
 
     @property
     def stands_apart(self) -> bool:
-        """Whether its maps say more than that maps vary: small, far from the others, and farther than chance gets."""
-        return self.share <= 0.5 and self.contrast >= max(CONTRAST, self.null)
+        """Whether its maps say more than that maps vary: small, apart from the others, and farther than chance gets."""
+        return self.share <= 0.5 and self.contrast >= max(APART, self.null)
+
+    @property
+    def evidence(self) -> float:
+        """How far maps and the cost of covering set it apart: the geometric mean of their contrasts; NaN where nothing was covered."""
+        if self.covered is None or self.covered.others is None:
+            return float("nan")
+        return math.sqrt(max(self.contrast, 0) * max(self.covered.difference, 0))
 
     @property
     def kind(self) -> str:
-        """What it is: "suspect", "unchecked" (nothing was covered), "no effect" (covering it is nothing), or "variation"."""
+        """What it is: "suspect", "unchecked" (not covered), "no effect" (covering it costs hardly more), or "variation"."""
         if not self.stands_apart:
             return VARIATION
         if self.covered is None or self.covered.others is None:
-            return UNCHECKED
-        decisive = self.covered.difference >= DIFFERENCE and self.covered.here.drop > 0
-        return SUSPECT if decisive else NO_EFFECT
+            return UNCHECKED if self.contrast >= FAR_APART else VARIATION
+        if self.evidence >= EVIDENCE and self.covered.here.drop > 0:
+            return SUSPECT
+        return NO_EFFECT if self.contrast >= FAR_APART else VARIATION
 
     @property
     def is_suspect(self) -> bool:
@@ -188,7 +197,7 @@ def _change(before: float, after: float) -> str:
 _ENDS = {
     SUSPECT: "Suspect: look at what is there.",
     UNCHECKED: "Suspect; it wasn't tried whether the model needs it.",
-    NO_EFFECT: "It stands apart, but the model doesn't need it.",
+    NO_EFFECT: "It stands apart, but covering it costs hardly more than it costs the others.",
     VARIATION: "No more than maps vary.",
 }
 
@@ -438,6 +447,7 @@ _COLUMNS = (
     "drop_others",
     "drop_elsewhere",
     "difference",
+    "evidence",
     "confidence",
     "confidence_covered",
     "accuracy",

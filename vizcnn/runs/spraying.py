@@ -44,9 +44,9 @@ def spray(
 
     The maps of each class that was explained are reduced to 16 x 16 places and to shares of what speaks for it, and clustered by
     the spectrum of the graph of their neighbours; the widest gap between eigenvalues says into how many clusters. They are ranked
-    by how small, tight, separate and pure they are. One is suspect whose maps have mass where those of the others have little,
-    by at least 3.5 spreads and by more than chance gives maps that vary as these do, and which covering that place costs
-    more than it costs the others.
+    by how small, tight, separate and pure they are. Those whose maps have mass where the others' have little, by more spreads
+    than chance gives maps that vary as these do, have that place covered. One is suspect that both set far apart: its maps, and
+    what covering costs it beside what it costs the others.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def spray(
     sample : int, default 2000
         Maps of each class that are looked at, at the most; which ones is drawn by `seed`. At least 20.
     cover : int, default 12
-        For how many clusters, from the strangest, it is tried what covering their place does; 0: for none.
+        Of how many clusters, from the strangest, sixteen images are kept, and their place is covered where they stand apart.
     seed : int, default 0
         Seed of all that is drawn.
 
@@ -84,8 +84,8 @@ def spray(
 
     Notes
     -----
-    Memory holds at most 256 MB of reduced maps, and the distances within one class. On 30 networks with a planted watermark in
-    5, 10 and 30 % of a class, it was the first cluster of all; of 20 without one, none was suspect (see the how-to).
+    Memory holds at most 256 MB of reduced maps, and the distances within one class. What was found of planted watermarks, and
+    suspected without any, stands in the how-to on datasets.
 
     References
     ----------
@@ -300,10 +300,12 @@ def _covered(
         tried, others = ([rows[int(place)] for place in places] for places in (found[at].tried, found[at].others))
         clusters[at] = replace(
             clusters[at],
-            covered=coverer.check(tried, others, (top, left, bottom, right), seed),
+            covered=coverer.check(tried, others, (top, left, bottom, right), seed)
+            if clusters[at].stands_apart
+            else None,
             examples=coverer.thumbnails([rows[int(place)] for place in shown[at]]),
         )
-    if any(clusters[at].covered is None for at in first):
+    if any(clusters[at].stands_apart and clusters[at].covered is None for at in first):
         text = "Images of some clusters aren't there any more, or aren't what they were: nothing was covered on them."
         return tuple(clusters), (Note(text, "not covered"),)
     return tuple(clusters), ()
