@@ -2,10 +2,10 @@
 Clever Hans: right for the wrong reason
 =======================================
 
-The horse Hans seemed to reckon, and read its answers off the faces of those who asked. A network does so where its images let it:
-a copyright tag in the corner of many horses, a ruler beside the malignant moles. Its accuracy doesn't show that, and a single map
-shows it only if you look at the right image. The maps of all images do: those that are decided by something else form a cluster of
-their own, and it can be tried what covering that place does.
+The horse Hans seemed to reckon, and read its answers off the faces of those who asked. A network does so where its images let
+it: a copyright tag in the corner of many horses, a ruler beside the malignant moles. Its accuracy doesn't show that, and a map
+shows it only if you look at the right image. The maps of all images do: those that are decided by something else form a cluster
+of their own, and it can be tried what covering that place does.
 """
 
 import shutil

@@ -58,10 +58,10 @@ class Group:
     >>> import numpy as np
     >>> from vizcnn.algorithms.strategies import find_groups, to_shares
     >>> maps = np.random.default_rng(0).uniform(size=(60, 4, 4))
-    >>> maps[:10, 3, 0] += 8
+    >>> maps[:12, 3, 0] += 8
     >>> group = find_groups(to_shares(maps))[0]
     >>> np.flatnonzero(group.members).tolist(), np.argwhere(group.region).tolist(), group.contrast > 3, group.purity
-    ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [[3, 0]], True, 1.0)
+    ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [[3, 0]], True, 1.0)
     """
 
     members: np.ndarray

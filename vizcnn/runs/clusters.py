@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vizcnn.render.groups import Drawn
 
 APART, FAR_APART = 2.5, 3.5
-"""Spreads that set a cluster's region apart from the others of its class: so far that it is covered, and that this alone says it."""
+"""Spreads that set a cluster's region apart from the others of its class: from which on it is covered, and this alone says it."""
 
 EVIDENCE = 3.4
 """Spreads that make a suspect: the geometric mean of those of the maps and of what covering costs; clean digits reach 3.1."""
@@ -128,7 +128,7 @@ class Cluster:
 
     @property
     def evidence(self) -> float:
-        """How far maps and the cost of covering set it apart: the geometric mean of their contrasts; NaN where nothing was covered."""
+        """How far maps and the cost of covering set it apart: the geometric mean of both; NaN where it was not covered."""
         if self.covered is None or self.covered.others is None:
             return float("nan")
         return math.sqrt(max(self.contrast, 0) * max(self.covered.difference, 0))
