@@ -74,6 +74,6 @@ print(
 # What it looks like
 # ------------------
 # The mean map with the place in question, over the mean of the images; sixteen of them; and the verdict. The ones of the second
-# cluster stand on a foot, which the others lack: another way to write a one, and no fault of the data. A suspect is a question.
+# cluster stand on a foot, which the others lack: another way to write a one, and no fault of the data. A cluster is a question.
 
 print("wrote", found.save(OUT / "spray.png", clusters=2))

@@ -167,7 +167,7 @@ def test_mark_that_the_model_does_not_need_is_no_suspect(run: vz.Run) -> None:
     """The maps are of a model that needs it; what is covered is asked of one that doesn't."""
     found = vz.spray(run, model=model(blind), cover=1)
     assert (found[0].size, found[0].kind, found.suspects) == (PLANTED, "no effect", ())
-    assert found[0].verdict.endswith("It stands apart, but covering it costs hardly more than it costs the others.")
+    assert found[0].verdict.endswith("It stands apart, but what covering costs doesn't set it far enough apart.")
 
 
 def test_images_without_a_mark_give_no_suspect(tmp_path: Path) -> None:

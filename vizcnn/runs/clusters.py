@@ -135,7 +135,7 @@ class Cluster:
 
     @property
     def kind(self) -> str:
-        """What it is: "suspect", "unchecked" (not covered), "no effect" (covering it costs hardly more), or "variation"."""
+        """What it is: "suspect", "unchecked" (not covered), "no effect" (covering costs too little more), or "variation"."""
         if not self.stands_apart:
             return VARIATION
         if self.covered is None or self.covered.others is None:
@@ -197,7 +197,7 @@ def _change(before: float, after: float) -> str:
 _ENDS = {
     SUSPECT: "Suspect: look at what is there.",
     UNCHECKED: "Suspect; it wasn't tried whether the model needs it.",
-    NO_EFFECT: "It stands apart, but covering it costs hardly more than it costs the others.",
+    NO_EFFECT: "It stands apart, but what covering costs doesn't set it far enough apart.",
     VARIATION: "No more than maps vary.",
 }
 
