@@ -67,7 +67,7 @@ def test_the_page_is_painted_while_the_model_is_loaded(browser: Browser) -> None
         times = []
         for _ in range(5):
             page.goto(server.url)
-            expect(page.get_by_role("status")).to_have_text("The model is being loaded …")
+            expect(page.locator("#status")).to_have_text("The model is being loaded …")
             times.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
         assert min(times) < 300
         assert ask(server, "api/facts").status == 503
@@ -80,10 +80,10 @@ def test_a_model_that_cannot_be_loaded_is_told_on_the_page(browser: Browser, tmp
     with serve(tmp_path / "model.keras", open_browser=False) as server:
         page = browser.new_page(viewport=DESK)
         page.goto(server.url)
-        expect(page.get_by_role("status")).to_contain_text(
+        expect(page.locator("#status")).to_contain_text(
             "isn't a Keras model: it begins with b'nothing '", timeout=30_000
         )
-        assert "Traceback" not in page.get_by_role("status").inner_text()
+        assert "Traceback" not in page.locator("#status").inner_text()
         page.close()
 
 
@@ -157,4 +157,4 @@ def test_a_notebook_shows_it_in_a_frame_and_only_then_it_may_be_framed(monkeypat
 def test_a_killed_server_tells_the_page(browser: Browser, digits: Server) -> None:
     with serve(vz.assets.digits_cnn(), open_browser=False) as server, Look(browser, server, allowed=".") as look:
         server.close()
-        expect(look.page.get_by_role("status")).to_have_text("The explorer doesn't answer: has vizcnn serve ended?")
+        expect(look.page.locator("#status")).to_have_text("The explorer doesn't answer: has vizcnn serve ended?")
