@@ -25,6 +25,7 @@ from .explained_video import ExplainedVideo as ExplainedVideo
 from .explained_video import explain_video as explain_video
 from .explanation import Explanation as Explanation
 from .explanation import explain as explain
+from .explorer import serve as serve
 from .inputs import Preprocess as Preprocess
 from .measures.register import register_metric as register_metric
 from .measures.registry import metrics as metrics
@@ -47,7 +48,6 @@ from .runs import Spray as Spray
 from .runs import explain_dataset as explain_dataset
 from .runs import open_run as open_run
 from .runs import spray as spray
-from .serve import serve as serve
 
 __version__: str
 

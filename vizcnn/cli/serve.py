@@ -21,7 +21,7 @@ from vizcnn.errors import ModelFileError, OptionError, VizcnnError
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
-    from vizcnn.serve.server import Server
+    from vizcnn.explorer.server import Server
 
 
 @app.command()
@@ -47,17 +47,17 @@ def serve(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link.")] = False,
 ) -> None:
     """Open the explorer: look into MODEL and at its decisions, a click each, in a browser on this machine."""
+    from vizcnn.explorer.server import Server
+    from vizcnn.explorer.studio import Origin, Studio
     from vizcnn.inputs import image_files
     from vizcnn.inputs.files import check_file
-    from vizcnn.serve.server import Server
-    from vizcnn.serve.studio import Origin, Studio
 
     files: Sequence[Any] = image_files(images or ())
     for file in files:
         check_file(file, "`images` file")
     kept = None
     if run is not None:
-        from vizcnn.serve.records import Records, RunImages, open_kept
+        from vizcnn.explorer.records import Records, RunImages, open_kept
 
         kept = open_kept(run)
         if isinstance(kept, Records):

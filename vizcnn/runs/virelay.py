@@ -55,6 +55,15 @@ class Analysis:
         Which cluster each is in, by the name of the clustering.
     eigenvalues : mapping of str to ndarray, shape (d,)
         Those of embeddings that have some.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.runs.virelay import Analysis
+    >>> spectral, groups = np.array([[0.0], [0.1], [0.9]]), np.array([0, 0, 1])
+    >>> analysis = Analysis("cat", np.array([4, 9, 12]), {"spectral": spectral}, {"two groups": groups})
+    >>> analysis.places[groups == 1]
+    array([12])
     """
 
     category: str

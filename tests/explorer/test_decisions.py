@@ -12,15 +12,15 @@ from playwright.sync_api import Browser, expect
 
 import vizcnn as vz
 from tests.browser.visit import DESK
-from tests.serve.look import Look, ask, explorer
+from tests.explorer.look import Look, ask, explorer
+from vizcnn.explorer import Server
 from vizcnn.inputs import Geometry
-from vizcnn.serve import Server
 
 PHONE = {"width": 390, "height": 800}
 
 
 def arrays(body: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Read what `vizcnn.serve.answers.arrays` wrote."""
+    """Read what `vizcnn.explorer.answers.arrays` wrote."""
     length = int.from_bytes(body[:4], "little")
     about, content = json.loads(body[4 : 4 + length]), body[4 + length :]
     found = {}
@@ -235,7 +235,7 @@ def test_methods_are_chosen_with_their_options(look: Look) -> None:
     expect(look.page.locator(".meaning")).to_have_text(vz.plugins.registry.get("gradcam").interpretation)
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)])
+@pytest.mark.parametrize(("scheme", "size"), [("light", DESK), pytest.param("dark", PHONE, marks=pytest.mark.slow)])
 def test_nothing_sticks_out_and_everybody_can_read_it(browser: Browser, digits: Server, scheme: Any, size: Any) -> None:
     with Look(browser, digits, viewport=size, color_scheme=scheme) as look:
         for part in ("", "/compare", "/paint", "/keep"):

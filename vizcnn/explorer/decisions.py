@@ -14,16 +14,16 @@ from starlette.routing import Route
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.cost import GRADIENT
+from vizcnn.explorer import answers, changes, exports
+from vizcnn.explorer.app import Questions
+from vizcnn.explorer.asked import image_of, method_of, said_of
+from vizcnn.explorer.known import facts_of
+from vizcnn.explorer.maps import Made, Maps
+from vizcnn.explorer.studio import Studio
+from vizcnn.explorer.work import PATIENT
 from vizcnn.inputs import Geometry
 from vizcnn.measures.trust import cost_of_trust
 from vizcnn.report.parts import map_of, picture_of
-from vizcnn.serve import answers, changes, exports
-from vizcnn.serve.app import Questions
-from vizcnn.serve.asked import image_of, method_of, said_of
-from vizcnn.serve.known import facts_of
-from vizcnn.serve.maps import Made, Maps
-from vizcnn.serve.studio import Studio
-from vizcnn.serve.work import PATIENT
 from vizcnn.stream import stream
 
 _TIMED = 16

@@ -13,12 +13,12 @@ from starlette.routing import Route
 from vizcnn.algorithms.baselines import baselines
 from vizcnn.algorithms.curves import pixel_ranks
 from vizcnn.errors import CapabilityError, OptionError
+from vizcnn.explorer import answers
+from vizcnn.explorer.app import Questions, received
+from vizcnn.explorer.asked import image_of, said_of
+from vizcnn.explorer.maps import Maps
 from vizcnn.inputs import ImageSet
 from vizcnn.render.image import to_display
-from vizcnn.serve import answers
-from vizcnn.serve.app import Questions, received
-from vizcnn.serve.asked import image_of, said_of
-from vizcnn.serve.maps import Maps
 
 BRUSHES = ("mean", "blur", "noise")
 """What can be painted over a part, in the order of the numbers 1, 2, 3 by which a painting names them; 0 is the image."""

@@ -7,12 +7,12 @@ from typing import Any
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import UnsupportedModelError, VizcnnError
+from vizcnn.explorer.asked import default_method, explained_of, image_of
+from vizcnn.explorer.studio import Studio
 from vizcnn.plugins import registry
 from vizcnn.plugins.plugin import FAMILIES, Plugin
 from vizcnn.render import style as look
 from vizcnn.report.page import color_tables
-from vizcnn.serve.asked import default_method, explained_of, image_of
-from vizcnn.serve.studio import Studio
 
 MAX_NAMES = 5000
 """Classes of an output whose names are told; of others the page has their numbers."""

@@ -15,15 +15,15 @@ from vizcnn.adapter import ModelAdapter
 from vizcnn.adapter.reach import Reach
 from vizcnn.algorithms.maximization import image_shape
 from vizcnn.errors import LayerError, VizcnnError
+from vizcnn.explorer import answers
+from vizcnn.explorer.app import Questions
+from vizcnn.explorer.network import CHANNEL_BY_CHANNEL
+from vizcnn.explorer.parameters import layer_of, unit_of, whole
+from vizcnn.explorer.studio import Studio
+from vizcnn.explorer.work import PATIENT
 from vizcnn.plugins import registry
 from vizcnn.render.image import to_display
 from vizcnn.results import Diagnosis, TopPatches
-from vizcnn.serve import answers
-from vizcnn.serve.app import Questions
-from vizcnn.serve.network import CHANNEL_BY_CHANNEL
-from vizcnn.serve.parameters import layer_of, unit_of, whole
-from vizcnn.serve.studio import Studio
-from vizcnn.serve.work import PATIENT
 from vizcnn.targets import Channel
 
 PATCHES = 9

@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vizcnn.explorer.app import Questions
+from vizcnn.explorer.exports import MEDIA_TYPES, named, saved
+from vizcnn.explorer.parameters import layer_of, whole
+from vizcnn.explorer.seen import Seen
+from vizcnn.explorer.studio import Studio
 from vizcnn.files import safe_name
 from vizcnn.plugins import registry
 from vizcnn.results.base import Picture
-from vizcnn.serve.app import Questions
-from vizcnn.serve.exports import MEDIA_TYPES, named, saved
-from vizcnn.serve.parameters import layer_of, whole
-from vizcnn.serve.seen import Seen
-from vizcnn.serve.studio import Studio
 
 METHODS = {"diagram": "architecture", "maps": "activations", "kernels": "filters", "patches": "top_patches"}
 """What can be kept, and the method whose result it is."""

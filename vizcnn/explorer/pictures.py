@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vizcnn.explorer import answers
+from vizcnn.explorer.app import Questions
+from vizcnn.explorer.parameters import whole
 from vizcnn.inputs import ImageSet
 from vizcnn.render.image import to_display
 from vizcnn.report.parts import picture_of
 from vizcnn.resample import shrink
-from vizcnn.serve import answers
-from vizcnn.serve.app import Questions
-from vizcnn.serve.parameters import whole
 
 SMALL = 96
 """Pixels, height or width, of an image in the strip."""

@@ -79,7 +79,7 @@ class Studio:
     origin : Origin, default None
         How the model is opened elsewhere; None: it is no file.
     kept : KeptFolder, default None
-        The folder of a run or a training that is looked at too; see `vizcnn.serve.records`.
+        The folder of a run or a training that is looked at too; see `vizcnn.explorer.records`.
     """
 
     def __init__(

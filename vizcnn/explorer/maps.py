@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from vizcnn.errors import VizcnnError
+from vizcnn.explorer.asked import image_of, method_of, target_of
+from vizcnn.explorer.studio import Studio
 from vizcnn.inputs import ImageSet
 from vizcnn.measures.run import measured, read_metrics, trusted
 from vizcnn.measures.trust import TrustOfBatch
 from vizcnn.plugins import door
 from vizcnn.report.parts import LONGEST, trust_of
 from vizcnn.results import Attributions
-from vizcnn.serve.asked import image_of, method_of, target_of
-from vizcnn.serve.studio import Studio
 from vizcnn.stream import MethodCall, stream
 from vizcnn.targets import resolve_on
 

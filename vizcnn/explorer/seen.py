@@ -9,9 +9,9 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import InputError, LayerError
+from vizcnn.explorer.studio import Studio
 from vizcnn.inputs import ImageSet
 from vizcnn.render.signals import lay_out_slices
-from vizcnn.serve.studio import Studio
 
 MAX_KEPT_BYTES = 256_000_000
 """Bytes of maps that are kept."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.errors import OptionError
-from vizcnn.serve.studio import Origin, Studio
+from vizcnn.explorer.studio import Origin, Studio
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from vizcnn.serve.app import Questions
+    from vizcnn.explorer.app import Questions
 
 ADDRESS = "127.0.0.1"
 
@@ -51,14 +51,14 @@ class Server:
         try:
             import uvicorn
 
-            from vizcnn.serve.app import Questions, build
-            from vizcnn.serve.guards import Guards
-            from vizcnn.serve.protocol import TimedProtocol
+            from vizcnn.explorer.app import Questions, build
+            from vizcnn.explorer.guards import Guards
+            from vizcnn.explorer.protocol import TimedProtocol
         except ModuleNotFoundError as error:
             raise OptionError(
                 f"The explorer needs {error.name}, which isn't installed: pip install 'vizcnn[serve]'."
             ) from error
-        from vizcnn.serve.work import Worker
+        from vizcnn.explorer.work import Worker
 
         self._socket = _bound(port)
         token = secrets.token_urlsafe(24)
@@ -91,7 +91,16 @@ class Server:
             thread.start()
 
     def wait(self) -> None:
-        """Wait until it is closed."""
+        """Wait until it is closed.
+
+        Examples
+        --------
+        >>> import threading
+        >>> import vizcnn as vz
+        >>> server = vz.serve(vz.assets.digits_cnn(), open_browser=False)
+        >>> threading.Timer(0.5, server.close).start()  # somebody closes it
+        >>> server.wait()
+        """
         while self._threads[0].is_alive():
             self._threads[0].join(0.2)
 
@@ -200,8 +209,8 @@ def _load(questions: Questions, app: Starlette, paint_first: bool) -> None:
     """Load what answers, then the model: the page is there before both."""
     if paint_first:
         questions.is_looked_at.wait(PAINT_SECONDS)
-    from vizcnn.serve import channels, decisions, network, network_exports, pictures, records
-    from vizcnn.serve.app import open_routes
+    from vizcnn.explorer import channels, decisions, network, network_exports, pictures, records
+    from vizcnn.explorer.app import open_routes
 
     parts = (pictures, decisions, network, channels, network_exports, records)
     open_routes(app, [route for part in parts for route in part.routes(questions)])

@@ -13,10 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 import vizcnn as vz
 from tests import models
 from tests.browser.visit import DESK, PHONE
-from tests.serve.look import Look, ask, explorer
+from tests.explorer.look import Look, ask, explorer
 from vizcnn.errors import OptionError
-from vizcnn.serve import Server
-from vizcnn.serve.parameters import whole
+from vizcnn.explorer import Server
+from vizcnn.explorer.parameters import whole
 
 IMAGE = 4
 

@@ -17,23 +17,22 @@ import pytest
 from playwright.sync_api import Browser, expect
 from typer.testing import CliRunner
 
-import vizcnn
 import vizcnn as vz
 from tests.browser.visit import DESK
-from tests.serve.look import Look, ask
+from tests.explorer.look import Look, ask
 from tests.test_import import FRAMEWORKS
 from vizcnn.cli import app
 from vizcnn.errors import InputError, OptionError
-from vizcnn.serve import Server, serve
-from vizcnn.serve.studio import Studio
+from vizcnn.explorer import Server, serve
+from vizcnn.explorer.studio import Studio
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]{32}/")
 
 BUSY = """
 import sys, time, urllib.request
 from vizcnn.cli.serve import run_server
-from vizcnn.serve.server import Server
-from vizcnn.serve.studio import Studio
+from vizcnn.explorer.server import Server
+from vizcnn.explorer.studio import Studio
 
 server = Server(Studio("slow", lambda: time.sleep(600)))
 server._workers[0].ask("long", lambda: time.sleep(600))
@@ -119,7 +118,7 @@ def test_a_missing_extra_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatc
         serve(vz.assets.DIGITS_CNN, open_browser=False)
 
 
-def test_the_name_is_the_function_also_once_the_package_is_imported() -> None:
+def test_serve_takes_folders_and_files_together() -> None:
     cnn, folder = vz.assets.digits_cnn(), vz.assets.digits()[0].parent
     with vz.serve(cnn, [folder, vz.assets.digits()[3]], open_browser=False) as server:
         assert LINK.fullmatch(server.url)
@@ -127,7 +126,6 @@ def test_the_name_is_the_function_also_once_the_package_is_imported() -> None:
         while (answer := ask(server, "api/facts")).status == 503:
             time.sleep(0.05)
         assert answer.facts["images"] == 11
-    assert callable(vizcnn.serve)
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vizcnn.explanation import explain
+from vizcnn.explorer.app import Questions
+from vizcnn.explorer.asked import image_of, method_of, target_of
+from vizcnn.explorer.maps import Maps
+from vizcnn.explorer.studio import Origin, Studio
 from vizcnn.files import file_stems
 from vizcnn.results.base import Picture
-from vizcnn.serve.app import Questions
-from vizcnn.serve.asked import image_of, method_of, target_of
-from vizcnn.serve.maps import Maps
-from vizcnn.serve.studio import Origin, Studio
 from vizcnn.stream import MethodCall
 from vizcnn.targets.typed import MINUS
 

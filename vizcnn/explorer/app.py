@@ -17,9 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from vizcnn.errors import VizcnnError
-from vizcnn.serve import answers
-from vizcnn.serve.studio import MAX_UPLOAD, NotReadyError, Studio
-from vizcnn.serve.work import URGENT, BusyError, Worker
+from vizcnn.explorer import answers
+from vizcnn.explorer.studio import MAX_UPLOAD, NotReadyError, Studio
+from vizcnn.explorer.work import URGENT, BusyError, Worker
 
 SHARED = ("look.css", "drawing.js")
 """Files of the page that the report is drawn with too."""
@@ -79,7 +79,7 @@ class Questions:
         key : hashable, default None
             What tells the question from others; None: its path and query.
         priority : int, default URGENT
-            Of `vizcnn.serve.work`.
+            Of `vizcnn.explorer.work`.
         media_type : str, default "application/octet-stream"
             What the answer is.
         worker : Worker, default None
@@ -237,13 +237,13 @@ async def _told(_: Request, error: Exception) -> Response:
 
 
 def _file(name: str) -> str:
-    folder = ("report",) if name in SHARED else ("serve", "page")
+    folder = ("report",) if name in SHARED else ("explorer", "page")
     return resources.files("vizcnn").joinpath(*folder, name).read_text(encoding="utf-8")  # without importing the report
 
 
 def _files() -> set[str]:
     """Return the names of the page's files, those in folders with the folder's."""
-    root = resources.files("vizcnn").joinpath("serve", "page")
+    root = resources.files("vizcnn").joinpath("explorer", "page")
     names = set(SHARED)
     for entry in root.iterdir():
         names |= {f"{entry.name}/{inner.name}" for inner in entry.iterdir()} if entry.is_dir() else {entry.name}

@@ -16,8 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from tests.browser.visit import DESK
-from vizcnn.serve import Server
-from vizcnn.serve.studio import Studio
+from vizcnn.explorer import Server
+from vizcnn.explorer.studio import Studio
 
 SIDEWAYS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
 """How wide the page is, and how much of that is seen."""

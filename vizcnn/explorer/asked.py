@@ -11,9 +11,9 @@ import numpy as np
 from vizcnn.adapter import ModelAdapter
 from vizcnn.algorithms.baselines import BASELINES
 from vizcnn.errors import OptionError, TargetError, VizcnnError
+from vizcnn.explorer.studio import Studio
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
-from vizcnn.serve.studio import Studio
 from vizcnn.stream import MethodCall, read_methods
 from vizcnn.targets import Box, Class, Similarity, resolve_on
 from vizcnn.targets.default import default_target

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 import vizcnn as vz
 from tests import models
 from tests.browser.chromium import chromium
-from tests.serve.look import Look, explorer
-from vizcnn.serve import Server
+from tests.explorer.look import Look, explorer
+from vizcnn.explorer import Server
 
 
 # For this folder only: Playwright runs an event loop in the thread, which other tests start of their own.

@@ -16,11 +16,11 @@ from playwright.sync_api import Browser, expect
 from typer.testing import CliRunner
 
 import vizcnn as vz
-from tests.serve.look import Look, ask
+from tests.explorer.look import Look, ask
 from vizcnn.cli import app
 from vizcnn.cli.model import ModelFile
-from vizcnn.serve import Server
-from vizcnn.serve.studio import Origin, Studio
+from vizcnn.explorer import Server
+from vizcnn.explorer.studio import Origin, Studio
 
 LABELS = vz.assets.DIGITS_CNN.with_name("digits_cnn.labels.txt")
 NONE = dict.fromkeys(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Browser, expect
 
 import vizcnn as vz
-from tests.serve.look import Look, ask
-from vizcnn.serve import Server
+from tests.explorer.look import Look, ask
+from vizcnn.explorer import Server
 
 
 def test_a_view_stands_behind_its_link_and_back_goes_back(look: Look) -> None:

@@ -1,4 +1,4 @@
-"""Takes the pictures of the explorer that the docs show: `python -m tests.serve.photograph`."""
+"""Takes the pictures of the explorer that the docs show: `python -m tests.explorer.photograph`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 import vizcnn as vz
 from tests.browser.chromium import chromium
-from tests.serve.look import Look, explorer
+from tests.explorer.look import Look, explorer
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WALK = ["#/image?image=3", "#/image?image=3&target=8", "#/image?image=3&target=3 minus 8&method=saliency", "#/layers?image=3",

@@ -14,13 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vizcnn.errors import OptionError, ResultError, check_choice
+from vizcnn.explorer import answers
+from vizcnn.explorer.app import Questions
+from vizcnn.explorer.parameters import whole
+from vizcnn.explorer.studio import KeptFolder, Later
 from vizcnn.runs import open_run
 from vizcnn.runs.embedding import embedding
 from vizcnn.runs.layout import MANIFEST
-from vizcnn.serve import answers
-from vizcnn.serve.app import Questions
-from vizcnn.serve.parameters import whole
-from vizcnn.serve.studio import KeptFolder, Later
 
 if TYPE_CHECKING:
     import pandas

@@ -7,20 +7,6 @@ before it, and `server` runs it. The page is plain modules in ``page/``, which d
 
 from __future__ import annotations
 
-import sys
-import types
-from typing import Any
-
-from vizcnn.serve.server import Server, serve
+from vizcnn.explorer.server import Server, serve
 
 __all__ = ["Server", "serve"]
-
-
-class _Callable(types.ModuleType):
-    """`vizcnn.serve` is a function, and this package once a module of it was imported: which then does the same."""
-
-    def __call__(self, *args: Any, **options: Any) -> Server:
-        return serve(*args, **options)
-
-
-sys.modules[__name__].__class__ = _Callable

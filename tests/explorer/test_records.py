@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests.browser.visit import DESK, PHONE
-from tests.serve.look import Look, ask
+from tests.explorer.look import Look, ask
 from vizcnn.cli import app
+from vizcnn.explorer import Server
+from vizcnn.explorer.records import Records, RunImages, Training, open_kept
+from vizcnn.explorer.studio import Studio
 from vizcnn.runs import Run
 from vizcnn.runs.embedding import embedding
-from vizcnn.serve import Server
-from vizcnn.serve.records import Records, RunImages, Training, open_kept
-from vizcnn.serve.studio import Studio
 
 WRONG = {3: "5", 8: "5"}
 """Digits that lie in the folder of another."""
@@ -168,7 +168,7 @@ def test_a_training_is_walked_through_and_two_checkpoints_stand_side_by_side(bro
             assert ask(server, "api/training/picture", series=series, epoch=epoch).status == 422
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_everybody_can_read_a_run(browser: Browser, kept: Server, pictures: Path, scheme: str) -> None:
     with Look(browser, kept, "#/run", color_scheme=scheme) as look:
         for view in ("run", "run/confusion", "run/plane", "run?label=5&prediction=8"):

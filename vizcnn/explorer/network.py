@@ -12,13 +12,13 @@ from starlette.routing import Route
 
 from vizcnn.adapter import LayerInfo, ModelAdapter
 from vizcnn.errors import CapabilityError, LayerError, UnsupportedModelError, VizcnnError
+from vizcnn.explorer import answers
+from vizcnn.explorer.app import Questions
+from vizcnn.explorer.parameters import layer_of, unit_of, whole
+from vizcnn.explorer.seen import Maps, Seen
 from vizcnn.plugins import registry
 from vizcnn.render.image import to_display
 from vizcnn.render.signals import lay_out_slices
-from vizcnn.serve import answers
-from vizcnn.serve.app import Questions
-from vizcnn.serve.parameters import layer_of, unit_of, whole
-from vizcnn.serve.seen import Maps, Seen
 
 MAPS_PER_PAGE = 64
 
