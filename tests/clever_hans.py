@@ -119,7 +119,7 @@ def found(run: vz.Run, model: Any) -> Found:
     return Found(hits[0] if hits else None, sum(caught) / max(1, bears.sum()), len(spray.suspects), wrong)
 
 
-def table(folder: Path) -> Iterator[str]:
+def table(folder: Path, first: int = 0) -> Iterator[str]:
     """Yield the lines of the table in Markdown."""
     mnist = Path(os.environ["VIZCNN_MNIST"])
     images, labels = read_idx_pair(mnist / "t10k-images-idx3-ubyte.gz", mnist / "t10k-labels-idx1-ubyte.gz")
@@ -127,7 +127,8 @@ def table(folder: Path) -> Iterator[str]:
     yield "| marked, of one class | first cluster of all | in the first three | suspect | of its images | others suspect |"
     yield "|---|--:|--:|--:|--:|--:|"
     for rate in (*RATES, 0.0):
-        all_of = [found(*made(folder, images, labels.astype(int), seed, rate)) for seed in (SEEDS if rate else CLEAN)]
+        seeds = [first + seed for seed in (SEEDS if rate else CLEAN)]
+        all_of = [found(*made(folder, images, labels.astype(int), seed, rate)) for seed in seeds]
         total = len(all_of)
         wrong = f"{sum(one.wrong > 0 for one in all_of)} of {total} runs"
         if not rate:
@@ -145,10 +146,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="How often spray finds a planted mark, and suspects where none is.")
     parser.add_argument("--folder", type=Path, required=True, help="where networks and runs are kept")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--seed", type=int, default=0, help="of the first network: others, to hold the numbers to")
+    given = parser.parse_args(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VizcnnWarning)
-        for line in table(folder):
+        for line in table(given.folder, given.seed):
             print(line, flush=True)  # noqa: T201
 
 
