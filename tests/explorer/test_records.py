@@ -100,6 +100,36 @@ def test_a_cell_of_the_confusion_matrix_opens_its_images_and_their_mean_map(
     assert np.trace(counts) == 8
 
 
+def test_clusters_are_those_of_spray_and_their_images_are_opened(
+    browser: Browser, kept: Server, tmp_path: Path
+) -> None:
+    digit = np.asarray(Image.open(vz.assets.digits()[3]))
+    (tmp_path / "photos").mkdir()
+    for number in range(24):
+        shifted = np.roll(digit, (number % 3 - 1, number % 5 - 2), axis=(0, 1))
+        Image.fromarray(shifted).save(tmp_path / "photos" / f"{number:02}.png")
+    cnn = vz.assets.digits_cnn()
+    many = vz.explain_dataset(cnn, tmp_path / "photos", tmp_path / "run", methods="hirescam", target="3")
+    expected, records = vz.spray(many, model=cnn), Records(many)
+    studio = Studio("digits_cnn.keras", lambda: (cnn, ()), RunImages(records), kept=records)
+    with Server(studio) as server, Look(browser, server, "#/run/clusters") as look:
+        assert studio.ready.wait(60)
+        look.page.get_by_role("button", name="Look for images that are decided by something else").click()
+        expect(look.page.get_by_text(f"{len(expected)} clusters of 24 maps.")).to_be_visible(timeout=60_000)
+        assert look.page.locator(".cluster > p").all_inner_texts() == [cluster.verdict for cluster in expected]
+        first = look.page.locator(".cluster").first
+        assert first.locator("img").count() == min(16, expected[0].size)
+        assert first.locator("canvas").evaluate("canvas => [canvas.height, canvas.width]") == list(
+            expected[0].mean_map.shape
+        )
+        look.assert_sound()
+        first.locator("a").first.click()
+        look.settle()
+        assert f"image={expected[0].images[0]}" in look.page.evaluate("location.hash")
+    answer = ask(kept, "api/run/clusters", method="gradcam")
+    assert (answer.status, "must have 20 maps of a class" in answer.facts["error"]) == (422, True)
+
+
 def test_a_lasso_chooses_images_whose_maps_are_alike_and_tags_are_exported(
     browser: Browser, kept: Server, run: Run
 ) -> None:

@@ -256,6 +256,14 @@ def test_options_are_checked(run: vz.Run, options: dict[str, Any], error: type[E
         vz.spray(run, **options)
 
 
+def test_run_of_predictions_alone_is_refused(tmp_path: Path) -> None:
+    images = write(tmp_path / "images")
+    asked = {"methods": OCCLUSION, "labels_by": "folders", "sample": 10, "sample_by": "mistakes"}
+    vz.explain_dataset(model(), images, tmp_path / "run", **asked)
+    with pytest.raises(ResultError, match="The run holds predictions alone"):
+        vz.spray(tmp_path / "run" / "predictions")
+
+
 def test_missing_scikit_learn_is_said_with_what_installs_it(run: vz.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "sklearn" else find(name))

@@ -18,18 +18,23 @@ from vizcnn.explorer import answers
 from vizcnn.explorer.app import Questions
 from vizcnn.explorer.parameters import whole
 from vizcnn.explorer.studio import KeptFolder, Later
-from vizcnn.runs import open_run
+from vizcnn.explorer.work import PATIENT
+from vizcnn.runs import open_run, spray
 from vizcnn.runs.embedding import embedding
 from vizcnn.runs.layout import MANIFEST
 
 if TYPE_CHECKING:
     import pandas
 
-    from vizcnn.runs import Run
+    from vizcnn.adapter import ModelAdapter
+    from vizcnn.runs import Run, Spray
     from vizcnn.runs.aggregates import MeanMaps
 
 ROWS = 100
 """Rows that one answer holds."""
+
+CLUSTERS, EXAMPLES = 40, 16
+"""Clusters that are told of, the strangest, and images of each."""
 
 _FRAME = re.compile(r"(.+)\.(\d{4,})\.png")
 _SHOWN = ("path", "label", "prediction", "probability", "target", "score", "error")
@@ -145,6 +150,38 @@ class Records(KeptFolder):
         end = float(np.abs(values).max())
         about = {"count": int(means.counts[at]), "signed": signed, "vmin": -end if signed else 0.0, "vmax": end}
         return answers.arrays({**about, "method": method}, {"values": values})
+
+    @functools.cache  # noqa: B019 - as above: it takes minutes
+    def sprayed(self, method: str, model: ModelAdapter) -> Spray:
+        """Return the clusters of the maps of each class."""
+        return spray(self.run, method, model=model)
+
+    def clusters(self, given: Mapping[str, str], model: ModelAdapter) -> bytes:
+        """Return what is decided by something else than the others of its class, the strangest first."""
+        method = given.get("method") or self.run.methods[0]
+        check_choice("method", method, self.run.methods)
+        found = self.sprayed(method, model)
+        shown = found.clusters[:CLUSTERS]
+        about = {
+            "method": method,
+            "count": len(found),
+            "suspects": len(found.suspects),
+            "num_images": found.num_images,
+            "notes": list(found.notes),
+            "clusters": [
+                {
+                    "label": one.label,
+                    "kind": one.kind,
+                    "is_suspect": one.is_suspect,
+                    "verdict": one.verdict,
+                    "region": one.region,
+                    "images": one.images[:EXAMPLES],
+                    "paths": list(self.table.loc[one.images[:EXAMPLES], "path"]),
+                }
+                for one in shown
+            ],
+        }
+        return answers.arrays(about, {"means": np.stack([one.mean_map for one in shown]).astype(np.float32)})
 
     def plane(self, given: Mapping[str, str]) -> bytes:
         """Return the images on a plane, by the likeness of their maps."""
@@ -282,7 +319,7 @@ def routes(questions: Questions) -> list[Route]:
     -------
     list of Route
     """
-    kept, reader = questions.studio.kept, questions.reader
+    studio, kept, reader = questions.studio, questions.studio.kept, questions.reader
 
     def facts(path: str, ask: Any) -> Route:
         async def answer(request: Request) -> Response:
@@ -299,7 +336,14 @@ def routes(questions: Questions) -> list[Route]:
         return Route(f"/api/{path}", answer)
 
     if isinstance(kept, Records):
+
+        async def clusters(request: Request) -> Response:
+            return await questions.answer(
+                request, lambda: kept.clusters(request.query_params, studio.model), priority=PATIENT
+            )
+
         return [
+            Route("/api/run/clusters", clusters),
             facts("run", lambda _: kept.about()),
             facts("run/rows", kept.rows),
             facts("run/confusion", lambda _: kept.confusion()),

@@ -268,6 +268,8 @@ class Diagnosis(Result):
         >>> import numpy as np, vizcnn as vz
         >>> stored = vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits()).to_dict()
         >>> arrays = {name: value for name, value in stored.items() if isinstance(value, np.ndarray)}
+        >>> for name in vz.Diagnosis.collections:  # an array for each layer
+        ...     arrays |= {f"{name} {layer}": shares for layer, shares in stored[name].items()}
         >>> about = {name: value for name, value in stored.items() if name not in arrays}
         >>> vz.Diagnosis.from_arrays(about, arrays)
         <Diagnosis of 'digits_cnn.keras' on 10 images, 0 findings>
@@ -299,7 +301,7 @@ class Diagnosis(Result):
         --------
         >>> import vizcnn as vz
         >>> vz.diagnose(vz.assets.digits_cnn(), vz.assets.digits()).unit_in_words("conv1", 3)
-        ('It is above zero at 33% of all places, on 10 images.',)
+        ('It is above zero at 68% of all places, on 10 images.',)
         """
         shares = self.active_share.get(layer)
         if shares is None or not 0 <= unit < len(shares):

@@ -108,6 +108,8 @@ def spray(
     if cover < 0:
         raise OptionError(f"`cover` must be a number of clusters, 0 or more; got {cover}.")
     run = run if isinstance(run, Run) else open_run(run)
+    if not run.methods:
+        raise ResultError("The run holds predictions alone: it must have maps by a method.")
     method = run.methods[0] if method is None else method
     check_choice("method", method, run.methods)
     height_width = run.maps(slice(0, 1), method).shape[1:]

@@ -48,7 +48,7 @@ def read_target(text: str | None, model: Model, readers: Readers | None = None) 
     >>> import vizcnn as vz
     >>> from vizcnn.targets.typed import read_target
     >>> read_target("3 minus channel:conv5:40", vz.assets.digits_cnn())
-    Contrast(target=3, other=Channel(layer='conv5', channel=40, position='mean'))
+    Contrast(target='3', other=Channel(layer='conv5', channel=40, position='mean'))
     """
     if text is None:
         resolve(None, model, 1)

@@ -1,7 +1,8 @@
-// A run: its rows with filters and sorting, the confusion matrix, and its images on a plane by the likeness of their maps.
+// A run: its rows with filters and sorting, the confusion matrix, its images on a plane by the likeness of their maps, and clusters of these.
 import { ask } from "./api.js";
 import { el, fill } from "./dom.js";
 import { link } from "./router.js";
+import * as clusters from "./records/clusters.js";
 import * as confusion from "./records/confusion.js";
 import * as plane from "./records/plane.js";
 import * as rows from "./records/rows.js";
@@ -10,7 +11,7 @@ export const title = "Run", path = ["run"];
 export const matches = (path) => path[0] === "run";
 export const applies = (facts) => facts.kept === "run";
 
-const PARTS = [rows, confusion, plane];
+const PARTS = [rows, confusion, plane, clusters];
 let about = null;
 
 export async function show(root, { path, parameters, facts, signal }) {
