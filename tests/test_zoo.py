@@ -81,7 +81,7 @@ LAWS = frozenset({*SAMPLED, "vision_transformer"} - {"mixed_float16"})
 """Kinds of models on which the laws are held each time; on the others by `make test-slow`."""
 
 
-SLOW = frozenset({"vision_transformer_without_a_class_token", "mixed_float16"})
+SLOW = frozenset({"vision_transformer_without_a_class_token", "mixed_float16", "int8"})
 """Kinds of models that are as others and take long: by `make test-slow`."""
 
 

@@ -94,7 +94,9 @@ def _onnx(end: str, file: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("end", ["logit", "sigmoid", "sigmoid squeezed", "sigmoid clipped"])
+@pytest.mark.parametrize(
+    "end", ["logit", "sigmoid", "sigmoid squeezed", pytest.param("sigmoid clipped", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_unit_of_a_file_is_two_classes(kind: str, end: str, tmp_path: Path) -> None:
     model = vz.adapt(_write(kind, end, tmp_path), labels=["cat", "dog"])

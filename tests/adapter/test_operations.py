@@ -91,7 +91,7 @@ def test_weights_beside_their_json_may_have_operations(tmp_path: Path) -> None:
     np.testing.assert_allclose(_arrays(load_model(tmp_path / "model.weights.h5").model)[0], _arrays(model)[0], **CLOSE)
 
 
-@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+@pytest.mark.parametrize("name", ["model.keras", pytest.param("model.h5", marks=pytest.mark.slow)])
 def test_command_line_explains_a_file_with_operations(tmp_path: Path, name: str) -> None:
     _scaled().save(tmp_path / name)
     Image.fromarray((X[0] * 255).astype(np.uint8)).save(tmp_path / "image.png")

@@ -61,7 +61,8 @@ def legrad(image: np.ndarray, target: int, extra: int, *, per_block: bool = True
 
 
 @pytest.mark.parametrize(
-    ("kind", "extra"), [("layer", 0), ("layer", 1), ("by hand", 1), ("in one go", 0), ("block", 1)]
+    ("kind", "extra"),
+    [("layer", 0), pytest.param("layer", 1, marks=pytest.mark.slow), ("by hand", 1), ("in one go", 0), ("block", 1)],
 )
 def test_they_are_their_formulas_however_the_attention_is_written(kind: str, extra: int) -> None:
     model = adapted(kind, extra=extra)
