@@ -97,7 +97,7 @@ def test_the_report_holds_the_methods_that_are_on_the_screen(filed: Server, brow
     assert 'data-map="2"' not in page
 
 
-def test_an_upload_and_a_model_of_the_session_are_said_to_be_put_in_by_hand(digits: Server) -> None:
+def test_an_upload_and_a_model_made_in_python_are_said_to_be_put_in_by_hand(digits: Server) -> None:
     key = ask(digits, "api/images", vz.assets.digits()[2].read_bytes(), name="two.png").facts["image"]
     code = ask(digits, "api/export/code", image=key, method="gradcam").facts
     assert "model = ...  # yours" in code["python"]
