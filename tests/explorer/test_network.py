@@ -16,7 +16,7 @@ from tests.browser.visit import DESK, PHONE
 from tests.explorer.look import Look, ask, explorer
 from vizcnn.errors import OptionError
 from vizcnn.explorer import Server
-from vizcnn.explorer.parameters import whole
+from vizcnn.explorer.asked import whole
 
 IMAGE = 4
 

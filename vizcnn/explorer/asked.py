@@ -1,4 +1,4 @@
-"""What the parameters of a question mean: an image, a target, a method at a layer. Nothing that is typed there names a file."""
+"""What the parameters of a question mean: an image, a target, a method, a layer and its unit. None of them names a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter import LayerInfo, ModelAdapter
 from vizcnn.algorithms.baselines import BASELINES
-from vizcnn.errors import OptionError, TargetError, VizcnnError
+from vizcnn.errors import LayerError, OptionError, TargetError, VizcnnError
 from vizcnn.explorer.studio import Studio
 from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
@@ -92,6 +92,93 @@ def image_of(studio: Studio, parameters: Mapping[str, str]) -> ImageSet:
     images = studio.image(parameters.get("image") or "0")
     studio.model.prepare(images.sample_shape)
     return images.part(slice(0, 1)) if len(images) > 1 else images
+
+
+def as_seen(images: ImageSet) -> np.ndarray:
+    """Return the first image's pixels as the model sees them, of `sample_shape`: cut, and at the input's size."""
+    row = np.empty(images.sample_shape, dtype=np.float32)
+    images.read(0, row)
+    return row
+
+
+def whole(asked: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """Return a whole number within a range.
+
+    Parameters
+    ----------
+    asked : mapping
+        The address's parameters.
+    name : str
+        Which one.
+    default : int
+        What it is where it is left out.
+    low, high : int
+        Its lowest and its highest value.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    OptionError
+        If it is something else.
+    """
+    text = asked.get(name, "")
+    if not text:
+        return default
+    # More digits than any of these numbers has would take Python long to read.
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+    if number is None or not low <= number <= high:
+        raise OptionError(f"`{name}` must be a whole number from {low} to {high}; got {text[:40]!r}.")
+    return number
+
+
+def layer_of(model: ModelAdapter, asked: Mapping[str, str]) -> LayerInfo:
+    """Return the layer that "layer" names.
+
+    Parameters
+    ----------
+    model : ModelAdapter
+        The model.
+    asked : mapping
+        The address's parameters.
+
+    Returns
+    -------
+    LayerInfo
+
+    Raises
+    ------
+    LayerError
+        If none is named, or there is none of that name.
+    """
+    path = asked.get("layer", "")
+    if not path:
+        raise LayerError("The link names no layer.")
+    return model.layer(path)
+
+
+def unit_of(asked: Mapping[str, str], count: int) -> int:
+    """Return the channel, or unit, that "unit" names of so many.
+
+    Parameters
+    ----------
+    asked : mapping
+        The address's parameters.
+    count : int
+        How many there are.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    OptionError
+        If there is no such one.
+    """
+    return whole(asked, "unit", 0, 0, count - 1)
 
 
 def said_of(studio: Studio, images: ImageSet, inputs: np.ndarray, target: str | None = None) -> dict[str, Any]:

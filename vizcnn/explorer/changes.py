@@ -15,7 +15,7 @@ from vizcnn.algorithms.curves import pixel_ranks
 from vizcnn.errors import CapabilityError, OptionError
 from vizcnn.explorer import answers
 from vizcnn.explorer.app import Questions, received
-from vizcnn.explorer.asked import image_of, said_of
+from vizcnn.explorer.asked import as_seen, image_of, said_of
 from vizcnn.explorer.maps import Maps
 from vizcnn.inputs import ImageSet
 from vizcnn.render.image import to_display
@@ -52,7 +52,7 @@ def routes(questions: Questions, maps: Maps) -> list[Route]:
     async def brushes(request: Request) -> Response:
         def ask() -> bytes:
             images = _paintable(image_of(studio, request.query_params))
-            pixels = _as_seen(images)
+            pixels = as_seen(images)[None]
             layers = {name: to_display(_filled(pixels, name)[0]) for name in BRUSHES}
             return answers.arrays({"brushes": BRUSHES}, {"pixels": to_display(pixels[0]), **layers})
 
@@ -77,7 +77,7 @@ def routes(questions: Questions, maps: Maps) -> list[Route]:
             if on not in KEPT_ON:
                 raise OptionError(f"`on` must be one of {', '.join(KEPT_ON)}; got {on!r}.")
             made, curve = maps.insertion(given, on, NUM_STEPS)
-            pixels = _as_seen(_paintable(made.images))
+            pixels = as_seen(_paintable(made.images))[None]
             ranks = pixel_ranks(np.stack([made.result.map(0)]), 0)[0]
             about = {
                 "target": made.result.target[0],
@@ -131,13 +131,6 @@ def _filled(values: np.ndarray, name: str) -> np.ndarray:
     """Return what a brush paints, all over the image: as wide a blur as the metrics take."""
     fill = baselines(values, name, [length / 10 for length in values.shape[1:-1]])
     return np.broadcast_to(fill, values.shape)
-
-
-def _as_seen(images: ImageSet) -> np.ndarray:
-    """Return an image's pixels as the model sees them, (1, H, W, C): cut, and at the input's size."""
-    row = np.empty(images.sample_shape, dtype=np.float32)
-    images.read(0, row)
-    return row[None]
 
 
 def _paintable(images: ImageSet) -> ImageSet:

@@ -17,8 +17,8 @@ from vizcnn.algorithms.maximization import image_shape
 from vizcnn.errors import LayerError, VizcnnError
 from vizcnn.explorer import answers
 from vizcnn.explorer.app import Questions
+from vizcnn.explorer.asked import layer_of, unit_of, whole
 from vizcnn.explorer.network import CHANNEL_BY_CHANNEL
-from vizcnn.explorer.parameters import layer_of, unit_of, whole
 from vizcnn.explorer.studio import Studio
 from vizcnn.explorer.work import PATIENT
 from vizcnn.plugins import registry

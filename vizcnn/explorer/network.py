@@ -14,7 +14,7 @@ from vizcnn.adapter import LayerInfo, ModelAdapter
 from vizcnn.errors import CapabilityError, LayerError, UnsupportedModelError, VizcnnError
 from vizcnn.explorer import answers
 from vizcnn.explorer.app import Questions
-from vizcnn.explorer.parameters import layer_of, unit_of, whole
+from vizcnn.explorer.asked import as_seen, layer_of, unit_of, whole
 from vizcnn.explorer.seen import Maps, Seen
 from vizcnn.plugins import registry
 from vizcnn.render.image import to_display
@@ -157,8 +157,7 @@ class _Network:
     def seen(self, asked: Any) -> bytes:
         """Return the image at the model's size, to which receptive fields refer; of a signal its values."""
         images = self.shown.images(asked.get("image"))
-        row = np.empty(images.sample_shape, np.float32)
-        images.read(0, row)
+        row = as_seen(images)
         about = {"name": images.names[0], "shape": images.sample_shape}
         if row.ndim == 2:
             return answers.arrays({**about, "kind": "signal"}, {"values": row.T.copy()})

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vizcnn.explorer.app import Questions
+from vizcnn.explorer.asked import layer_of, whole
 from vizcnn.explorer.exports import MEDIA_TYPES, named, saved
-from vizcnn.explorer.parameters import layer_of, whole
 from vizcnn.explorer.seen import Seen
 from vizcnn.explorer.studio import Studio
 from vizcnn.files import safe_name

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from vizcnn.explorer import answers
 from vizcnn.explorer.app import Questions
-from vizcnn.explorer.parameters import whole
+from vizcnn.explorer.asked import whole
 from vizcnn.inputs import ImageSet
 from vizcnn.render.image import to_display
 from vizcnn.report.parts import picture_of

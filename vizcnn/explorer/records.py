@@ -16,7 +16,7 @@ from starlette.routing import Route
 from vizcnn.errors import OptionError, ResultError, check_choice
 from vizcnn.explorer import answers
 from vizcnn.explorer.app import Questions
-from vizcnn.explorer.parameters import whole
+from vizcnn.explorer.asked import whole
 from vizcnn.explorer.studio import KeptFolder, Later
 from vizcnn.explorer.work import PATIENT
 from vizcnn.runs import open_run, spray
