@@ -220,3 +220,36 @@ def test_mean_and_variance_that_are_fitted_anew_count(wrap: Any) -> None:
     axes = (0, 1, 2)
     expected = (X - X.mean(axes)) / X.std(axes)
     np.testing.assert_allclose(adapter.outputs(X)[0], expected, rtol=1e-3, atol=1e-3)
+
+
+# What tells the state of a model from another ------------------------------------------------------------------------
+
+
+def test_fingerprint_is_that_of_the_weights_and_of_what_was_adapted_to_data() -> None:
+    first, second = layers.Dense(3, name="a"), layers.Dense(3, name="b", dtype="mixed_bfloat16")
+    scale = normalization()
+    model = keras.Sequential([keras.Input((8, 8, 3)), scale, first, second])
+    adapter, again = vz.adapt(model), vz.adapt(model)
+    seen = [adapter.fingerprint()]
+    adapter.outputs(X)
+    assert adapter.fingerprint() == again.fingerprint() == seen[0]
+    weights = model.get_weights()
+
+    def note() -> None:
+        assert adapter.fingerprint() not in seen
+        seen.append(adapter.fingerprint())
+
+    kernel, other = first.kernel.numpy(), second.kernel.numpy()
+    first.kernel.assign(other)
+    second.kernel.assign(kernel)  # the same numbers in other places
+    note()
+    first.bias.assign([0, 0, 1e-30])
+    note()
+    model.set_weights(weights)
+    assert adapter.fingerprint() == seen[0]
+    scale.finalize_state()  # which derives new tensors
+    note()
+
+
+def test_black_box_has_no_fingerprint() -> None:
+    assert vz.adapt(lambda inputs: inputs[:, 0, 0], input_shape=(8, 8, 2)).fingerprint() is None

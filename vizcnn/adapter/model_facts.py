@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,6 +143,25 @@ class ModelFacts(OutputReader):
     @property
     def input_scaling(self) -> InputScaling | None:
         """What the model itself does to its inputs before its first weights; None where it does nothing that can be seen."""
+        return None
+
+    def fingerprint(self) -> Hashable:
+        """Return what tells the model as it is now from what it becomes when it trains on.
+
+        Returns
+        -------
+        hashable
+            Equal for as long as its weights are. None where it has none that could change, or hides them.
+
+        Examples
+        --------
+        >>> import keras, numpy as np, vizcnn as vz
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
+        >>> before = vz.adapt(model).fingerprint()
+        >>> model.set_weights([weights + 1 for weights in model.get_weights()])
+        >>> vz.adapt(model).fingerprint() == before
+        False
+        """
         return None
 
     def normalized_moments(self, inputs: Array) -> Array | None:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from vizcnn.errors import VizcnnError
 from vizcnn.explorer import answers
 from vizcnn.explorer.studio import MAX_UPLOAD, NotReadyError, Studio
-from vizcnn.explorer.work import URGENT, BusyError, Worker
+from vizcnn.explorer.work import URGENT, BusyError, Question, Worker
 
 SHARED = ("look.css", "drawing.js")
 """Files of the page that the report is drawn with too."""
@@ -89,8 +89,9 @@ class Questions:
         -------
         Response
         """
+        key = key or (request.url.path, request.url.query)
+        question = await self._asked(key, ask, priority) if worker is None else worker.ask(key, ask, priority)
         worker = worker or self.worker
-        question = worker.ask(key or (request.url.path, request.url.query), ask, priority)
         try:
             answer = asyncio.wrap_future(question.future)
             answer.add_done_callback(
@@ -105,6 +106,17 @@ class Questions:
             return Response(status_code=499)
         finally:
             worker.leave(question)
+
+    async def _asked(self, key: Hashable, ask: Callable[[], bytes], priority: int) -> Question:
+        """Ask the model as it is now: what it answered in another state is another answer."""
+        studio = self.studio
+        state = await asyncio.to_thread(studio.state)
+
+        def answer() -> bytes:
+            studio.turn_to(state)
+            return ask()
+
+        return self.worker.ask((key, state), answer, priority, lasts=lambda: studio.is_still(state))
 
     async def facts(self, request: Request, ask: Callable[[], Any], **options: Any) -> Response:
         """Do the same with facts, which are sent as JSON; see `answer`."""
@@ -215,7 +227,12 @@ async def _events(questions: Questions) -> AsyncIterator[bytes]:
     """Tell how far the model, and what is asked of it, is; one event whenever that changes."""
     studio, worker, last = questions.studio, questions.worker, None
     while not worker.is_closed:
-        state = {"stage": studio.stage, "error": studio.error, "working": worker.progress()}
+        state = {
+            "stage": studio.stage,
+            "error": studio.error,
+            "working": worker.progress(),
+            "changes": studio.changes,
+        }
         if state != last:
             yield b"data: " + answers.facts(state) + b"\n\n"
             last = state

@@ -88,6 +88,11 @@ class _Channels:
         self.studio = studio
         self._blocks: OrderedDict[tuple[str, int], TopPatches] = OrderedDict()
         self._diagnosis: Diagnosis | None = None
+        studio.forgets.append(self._forget)
+
+    def _forget(self) -> None:
+        self._blocks.clear()
+        self._diagnosis = None
 
     def kernel(self, asked: Mapping[str, str]) -> bytes:
         """Return the weights of one kernel, a picture for each input channel, the strongest first."""

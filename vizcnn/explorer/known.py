@@ -65,6 +65,7 @@ def facts_of(studio: Studio) -> dict[str, Any]:
             if info.rank == 2 and info.is_spatial and info.output_shape and not info.is_container
         ],
         "images": len(studio.sources),
+        "changes": studio.changes,
         "kept": studio.kept.kind if studio.kept is not None else None,
         "colors": {
             "sequential": look.SEQUENTIAL,

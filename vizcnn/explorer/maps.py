@@ -49,6 +49,7 @@ class Maps:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._kept: OrderedDict[tuple[str, ...], Made] = OrderedDict()
+        studio.forgets.append(self._kept.clear)
 
     def of(self, given: Mapping[str, str]) -> Made:
         """Return the map of an image by a method: of the parameters image, method, layer and target."""

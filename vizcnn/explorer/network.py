@@ -15,7 +15,7 @@ from vizcnn.errors import CapabilityError, LayerError, UnsupportedModelError, Vi
 from vizcnn.explorer import answers
 from vizcnn.explorer.app import Questions
 from vizcnn.explorer.asked import as_seen, layer_of, unit_of, whole
-from vizcnn.explorer.seen import Maps, Seen
+from vizcnn.explorer.seen import Maps, Seen, given_image
 from vizcnn.plugins import registry
 from vizcnn.render.image import to_display
 from vizcnn.render.signals import lay_out_slices
@@ -156,7 +156,7 @@ class _Network:
 
     def seen(self, asked: Any) -> bytes:
         """Return the image at the model's size, to which receptive fields refer; of a signal its values."""
-        images = self.shown.images(asked.get("image"))
+        images = given_image(self.studio, asked.get("image"))
         row = as_seen(images)
         about = {"name": images.names[0], "shape": images.sample_shape}
         if row.ndim == 2:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from vizcnn.explorer.app import Questions
 from vizcnn.explorer.asked import layer_of, whole
 from vizcnn.explorer.exports import MEDIA_TYPES, named, saved
-from vizcnn.explorer.seen import Seen
+from vizcnn.explorer.seen import given_image
 from vizcnn.explorer.studio import Studio
 from vizcnn.files import safe_name
 from vizcnn.plugins import registry
@@ -53,7 +53,7 @@ def _result(studio: Studio, what: str, given: Mapping[str, str]) -> Picture:
     model, method = studio.model, registry.get(METHODS[what]).function
     arguments: dict[str, Any] = {}
     if what == "maps":
-        arguments = {"images": Seen(studio).images(given.get("image")), "layer": layer_of(model, given).path}
+        arguments = {"images": given_image(studio, given.get("image")), "layer": layer_of(model, given).path}
     elif what == "kernels":
         arguments = {"layer": layer_of(model, given).path}
     elif what == "patches":

@@ -74,6 +74,30 @@ class Maps:
         return chosen.reshape(len(channels), *(1, 1, 1)[: 3 - chosen.ndim], *chosen.shape[1:])
 
 
+def given_image(studio: Studio, key: str | None) -> ImageSet:
+    """Return the image that an address names.
+
+    Parameters
+    ----------
+    studio : Studio
+        What is looked at.
+    key : str or None
+        As `Studio.image` takes it; None or "": none is named.
+
+    Returns
+    -------
+    ImageSet
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if not key:
+        raise InputError("No image was given: choose one under Image.")
+    return studio.image(key)
+
+
 class Seen:
     """Looks at the studio's images with its model.
 
@@ -86,27 +110,7 @@ class Seen:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._kept: OrderedDict[tuple[str, str], Maps] = OrderedDict()
-
-    def images(self, key: str | None) -> ImageSet:
-        """Return the image that an address names.
-
-        Parameters
-        ----------
-        key : str or None
-            As `Studio.image` takes it; None or "": none is named.
-
-        Returns
-        -------
-        ImageSet
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
-        if not key:
-            raise InputError("No image was given: choose one under Image.")
-        return self._studio.image(key)
+        studio.forgets.append(self._kept.clear)
 
     def sample_shape(self, key: str | None) -> tuple[int, ...] | None:
         """Return the shape of an input: the model's, or that of the image where the model leaves it open.
@@ -167,7 +171,7 @@ class Seen:
         """
         kept = self._kept.pop((path, key or ""), None)
         if kept is None:
-            inputs = self.images(key).inputs(slice(0, 1))
+            inputs = given_image(self._studio, key).inputs(slice(0, 1))
             values = self._studio.model.activations(inputs, [path])[path]
             if not 2 <= values.ndim <= 5:
                 raise LayerError(

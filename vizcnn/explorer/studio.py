@@ -8,7 +8,7 @@ import os
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,13 @@ class Studio:
         How the model is opened elsewhere; None: it is no file.
     kept : KeptFolder, default None
         The folder of a run or a training that is looked at too; see `vizcnn.explorer.records`.
+
+    Attributes
+    ----------
+    changes : int
+        How often the model was seen to have other weights than before.
+    forgets : list of callable
+        Called on the thread that asks the model, before it asks another model than what was found was found of.
     """
 
     def __init__(
@@ -104,6 +111,10 @@ class Studio:
         self._lock = threading.Lock()
         self._open_model = open_model
         self.ready = threading.Event()
+        self.changes = 0
+        self.forgets: list[Callable[[], None]] = []
+        self._last: tuple[Hashable, ...] | None = None
+        self._turned_to: Hashable = None
 
     def load(self) -> None:
         """Load the model; what goes wrong is told on the page, not raised."""
@@ -124,6 +135,37 @@ class Studio:
         if self._model is None:
             raise NotReadyError(self.error or "The model is being loaded.")
         return self._model
+
+    def state(self) -> Hashable:
+        """Return what tells the model as it is now from what it is when its layers are made or it trains on.
+
+        A model that comes from a file is nobody else's, so that its weights stay.
+        """
+        model = self._model
+        if model is None:
+            return None
+        try:
+            state = model.num_params, model.shown_shape, model.fingerprint() if self.origin is None else None
+        except VizcnnError:  # a training has the weights for itself
+            return object()
+        last, self._last = self._last, state
+        if last is not None and last[0] == state[0] and last[2] != state[2]:
+            self.changes += 1
+        return state
+
+    def turn_to(self, state: Hashable) -> None:
+        """Forget what was found of the model in another state; on the thread that asks it."""
+        if state != self._turned_to:
+            for forget in self.forgets:
+                forget()
+        self._turned_to = state
+
+    def is_still(self, state: Hashable) -> bool:
+        """Tell whether the model is in that state; else what was found meanwhile is found of neither."""
+        same = self.state() == state
+        if not same:
+            self._turned_to = object()
+        return same
 
     def image(self, key: str) -> ImageSet:
         """Return one image, as the model takes it.

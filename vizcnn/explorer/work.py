@@ -1,14 +1,17 @@
-"""One worker asks the model, the most urgent question first; a question that nobody waits for any more isn't asked."""
+"""One worker asks the model, the most urgent question first; a question that nobody waits for any more isn't asked.
+
+A patient question that tells its progress gives way at each step: what is urgent is answered in between, on the same thread.
+"""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextvars import Context
 from typing import Any
 
 from vizcnn.errors import VizcnnError, silent
@@ -45,13 +48,15 @@ class Question:
         How many of how many parts are done, and of what.
     """
 
-    def __init__(self, key: Hashable, function: Callable[[], bytes]) -> None:
+    def __init__(self, key: Hashable, function: Callable[[], bytes], priority: int, lasts: Callable[[], bool]) -> None:
         self.key = key
         self.function = function
+        self.priority = priority
+        self.lasts = lasts
         self.future: Future[bytes] = Future()
         self.progress = (0, 0, "")
         self.waiting = 0
-        self.started = 0.0
+        self.is_started = False
 
     @property
     def is_given_up(self) -> bool:
@@ -80,7 +85,13 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="vizcnn-serve", daemon=True)
         self._thread.start()
 
-    def ask(self, key: Hashable, function: Callable[[], bytes], priority: int = URGENT) -> Question:
+    def ask(
+        self,
+        key: Hashable,
+        function: Callable[[], bytes],
+        priority: int = URGENT,
+        lasts: Callable[[], bool] = lambda: True,
+    ) -> Question:
         """Return a question with its answer, at once where it is known; whoever asks calls `leave` when done waiting.
 
         Parameters
@@ -91,6 +102,8 @@ class Worker:
             Gives the answer.
         priority : int, default URGENT
             `URGENT` or `PATIENT`.
+        lasts : callable, default always
+            Tells, once the answer is there, whether it is kept.
 
         Returns
         -------
@@ -106,7 +119,7 @@ class Worker:
             if question is None:
                 if key not in self._kept and len(self._open) >= MAX_WAITING:
                     raise BusyError(f"{MAX_WAITING} questions wait already: try again when some are answered.")
-                question = Question(key, function)
+                question = Question(key, function, priority, lasts)
                 if key in self._kept:
                     self._kept.move_to_end(key)
                     question.future.set_result(self._kept[key])
@@ -114,9 +127,10 @@ class Worker:
                     self._open[key] = question
                     heapq.heappush(self._queue, (priority, next(self._numbers), question))
                     self._changed.notify()
-            elif priority == URGENT and not question.started:
-                # Asked again by somebody who looks: it moves to the front.
-                heapq.heappush(self._queue, (priority, next(self._numbers), question))
+            elif priority < question.priority:
+                question.priority = priority
+                if not question.is_started:  # asked again by somebody who looks: it moves to the front
+                    heapq.heappush(self._queue, (priority, next(self._numbers), question))
             question.waiting += 1
             return question
 
@@ -157,33 +171,54 @@ class Worker:
 
     def _run(self) -> None:
         while (question := self._next()) is not None:
+            self._answer(question)
+
+    def _answer(self, question: Question) -> None:
+        def watch(done: int, total: int, description: str) -> None:
+            if question.priority == PATIENT:
+                self._give_way(question)
+            question.watch(done, total, description)
+
+        self._at_work = question
+        try:
+            with watched(watch), silent():  # the page shows the notes of results
+                answer = question.function()
+        except CancelledError:
+            question.future.cancel()
+        except BaseException as error:  # noqa: BLE001 - it is told to whoever asked, and the worker goes on
+            self._forget(question)
+            question.future.set_exception(error)
+        else:
+            self._keep(question, answer)
+            question.future.set_result(answer)
+        finally:
+            self._at_work = None
+
+    def _give_way(self, question: Question) -> None:
+        """Answer what is urgent in the midst of a patient question, none of whose limits and watchers hold for that."""
+        while (urgent := self._first(URGENT)) is not None:
+            Context().run(self._answer, urgent)
             self._at_work = question
-            try:
-                with watched(question.watch), silent():  # the page shows the notes of results
-                    answer = question.function()
-            except CancelledError:
-                question.future.cancel()
-            except BaseException as error:  # noqa: BLE001 - it is told to whoever asked, and the worker goes on
-                self._forget(question)
-                question.future.set_exception(error)
-            else:
-                self._keep(question, answer)
-                question.future.set_result(answer)
-            finally:
-                self._at_work = None
 
     def _next(self) -> Question | None:
+        """Wait for a question; None once the worker is closed."""
         with self._changed:
-            while True:
-                while not self._queue and not self._closed:
-                    self._changed.wait()
-                if self._closed:
-                    return None
+            while not self._closed:
+                question = self._first(PATIENT)
+                if question is not None:
+                    return question
+                self._changed.wait()
+            return None
+
+    def _first(self, least: int) -> Question | None:
+        """Return the question that is to be answered next, if one waits that is at least so urgent."""
+        with self._changed:
+            while self._queue and self._queue[0][0] <= least:
                 _, _, question = heapq.heappop(self._queue)
-                if question.is_given_up or question.started:
-                    continue
-                question.started = time.monotonic()
-                return question
+                if not (question.is_given_up or question.is_started):
+                    question.is_started = True
+                    return question
+            return None
 
     def _forget(self, question: Question) -> None:
         with self._changed:
@@ -191,7 +226,10 @@ class Worker:
                 del self._open[question.key]
 
     def _keep(self, question: Question, answer: bytes) -> None:
+        lasts = question.lasts()
         self._forget(question)
+        if not lasts:
+            return
         with self._changed:
             self._kept_bytes -= len(self._kept.pop(question.key, b""))
             self._kept[question.key] = answer

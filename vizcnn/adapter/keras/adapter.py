@@ -6,7 +6,7 @@ Long by the docstrings of its public methods; what they do stands in the modules
 from __future__ import annotations
 
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 from copy import copy
 from itertools import takewhile
 from typing import Any
@@ -42,7 +42,7 @@ from vizcnn.adapter.keras.placing import placements
 from vizcnn.adapter.keras.reach import reach
 from vizcnn.adapter.keras.reinitialized import InitialWeights, ReinitializedRunner, shuffled_note
 from vizcnn.adapter.keras.runner import Runner
-from vizcnn.adapter.keras.state import stale_state_notes
+from vizcnn.adapter.keras.state import checksum, stale_state_notes
 from vizcnn.adapter.keras.tasks import anchors_of, preprocess_of
 from vizcnn.adapter.layers import LAST_SPATIAL, LayerInfo, split_call
 from vizcnn.adapter.placement import Placement
@@ -242,6 +242,11 @@ class KerasAdapter(ModelAdapter):
     @override
     def num_params(self) -> int:
         return int(self.model.count_params()) if self.model.built else super().num_params
+
+    @override
+    def fingerprint(self) -> Hashable:
+        values = self._view.backend.values(self._view.variables())
+        return self._runner.functions.constants(), checksum(values)
 
     @property
     @override

@@ -1,8 +1,9 @@
-"""State that layers derive from their weights, and that has to follow them when weights are loaded."""
+"""What tells weights from others; and state that layers derive from weights, which has to follow them when they are loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -19,6 +20,15 @@ def finalize(model: Any) -> None:
         # As Keras does it: without weights there is nothing to follow, and a Discretization would forget its bins.
         if hasattr(layer, "finalize_state") and layer.built and layer.weights:
             layer.finalize_state()
+
+
+def checksum(arrays: Iterable[np.ndarray]) -> tuple[int, int]:
+    """Return how many bytes arrays have, and the CRC-32 of all of them, which is read as fast as memory lets it."""
+    size = crc = 0
+    for array in arrays:
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)  # bfloat16 has no buffer of its own
+        size, crc = size + content.size, zlib.crc32(content.data, crc)
+    return size, crc
 
 
 class DerivedState:

@@ -91,7 +91,7 @@ class Desk {
     if (this.kept?.image !== image) {
       const [picture, said] = await Promise.all([pictureOf(image, this.facts), ask("classes", { image }, { signal })]);
       // Of a model whose layers are only made when it sees an image, more is known now.
-      if (!this.facts.model.outputs.length) Object.assign(this.facts, await ask("facts", { seen: image }, { signal }));
+      if (!this.facts.model.outputs.length) Object.assign(this.facts, await ask("facts", {}, { signal }));
       if (signal.aborted) return;
       this.kept = { image, said };
       this.curve.hidden = !picture.signal;

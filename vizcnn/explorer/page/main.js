@@ -14,9 +14,11 @@ const VIEWS = [decision, network, records, epochs];
 const content = document.getElementById("content"), status = document.getElementById("status"), progress = document.getElementById("progress");
 let facts = null, leaving = new AbortController();
 
-function tellState({ stage, error, working }) {
+function tellState({ stage, error, working, changes }) {
   const text = { loading: "The model is being loaded …", failed: error, gone: "The explorer doesn't answer: has vizcnn serve ended?" }[stage];
-  status.textContent = text ?? (working?.total ? `${working.what}: ${working.done} of ${working.total}` : "");
+  const changed = stage === "ready" && facts !== null && changes !== facts.changes && [
+    "The model has other weights now. ", el("button", { type: "button", onclick: () => location.reload() }, "Show it as it is")];
+  fill(status, text ?? (working?.total ? `${working.what}: ${working.done} of ${working.total}` : changed || ""));
   status.classList.toggle("wrong", stage === "failed" || stage === "gone");
   dispatchEvent(new CustomEvent("working", { detail: working }));  // a view may show it where the answer will stand
   progress.hidden = !(stage === "loading" || working);

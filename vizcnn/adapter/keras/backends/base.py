@@ -275,6 +275,10 @@ class Backend(ABC):
         )  # NumPy's own protocol warns of a variable
         return np.asarray(keras.ops.convert_to_numpy(value))
 
+    def values(self, variables: Sequence[Any]) -> list[np.ndarray]:
+        """Return the values of variables."""
+        return [self.numpy(variable) for variable in variables]
+
     def summed(self, rows: Any, slots: Any, count: int) -> Any:
         """Return the sums of the rows that belong to each of `count` slots; those of a slot beyond are left out."""
         return keras.ops.segment_sum(rows, slots, num_segments=count + 1)[:-1]

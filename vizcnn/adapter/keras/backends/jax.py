@@ -184,6 +184,11 @@ class Backend(base.Backend):
         return base.Dataflow([None if isinstance(v, jax.extend.core.Literal) else v for v in program.outvars], parents)
 
     @override
+    def values(self, variables: Sequence[Any]) -> list[np.ndarray]:
+        values: list[np.ndarray] = _patiently(lambda: [self.numpy(value) for value in _values(variables)])
+        return values
+
+    @override
     def array_modules(self) -> tuple[Any, ...]:
         return (jnp,)
 
