@@ -20,8 +20,9 @@ from tf_keras_vis.utils.scores import CategoricalScore
 
 import vizcnn as vz
 from tests.benchmarks import floors
-from tests.benchmarks.floors import LAYERS, MODELS, RULES, TARGET, images
+from tests.benchmarks.floors import LAYERS, MODELS, RULES
 from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report, seconds
+from tests.benchmarks.workloads import TARGET, images
 
 SIDES = ("vizcnn", "floor", "tf-keras-vis")
 

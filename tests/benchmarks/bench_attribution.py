@@ -16,29 +16,12 @@ import tensorflow as tf
 
 import vizcnn as vz
 from tests.benchmarks import floors
-from tests.benchmarks.bench_changed import BATCHES, MOST, best_size, in_batches
-from tests.benchmarks.floors import MODELS, TARGET, images
+from tests.benchmarks.bench_changed import BATCHES, best_size, in_batches
+from tests.benchmarks.floors import MODELS
 from tests.benchmarks.timing import Limit, Table, arguments, in_turn, machine, report
+from tests.benchmarks.workloads import MOST, SAMPLED, TARGET, images, sampled_on
 
 Run = Callable[[np.ndarray], np.ndarray]
-
-SAMPLED: dict[str, tuple[str, int | None, dict[str, Any]]] = {
-    "integrated_gradients, 50 steps": ("gradients", 50, {"num_steps": 50}),
-    "expected_gradients, 50 samples": ("gradients", 50, {"num_samples": 50, "background": images(8)}),
-    "blur_ig, 50 steps": ("gradients", 51, {"num_steps": 50}),
-    "rise, 1000 masks": ("forwards", 1000, {"num_samples": 1000}),
-    "scorecam, 256 channels": ("forwards", 256, {"top": 256}),
-    "kernel_shap, 500 samples": ("forwards", 500, {"num_samples": 500}),
-    "partition_shap, 500 samples": ("forwards", 500, {"num_samples": 500}),
-    "sobol, 16 samples of 30 segments": ("forwards", 16 * 32, {"num_samples": 16, "num_segments": 30}),
-    "smoothgrad, a tolerance of 0.3": ("gradients", None, {"num_samples": 200, "tolerance": 0.3}),
-    "kernel_shap, a tolerance of 0.3": ("forwards", None, {"num_samples": 1000, "tolerance": 0.3}),
-}
-"""What is asked of a method, and how many of which bare runs that is; None: as many as its tolerance takes."""
-
-SMALL = "MobileNet 0.25"
-ON_THE_SMALL = ("blur_ig", "partition_shap", "sobol", "tolerance")
-"""What is timed on the small model only: how its copies are made, or how many it takes, is the method's affair."""
 
 CAMS = ("gradcam_plus_plus", "hirescam", "layercam", "xgradcam", "eigencam")
 
@@ -56,9 +39,8 @@ def main() -> None:
             [Limit("vizcnn / bare", "vizcnn", "bare runs", most=MOST[name])],
         )
         bare = bare_runs(model)
-        for method in SAMPLED:
-            if name == SMALL or not any(word in method for word in ON_THE_SMALL):
-                sampled.add((method,), time_sampled(model, method, bare, quick=given.quick))
+        for method in sampled_on(name):
+            sampled.add((method,), time_sampled(model, method, bare, quick=given.quick))
         cams = Table(
             f"Class activation maps beside Grad-CAM, {name}",
             ("method", "images"),

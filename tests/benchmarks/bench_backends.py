@@ -19,14 +19,12 @@ import numpy as np
 
 import vizcnn as vz
 from tests.benchmarks.timing import Limit, Table, assert_close, in_turn, machine, report
+from tests.benchmarks.workloads import SAMPLED, SIZE, TARGET, images, sampled_on
 
-SIZE = 224
 MODELS = {
     "MobileNet 0.25": lambda: keras.applications.MobileNet(alpha=0.25, weights=None, classifier_activation=None),
     "ResNet-50": lambda: keras.applications.ResNet50(weights=None, classifier_activation=None),
 }
-MASKS, SAMPLES = 512, 20
-TARGET = 3
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -68,7 +66,7 @@ def main() -> None:
         [Limit("vizcnn / bare", "vizcnn", "bare forward", most=1 / 0.9)],
     )
     sampled = Table(
-        f"{MASKS} masks of RISE, {SAMPLES} copies of SmoothGrad, one image, Keras on {backend}",
+        f"One image, beside as many bare runs, Keras on {backend}",
         ("model", "method"),
         ("vizcnn", "bare runs"),
         [Limit("vizcnn / bare", "vizcnn", "bare runs", most=1.15)],
@@ -77,7 +75,7 @@ def main() -> None:
         for count in (1, 8, 32) if accelerated else (1, 8):
             of_gradients.add((name, count), time_saliency(adapter, bare, count, quick=given.quick))
             of_cams.add((name, count), time_gradcam(adapter, bare, count, quick=given.quick))
-        for method in ("rise", "smoothgrad"):
+        for method in sampled_on(name):
             sampled.add((name, method), time_sampled(adapter, bare, method, quick=given.quick))
     text = machine("keras", backend, "vizcnn")
     report(
@@ -86,11 +84,6 @@ def main() -> None:
         given.markdown,
         f"backends {backend}{' on a GPU' if accelerated else ''}",
     )
-
-
-def images(count: int) -> np.ndarray:
-    """Return noise as a model's inputs, (count, SIZE, SIZE, 3) in -1..1."""
-    return np.random.default_rng(0).uniform(-1, 1, (count, SIZE, SIZE, 3)).astype(np.float32)
 
 
 def time_saliency(adapter: Any, bare: Bare, count: int, *, quick: bool) -> dict[str, float]:
@@ -113,13 +106,17 @@ def time_gradcam(adapter: Any, bare: Bare, count: int, *, quick: bool) -> dict[s
     return in_turn(sides, quick=quick)
 
 
-def time_sampled(adapter: Any, bare: Bare, method: str, *, quick: bool) -> dict[str, float]:
+def time_sampled(adapter: Any, bare: Bare, name: str, *, quick: bool) -> dict[str, float]:
     """Time a method that runs changed copies, and as many bare runs in batches as large as the adapter's."""
-    count, run = (MASKS, bare.scores) if method == "rise" else (SAMPLES, bare.gradients)
+    kind, count, options = SAMPLED[name]
+    run = bare.scores if kind == "forwards" else bare.gradients
+    one, method = images(1), getattr(vz, name.partition(",")[0])
+    ours = lambda: method(adapter, one, TARGET, **options)  # noqa: E731
+    count = count or int(ours().measures["samples"][0])
     size = min(count, adapter.batch_size_for((SIZE, SIZE, 3)))
-    one, ready = images(1), np.broadcast_to(images(1), (count, SIZE, SIZE, 3)).copy()
+    ready = np.ascontiguousarray(np.broadcast_to(one, (count, *one.shape[1:])))
     sides = {
-        "vizcnn": lambda: getattr(vz, method)(adapter, one, TARGET, num_samples=count),
+        "vizcnn": ours,
         "bare runs": lambda: [run(ready[start : start + size]) for start in range(0, count, size)],
     }
     return in_turn(sides, quick=quick)

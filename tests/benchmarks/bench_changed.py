@@ -15,17 +15,15 @@ import tensorflow as tf
 
 import vizcnn as vz
 from tests.benchmarks import floors
-from tests.benchmarks.floors import MODELS, SIZE, TARGET, images
+from tests.benchmarks.floors import MODELS
 from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report
+from tests.benchmarks.workloads import MOST, SIZE, TARGET, images
 from vizcnn.adapter.changed import Copies
 from vizcnn.algorithms.changes import add_noise, fill, grid_masks, mask_by_grids
 
 MASKS, SAMPLES, NOISE = 512, 20, 0.15
 BATCHES = (5, 10, 16, 20, 32)
 """Sizes of which the bare runs get the one that suits them best."""
-
-MOST = {"MobileNet 0.25": 1.15, "ResNet-50": 1.05}
-"""How often as long as the bare runs it may take: of the small network what is done to the images is a larger share."""
 
 
 def main() -> None:

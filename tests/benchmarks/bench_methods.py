@@ -24,8 +24,9 @@ from tf_keras_vis.utils.scores import CategoricalScore
 
 import vizcnn as vz
 from tests.benchmarks import floors
-from tests.benchmarks.floors import LAYERS, MODELS, SIZE, TARGET, images
+from tests.benchmarks.floors import LAYERS, MODELS
 from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report, seconds
+from tests.benchmarks.workloads import SIZE, TARGET, images
 from vizcnn.transforms import NONE, TotalVariation, Transforms
 
 STEPS = 256

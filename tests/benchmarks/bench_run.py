@@ -26,6 +26,7 @@ from PIL import Image
 import vizcnn as vz
 from tests.benchmarks import floors
 from tests.benchmarks.timing import Limit, Table, arguments, machine, report
+from tests.benchmarks.workloads import SIZE, images
 from vizcnn.inputs import idx
 from vizcnn.resample import resize
 
@@ -79,7 +80,7 @@ def sure_model() -> Any:
     """
     model = floors.lively_model("MobileNet 0.25")
     kernel = model.get_layer("conv_preds").kernel
-    logits = floors.logits_model(model)(floors.images(8)).numpy()
+    logits = floors.logits_model(model)(images(8)).numpy()
     kernel.assign(kernel * (20 / np.diff(np.sort(logits)[:, -2:]).mean()))
     return model
 
@@ -97,15 +98,15 @@ def write_jpegs(folder: Path, count: int, size: tuple[int, int]) -> Path:
 
 def sides(adapter: Any, folder: Path, out: Path) -> dict[str, Callable[[], Any]]:
     """Return what is timed of a folder of images."""
-    size = adapter.batch_size_for((floors.SIZE, floors.SIZE, 3))
+    size = adapter.batch_size_for((SIZE, SIZE, 3))
     files = sorted(map(str, folder.glob("*.jpg")))
-    batches = [floors.images(size)] * (len(files) // size)
+    batches = [images(size)] * (len(files) // size)
     forward = tf.function(lambda inputs: adapter.model(inputs, training=False))
     gradcam = floors.gradcam(adapter.model, floors.LAYERS["MobileNet 0.25"])
 
     def decoded(path: Any) -> Any:
         pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-        return tf.image.resize(pixels, (floors.SIZE, floors.SIZE)) / 127.5 - 1
+        return tf.image.resize(pixels, (SIZE, SIZE)) / 127.5 - 1
 
     data = (
         tf.data.Dataset.from_tensor_slices(files).map(decoded, tf.data.AUTOTUNE).batch(size).prefetch(tf.data.AUTOTUNE)

@@ -9,10 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-TARGET = 3
-"""The class that is explained."""
+from tests.benchmarks.workloads import TARGET, images
 
-SIZE = 224
 RULES = ("vanilla", "guided", "relu")
 
 MODELS: dict[str, Callable[[], Any]] = {
@@ -21,11 +19,6 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 LAYERS = {"MobileNet 0.25": "conv_pw_13_relu", "ResNet-50": "conv5_block3_out"}
 """The last map before the pooling, which vizcnn's Grad-CAM takes by itself."""
-
-
-def images(count: int) -> np.ndarray:
-    """Return noise as a model's inputs, (count, SIZE, SIZE, 3) in -1..1."""
-    return np.random.default_rng(0).uniform(-1, 1, size=(count, SIZE, SIZE, 3)).astype(np.float32)
 
 
 def lively_model(name: str) -> Any:

@@ -15,8 +15,9 @@ from xplique.attributions import GradCAM, GuidedBackprop, Saliency
 
 import vizcnn as vz
 from tests.benchmarks import floors, peers_occlusion
-from tests.benchmarks.floors import LAYERS, MODELS, TARGET, images
+from tests.benchmarks.floors import LAYERS, MODELS
 from tests.benchmarks.timing import Limit, Table, arguments, assert_close, in_turn, machine, report
+from tests.benchmarks.workloads import TARGET, images
 
 SIDES = ("vizcnn", "floor", "xplique")
 AHEAD = [Limit("xplique / vizcnn", "xplique", "vizcnn", least=1.0)]

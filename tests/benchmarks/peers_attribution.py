@@ -22,9 +22,10 @@ from tf_keras_vis.utils.scores import CategoricalScore
 
 import vizcnn as vz
 from tests.benchmarks import floors
-from tests.benchmarks.floors import LAYERS, MODELS, TARGET, images
+from tests.benchmarks.floors import LAYERS, MODELS
 from tests.benchmarks.pairs import Pair, assert_alike, time_pair
 from tests.benchmarks.timing import Limit, Table, arguments, in_turn, machine, report
+from tests.benchmarks.workloads import TARGET, images
 from vizcnn.algorithms.segments import segment
 
 OTHER = "xplique"

@@ -13,8 +13,8 @@ from tf_explain.core.occlusion_sensitivity import OcclusionSensitivity
 
 import vizcnn as vz
 from tests.benchmarks import floors
-from tests.benchmarks.floors import SIZE, TARGET, images
 from tests.benchmarks.timing import Limit, Table, assert_close, in_turn
+from tests.benchmarks.workloads import SIZE, TARGET, images
 
 PATCH, BATCH, BASELINE = 32, 16, 0.5
 OTHERS = ("tf-explain", "xplique", "captum")
