@@ -306,7 +306,7 @@ def test_it_dies_with_its_adapter() -> None:
     model = small()
     cnn = vz.adapt(model)
     cnn.reinitialized().scores(images(1, SHAPE), 0)
-    kept = weakref.ref(cnn._initial)
+    kept = weakref.ref(cnn._initial.initial())
     del cnn
     gc.collect()
     assert kept() is None

@@ -3,21 +3,63 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
+from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.keras.backends import current
+from vizcnn.adapter.keras.forward_pass import ForwardPass
+from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.randomness import user_seeds_kept
-from vizcnn.errors import CapabilityError
+from vizcnn.adapter.keras.runner import Runner
+from vizcnn.errors import CapabilityError, Note
 from vizcnn.targets.score import Score
 from vizcnn.transforms import Transforms
 
 # Square root of the covariance of colors in ImageNet, as the feature-visualization literature uses it (Olah et al. 2017).
 _COLOURS = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]], dtype=np.float32)
+
+
+def ascend(
+    view: ModelView,
+    runner: Runner,
+    score: Score,
+    shape: tuple[int, int, int],
+    scaling: tuple[Array, Array],
+    *,
+    steps: int,
+    seed: int,
+    optimizer: Any,
+    **plan: Any,
+) -> Generator[tuple[Array, Array], None, tuple[Note, ...]]:
+    """See `ModelAdapter.ascend`; `scaling` is what `affine` returns."""
+    maker = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
+    matrix, offset = scaling
+    parts = Plan(
+        shape=(len(score), *shape),
+        optimizer=f"{type(maker).__name__} { {**maker.get_config(), 'name': ''} }",
+        scale=tuple(matrix.ravel().tolist()),
+        offset=tuple(offset.tolist()),
+        **plan,
+    )
+
+    def scores(tensor: Any, *params: Any) -> Any:
+        run = ForwardPass.run(view, tensor, rule="redirected_relu", past_casts=True).record()
+        return run.scores(score, params)
+
+    ascent = runner.functions.keep(("ascent", parts, score.key), lambda: Ascent(parts, maker, scores, view.variables()))
+    yield from ascent.run(score, steps, seed)
+    if ascent.reached:
+        return ()
+    text = (
+        f"In activation maximization of model {view.name!r} the gradient of the score was zero in every step: such an image "
+        f"shows its start and the regularizers, and nothing of the model."
+    )
+    return (Note(text, "ascent"),)
 
 
 @dataclass(frozen=True)
@@ -198,7 +240,7 @@ def to_inputs(plan: Plan, images: Any) -> Any:
 
 def affine(
     preprocess: Callable[[np.ndarray], np.ndarray] | None, input_range: tuple[float, float], channels: int
-) -> Any:
+) -> tuple[Array, Array]:
     """Return the matrix and the offset that turn an image of 0..1 into inputs.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from vizcnn.adapter.layers import LayerInfo
+from vizcnn.errors import listed
 
 
 @cache
@@ -45,3 +46,12 @@ def misplaced(layers: Iterable[LayerInfo], operations: Mapping[str, Any]) -> lis
         if has_bias and shape and len(shape) > 2 and shape[-1] == shape[-2] and shape[-1] not in (None, 1):
             found.append(info.path)
     return found if found and is_taken_for_last() else []
+
+
+def misplaced_note(name: str, layers: Sequence[str]) -> str:
+    """Return what to say of it: a model that has such layers doesn't predict what it did where it was trained."""
+    return (
+        f"Keras {keras.__version__} on {keras.backend.backend()} adds the bias of {listed(layers)} in model {name!r} along the "
+        f"columns, for the channels come first and the map is as wide as it has channels. So the model predicts otherwise than "
+        f"where it was trained, in Keras itself too; Keras on JAX or PyTorch adds it along the channels."
+    )

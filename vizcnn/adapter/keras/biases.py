@@ -19,6 +19,7 @@ from vizcnn.adapter.keras.frames import is_frame_by_frame
 from vizcnn.adapter.keras.gradient import no_gradient
 from vizcnn.adapter.keras.maps import Layout
 from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.runner import Runner
 from vizcnn.adapter.keras.taps import Activation, Call
 from vizcnn.adapter.roles import CONVOLUTIONS
 from vizcnn.targets.score import Score
@@ -114,7 +115,20 @@ def differentiate_by_biases(run: ForwardPass, score: Score, scores: Any, inputs:
     return {"gradients": gradient, **terms}
 
 
-def full_gradients(run: Run, inputs: Array) -> FullGradients:
+def full_gradients(view: ModelView, runner: Runner, inputs: Array, score: Score) -> FullGradients:
+    """See `ModelAdapter.full_gradients`."""
+
+    def build(traced: Traced, tensor: Any, *params: Any) -> dict[str, Any]:
+        named = layers_with_bias(view)
+        run = ForwardPass.run(view, tensor, traced, before_activation=named).record()
+        scores = run.scores(score, params, traced)
+        terms = differentiate_by_biases(run, score, scores, tensor, traced)
+        return {**terms, "scores": scores, **run.named_outputs()}
+
+    return _answer(runner.run(("full gradients", score.key), build, inputs, score), inputs)
+
+
+def _answer(run: Run, inputs: Array) -> FullGradients:
     """Return what a compiled function answered, as `ModelAdapter.full_gradients` does."""
     arrays, found = run.arrays, run.traced.facts
     terms = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.taps import Call, Taps
 from vizcnn.adapter.layers import LAST_SPATIAL
+from vizcnn.adapter.placement import Placement
 from vizcnn.errors import LayerError
 from vizcnn.targets.score import Score
 
@@ -24,6 +25,48 @@ _NOT_A_MAP = ("Pooling", "Padding", "Cropping", "Dropout", "Noise", "Flatten", "
 
 # Operations of that very name: a Conv2DTranspose and an EinsumDense make maps.
 _NO_MAPS = frozenset({"Transpose", "Swapaxes", "Moveaxis", "Split", "Matmul", "Einsum"})
+
+Place = Callable[[str, tuple[int, ...], tuple[int, ...]], Placement | None]
+"""Tells where a layer's map of a size lies in inputs of a shape, as `ModelAdapter.placement`."""
+
+
+def default_layer(view: ModelView, score: Score, place: Place) -> str:
+    """See `ModelAdapter.default_layer`; only traced, nothing is compiled or run."""
+    while True:
+        layer, shape = traced_layer(view, score)
+        if not is_unfit(view, layer, shape, 2, view.known_sample_shape(), place):
+            return layer
+
+
+def of_every_copy(view: ModelView, path: str, score: Score, place: Place) -> str:
+    """Return the layer that changed copies are differentiated by: one for all of them, and known to be of each."""
+    if path == LAST_SPATIAL:
+        return default_layer(view, score, place)
+    _, shape = traced_layer(view, score, path)
+    check_rows(path, shape[0], 2)
+    return path
+
+
+def is_unfit(
+    view: ModelView, layer: str, shape: Sequence[int | None], count: int, sample_shape: tuple[int, ...], place: Place
+) -> bool:
+    """Tell whether a layer's map (N, h, w, K) of `count` inputs is no picture of them, and pass over it from then on."""
+    unfit = shape[0] not in (None, count)  # windows, say, folded into the batch
+    if not unfit and view.state.attends and None not in shape[1:]:
+        where = place(layer, tuple(int(size or 0) for size in shape[1:]), sample_shape)
+        unfit = where is not None and not where.is_possible
+    if unfit:
+        view.state.unfit[layer] = None
+    return unfit
+
+
+def check_rows(layer: str, rows: int | None, count: int) -> None:
+    """Refuse a layer that doesn't return a row for each of `count` inputs."""
+    if rows not in (None, count):
+        raise LayerError(
+            f"`layer` {layer!r} returns {rows} rows for {count} inputs, as where windows are folded into the "
+            f"batch, so its maps are of no input; name a layer outside of that."
+        )
 
 
 def differentiated(run: ForwardPass, path: str, total: Any) -> tuple[str, Any, Any]:

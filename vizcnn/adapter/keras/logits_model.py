@@ -10,9 +10,35 @@ import keras
 import numpy as np
 
 from vizcnn.adapter.arrays import slices
+from vizcnn.adapter.keras.forward_pass import ForwardPass
+from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.runner import Runner
+from vizcnn.errors import CapabilityError
+from vizcnn.targets.score import class_logits
 
 
-def logits_model(
+def logits_model(view: ModelView, runner: Runner, sample_shape: tuple[int, ...], output: str, path: str | None) -> Any:
+    """See `KerasAdapter.logits_model`; the output and the layer by their names."""
+    if view.backend.name != "tensorflow":
+        raise CapabilityError(
+            f"logits_model makes a model for libraries that run on TensorFlow; Keras runs on {view.backend.name} here. "
+            f"Set KERAS_BACKEND=tensorflow before Keras is imported."
+        )
+
+    def finish(tensor: Any, *others: Any) -> Any:
+        overrides = {str(path): others[0]} if others else {}
+        return class_logits(ForwardPass.run(view, tensor, overrides=overrides).record(), output)
+
+    def read(tensor: Any) -> Any:
+        return ForwardPass.run(view, tensor).layer(str(path))
+
+    def make() -> Any:
+        return model_of_steps(view.backend, sample_shape, finish, None if path is None else read)
+
+    return runner.functions.keep(("logits model", output, path, sample_shape, view.logarithm.get(output)), make)
+
+
+def model_of_steps(
     backend: Any,
     sample_shape: tuple[int, ...],
     finish: Callable[..., Any],

@@ -8,8 +8,32 @@ from typing import Any
 import keras
 import numpy as np
 
+from vizcnn.adapter.arrays import Array
+from vizcnn.adapter.keras.compiled import Traced
+from vizcnn.adapter.keras.model_view import ModelView
+from vizcnn.adapter.keras.runner import Runner
+from vizcnn.adapter.keras.runs import read
+
 _LEAST = 1e-3
 """Scales below this hide what was normalized."""
+
+
+def normalized_moments(view: ModelView, runner: Runner, inputs: Array) -> Array | None:
+    """See `ModelAdapter.normalized_moments`; those of the first batch normalization."""
+    path = first_normalization(view.operations)
+    if path is None:
+        return None
+    operation, count = view.operations[path], view.operations[path].moving_mean.shape[0]
+    scale, shift = (
+        np.full(count, default) if weights is None else runner.value(weights)
+        for weights, default in ((getattr(operation, "gamma", None), 1.0), (getattr(operation, "beta", None), 0.0))
+    )
+
+    def build(traced: Traced, tensor: Any) -> dict[str, Any]:
+        return mean_and_variance(read(view, tensor, (path,), traced)[path])
+
+    found = runner.run(("moments", path), build, inputs).arrays
+    return moments(found["mean"], found["variance"], scale, shift)
 
 
 def first_normalization(operations: Mapping[str, Any]) -> str | None:

@@ -152,6 +152,45 @@ class InitialWeights:
                 )
 
 
+@dataclass
+class KnownWeights:
+    """The weights of a model as before its training, or why there are none: each is found out once.
+
+    Parameters
+    ----------
+    view : ModelView
+        The model.
+    """
+
+    view: ModelView
+    _found: InitialWeights | None = None
+    _refusal: str = ""
+
+    def initial(self) -> InitialWeights:
+        """Return them.
+
+        Returns
+        -------
+        InitialWeights
+
+        Raises
+        ------
+        CapabilityError
+            If there are none.
+        """
+        with self.view.lock:
+            if not self.view.is_complete:
+                self.view.known_sample_shape()
+            if self._found is None and not self._refusal:
+                try:
+                    self._found = InitialWeights(self.view)
+                except CapabilityError as error:
+                    self._refusal = str(error)
+            if self._found is None:
+                raise CapabilityError(self._refusal)
+            return self._found
+
+
 class ReinitializedRunner(Runner):
     """A runner whose functions read a model's initial weights in place of its own.
 
