@@ -17,10 +17,25 @@ import pytest
 import vizcnn as vz
 from tests.made import attributions
 from vizcnn.adapter.base import Prediction
-from vizcnn.errors import ResultError
+from vizcnn.errors import Note, ResultError
 from vizcnn.results import FeatureMaps, Images, Kernels, load_result
+from vizcnn.results.cluster import Covered, Effect
 
 ROWS = np.linspace(0, 1, 2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+
+
+def spray() -> vz.Spray:
+    """Return a suspect, and the others of its class, which nothing was tried on."""
+    covered = Covered(Effect(3, 1.5, 0.9, float("nan"), 1.0, 0.5), None, Effect(2, 0.1, 0.9, 0.9, 1.0, 1.0), 7.25)
+    measured = {"label": "a/b", "class_index": None, "contrast": 4.0, "null": 1.0, "purity": 0.9, "strangeness": 2.0}
+    measured |= {"region": (0.0, 0.75, 0.25, 1), "mass": 0.3, "mass_others": 0.0, "place": "corner", "accuracy": 1.0}
+    map, images = np.eye(4, dtype=np.float32), np.arange(10) * 2
+    few = vz.Cluster(size=3, share=0.3, images=images[[6, 2, 3]], mean_map=map, covered=covered, **measured,
+                     examples=np.full((3, 5, 5, 1), 9, np.uint8))  # fmt: skip
+    others = vz.Cluster(size=7, share=0.7, images=np.delete(images, [6, 2, 3]), mean_map=map, **measured)
+    vectors = {"a/b": np.zeros((10, 2), np.float32)}
+    values = {"a/b": np.array([0, 0.5], np.float32)}
+    return vz.Spray((few, others), "gradcam", "tiny", 10, vectors, values, (Note("One was left out.", "left out"),))
 
 
 def results() -> dict[str, Any]:
@@ -47,6 +62,7 @@ def results() -> dict[str, Any]:
             "activation_maximization",
         ),
         "diagnosis": vz.diagnose(cnn, vz.assets.digits()[:2]),
+        "spray": spray(),
     }
 
 
@@ -136,6 +152,15 @@ def test_what_a_method_returns_is_read_back(tmp_path: Path, method: str) -> None
         ("kernels", lambda a, x: a.update(order=[0, 99]), "`order` names 99 of 5"),
         ("kernels", lambda a, x: a.update(order=[0, -1]), "`order` names -1 of 5"),
         ("kernels", lambda a, x: x.update(values=ROWS[0]), "`values` has shape"),
+        ("spray", lambda a, x: x.pop("clusters 1 mean_map"), "`clusters 1 mean_map` is missing"),
+        ("spray", lambda a, x: a.update(clusters=a["clusters"][:1]), "`clusters 1 [a-z_]*` is not a part of it"),
+        ("spray", lambda a, x: a.update(clusters=3), "`clusters` holds something else"),
+        ("spray", lambda a, x: a["clusters"][0].pop(), "`clusters` holds something else"),
+        ("spray", lambda a, x: a["clusters"][0].__setitem__(2, 4), "`images` has shape .* doesn't fit 4"),
+        ("spray", lambda a, x: a["clusters"][0][-1][0].pop(), "`clusters` holds something else"),
+        ("spray", lambda a, x: a["clusters"][0].__setitem__(4, [0, 2, 1, 3]), "`region` .* isn't one of an image"),
+        ("spray", lambda a, x: x.update({"embeddings a/b": np.zeros((9, 2), "f")}), "`embeddings` has shape"),
+        ("spray", lambda a, x: a.update(eigenvalues=[]), "`eigenvalues a/b` is not a part of it"),
         ("feature maps", lambda a, x: a.update(maps=["a/b"]), "`maps c` is not a part of it"),
         ("feature maps", lambda a, x: a.update(maps=["a/b", "a/b"]), "`maps` holds something else"),
         ("feature maps", lambda a, x: x.update({"maps c": ROWS[:1]}), "`maps c` has shape"),

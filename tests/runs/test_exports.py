@@ -94,6 +94,57 @@ def test_virelay_gets_clusters_by_the_numbers_of_its_images(project: Path) -> No
         assert group["embedding/tsne"].shape == (4, 2)
 
 
+def test_virelay_shows_all_images_on_a_plane_where_no_clusters_are_given(digits: vz.Run, tmp_path: Path) -> None:
+    """Its front end fails on a project without an analysis."""
+    project = digits.to_virelay(tmp_path / "out")
+    (analysis,) = json.loads(project.read_text())["project"]["analyses"]
+    assert analysis == {"analysis_method": "likeness of maps", "sources": ["analysis.h5"]}
+    rows = explained_rows(digits)
+    with h5py.File(project.with_name("analysis.h5")) as file:
+        group = file["all images"]
+        assert group["index"][:].tolist() == list(range(10))
+        assert group["embedding/principal components"].shape == (10, 2)
+        assert group["cluster/explained class"][:].tolist() == rows["target_class"].tolist()
+        true = [-1 if label is None or label != label else int(label) for label in rows["label"]]
+        assert group["cluster/true class"][:].tolist() == true
+
+
+def test_virelay_gets_what_spray_found(digits: vz.Run, tmp_path: Path) -> None:
+    places = explained_rows(digits).index.to_numpy()[[1, 4, 5, 7]]
+    values = {
+        "size": 2,
+        "share": 0.5,
+        "mean_map": np.eye(4),
+        "region": (0, 0.75, 0.25, 1),
+        "mass": 0.3,
+        "mass_others": 0.0,
+    }
+    values |= {"contrast": 4.0, "null": 1.0, "purity": 0.9, "strangeness": 2.0, "place": "corner", "accuracy": 1.0}
+    clusters = [vz.Cluster("class 3", 3, images=places[which], **values) for which in ([3, 0], [1, 2])]
+    vectors = np.arange(8, dtype=np.float32).reshape(4, 2)
+    eigenvalues = np.array([0, 0.5], np.float32)
+    found = vz.Spray(tuple(clusters), "saliency", "tiny", 4, {"class 3": vectors}, {"class 3": eigenvalues})
+    kept = found.save(tmp_path / "found.npz")
+    command = ["export", str(digits.path), "--to", "virelay", "-o", str(tmp_path / "out"), "--clusters", str(kept)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    about = json.loads((tmp_path / "out" / "project.yaml").read_text())["project"]
+    assert (about["attributions"]["attribution_method"], about["analyses"][0]["analysis_method"]) == (
+        "saliency",
+        "SpRAy",
+    )
+    with h5py.File(tmp_path / "out" / "analysis.h5") as file:
+        group = file["class 3"]
+        assert group["index"][:].tolist() == [1, 4, 5, 7]
+        assert group["cluster/strangest first"][:].tolist() == [0, 1, 1, 0]
+        np.testing.assert_array_equal(group["embedding/spectral"], vectors)
+        assert group["embedding/spectral"].attrs["eigenvalue"].tolist() == [0, 0.5]
+    with pytest.raises(OptionError, match="`analyses` must be of maps by 'gradcam'; got those of 'saliency'"):
+        digits.to_virelay(tmp_path / "other", "gradcam", analyses=found)
+    command[3:4], command[5] = ["fiftyone"], str(tmp_path / "other")
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, "`clusters` must be what 'vizcnn spray' found, for ViRelAy" in done.stderr) == (2, True)
+
+
 def test_fiftyone_gets_classes_heatmaps_and_numbers(digits: vz.Run, tmp_path: Path) -> None:
     out = digits.to_fiftyone(tmp_path / "out", "saliency")
     samples = json.loads((out / "samples.json").read_text())["samples"]

@@ -23,8 +23,8 @@ from vizcnn.adapter.blackbox import adapt_function
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.cli import app
 from vizcnn.errors import OptionError, ResultError
-from vizcnn.runs import clusters, spraying
-from vizcnn.runs.clusters import place_of, where
+from vizcnn.results.place import place_of, where
+from vizcnn.runs import spraying
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
@@ -188,6 +188,37 @@ def same(one: vz.Spray, other: vz.Spray) -> None:
         np.testing.assert_array_equal(a.examples, b.examples)
 
 
+def test_what_is_found_is_saved_with_all_its_numbers(found: vz.Spray, tmp_path: Path) -> None:
+    again = vz.load_result(found.save(tmp_path / "found.npz"))
+    assert (str(again), repr(again), again.notes) == (str(found), repr(found), found.notes)
+    assert repr(again[0].covered) == repr(found[0].covered)  # its NaN isn't equal to itself
+    same(again, found)
+    for label, embedding in found.embeddings.items():
+        np.testing.assert_array_equal(again.embeddings[label], embedding)
+        np.testing.assert_array_equal(again.eigenvalues[label], found.eigenvalues[label])
+        np.testing.assert_array_equal(again.places(label), found.places(label))
+
+
+def test_embedding_is_that_of_the_maps_of_each_class(run: vz.Run, found: vz.Spray) -> None:
+    """Each vector is an eigenvector of the normalized Laplacian of the neighbours' graph; a second, slow version of that."""
+    places = found.places("bright")
+    assert [path.startswith("bright") for path in run.table["path"][places]] == [True] * BRIGHT
+    maps = np.maximum([run.maps(int(place)) for place in places], 0).reshape(BRIGHT, -1)
+    roots = np.sqrt(maps / maps.sum(axis=1, keepdims=True))
+    far = np.linalg.norm(roots[:, None] - roots[None], axis=2) + 10 * np.eye(BRIGHT)
+    near = np.argsort(far, axis=1, kind="stable")[:, :10]
+    graph = np.zeros((BRIGHT, BRIGHT))
+    for row, columns in enumerate(near):
+        graph[row, columns] += 0.5
+        graph[columns, row] += 0.5
+    degrees = graph.sum(axis=1)
+    walk = graph / np.sqrt(degrees[:, None] * degrees)
+    vectors, values = found.embeddings["bright"], found.eigenvalues["bright"]
+    np.testing.assert_allclose(vectors - walk @ vectors, vectors * values, atol=1e-4)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(13), atol=1e-4)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(np.eye(BRIGHT) - walk)[:13], atol=1e-4)
+
+
 def test_parts_in_which_maps_are_read_and_held_do_not_matter(
     run: vz.Run, found: vz.Spray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,13 +324,13 @@ def test_places_are_said_in_words(region: tuple[float, ...], kind: str, text: st
 
 def test_a_cluster_is_drawn_as_its_map_with_the_region_its_images_and_the_verdict(found: vz.Spray) -> None:
     ((left, right),) = found.plot()
-    assert left.get_title(loc="left").replace("\n", " ") == f"1. {found[0].verdict}"
+    assert left.get_title(loc="left").replace("\n", " ").replace("\xa0", " ") == f"1. {found[0].verdict}"
     (box,) = left.patches
     assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (-0.5, 5.5, 2, 2)
     assert len(right.patches) == PLANTED  # a frame each
     assert found.plot(clusters=2).shape == (2, 2)
     with pytest.raises(OptionError, match="at least one cluster to be drawn"):
-        clusters.Spray((), "gradcam", "tiny", 0).plot()
+        vz.Spray((), "gradcam", "tiny", 0).plot()
 
 
 def test_picture_fits_what_is_drawn(found: vz.Spray, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,6 +87,24 @@ class Group:
         return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
+class Spectrum(NamedTuple):
+    """The graph of maps and their nearest neighbours, and the first eigenvectors of its Laplacian.
+
+    Attributes
+    ----------
+    graph : ndarray, shape (N, N)
+        1 where two maps are each other's nearest, 1/2 where one of them is the other's, else 0.
+    values : ndarray, shape (d,)
+        The lowest eigenvalues of its normalized Laplacian: thirteen, or one for each map.
+    vectors : ndarray, shape (N, d)
+        Their eigenvectors: where each map lies.
+    """
+
+    graph: np.ndarray
+    values: np.ndarray
+    vectors: np.ndarray
+
+
 def to_shares(maps: np.ndarray) -> np.ndarray:
     """Return maps as shares of what speaks for the class, reduced in size.
 
@@ -117,7 +135,30 @@ def to_shares(maps: np.ndarray) -> np.ndarray:
     return shares
 
 
-def find_groups(shares: np.ndarray, *, seed: int = 0) -> list[Group]:
+def spectrum(shares: np.ndarray) -> Spectrum:
+    """Join maps with their neighbours, and return the spectrum of that graph.
+
+    Parameters
+    ----------
+    shares : ndarray, shape (N, h, w)
+        Maps as `to_shares` returns them.
+
+    Returns
+    -------
+    Spectrum
+    """
+    from scipy.linalg import eigh
+    from threadpoolctl import threadpool_limits
+
+    points = np.sqrt(shares.reshape(len(shares), -1))  # whose distances are Hellinger's, of distributions
+    with threadpool_limits(1):  # of so little several threads take longer
+        graph = _neighbor_graph(points)
+        root = 1 / np.sqrt(graph.sum(axis=1))
+        laplacian = np.eye(len(graph)) - root[:, None] * graph * root
+        return Spectrum(graph, *eigh(laplacian, subset_by_index=(0, min(_MOST_GROUPS, len(graph) - 1))))
+
+
+def find_groups(shares: np.ndarray, *, seed: int = 0, found: Spectrum | None = None) -> list[Group]:
     """Find the groups among the maps of a class.
 
     Parameters
@@ -126,6 +167,8 @@ def find_groups(shares: np.ndarray, *, seed: int = 0) -> list[Group]:
         Maps as `to_shares` returns them, N at least 20.
     seed : int, default 0
         Seed of what the clustering starts from.
+    found : Spectrum, default None
+        Their spectrum, where it is known.
 
     Returns
     -------
@@ -134,11 +177,10 @@ def find_groups(shares: np.ndarray, *, seed: int = 0) -> list[Group]:
     """
     from threadpoolctl import threadpool_limits
 
-    points = np.sqrt(shares.reshape(len(shares), -1))  # whose distances are Hellinger's, of distributions
-    with threadpool_limits(1):  # of so little several threads take longer
-        graph = _neighbor_graph(points)
-        labels = _labels(graph, seed)
-    groups = [_group(shares, graph, labels == label) for label in np.unique(labels) if (labels != label).any()]
+    found = spectrum(shares) if found is None else found
+    with threadpool_limits(1):
+        labels = _labels(found, seed)
+    groups = [_group(shares, found.graph, labels == label) for label in np.unique(labels) if (labels != label).any()]
     return sorted(groups, key=lambda group: -group.strangeness)
 
 
@@ -206,15 +248,12 @@ def _neighbor_graph(points: np.ndarray) -> np.ndarray:
     return graph
 
 
-def _labels(graph: np.ndarray, seed: int) -> np.ndarray:
+def _labels(found: Spectrum, seed: int) -> np.ndarray:
     """Return the cluster of each point: by the first eigenvectors of the graph's Laplacian, as many as the eigengap says."""
-    from scipy.linalg import eigh
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    root = 1 / np.sqrt(graph.sum(axis=1))
-    laplacian = np.eye(len(graph)) - root[:, None] * graph * root
-    values, vectors = eigh(laplacian, subset_by_index=(0, min(_MOST_GROUPS, len(graph) - 1)))
+    _, values, vectors = found
     count = int(np.argmax(np.diff(values)[1:])) + 2
     rows = vectors[:, :count] / np.maximum(np.linalg.norm(vectors[:, :count], axis=1, keepdims=True), 1e-12)
     with warnings.catch_warnings():

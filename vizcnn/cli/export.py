@@ -25,14 +25,28 @@ def export(
             metavar="FILE", help="The model, which ViRelAy's images need. Default: the file that the run had."
         ),
     ] = None,
+    clusters: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="For ViRelAy: the clusters that 'vizcnn spray RUN --out FILE.npz' found. Default: all images on a plane.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write the images and maps of a run for another program to show: ViRelAy or FiftyOne."""
-    from vizcnn.errors import check_choice
+    from vizcnn.errors import OptionError, check_choice
+    from vizcnn.results import Spray, load_result
     from vizcnn.runs.dataset import check_extra
     from vizcnn.runs.run import open_run
 
     check_choice("to", to, ("virelay", "fiftyone"))
     check_extra()
     opened = open_run(run)
-    written = opened.to_fiftyone(out, method) if to == "fiftyone" else opened.to_virelay(out, method, model=model)
-    echo(str(written))
+    found = None if clusters is None else load_result(clusters)
+    if found is not None and (to != "virelay" or not isinstance(found, Spray)):
+        raise OptionError(f"`clusters` must be what 'vizcnn spray' found, for ViRelAy; got {found!r} for {to}.")
+    if to == "fiftyone":
+        echo(str(opened.to_fiftyone(out, method)))
+        return
+    echo(str(opened.to_virelay(out, method, model=model, analyses=found)))

@@ -17,7 +17,13 @@ def spray(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Write a picture of the suspects.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write a picture of the suspects; .npz: all that was found.",
+            show_default=False,
+        ),
     ] = None,
     method: Annotated[
         str | None, typer.Option("--method", "-m", metavar="METHOD", help="A method of the run. Default: its first.")
@@ -34,13 +40,13 @@ def spray(
 ) -> None:
     """Look in a run for images that are decided by something else than the others of their class: Clever Hans."""
     from vizcnn.cli.folders import check_file
-    from vizcnn.files import PICTURES
+    from vizcnn.results import Spray
     from vizcnn.runs.run import open_run
     from vizcnn.runs.spraying import check_spray
     from vizcnn.runs.spraying import spray as look
 
     if out is not None:
-        check_file(out, PICTURES)
+        check_file(out, Spray.suffixes)
     check_spray()
     with catch_warnings() as messages:
         found = look(open_run(run), method, model=model, classes=target or None, sample=sample, cover=cover)

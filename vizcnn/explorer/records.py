@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import pandas
 
     from vizcnn.adapter import ModelAdapter
-    from vizcnn.runs import Run, Spray
+    from vizcnn.results import Spray
+    from vizcnn.runs import Run
     from vizcnn.runs.aggregates import MeanMaps
 
 ROWS = 100

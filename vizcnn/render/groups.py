@@ -43,7 +43,8 @@ class Drawn:
     @property
     def lines(self) -> str:
         """The text, in lines that fit."""
-        return "\n".join(part for line in printable(self.text).splitlines() for part in textwrap.wrap(line, _LETTERS))
+        text = printable(self.text).replace(" %", "\N{NO-BREAK SPACE}%")
+        return "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, _LETTERS))
 
 
 def plot_groups(groups: Sequence[Drawn], ax: Any = None, *, title: bool = True) -> np.ndarray:

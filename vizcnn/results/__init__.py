@@ -6,12 +6,14 @@ from vizcnn.results.architecture import Architecture
 from vizcnn.results.attributions import Attributions
 from vizcnn.results.base import Context, Picture, Result, load_result
 from vizcnn.results.batch import AttributionBatch
+from vizcnn.results.cluster import Cluster
 from vizcnn.results.comparison import Comparison
 from vizcnn.results.diagnosis import Diagnosis
 from vizcnn.results.feature_maps import FeatureMapBatch, FeatureMaps
 from vizcnn.results.images import Images
 from vizcnn.results.kernels import Kernels
 from vizcnn.results.receptive_field import ReceptiveField
+from vizcnn.results.spray import Spray
 from vizcnn.results.top_patches import PatchBatch, TopPatches
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Architecture",
     "AttributionBatch",
     "Attributions",
+    "Cluster",
     "Comparison",
     "Context",
     "Diagnosis",
@@ -30,6 +33,7 @@ __all__ = [
     "Picture",
     "ReceptiveField",
     "Result",
+    "Spray",
     "TopPatches",
     "load_result",
     "write_file",

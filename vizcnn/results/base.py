@@ -253,7 +253,7 @@ class Result(Picture):
         >>> vz.Kernels.from_arrays(about, {"values": np.zeros((3, 3, 1, 2))})
         <Kernels of layer 'conv' of 'tiny', values (3, 3, 1, 2)>
         """
-        values: dict[str, Any] = {name: _tuples(value) for name, value in about.items() if name != "kind"}
+        values: dict[str, Any] = {name: tuples(value) for name, value in about.items() if name != "kind"}
         for name in cls.collections:
             keys = about.get(name, {})
             if isinstance(keys, int):
@@ -284,11 +284,11 @@ class Result(Picture):
             elif one.name in cls.collections:
                 expected |= _names_in(one.name, about[one.name], len(arrays))
             elif one.name in _RECORDS:
-                check_kind(one.name, _tuples(about[one.name]), tuple[_RECORDS[one.name][1], ...])  # type: ignore[misc]
+                check_kind(one.name, tuples(about[one.name]), tuple[_RECORDS[one.name][1], ...])  # type: ignore[misc]
             elif one.name == "notes":
-                check_notes(_tuples(about["notes"]))
+                check_notes(tuples(about["notes"]))
             else:
-                check_kind(one.name, _tuples(about[one.name]), hints[one.name])
+                check_kind(one.name, tuples(about[one.name]), hints[one.name])
         known = {"kind", *(one.name for one in fields(cls))}  # type: ignore[arg-type]
         strange = sorted({*about} - known) or sorted({*arrays} ^ expected)
         if strange:
@@ -321,7 +321,7 @@ def load_result(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    Attributions, Kernels, FeatureMaps, Images or Diagnosis
+    Result
         As it was saved.
 
     Raises
@@ -370,7 +370,8 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
+    """Return what JSON holds, with tuples in place of lists."""
     if isinstance(value, list):
-        return tuple(map(_tuples, value))
-    return {name: _tuples(entry) for name, entry in value.items()} if isinstance(value, dict) else value
+        return tuple(map(tuples, value))
+    return {name: tuples(entry) for name, entry in value.items()} if isinstance(value, dict) else value

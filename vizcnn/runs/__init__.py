@@ -1,9 +1,8 @@
 """Runs over whole datasets: of any size, stopped and gone on with as one likes, in files that others' tools read."""
 
-from vizcnn.runs.clusters import Cluster, Spray
 from vizcnn.runs.dataset import explain_dataset
 from vizcnn.runs.run import Run, open_run
 from vizcnn.runs.spraying import spray
 from vizcnn.runs.stored import RunImage
 
-__all__ = ["Cluster", "Run", "RunImage", "Spray", "explain_dataset", "open_run", "spray"]
+__all__ = ["Run", "RunImage", "explain_dataset", "open_run", "spray"]

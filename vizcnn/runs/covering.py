@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from vizcnn.algorithms.strategies import contrast
 from vizcnn.errors import VizcnnError
 from vizcnn.inputs import ImageSet
 from vizcnn.resample import shrink
+from vizcnn.results.cluster import Covered, Effect
 from vizcnn.runs.images import as_given
 from vizcnn.runs.open_source import reopened
 from vizcnn.runs.redrawing import model_of, target_of
@@ -28,62 +29,6 @@ _THUMBNAIL = 96
 
 Row = Mapping[str, Any]
 Shares = tuple[float, float, float, float]
-
-
-class Effect(NamedTuple):
-    """What covering does to some images.
-
-    Attributes
-    ----------
-    images : int
-        How many were tried.
-    drop : float
-        How far the score falls, on the average.
-    confidence, confidence_covered : float
-        The mean probability of the explained class before and after; NaN where the model gives none.
-    accuracy, accuracy_covered : float
-        The share that is taken for its true class, before and after; where no true classes are known, for the explained one.
-
-    Examples
-    --------
-    >>> from vizcnn.runs.covering import Effect
-    >>> Effect(32, 1.6, 0.98, 0.95, 1.0, 0.97).drop
-    1.6
-    """
-
-    images: int
-    drop: float
-    confidence: float
-    confidence_covered: float
-    accuracy: float
-    accuracy_covered: float
-
-
-class Covered(NamedTuple):
-    """What it does to cover the region of a cluster.
-
-    Attributes
-    ----------
-    here : Effect
-        On images of the cluster.
-    elsewhere : Effect or None
-        On the same images, with a region of the same size covered at four other places; None where the region leaves no room.
-    others : Effect or None
-        On images of the class whose maps have little in the region, with that covered; None where there are none.
-    difference : float
-        How far the median drop here lies above that of the others, in spreads of both; NaN without others.
-
-    Examples
-    --------
-    >>> from vizcnn.runs.covering import Covered, Effect
-    >>> Covered(Effect(32, 1.6, 0.98, 0.95, 1.0, 0.97), None, None, float("nan")).here.accuracy_covered
-    0.97
-    """
-
-    here: Effect
-    elsewhere: Effect | None
-    others: Effect | None
-    difference: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from vizcnn.runs.run import Run
+    from vizcnn.runs.stored import StoredRun
 
 CELLS = 16
 """Rows and columns that a map is averaged to, at most."""
@@ -33,7 +33,7 @@ class Embedding:
     shares: tuple[float, float]
 
 
-def embedding(run: Run, method: str | None = None, *, count: int = 5000) -> Embedding:
+def embedding(run: StoredRun, method: str | None = None, *, count: int = 5000) -> Embedding:
     """Lay the maps of a run on a plane by principal component analysis.
 
     Each map counts as shares of its largest magnitude, averaged to at most 16 x 16 cells, so that images compare by where their

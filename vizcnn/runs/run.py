@@ -18,7 +18,7 @@ from vizcnn.runs.stored import StoredRun
 if TYPE_CHECKING:
     import pandas
 
-    from vizcnn.results import Attributions
+    from vizcnn.results import Attributions, Spray
     from vizcnn.runs.aggregates import MeanMaps
     from vizcnn.runs.mistakes import Mistakes
     from vizcnn.runs.virelay import Analysis
@@ -220,7 +220,7 @@ class Run(StoredRun):
         method: str | None = None,
         *,
         model: Any = None,
-        analyses: Sequence[Analysis] = (),
+        analyses: Spray | Sequence[Analysis] | None = None,
     ) -> Path:
         """Write images and maps as a project of ViRelAy, the viewer of SpRAy's makers.
 
@@ -229,11 +229,12 @@ class Run(StoredRun):
         path : path
             A new folder.
         method : str, default None
-            The method; None: the first.
+            The method; None: that of `analyses`, or the first.
         model : path, keras.Model or ModelAdapter, default None
             The model, which says how images are read; None: that of the run, where its file is still there.
-        analyses : sequence of vizcnn.runs.virelay.Analysis, default ()
-            Clusters of the images, for its main view.
+        analyses : Spray or sequence of vizcnn.runs.virelay.Analysis, default None
+            What its main view shows: the clusters that `vizcnn.spray` found, or others. None: as many as 5,000 images, evenly
+            spread, on a plane by the principal components of their maps, with their classes in place of clusters.
 
         Returns
         -------
@@ -246,7 +247,7 @@ class Run(StoredRun):
         ResultError
             If the folder isn't new, an image isn't what it was, the maps are none of images, or the model isn't there.
         OptionError
-            If an analysis is of images without a map.
+            If an analysis is of images without a map, or of another method.
 
         Examples
         --------

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.algorithms.strategies import FEWEST, LONGEST, Group, find_groups, null_contrast, to_shares
+from vizcnn.algorithms.strategies import FEWEST, LONGEST, Group, find_groups, null_contrast, spectrum, to_shares
 from vizcnn.errors import Note, OptionError, ResultError, VizcnnError, check_choice, listed
-from vizcnn.runs.clusters import Cluster, Spray, place_of
+from vizcnn.results import Cluster, Spray
+from vizcnn.results.place import place_of
 from vizcnn.runs.covering import Coverer
 from vizcnn.runs.run import Run, open_run
 from vizcnn.text import natural_key
@@ -138,7 +139,16 @@ def spray(
     found.sort(key=lambda one: -one.cluster.strangeness)
     notes = _notes(chosen, few, blank, sample)
     clusters, uncovered = _covered(run, found, model, cover, seed)
-    return Spray(clusters, method, run.about["model"]["name"], total, (*notes, *uncovered))
+    embedded = [of_class for of_class in chosen if of_class.embedding is not None]
+    return Spray(
+        clusters,
+        method,
+        run.about["model"]["name"],
+        total,
+        embeddings={of_class.target: of_class.embedding for of_class in embedded},
+        eigenvalues={of_class.target: of_class.eigenvalues for of_class in embedded},
+        notes=(*notes, *uncovered),
+    )
 
 
 def check_spray() -> None:
@@ -167,6 +177,8 @@ class _Class:
     keys: np.ndarray = field(default_factory=lambda: np.empty(0))
     right: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     shares: Any = None
+    embedding: Any = None
+    eigenvalues: Any = None
 
     def add(self, places: np.ndarray, keys: np.ndarray, right: np.ndarray, most: int) -> None:
         """Take more places, and keep those with the lowest keys."""
@@ -188,9 +200,14 @@ class _Class:
         return int(len(good) - good.sum())
 
     def clusters(self, seed: int) -> list[_Found]:
-        """Return the clusters of the maps."""
+        """Return the clusters of the maps, and keep where these lie."""
+        found = spectrum(self.shares)
+        groups = find_groups(self.shares, seed=seed, found=found)
+        if not groups:
+            return []
+        self.embedding, self.eigenvalues = found.vectors.astype(np.float32), found.values.astype(np.float32)
         null = null_contrast(self.shares, seed=seed)
-        return [self._found(group, null, seed) for group in find_groups(self.shares, seed=seed)]
+        return [self._found(group, null, seed) for group in groups]
 
     def _found(self, group: Group, null: float, seed: int) -> _Found:
         members, mass = group.members, group.mass
@@ -219,8 +236,6 @@ class _Class:
                 strangeness=group.strangeness,
                 place=place_of(region),
                 accuracy=float(np.nanmean(right)) if np.isfinite(right).any() else float("nan"),
-                covered=None,
-                examples=np.empty((0, 1, 1, 1), np.uint8),
             ),
             generator.permutation(self.places[members])[:_TRIED],
             generator.permutation(self.places[without])[:_TRIED],

@@ -23,6 +23,8 @@ import numpy as np
 
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.resample import resize
+from vizcnn.results import Spray
+from vizcnn.runs.embedding import embedding
 from vizcnn.runs.exporting import checked_method, explained_parts, new_folder
 from vizcnn.runs.images import LoadedImage, Reader, read_ahead
 from vizcnn.runs.open_source import reopened
@@ -41,7 +43,7 @@ _CHANNELS = 3
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Clusters of some of a run's images, as ViRelAy shows them.
+    """Places and clusters of some of a run's images, as ViRelAy shows them.
 
     Attributes
     ----------
@@ -73,8 +75,44 @@ class Analysis:
     eigenvalues: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+def analyses_of(found: Spray) -> list[Analysis]:
+    """Return what `vizcnn.spray` found, class by class.
+
+    Returns
+    -------
+    list of Analysis
+        The clusters of a class by number, the strangest being 0.
+    """
+    return [_analysis_of(found, label) for label in found.embeddings]
+
+
+def _analysis_of(found: Spray, label: str) -> Analysis:
+    places = found.places(label)
+    numbers = np.empty(len(places), np.int32)
+    for number, cluster in enumerate(cluster for cluster in found if cluster.label == label):
+        numbers[np.searchsorted(places, cluster.images)] = number
+    spectral = {"spectral": found.embeddings[label]}
+    return Analysis(label, places, spectral, {"strangest first": numbers}, {"spectral": found.eigenvalues[label]})
+
+
+def _plane(run: StoredRun, method: str) -> Analysis:
+    """Return where images lie by the likeness of their maps, with their classes in place of clusters."""
+    found = embedding(run, method)
+    rows = {name: np.full(len(run), -1, np.int32) for name in ("target_class", "label_class")}
+    for part in run.rows(list(rows)):
+        for name, classes in rows.items():
+            classes[part.index] = part[name].fillna(-1)
+    names = {"target_class": "explained class", "label_class": "true class"}
+    clusters = {names[name]: classes[found.indices] for name, classes in rows.items() if (classes >= 0).any()}
+    return Analysis("all images", found.indices, {"principal components": found.points}, clusters)
+
+
 def write_project(
-    run: StoredRun, path: str | os.PathLike[str], method: str | None, model: Any, analyses: Sequence[Analysis]
+    run: StoredRun,
+    path: str | os.PathLike[str],
+    method: str | None,
+    model: Any,
+    analyses: Spray | Sequence[Analysis] | None,
 ) -> Path:
     """Write the project; see `Run.to_virelay`.
 
@@ -88,29 +126,33 @@ def write_project(
     ResultError, OptionError
         As there.
     """
+    if isinstance(analyses, Spray):
+        if method not in (None, analyses.method):
+            raise OptionError(f"`analyses` must be of maps by {method!r}; got those of {analyses.method!r}.")
+        method, analyses = analyses.method, analyses_of(analyses)
     method = checked_method(run, method, "ViRelAy")
     places = [row["index"] for rows, _ in explained_parts(run, method) for row in rows]
     if not places:
         raise ResultError(f"The run in {str(run.path)!r} holds no map by {method!r} yet.")
+    by = "SpRAy" if analyses else "likeness of maps"
+    analyses = analyses or [_plane(run, method)]  # without any it shows nothing
     number_of = {place: number for number, place in enumerate(places)}
     missing = [int(place) for one in analyses for place in one.places if int(place) not in number_of]
     if missing:
         raise OptionError(f"`analyses` must be of images that have a map; image {missing[0]} of the run has none.")
     with new_folder(path) as folder:
         _write_images(run, folder, method, model, len(places))
-        if analyses:
-            _write_analyses(folder / "analysis.h5", analyses, number_of)
+        _write_analyses(folder / "analysis.h5", analyses, number_of)
         names = [*run.about["classes"], _UNKNOWN]
         labels = [{"index": index, "word_net_id": name, "name": name} for index, name in enumerate(names)]
         (folder / "label-map.json").write_text(json.dumps(labels, ensure_ascii=False, indent=1), encoding="utf-8")
-        project = json.dumps(_project(run, method, bool(analyses)), ensure_ascii=False, indent=1)
+        project = json.dumps(_project(run, method, by), ensure_ascii=False, indent=1)
         (folder / "project.yaml").write_text(f"{project}\n", encoding="utf-8")  # JSON is YAML
     return Path(path) / "project.yaml"
 
 
-def _project(run: StoredRun, method: str, has_analyses: bool) -> dict[str, Any]:
+def _project(run: StoredRun, method: str, analysis_method: str) -> dict[str, Any]:
     height, width, _ = run.about["settings"]["input_shape"]
-    analyses = [{"analysis_method": "SpRAy", "sources": ["analysis.h5"]}] if has_analyses else []
     return {
         "project": {
             "name": f"{run.about['model']['name']}, {method}",
@@ -130,7 +172,7 @@ def _project(run: StoredRun, method: str, has_analyses: bool) -> dict[str, Any]:
                 "attribution_strategy": "predicted_label" if run.about["settings"]["target"] is None else "true_label",
                 "sources": ["attribution.h5"],
             },
-            "analyses": analyses,
+            "analyses": [{"analysis_method": analysis_method, "sources": ["analysis.h5"]}],
         }
     }
 
