@@ -27,11 +27,13 @@ def click_around(page: Page, seconds: float, seed: int) -> int:
                 page.keyboard.press(choose.choice(KEYS))
             elif act < 0.2:
                 page.go_back(timeout=1000)
+                if page.url == "about:blank":  # before the first view
+                    page.go_forward(timeout=1000)
             else:
                 control = controls.nth(choose.randrange(count))
                 if control.evaluate("one => one.tagName") == "SELECT":
                     options = control.locator("option").count()
-                    control.select_option(index=choose.randrange(options), timeout=500)
+                    control.select_option(index=int(choose.random() * options), timeout=500)
                 elif control.get_attribute("download") is None:
                     control.click(timeout=500)
             done += 1
