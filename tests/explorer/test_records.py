@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,31 +20,6 @@ from vizcnn.explorer.records import Records, RunImages, Training, open_kept
 from vizcnn.explorer.studio import Studio
 from vizcnn.runs import Run
 from vizcnn.runs.embedding import embedding
-
-WRONG = {3: "5", 8: "5"}
-"""Digits that lie in the folder of another."""
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run over the ten digits in folders of their classes, two of which lie in a wrong one."""
-    photos, out = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("run") / "digits run"
-    for digit, file in enumerate(vz.assets.digits()):
-        folder = photos / WRONG.get(digit, str(digit))
-        folder.mkdir(exist_ok=True)
-        shutil.copy(file, folder)
-    return vz.explain_dataset(
-        vz.assets.digits_cnn(), photos, out, methods=["gradcam", "saliency"], labels_by="folders", shard_size=4
-    )
-
-
-@pytest.fixture(scope="module")
-def kept(run: Run) -> Iterator[Server]:
-    records = Records(run)
-    studio = Studio("digits_cnn.keras", lambda: (vz.assets.digits_cnn(), ()), RunImages(records), kept=records)
-    with Server(studio) as server:
-        assert studio.ready.wait(60)
-        yield server
 
 
 def query(look: Look, words: str) -> None:

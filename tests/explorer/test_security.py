@@ -24,20 +24,12 @@ from starlette.routing import Route
 
 import vizcnn as vz
 from tests.explorer.look import Look, ask, explorer
+from tests.explorer.opening import opened
 from vizcnn.explorer import Server, app, protocol, work
 from vizcnn.explorer.studio import MAX_UPLOAD
 from vizcnn.progress import track
 
 HOSTILE = '<img src=x onerror="window.ran = 1"><script>window.ran = 1</script>\'"&amp;'
-
-opened: list[str] = []
-"""Files that were opened while this list was looked at."""
-
-
-@sys.addaudithook
-def _note(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and isinstance(arguments[0], (str, bytes, Path)):
-        opened.append(str(arguments[0]))
 
 
 def raw(server: Server, request: bytes) -> bytes:
@@ -145,49 +137,6 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("private") / "canary.png"
     Image.new("L", (28, 28), 77).save(path)
     return path
-
-
-def test_no_parameter_of_any_question_names_a_file(digits: Server, canary: Path) -> None:
-    routes = [
-        route for route in starlette_of(digits).routes if route.path.startswith("/api/") and route.path != "/api/events"
-    ]
-    names = (
-        "image",
-        "method",
-        "target",
-        "layer",
-        "unit",
-        "name",
-        "other",
-        "baseline",
-        "run",
-        "folder",
-        "epoch",
-        "start",
-        "key",
-    )
-    bad = [
-        str(canary),
-        f"like:{canary}",
-        f"occlusion:baseline={canary}",
-        f"../../{canary}",
-        canary.as_uri(),
-        "%00",
-        "-1",
-        "9" * 40,
-    ]
-    canary.read_bytes()
-    assert str(canary) in opened  # it would be seen
-    opened.clear()
-    asked = [{name: str(canary)} for name in names]
-    asked += [{"target": bad[1]}, {"method": bad[2]}, *(dict.fromkeys(names, value) for value in bad)]
-    for route in routes:
-        method = "GET" if "GET" in route.methods else "POST"
-        target = route.path.replace("{", "").replace("}", "")[1:]
-        for parameters in asked:
-            answer = ask(digits, target, None if method == "GET" else b"", **parameters)
-            assert answer.status < 500, (route.path, parameters, answer.body[:300])
-    assert not [path for path in opened if "canary" in path]
 
 
 def png_of(width: int, height: int) -> bytes:

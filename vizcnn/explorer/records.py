@@ -217,7 +217,7 @@ class RunImages(Sequence[Any]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[at] for at in range(len(self))[index]]
-        return Kept(self._records, index)
+        return Kept(self._records, range(len(self))[index])
 
 
 class Kept(Later):
