@@ -122,6 +122,15 @@ def test_model_never_called_says_so_when_asked_without_an_image(build: models.Bu
         vz.adapt(build().model).num_classes()
 
 
+@pytest.mark.parametrize("called_by", ["its user", "an adapter"])
+def test_parameters_that_were_none_are_counted_once_the_model_has_made_them(called_by: str) -> None:
+    built = models.subclassed()
+    adapter = vz.adapt(built.model)
+    assert sum(info.num_params for info in adapter.layers) == adapter.num_params == 0
+    built.model(images(1)) if called_by == "its user" else adapter.prepare(images(1).shape[1:])
+    assert sum(info.num_params for info in adapter.layers) == adapter.num_params == built.model.count_params() > 0
+
+
 # Inputs ------------------------------------------------------------------------------------------------------------------
 
 

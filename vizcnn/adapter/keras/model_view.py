@@ -95,6 +95,7 @@ class ModelView:
         # By the shape of an input: the records and the number of known shapes that the layers were made of, and the layers.
         self._layers: dict[tuple[int, ...] | None, tuple[Any, int, tuple[LayerInfo, ...]]] = {}
         self._records: dict[str, LayerRecord] | None = None
+        self._are_of_all = False
         self._connections: tuple[tuple[str, str], ...] | None = None
         self._has_channels_first = False
         self._rank = 2
@@ -157,7 +158,6 @@ class ModelView:
             return
         with self.lock:
             if not self.is_complete:
-                self._records = self._connections = None
                 self._make_layers(np.zeros((1, *sample_shape), dtype=np.float32))
             self._complete = True
 
@@ -178,9 +178,10 @@ class ModelView:
 
     @property
     def records(self) -> dict[str, LayerRecord]:
-        """Every layer and `keras.ops` node that computes, by path."""
+        """Every layer and `keras.ops` node that computes, by path; looked for again once all have been made."""
         with self.lock:
-            if self._records is None:
+            if self._records is None or (not self._are_of_all and self.is_complete):
+                self._are_of_all, self._connections = self.is_complete, None
                 records = dict(walk(self.model))
                 rank = rank_of({path: record.info.kind for path, record in records.items()}, self._taken_shape())
                 if rank != 2:
