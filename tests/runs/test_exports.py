@@ -90,7 +90,7 @@ def test_virelay_gets_clusters_by_the_numbers_of_its_images(project: Path) -> No
         assert group["index"][:].tolist() == [2, 3, 4, 5]
         assert group["cluster/kmeans-2"][:].tolist() == [0, 1, 1, 0]
         assert dict(group["cluster/kmeans-2"].attrs) == {"embedding": "spectral", "k": 2}
-        assert group["embedding/spectral"].attrs["eigenvalue"].tolist() == [0.5, 0.25]
+        assert group["embedding/spectral"].attrs["eigenvalue"].tolist() == [0.25, 0.5]
         assert group["embedding/tsne"].shape == (4, 2)
 
 
@@ -137,7 +137,7 @@ def test_virelay_gets_what_spray_found(digits: vz.Run, tmp_path: Path) -> None:
         assert group["index"][:].tolist() == [1, 4, 5, 7]
         assert group["cluster/strangest first"][:].tolist() == [0, 1, 1, 0]
         np.testing.assert_array_equal(group["embedding/spectral"], vectors)
-        assert group["embedding/spectral"].attrs["eigenvalue"].tolist() == [0, 0.5]
+        assert group["embedding/spectral"].attrs["eigenvalue"].tolist() == [0.5, 0]
     with pytest.raises(OptionError, match="`analyses` must be of maps by 'gradcam'; got those of 'saliency'"):
         digits.to_virelay(tmp_path / "other", "gradcam", analyses=found)
     command[3:4], command[5] = ["fiftyone"], str(tmp_path / "other")
@@ -152,8 +152,8 @@ def test_fiftyone_gets_classes_heatmaps_and_numbers(digits: vz.Run, tmp_path: Pa
     assert [sample["filepath"] for sample in samples] == rows["path"].tolist()
     assert "version" not in json.loads((out / "metadata.json").read_text())  # by which its importer takes plain samples
     for (index, row), sample in zip(rows.iterrows(), samples, strict=True):
-        true = sample.get("ground_truth", {"label": None})["label"]
-        assert true == (row["label"] if isinstance(row["label"], str) else None)
+        true = sample.get("ground_truth", {"label": None})["label"]  # in the words of the prediction, to be compared
+        assert true == (f"class {row['label']}" if isinstance(row["label"], str) else None)
         assert sample["prediction"] == {
             "_cls": "Classification", "label": row["prediction"], "confidence": pytest.approx(row["probability"]),
         }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def write_dataset(run: StoredRun, path: str | os.PathLike[str], method: str | No
                 for row, of_image in zip(rows, maps, strict=True):
                     name = f"{stem}/{row['index']:08d}.png"
                     Image.fromarray(_pixels(of_image, signed=layout["signed"])).save(folder / name)
-                    sample = _sample(row, root, method, str(target / name))
+                    sample = _sample(row, root, method, str(target / name), run.about["classes"])
                     file.write(("," if count else "") + "\n" + json.dumps(sample, ensure_ascii=False))
                     count += 1
             file.write("\n]}\n")
@@ -58,11 +59,12 @@ def write_dataset(run: StoredRun, path: str | os.PathLike[str], method: str | No
     return Path(path)
 
 
-def _sample(row: dict[str, Any], root: Path, method: str, map_path: str) -> dict[str, Any]:
+def _sample(row: dict[str, Any], root: Path, method: str, map_path: str, classes: Sequence[str]) -> dict[str, Any]:
     """Return an image as FiftyOne's importer takes it; fields that are missing are left out."""
     sample: dict[str, Any] = {"filepath": str(root / row["path"]), "tags": [], "_media_type": "image"}
     if row["label"] is not None:
-        sample["ground_truth"] = {"_cls": "Classification", "label": row["label"]}
+        known = row["label_class"]  # called as the prediction is, which it is compared with
+        sample["ground_truth"] = {"_cls": "Classification", "label": row["label"] if known is None else classes[known]}
     if row["prediction"] is not None:
         sample["prediction"] = {"_cls": "Classification", "label": row["prediction"], "confidence": row["probability"]}
     sample[field_name(method)] = {"_cls": "Heatmap", "map_path": map_path, "range": [0, 255]}

@@ -232,7 +232,8 @@ def _write_analyses(file: Path, analyses: Sequence[Analysis], number_of: Mapping
             for name, values in one.embeddings.items():
                 embedding = group.create_dataset(f"embedding/{name}", data=np.asarray(values, np.float32))
                 if name in one.eigenvalues:
-                    embedding.attrs["eigenvalue"] = np.asarray(one.eigenvalues[name], np.float32)
+                    values = np.asarray(one.eigenvalues[name], np.float32)
+                    embedding.attrs["eigenvalue"] = values[::-1]  # the viewer draws the last one first
             for name, numbers in one.clusters.items():
                 cluster = group.create_dataset(f"cluster/{name}", data=np.asarray(numbers, np.int32))
                 cluster.attrs["embedding"] = next(iter(one.embeddings), "")
