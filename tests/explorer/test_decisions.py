@@ -145,16 +145,20 @@ def test_methods_tell_their_cost_and_why_others_cannot_answer(digits: Server) ->
 def test_a_class_that_is_chosen_is_explained_and_two_are_compared(look: Look) -> None:
     page = look.page
     look.go("#/image?image=3")
-    expect(page.locator(".explained-line")).to_have_text("Explained: 3 (probability 1.00)")
+    expect(page.locator(".explained-line")).to_have_text("Why 3 (probability 1.00)?")
     page.get_by_role("button", name="8", exact=True).click()
-    expect(page.locator(".explained-line")).to_contain_text("Explained: 8")
+    expect(page.locator(".explained-line")).to_contain_text("Why 8")
+    page.get_by_role("button", name="Why not 3?", exact=True).click()
+    expect(page.locator(".explained-line")).to_have_text("Why 8 rather than 3? The model says 3. The other way round")
     page.go_back()
-    expect(page.locator(".explained-line")).to_contain_text("Explained: 3")
+    expect(page.locator(".explained-line")).to_contain_text("Why 8 (")
+    page.keyboard.press("1")
+    expect(page.locator(".explained-line")).to_contain_text("Why 3")
     page.get_by_role("button", name="5", exact=True).click(modifiers=["Shift"])
     page.get_by_role("button", name="8", exact=True).click(modifiers=["Shift"])
-    expect(page.locator(".explained-line")).to_contain_text("Explained: 5 − 8")
-    page.get_by_role("button", name="against 3").click()
-    expect(page.locator(".explained-line")).to_contain_text("Explained: 5 − 3")
+    expect(page.locator(".explained-line")).to_contain_text("Why 5 rather than 8?")
+    page.get_by_role("button", name="vs 3").click()
+    expect(page.locator(".explained-line")).to_contain_text("Why 5 rather than 3?")
     assert "target=5+minus+3" in page.url
 
 
@@ -163,7 +167,7 @@ def test_a_map_tells_its_values_to_the_arrow_keys(look: Look) -> None:
     values = vz.gradcam(vz.assets.digits_cnn(), vz.assets.digits()[3]).values[0]
     look.page.locator(".main-map .stage canvas").focus()
     look.page.keyboard.press("ArrowUp")
-    said = look.page.locator(".main-map output").inner_text()
+    said = look.page.locator(".main-map .map output").inner_text()
     assert said.endswith("at row 13, column 14")
     assert float(said.split()[0]) == pytest.approx(values[13, 14], rel=5e-3)
 
@@ -257,13 +261,16 @@ def test_signals_have_their_picture_and_black_boxes_their_methods(browser: Brows
         expect(look.page.locator(".drawn img")).to_be_visible()
         assert look.page.locator(".parts a").all_inner_texts() == ["Why", "Compare"]
         assert look.page.locator(".drawn img").evaluate("image => image.naturalWidth") > 100
+        look.go("#/image/compare?image=0&methods=occlusion|rise:num_samples=20&targets=0|1")
+        expect(look.page.locator(".grid .drawn img")).to_have_count(4)
+        assert look.page.locator(".grid thead th").all_inner_texts() == ["<b>first</b>", "last"]
 
 
 def test_without_images_the_page_asks_for_one(browser: Browser) -> None:
     with explorer("digits", vz.assets.digits_cnn) as server, Look(browser, server) as look:
         expect(look.page.locator(".nothing")).to_be_visible()
         look.page.locator("#file").set_input_files(str(vz.assets.digits()[7]))
-        expect(look.page.locator(".explained-line")).to_contain_text("Explained: 7")
+        expect(look.page.locator(".explained-line")).to_contain_text("Why 7")
 
 
 def test_the_strip_of_ten_thousand_images_loads_those_that_are_seen(browser: Browser) -> None:

@@ -44,7 +44,7 @@ def test_rows_are_filtered_and_sorted_as_the_table_is(browser: Browser, kept: Se
         look.settle()
         expect(look.page.get_by_text("2 images; 1 to 2 are shown.")).to_be_visible()
         assert {path.rpartition("/")[2] for path in paths(look)} == {"digit_3.png", "digit_8.png"}
-        look.page.get_by_label("Path holds").fill("digit_8")
+        look.page.get_by_label("Path contains").fill("digit_8")
         look.page.keyboard.press("Tab")
         look.settle()
         assert len(paths(look)) == 1
@@ -87,7 +87,7 @@ def test_clusters_are_those_of_spray_and_their_images_are_opened(
     studio = Studio("digits_cnn.keras", lambda: (cnn, ()), RunImages(records), kept=records)
     with Server(studio) as server, Look(browser, server, "#/run/clusters") as look:
         assert studio.ready.wait(60)
-        look.page.get_by_role("button", name="Look for images that are decided by something else").click()
+        look.page.get_by_role("button", name="Look for clusters").click()
         expect(look.page.get_by_text(f"{len(expected)} clusters of 24 maps.")).to_be_visible(timeout=60_000)
         assert look.page.locator(".cluster > p").all_inner_texts() == [cluster.verdict for cluster in expected]
         first = look.page.locator(".cluster").first

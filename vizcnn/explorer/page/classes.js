@@ -18,6 +18,22 @@ export function typed(facts, output, index) {
   return about.is_main ? text : `${output}=${text}`;
 }
 
+// The class that such a text names, by its name or its number: { output, index, name }; null for anything else.
+export function classOf(facts, text) {
+  const { outputs } = facts.model, of = outputs.find(({ name }) => text.startsWith(`${name}=`)), output = of ?? outputs.find(({ is_main: isMain }) => isMain);
+  const wanted = of ? text.slice(of.name.length + 1) : text, named = output?.names?.indexOf(wanted) ?? -1;
+  const index = named >= 0 || !/^\d+$/.test(wanted) ? named : Number(wanted);
+  return output?.is_classes && index >= 0 ? { output: output.name, index, name: nameOf(facts, output.name, index) } : null;
+}
+
+// What is explained, in two parts where it is one against the other, each as the list has it.
+export function partsOf(facts, target) {
+  return target.split(" minus ").map((text) => {
+    const one = classOf(facts, text);
+    return one ? typed(facts, one.output, one.index) : text;
+  });
+}
+
 export const nameOf = (facts, output, index) => facts.model.outputs.find(({ name }) => name === output)?.names?.[index] ?? `class ${index}`;
 
 // A name that may be broken behind its underscores.
@@ -54,7 +70,7 @@ export class Classes {
   show({ outputs }, target) {
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     this.outputs = outputs;
-    this.target = target ?? "";
+    this.target = partsOf(this.facts, target ?? "").join(" minus ");
     const { explains } = this.facts.model;
     fill(this.list, EXPLAINED[explains] ? el("p", { class: "hint" }, EXPLAINED[explains]) : null, outputs.map((output) => this.output(output, outputs.length > 1)));
     if (focused) this.list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
@@ -65,8 +81,9 @@ export class Classes {
     const isOdd = !about.is_classes && facts.model.explains === "Box";
     if (isOdd) return null;
     const length = lengths(output);
-    const heading = about.is_classes ? `${output.are_probabilities ? "most probable classes" : "highest classes"}${about.is_map ? ", on the average of the map" : ""}` : "numbers";
-    return el("table", { class: "bars" }, el("caption", {}, named ? `${output.name}: ${heading}` : heading),
+    const heading = about.is_classes ? `${output.are_probabilities ? "Most probable classes" : "Highest classes"}${about.is_map ? ", on the average of the map" : ""}` : "Numbers";
+    const hint = about.is_classes && about.count > 1 ? el("span", { class: "how" }, "Choose one to see what speaks for it; vs: why not that one?") : null;
+    return el("table", { class: "bars" }, el("caption", {}, named ? `${output.name}: ${heading}` : heading, hint),
       highest(facts, output).map((entry) => this.entry(output, entry, length)));
   }
 
@@ -78,13 +95,13 @@ export class Classes {
     return el("tr", { class: isExplained ? "own" : null },
       el("th", { scope: "row" }, el("button", {
         type: "button", class: "class", "data-key": text, "aria-pressed": String(isExplained || isFirst),
-        title: `Explain ${name}; with Shift: one of two that are compared`,
+        title: `Why ${name}? With Shift: one of two that are compared`,
         onclick: (event) => this.choose(text, name, event.shiftKey),
       }, breaking(name))),
       el("td", { class: "bar-cell", "aria-hidden": "true" }, bar),
       el("td", { title: String(value) }, inNumbers(value, output.are_probabilities)),
-      el("td", {}, el("button", { type: "button", class: "minus", "data-key": `minus ${text}`, disabled: isExplained, "aria-pressed": String(this.target.endsWith(` minus ${text}`)), title: `Why not ${name}?`,
-        "aria-label": `against ${name}`, onclick: () => this.against(text) }, "−")));
+      el("td", {}, el("button", { type: "button", class: "minus", "data-key": `minus ${text}`, disabled: isExplained, "aria-pressed": String(this.target.endsWith(` minus ${text}`)), 
+        title: this.nameNow() ? `Why ${this.nameNow()} rather than ${name}?` : `Why ${name}?`, "aria-label": `vs ${name}`, onclick: () => this.against(text) }, "vs")));
   }
 
   isMain(name) { return this.facts.model.outputs.find((one) => one.name === name)?.is_main; }
@@ -95,6 +112,16 @@ export class Classes {
     if (this.target) return this.target.split(" minus ")[0];
     const main = this.outputs.find(({ name, predicted }) => this.isMain(name) && predicted !== null);
     return main ? typed(this.facts, main.name, main.predicted) : "";
+  }
+
+  nameNow() {
+    const text = this.explained();
+    return classOf(this.facts, text)?.name ?? text;
+  }
+
+  // The class at a place of the list.
+  chooseAt(place) {
+    this.list.querySelectorAll("button.class")[place]?.click();
   }
 
   choose(text, name, isOneOfTwo) {

@@ -5,7 +5,7 @@ import { el, fill } from "./dom.js";
 import { exports } from "./export.js";
 import { bare, costOf } from "./gallery.js";
 import { controls, follow } from "./looks.js";
-import { askMap, KEYS, MapView, Together } from "./map_view.js";
+import { askMap, drawnMap, KEYS, MapView, Together } from "./map_view.js";
 import { pictureOf } from "./pictures.js";
 import { change } from "./router.js";
 
@@ -22,7 +22,7 @@ export function open(root, { facts, classes, speed, signal }) {
   const bar = el("div", { class: "choices" }), grid = el("div", { class: "wide", role: "region", "aria-label": "The maps", tabindex: 0 }), said = el("p", { class: "hint", role: "status" });
   const head = el("div", {});
   const keep = el("div", {});
-  fill(root, head, bar, said, grid, keep, el("p", { class: "unseen", id: "keys" }, KEYS, " Plus and minus enlarge all maps, 0 shows them whole."));
+  fill(root, bar, said, grid, head, keep, el("p", { class: "unseen", id: "keys" }, KEYS, " Plus and minus enlarge all maps, 0 shows them whole."));
   follow(() => cells.forEach((cell) => cell.view?.redraw()), signal);
   let drawn = null;
 
@@ -34,7 +34,7 @@ export function open(root, { facts, classes, speed, signal }) {
     return { methods, targets, layers, scale: SCALES.some(([value]) => value === parameters.scale) ? parameters.scale : "own" };
   }
 
-  function drawBar(asked) {
+  function drawBar(asked, isSignal) {
     const { methods, targets, layers, scale } = asked, has = document.activeElement?.closest?.(".choices") ? document.activeElement.dataset.name : null;
     const chosen = (title, list, key, texts, options) => el("fieldset", {}, el("legend", {}, title),
       el("ul", { class: "chips" }, list.map((one, at) => el("li", {}, el("span", {}, texts(one)), list.length > 1 ? el("button", { type: "button", "data-name": `${key} ${one}`, "aria-label": `leave out ${texts(one)}`,
@@ -47,7 +47,7 @@ export function open(root, { facts, classes, speed, signal }) {
       chosen("methods", methods, "methods", (one) => one, facts.methods.map(({ name: one }) => [one, `${one}: ${costOf(one, facts, speed.known)}`])),
       chosen("classes", targets, "targets", (one) => nameOfTarget(one, tops), [["", "what the model says"], ...tops]),
       facts.layers.length ? chosen("layers", layers, "layers", (one) => one || "chosen by the method", [["", "chosen by the method"], ...facts.layers.map(({ path }) => [path, path])]) : null,
-      el("label", {}, "Scale of colors ", el("select", { "data-name": "scale", onchange: (event) => change({ scale: event.target.value }, { instead: true }) },
+      isSignal ? null : el("label", {}, "Scale of colors ", el("select", { "data-name": "scale", onchange: (event) => change({ scale: event.target.value }, { instead: true }) },
         SCALES.map(([value, text]) => el("option", { value, selected: value === scale }, text)))));
     if (has) bar.querySelector(`[data-name="${CSS.escape(has)}"]`)?.focus();
     return (one) => nameOfTarget(one, tops);
@@ -57,54 +57,51 @@ export function open(root, { facts, classes, speed, signal }) {
     const asked = wanted(parameters), { image } = parameters;
     const picture = await pictureOf(image, facts);
     if (until.aborted) return;
-    if (picture.signal) {
-      fill(grid, el("p", {}, "Maps of signals aren't laid side by side here: look at them one by one, under Why."));
-      return;
-    }
-    const nameOf = drawBar(asked), key = JSON.stringify([image, asked.methods, asked.targets, asked.layers]);
+    if (picture.signal) asked.scale = "own";
+    const nameOf = drawBar(asked, picture.signal), key = JSON.stringify([image, asked.methods, asked.targets, asked.layers]);
     if (drawn !== key) build(asked, nameOf, picture);
     drawn = key;
     fill(keep, exports({ image, method: asked.methods[0], layer: asked.layers[0], target: asked.targets[0] }, { methods: asked.methods }));
-    let failed = 0;
     for (const cell of cells) {
-      if (!cell.view || cell.map) continue;
-      const left = cells.filter((one) => one.view && !one.map && !one.failed).length;
+      if (cell.map || cell.failed) continue;
+      const left = cells.filter((one) => !one.map && !one.failed).length, question = { image, method: cell.method, target: cell.target, layer: cell.layer };
       said.textContent = `${cell.method}: being made; ${left} to go.`;
       try {
-        cell.map = await askMap({ image, method: cell.method, target: cell.target, layer: cell.layer }, { signal: until });
+        const map = await askMap(question, { signal: until });
+        if (map.signal) fill(cell.place, el("div", { class: "drawn" }, await drawnMap(question, map, picture)));
+        cell.map = map;
       } catch (error) {
         if (until.aborted) { drawn = cells.some((one) => one.map) ? key : null; return; }
         if (!(error instanceof Refused)) throw error;
         cell.failed = true;
-        failed += 1;
         fill(cell.place, el("p", { class: "wrong" }, error.message));
-        cell.view = null;
         continue;
       }
       rescale(asked.scale, picture);
     }
     rescale(asked.scale, picture);
+    const failed = cells.filter((cell) => cell.failed).length;
     said.textContent = scaleSaid(asked.scale) + (failed ? ` ${failed} could not be made.` : "");
   }
 
   function build({ methods, targets, layers }, nameOf, picture) {
     together = new Together();
-    fill(head, controls(facts, together.buttons()));
+    fill(head, picture.signal ? null : controls(facts, together.buttons()));
     cells = [];
     const columns = targets.flatMap((target) => layers.map((layer, at) => ({ target, layer, first: at === 0 })));
     const heading = ({ target, layer }) => [nameOf(target), layers.length > 1 ? `, ${layer || "layer of the method"}` : ""].join("");
     const cellOf = (method, { target, layer, first }) => {
       const takesLayer = facts.methods.find((one) => one.name === bare(method))?.takes_layer;
       if (!takesLayer && !first) return el("td", {}, el("span", { class: "hint" }, "looks at no layer"));
-      const view = new MapView(facts, { together }), place = el("td", {}, view.figure);
-      cells.push({ view, place, method, target, layer: takesLayer ? layer : "", map: null });
-      view.figure.style.setProperty("--ratio", picture.width / picture.height);
+      const view = picture.signal ? null : new MapView(facts, { together }), place = el("td", {}, view?.figure);
+      cells.push({ view, place, method, target, layer: takesLayer ? layer : "", map: null, failed: false });
+      view?.figure.style.setProperty("--ratio", picture.width / picture.height);
       return place;
     };
     const rowHead = (...children) => el("th", { scope: "row" }, ...children), columnHead = (...children) => el("th", { scope: "col" }, ...children);
     const ofMethod = (method) => el("b", {}, breaking(method));
-    // A single row of methods takes less room than a single column.
-    const [heads, rows] = columns.length === 1
+    // A single row of methods takes less room than a single column; curves are wide, and lie below each other.
+    const [heads, rows] = columns.length === 1 && !picture.signal
       ? [methods.map((method) => columnHead(ofMethod(method))), [el("tr", {}, rowHead(heading(columns[0])), methods.map((method) => cellOf(method, columns[0])))]]
       : [columns.map((column) => columnHead(heading(column))), methods.map((method) => el("tr", {}, rowHead(ofMethod(method)), columns.map((column) => cellOf(method, column))))];
     fill(grid, el("table", { class: "grid" }, el("caption", { class: "unseen" }, "Maps by method, class and layer"),
@@ -112,7 +109,7 @@ export function open(root, { facts, classes, speed, signal }) {
   }
 
   function rescale(scale, picture) {
-    const made = cells.filter((cell) => cell.map), groups = scale === "row" ? Map.groupBy?.(made, (cell) => cell.method) ?? grouped(made) : new Map([["all", made]]);
+    const made = cells.filter(({ map, view }) => map && view), groups = scale === "row" ? Map.groupBy?.(made, (cell) => cell.method) ?? grouped(made) : new Map([["all", made]]);
     for (const group of groups.values()) {
       const signed = group.some(({ map }) => map.signed), end = Math.max(...group.map(({ map }) => Math.max(Math.abs(map.vmin), Math.abs(map.vmax))));
       const limits = scale === "own" ? null : { vmin: signed ? -end : 0, vmax: end, signed };

@@ -4,6 +4,7 @@ import { Classes } from "./classes.js";
 import * as compare from "./compare.js";
 import { el, fill } from "./dom.js";
 import * as keep from "./keep.js";
+import { keyOf } from "./keys.js";
 import * as paint from "./paint.js";
 import { paint as paintOn, pictureOf } from "./pictures.js";
 import { link } from "./router.js";
@@ -16,7 +17,12 @@ export const matches = (path) => path[0] === "image" || path.length === 0;
 
 const PARTS = [why, compare, paint, keep], OF_ALL = [why, compare];  // signals, clips and volumes can't be painted on
 
-let desk = null;
+let desk = null, strip = null;
+
+// Whatever view is open, an image may be dropped or pasted; `tell(error)` says what is wrong with it where this view isn't seen.
+export function prepare(facts, tell) {
+  strip = new Strip(facts, (error) => (desk?.element.isConnected ? desk.say(error.message) : tell(error)));
+}
 
 export async function show(root, { path, parameters, facts, signal }) {
   if (!desk || !root.contains(desk.element)) {
@@ -25,6 +31,12 @@ export async function show(root, { path, parameters, facts, signal }) {
     fill(root, desk.element);
   }
   await desk.update(PARTS.find(({ name }) => name === path[1]) ?? why, parameters, signal);
+}
+
+function sizeOf({ shape, signal }) {
+  const [height, width, ...more] = shape.slice(0, -1);
+  if (signal) return `${height} places`;
+  return more.length ? [height, width, ...more].join(" × ") : `${width} × ${height} pixels`;
 }
 
 // How long a run of the model takes here: asked once, when nothing else is.
@@ -41,26 +53,31 @@ class Desk {
   constructor(facts) {
     Object.assign(this, { facts, part: null, opened: null, leaving: null, speed: new Speed(), kept: null });
     this.wrong = el("p", { class: "wrong", role: "alert" });
-    this.strip = (Desk.strip ??= new Strip(facts, (error) => { desk.wrong.textContent = error.message; }));
     this.canvas = el("canvas", { role: "img" });
     this.curve = el("img", { hidden: true, alt: "" });
     this.caption = el("figcaption", {});
     this.classes = new Classes(facts);
-    this.hint = el("p", { class: "hint" }, "Choose a class: its map. With Shift two of them, or − beside one: what speaks for one rather than the other.");
+    this.notes = el("ul", { class: "hint notes" });
     this.tabs = el("div", { class: "parts", role: "group", "aria-label": "Parts of this view" });
     this.heading = el("h2", { class: "unseen" });
     this.body = el("div", { class: "part" });
     this.side = el("aside", { class: "side", "aria-label": "The image, and what the model says of it" },
-      el("figure", { class: "image" }, el("div", { class: "stage" }, this.canvas, this.curve), this.caption), this.classes.element, this.hint, targetPicker(facts, () => this.classes.explained()));
-    this.work = el("div", { class: "desk" }, this.side, el("div", {}, this.tabs, this.heading, this.body));
+      el("figure", { class: "image" }, el("div", { class: "stage" }, this.canvas, this.curve), this.caption), this.classes.element);
+    const more = el("section", { class: "more", "aria-label": "What else can be explained" }, this.notes, targetPicker(facts, () => this.classes.explained()));
+    this.work = el("div", { class: "desk" }, this.side, el("div", { class: "asked" }, this.tabs, this.heading, this.body), more);
     this.nothing = el("p", { class: "nothing" }, "There is no image yet: drop or paste one here, choose a file, or take a photo.");
-    this.element = el("div", { class: "decision" }, el("h2", { class: "unseen" }, "An image, and why the model decides as it does"), this.strip.element, this.wrong, this.nothing, this.work);
+    this.element = el("div", { class: "decision" }, el("h2", { class: "unseen" }, "An image, and why the model decides as it does"), strip.element, this.wrong, this.nothing, this.work);
+    addEventListener("keydown", (event) => {
+      if (/^[1-9]$/.test(keyOf(event)) && this.work.isConnected && !this.work.hidden) this.classes.chooseAt(Number(event.key) - 1);
+    });
   }
+
+  say(text) { this.wrong.textContent = text; }
 
   async update(part, parameters, signal) {
     const { facts } = this, image = parameters.image ?? (facts.images ? "0" : "");
     this.wrong.textContent = "";
-    this.strip.show(image);
+    strip.show(image);
     this.nothing.hidden = image !== "";
     this.work.hidden = image === "";
     if (image === "") {
@@ -99,7 +116,8 @@ class Desk {
       if (picture.signal) Object.assign(this.curve, { src: `api/small?image=${encodeURIComponent(image)}`, alt: `The signal ${picture.name}` });
       else paintOn(this.canvas, picture);
       this.canvas.setAttribute("aria-label", `The image ${picture.name}`);
-      fill(this.caption, el("b", {}, picture.name), ` ${picture.shape.slice(0, -1).join(" × ")}`, picture.notes.map((note) => el("span", { class: "note" }, ` ${note}`)));
+      fill(this.caption, el("b", {}, picture.name), `, ${sizeOf(picture)}`);
+      fill(this.notes, picture.notes.map((note) => el("li", {}, note)));
     }
     this.classes.show(this.kept.said, target);
   }

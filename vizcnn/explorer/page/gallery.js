@@ -34,13 +34,13 @@ export class Gallery {
     this.meaning = el("p", { class: "meaning" });
     this.picked = el("summary", {});
     this.element = el("section", { class: "method", "aria-label": "Method" }, el("details", { class: "picker" }, this.picked, this.list), this.layer, this.options,
-      el("h3", {}, "What this may not be read as"), this.meaning);
+      el("h3", {}, "How to read it, and how not"), this.meaning);
   }
 
   show(method, { layer, speed, used }) {
     Object.assign(this, { method, layerNow: layer ?? "", speed, used });
     const about = this.facts.methods.find(({ name }) => name === bare(method));
-    fill(this.picked, "Method: ", el("b", {}, method), el("span", { class: "hint" }, " (others, with what they cost)"));
+    fill(this.picked, "Method: ", el("b", {}, method), el("span", { class: "hint" }, " (choose another)"));
     fill(this.meaning, about?.interpretation ?? "");
     this.drawList();
     this.drawLayer(about);

@@ -3,10 +3,10 @@ import { askArrays } from "./api.js";
 import { inNumbers } from "./classes.js";
 import { el, fill, svg } from "./dom.js";
 import { costOf } from "./gallery.js";
-import { paint as paintOn, rgba } from "./pictures.js";
+import { asSeen, paint as paintOn, rgba } from "./pictures.js";
 import { change } from "./router.js";
 
-export const name = "keep", title = "Keep";
+export const name = "keep", title = "Keep parts";
 
 const ON = [["blur", "a blurred image"], ["mean", "its mean color"]];
 const [WIDTH, HEIGHT, EDGE] = [320, 160, 28];
@@ -15,11 +15,11 @@ export function open(root, { facts, speed }) {
   const range = el("input", { type: "range", id: "kept", min: 0, max: 100, step: 1, value: 15 }), said = el("output", { for: "kept" });
   const on = el("select", { name: "on", onchange: () => change({ on: on.value }, { instead: true }) }, ON.map(([value, text]) => el("option", { value }, text)));
   const method = el("select", { name: "method", onchange: () => change({ method: method.value, layer: null }) });
-  const canvas = el("canvas", { role: "img" }), curve = el("div", { class: "curve" }), line = el("p", { role: "status", class: "score-line" }), wait = el("p", { class: "hint" });
-  fill(root, el("p", {}, "What does the model say when it sees only the parts that the map marks most, and the rest is painted over?"),
+  const canvas = el("canvas", { role: "img" }), caption = el("figcaption", {}), curve = el("div", { class: "curve" }), line = el("p", { role: "status", class: "score-line" }), wait = el("p", { class: "hint" });
+  fill(root, el("p", {}, "What does the model say when it sees only the parts that a map marks most? The rest is painted over."),
     el("form", { class: "controls", "aria-label": "What is kept", autocomplete: "off", onsubmit: (event) => event.preventDefault() },
       el("div", {}, el("label", { for: "kept" }, "Keep the most important"), " ", range, " ", said), el("label", {}, "on ", on), el("label", {}, "by ", method)),
-    wait, el("div", { class: "painting" }, el("div", { class: "stage" }, canvas), el("div", { class: "scores" }, line, curve)));
+    wait, el("div", { class: "painting" }, el("figure", {}, el("div", { class: "stage" }, canvas), caption), el("div", { class: "scores" }, line, curve)));
   let kept = null, key = null;
 
   function draw() {
@@ -45,7 +45,7 @@ export function open(root, { facts, speed }) {
       svg("line", { class: "axis", x1: x(0), y1: y(low), x2: x(1), y2: y(low) }), svg("line", { class: "axis", x1: x(0), y1: y(low), x2: x(0), y2: y(high) }),
       svg("polyline", { class: "line", points: values.map((one, at) => `${x(shares[at])},${y(one)}`).join(" ") }),
       svg("circle", { class: "point", cx: x(share), cy: y(value), r: 5 }),
-      text(x(0), HEIGHT - 8, "0 %"), text(x(1), HEIGHT - 8, "100 %"), text(x(0.5), HEIGHT - 8, "of the image kept"),
+      text(x(0), HEIGHT - 8, "0 %"), text(x(1), HEIGHT - 8, "100 %"), text(x(0.5), HEIGHT - 8, "of the image kept"), text(x(0) + 6, y(high) + 4, isProbability ? "probability" : "score", "start"),
       text(EDGE - 4, y(high) + 4, inNumbers(high, isProbability && high !== 1), "end"), text(EDGE - 4, y(low) + 4, Number(low.toPrecision(2)).toString(), "end")));
   }
 
@@ -65,6 +65,7 @@ export function open(root, { facts, speed }) {
       kept = { about, width, height, pixels: rgba(arrays.pixels.values), fill: rgba(arrays.fill.values), ranks: arrays.ranks.values };
       key = JSON.stringify(asked);
       draw();
+      fill(caption, asSeen(canvas));
     } finally {
       wait.textContent = "";
     }

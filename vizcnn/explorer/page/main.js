@@ -1,6 +1,7 @@
 // Starts the page: the first paint needs no model; each view is drawn once it is loaded.
 import { ask, listen, Refused } from "./api.js";
 import { el, fill } from "./dom.js";
+import * as help from "./help.js";
 import { link, read } from "./router.js";
 import * as decision from "./decision.js";
 import * as epochs from "./epochs.js";
@@ -12,7 +13,7 @@ import * as records from "./records.js";
 const VIEWS = [decision, network, records, epochs];
 
 const content = document.getElementById("content"), status = document.getElementById("status"), progress = document.getElementById("progress");
-let facts = null, leaving = new AbortController();
+let facts = null, begun = null, leaving = new AbortController();
 
 function tellState({ stage, error, working, changes }) {
   const text = { loading: "The model is being loaded …", failed: error, gone: "The explorer doesn't answer: has vizcnn serve ended?" }[stage];
@@ -20,17 +21,19 @@ function tellState({ stage, error, working, changes }) {
     "The model has other weights now. ", el("button", { type: "button", onclick: () => location.reload() }, "Show it as it is")];
   fill(status, text ?? (working?.total ? `${working.what}: ${working.done} of ${working.total}` : changed || ""));
   status.classList.toggle("wrong", stage === "failed" || stage === "gone");
+  status.classList.toggle("alone", Boolean(text));
   dispatchEvent(new CustomEvent("working", { detail: working }));  // a view may show it where the answer will stand
   progress.hidden = !(stage === "loading" || working);
   if (working?.total) [progress.max, progress.value] = [working.total, working.done];
   else progress.removeAttribute("value");
-  if (stage === "ready" && facts === null) start();
+  if (stage === "ready") begun ??= start().catch((error) => { begun = null; tellError(error); });  // the next event tries again
 }
 
 async function start() {
   facts = await ask("facts");
   document.title = `${facts.model.name}, vizcnn explorer`;
   document.querySelector("h1").textContent = facts.model.name;
+  decision.prepare(facts, (error) => content.prepend(el("p", { class: "wrong", role: "alert" }, error.message)));
   await show();
 }
 
@@ -57,4 +60,5 @@ export function tellError(error) {
 }
 
 addEventListener("hashchange", show);
+help.listen(document.getElementById("help"));
 listen(tellState);

@@ -1,5 +1,5 @@
 // A map on its image: drawn, read by pointer and arrow keys as in the report, and enlarged: by its button, or as far as others are with it.
-import { askArrays } from "./api.js";
+import { address, askArrays } from "./api.js";
 import { el } from "./dom.js";
 import { MapFigure } from "./drawing.js";
 import { look, tableOf } from "./looks.js";
@@ -10,6 +10,14 @@ export const KEYS = "Point at a map, tap it, or move over it with the arrow keys
 export async function askMap(parameters, options) {
   const { about, arrays } = await askArrays("map", parameters, options);
   return { ...about, values: arrays.values?.values };
+}
+
+// The map of a signal, a curve, which the server draws; `asked` as for `askMap`.
+export async function drawnMap(asked, map, picture) {
+  const known = Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
+  const drawing = el("img", { src: address("drawn", known), alt: `${map.method} of ${picture.name} for ${map.target}` });
+  await drawing.decode().catch(() => {});
+  return drawing;
 }
 
 export class MapView extends MapFigure {
@@ -106,6 +114,7 @@ export class Together {
     const place = (at, share) => at + (share - 0.5) / this.scale - (share - 0.5) / next;
     [this.x, this.y, this.scale] = [within(place(this.x, across)), within(place(this.y, down)), next];
     this.views.forEach((view) => this.place(view));
+    if (this.moves) this.moves.hidden = next === 1;
   }
 
   move(across, down) {
@@ -136,10 +145,10 @@ export class Together {
 
   buttons() {
     const button = (text, name, act) => el("button", { type: "button", "aria-label": name, title: name, onclick: act }, text);
-    return el("span", { class: "zooms", role: "group", "aria-label": "Enlarge all maps" },
-      button("+", "enlarge all maps", () => this.to(1.5 * this.scale)), button("−", "make all maps smaller", () => this.to(this.scale / 1.5)),
-      button("whole", "show the maps whole", () => this.to(1)),
+    this.moves = el("span", { class: "zooms", hidden: true }, button("whole", "show the maps whole", () => this.to(1)),
       [["←", "left", -0.25, 0], ["→", "right", 0.25, 0], ["↑", "up", 0, -0.25], ["↓", "down", 0, 0.25]].map(([sign, name, across, down]) =>
         button(sign, `move what is seen ${name}`, () => this.move(across, down))));
+    return el("span", { class: "zooms", role: "group", "aria-label": "Zoom" }, "Zoom",
+      button("+", "enlarge all maps", () => this.to(1.5 * this.scale)), button("−", "make all maps smaller", () => this.to(this.scale / 1.5)), this.moves);
   }
 }

@@ -4,6 +4,7 @@ import { el, fill } from "./dom.js";
 import { Diagram } from "./network/diagram.js";
 import { Finder } from "./network/finder.js";
 import { listen } from "./network/keys.js";
+import { link } from "./router.js";
 import { showLayer } from "./network/layer.js";
 import { showLayers } from "./network/list.js";
 import { named } from "./network/paths.js";
@@ -11,6 +12,8 @@ import { showUnit } from "./network/unit.js";
 
 export const title = "Network", path = ["layers"];
 export const matches = (path) => path[0] === "layers" || path[0] === "layer";
+
+const NARROW = matchMedia("(max-width: 60rem)");
 
 let known = null;  // the layers, as they were told last
 let frame = null;  // stays while layers are walked through, so that the diagram keeps its place and its focus
@@ -39,13 +42,19 @@ class Frame {
     this.diagram = new Diagram();
     this.part = el("div", { class: "network-part" });
     this.said = el("p", { class: "unseen", role: "status" });
-    const aside = el("section", { class: "network-side", "aria-label": "Diagram of the model" }, this.finder.element, this.diagram.element);
-    this.element = el("div", { class: "network" }, aside, this.part, this.said);
+    this.hint = el("p", {}, "Choose a box, or a layer of the table below, to see what it makes of an image, and what its channels react to.");
+    this.side = el("details", { class: "network-side", "aria-label": "Diagram of the model" }, el("summary", {}, "The diagram, and a field to find a layer"), this.hint, this.finder.element, this.diagram.element);
+    this.element = el("div", { class: "network" }, this.side, this.part, this.said);
+    this.layer = null;
   }
 
   async show(context) {
-    const { layer, unit, signal } = context;
+    const { layer, unit, image, signal } = context;
     this.element.classList.toggle("whole", !layer);
+    this.hint.hidden = Boolean(layer);
+    // Where there is no room beside a layer, its diagram is folded; once somebody has opened it, it stays so.
+    if (Boolean(this.layer) !== Boolean(layer) || this.layer === null) this.side.open = !layer || !NARROW.matches;
+    this.layer = layer;
     this.finder.show(context);
     listen(context);
     const diagram = this.diagram.show(context);
@@ -57,7 +66,7 @@ class Frame {
       part.dispatchEvent(new Event("shown"));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      fill(this.part, el("p", { class: "wrong", role: "alert" }, error.message));
+      fill(this.part, el("p", { class: "wrong", role: "alert" }, error.message), el("p", {}, el("a", { href: link(path, { image }) }, "All layers")));
     }
     if (focused) this.part.querySelector(`[data-focus="${focused}"]`)?.focus({ preventScroll: true });
     this.said.textContent = this.part.querySelector("h2")?.textContent ?? "";

@@ -1,10 +1,10 @@
 // Occlusion by hand: parts are painted over, and what the model says moves along; one question at a time, the newest wins.
 import { askArrays, post } from "./api.js";
-import { breaking, highest, inNumbers, lengths } from "./classes.js";
+import { breaking, classOf, highest, inNumbers, lengths, nameOf } from "./classes.js";
 import { el, fill } from "./dom.js";
-import { paint as paintOn, rgba } from "./pictures.js";
+import { asSeen, paint as paintOn, rgba } from "./pictures.js";
 
-export const name = "paint", title = "Paint";
+export const name = "paint", title = "Paint over";
 
 const BRUSHES = { mean: "mean color", blur: "blurred", noise: "noise" };
 
@@ -15,10 +15,10 @@ export function open(root, { facts, signal }) {
   const kinds = [...Object.entries(BRUSHES), ["erase", "erase"]].map(([value, text]) => el("label", {}, el("input", { type: "radio", name: "brush", value, checked: value === "mean" }), ` ${text}`));
   const undo = el("button", { type: "button", onclick: () => back() }, "Undo"), clear = el("button", { type: "button", onclick: () => wipe() }, "Clear");
   const form = el("form", { class: "controls", "aria-label": "The brush", autocomplete: "off", onsubmit: (event) => event.preventDefault() },
-    el("fieldset", {}, el("legend", {}, "Paint with"), kinds), el("div", {}, el("label", { for: "brush-size" }, "Size"), " ", size, " ", sizeSaid), undo, clear);
-  const bars = el("div", {}), line = el("p", { role: "status", class: "score-line" });
+    el("fieldset", {}, el("legend", {}, "Paint with"), kinds), el("div", {}, el("label", { for: "brush-size" }, "Size"), " ", size, " ", sizeSaid), el("span", {}, undo, " ", clear));
+  const caption = el("figcaption", {}), bars = el("div", {}), line = el("p", { role: "status", class: "score-line" });
   fill(root, el("p", {}, "Paint over a part, and see what the model says without it."), form,
-    el("div", { class: "painting" }, el("div", { class: "stage" }, canvas, cursor), el("div", { class: "scores" }, line, bars)),
+    el("div", { class: "painting" }, el("figure", {}, el("div", { class: "stage" }, canvas, cursor), caption), el("div", { class: "scores" }, line, bars)),
     el("p", { class: "hint", id: "painting-keys" }, "With the keyboard: arrow keys move the brush (with Shift farther), the space bar paints."));
   let layers = null, mask = null, history = [], before = null, image = null, target = null, busy = false, again = false, until = signal, at = null, last = null;
 
@@ -85,8 +85,8 @@ export function open(root, { facts, signal }) {
 
   function tell(said) {
     const share = mask.reduce((count, number) => count + (number > 0), 0) / mask.length;
-    const score = said.score ? ` The score of ${said.score.name} is ${inNumbers(said.score.value, false)} (${inNumbers(before.score.value, false)} without paint).` : "";
-    line.textContent = `${Math.round(100 * share)} % painted over.${score}`;
+    const told = explained(said);
+    line.textContent = `${Math.round(100 * share)} % painted over.${told ? ` The ${told.what} of ${told.name} is ${told.now}${share ? `, ${told.was} without paint` : ""}.` : ""}`;
     fill(bars, said.outputs.map((now) => {
       const was = before.outputs.find(({ name: one }) => one === now.name), about = facts.model.outputs.find(({ name: one }) => one === now.name);
       if (!about.is_classes && facts.model.explains === "Box") return null;
@@ -102,6 +102,15 @@ export function open(root, { facts, signal }) {
             el("td", {}, inNumbers(valueOf(now, index), now.are_probabilities)), el("td", { class: "was" }, inNumbers(valueOf(was, index), was.are_probabilities)));
         }));
     }));
+  }
+
+  // The probability of the class that is explained; of anything else its score.
+  function explained(said) {
+    const main = before.outputs.find(({ name: output }) => facts.model.outputs.find((about) => about.name === output).is_main);
+    const one = target ? classOf(facts, target) : main?.predicted === null ? null : { output: main.name, index: main.predicted, name: nameOf(facts, main.name, main.predicted) };
+    const [now, was] = [said, before].map(({ outputs }) => outputs.find(({ name: output }) => output === one?.output));
+    if (one && now?.are_probabilities && !now.shown) return { what: "probability", name: one.name, now: inNumbers(now.values[one.index], true), was: inNumbers(was.values[one.index], true) };
+    return said.score ? { what: "score", name: said.score.name, now: inNumbers(said.score.value, false), was: inNumbers(before.score.value, false) } : null;
   }
 
   function placeCursor() {
@@ -163,6 +172,7 @@ export function open(root, { facts, signal }) {
       undo.disabled = true;
       layers = { width, height, names: about.brushes, pixels: rgba(arrays.pixels.values), fills: about.brushes.map((one) => rgba(arrays[one].values)) };
       draw();
+      fill(caption, asSeen(canvas));
     }
     if (before === null || parameters.target !== target) {
       target = parameters.target;

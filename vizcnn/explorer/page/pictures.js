@@ -28,6 +28,12 @@ export function rgba(rgb) {
   return color;
 }
 
+// What stands below the picture that a model is given, and how large that is shown.
+export function asSeen(canvas) {
+  canvas.parentElement.style.setProperty("--ratio", canvas.width / canvas.height);
+  return `The image as the model sees it, ${canvas.width} × ${canvas.height} pixels`;
+}
+
 export function paint(canvas, { width, height, color }) {
   [canvas.width, canvas.height] = [width, height];
   canvas.getContext("2d").putImageData(new ImageData(color, width, height), 0, 0);

@@ -23,7 +23,7 @@ export async function show(root, { path, parameters, facts, signal }) {
   await part.show(body, { parameters: given, about, facts, signal });
   if (signal.aborted) return;
   const focused = document.activeElement?.id;
-  fill(root, el("h2", {}, `${about.name}: ${about.count.toLocaleString("en")} of ${about.all.toLocaleString("en")} images`),
+  fill(root, el("h2", {}, `Run “${about.name}”: ${about.count.toLocaleString("en")} of ${about.all.toLocaleString("en")} images`),
     el("div", { class: "parts", role: "group", "aria-label": "Parts of this view" },
       PARTS.map((one) => el("a", { href: link(["run", ...(one === rows ? [] : [one.name])], { method: parameters.method }), "aria-current": one === part && "page" }, one.title))),
     body);

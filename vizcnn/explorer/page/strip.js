@@ -1,9 +1,11 @@
 // The images: small ones in a row, drawn as they come into view, and others that are dropped, pasted, chosen or photographed.
 import { address, ask, post } from "./api.js";
-import { el, fill } from "./dom.js";
-import { change, link, read } from "./router.js";
+import { el } from "./dom.js";
+import { keyOf } from "./keys.js";
+import { change, go, link, read } from "./router.js";
 
 const CELL = 76, PAGE = 200;  // pixels of one, with what is around it; names that are asked for at once
+const TAKES_IMAGE = [undefined, "image", "layer", "layers"];  // what a path begins with where the view shows an image
 
 export class Strip {
   constructor(facts, tellError) {
@@ -14,18 +16,20 @@ export class Strip {
     this.row = el("div", { class: "row-of-images" });
     this.scroller = el("div", { class: "scroller", role: "group", "aria-label": "Images" }, this.row);
     this.place = el("span", { class: "place", role: "status" });
+    this.walk = el("span", { class: "walk" }, this.step("←", "Previous", "k", -1), this.place, this.step("→", "Next", "j", 1));
+    this.said = el("span", { class: "hint", role: "status" });
     this.element = el("div", { class: "strip" },
       el("div", { class: "gets" },
         el("button", { type: "button", onclick: () => file.click() }, "Choose an image"), el("button", { type: "button", onclick: () => photo.click() }, "Take a photo"), file, photo,
-        this.step("Previous", "k", -1), this.step("Next", "j", 1), this.place, el("span", { class: "hint" }, "or drop or paste one here")),
+        el("span", { class: "hint droppable" }, "or drop or paste one"), this.walk, this.said),
       this.scroller);
     this.scroller.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(this.scroller);
     this.listen();
   }
 
-  step(text, key, by) {
-    return el("button", { type: "button", "aria-keyshortcuts": key.toUpperCase(), title: `${text} image (${key.toUpperCase()})`, onclick: () => this.go(by) }, text);
+  step(sign, text, key, by) {
+    return el("button", { type: "button", "aria-keyshortcuts": key, "aria-label": `${text} image`, title: `${text} image (${key})`, onclick: () => this.go(by) }, sign);
   }
 
   get total() { return this.uploads.length + this.count; }
@@ -48,6 +52,7 @@ export class Strip {
     const moved = image !== this.image;
     this.image = image;
     const index = this.indexOf(image);
+    this.walk.hidden = this.scroller.hidden = this.total === 0;
     this.place.textContent = index < 0 ? "" : `${(index + 1).toLocaleString("en")} of ${this.total.toLocaleString("en")}`;
     if (moved && index >= 0) {
       const { scroller } = this, left = index * CELL;
@@ -105,16 +110,15 @@ export class Strip {
     addEventListener("drop", (event) => { if (taken(event).length) { event.preventDefault(); this.take(taken(event)); } });
     addEventListener("paste", (event) => { if (taken(event).length) this.take(taken(event)); });
     addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input:not([type=range], [type=radio], [type=checkbox]), select, textarea")) return;
-      if (!this.element.isConnected) return;
-      const by = { j: 1, k: -1 }[event.key.toLowerCase()];
-      if (by) this.go(by);
+      const by = { j: 1, k: -1 }[keyOf(event)];
+      if (by && this.element.isConnected) this.go(by);
     });
   }
 
   async take(files) {
     let last = null;
     for (const file of files) {
+      this.said.textContent = `${file.name} is being read …`;
       try {
         const found = await post("images", { name: file.name }, file);
         this.uploads = [found, ...this.uploads.filter((one) => one.image !== found.image)];
@@ -123,9 +127,10 @@ export class Strip {
         this.tellError(error);
       }
     }
+    this.said.textContent = "";
     if (last === null) return;
-    const { path } = read();
-    if (path[0] === "image" || !path.length) change({ image: last });
+    if (TAKES_IMAGE.includes(read().path[0])) change({ image: last });
+    else go(["image"], { image: last });
     this.draw();
   }
 }

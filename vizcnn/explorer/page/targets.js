@@ -1,7 +1,7 @@
 // Picks what is explained beside the classes of the list: any class by its name, an output, a unit, a channel, a region, likeness to another image.
 import { el, fill } from "./dom.js";
 import { change } from "./router.js";
-import { typed } from "./classes.js";
+import { classOf, partsOf, typed } from "./classes.js";
 
 export function targetPicker(facts, explained) {
   const { outputs } = facts.model, maps = outputs.some((output) => output.is_map);
@@ -46,13 +46,25 @@ export function targetPicker(facts, explained) {
   const likeness = form("likeness to another image", [field("image, by its number", "image", { size: 10, required: true }), layers("layer", el("option", { value: "" }, "what the model returns"))],
     ({ image, layer }) => `like:${image.value.trim()}${layer.value ? `;layer=${layer.value}` : ""}`);
   const anything = form("as it is typed on the command line", [field("target", "text", { size: 24, required: true })], ({ text }) => text.value.trim());
-  return el("details", { class: "picker" }, el("summary", {}, "Explain something else"),
+  return el("details", { class: "picker" }, el("summary", {}, "Another class, a channel, a region …"),
     el("label", {}, against, " against what is explained now (A minus B)"),
     ofClass, facts.layers.length ? ofUnit : null, maps ? ofRegion : null, likeness, anything, said,
     el("button", { type: "button", onclick: () => change({ target: null }) }, "Back to what the model says"));
 }
 
-// What is explained, in words, with the way back to the prediction.
-export function targetLine(root, map) {
-  fill(root, "Explained: ", el("b", {}, map.explained), map.predicted !== map.target ? ` (the model says ${map.predicted})` : "");
+// What is explained, as a question where it is of classes, with the questions that come next.
+export function targetLine(root, facts, target, map) {
+  const parts = target ? partsOf(facts, target) : [], classes = parts.map((text) => classOf(facts, text));
+  const isOfClasses = target ? classes.every(Boolean) : facts.model.explains === "Class" && facts.model.outputs.some(({ is_main: isMain, is_classes: isClasses }) => isMain && isClasses);
+  const ask = (text, of) => el("button", { type: "button", onclick: () => change({ target: of }) }, text);
+  const said = map.predicted !== map.target ? [" The model says ", el("b", {}, map.predicted), ". "] : [];
+  if (!isOfClasses) {
+    fill(root, "Explained: ", el("b", {}, map.explained), ".", said);
+  } else if (parts.length === 2) {
+    fill(root, "Why ", el("b", {}, classes[0].name), " rather than ", el("b", {}, classes[1].name), "?", said, ask("The other way round", `${parts[1]} minus ${parts[0]}`));
+  } else {
+    const predicted = classOf(facts, map.predicted);
+    fill(root, "Why ", el("b", {}, map.explained), "?", said,
+      said.length && predicted ? ask(`Why not ${predicted.name}?`, `${parts[0]} minus ${typed(facts, predicted.output, predicted.index)}`) : null);
+  }
 }

@@ -1,10 +1,10 @@
 // Why: the map of one method for what is explained, what it may not be read as, and how far it can be trusted.
-import { address, ask, Refused } from "./api.js";
+import { ask, Refused } from "./api.js";
 import { el, fill } from "./dom.js";
 import { exports } from "./export.js";
 import { Gallery } from "./gallery.js";
 import { controls, follow } from "./looks.js";
-import { askMap, KEYS, MapView, Together } from "./map_view.js";
+import { askMap, drawnMap, KEYS, MapView, Together } from "./map_view.js";
 import { pictureOf } from "./pictures.js";
 import { change } from "./router.js";
 import { targetLine } from "./targets.js";
@@ -12,13 +12,16 @@ import { trustOf } from "./trust.js";
 
 export const name = "why", title = "Why";
 
+const OF_INPUTS = ["range", "unlike training"];  // kinds of notes
+
 export function open(root, { facts, classes, speed, signal }) {
   const together = new Together(), view = new MapView(facts, { together });
   const gallery = new Gallery(facts, (method) => change({ method, layer: null }));
-  const line = el("p", { class: "explained-line" }), notes = el("ul", { class: "notes" }), wait = el("p", { class: "hint", role: "status" }), trust = el("div", {}), kept = el("div", {});
+  const looks = controls(facts, together.buttons());
+  const line = el("p", { class: "explained-line", role: "status" }), notes = el("ul", { class: "notes" }), doubt = el("div", {}), trust = el("div", {}), kept = el("div", {});
   const drawn = el("div", { class: "drawn" });
-  fill(root, controls(facts, together.buttons()), el("div", { class: "why" },
-    el("div", { class: "main-map" }, line, view.figure, drawn, wait, notes, el("p", { class: "unseen", id: "keys" }, KEYS)), gallery.element), kept, trust);
+  fill(root, el("div", { class: "why" },
+    el("div", { class: "main-map" }, line, doubt, view.figure, drawn, notes, looks, el("p", { class: "unseen", id: "keys" }, KEYS)), gallery.element), kept, trust);
   follow(() => view.redraw(), signal);
   let shown = null;
 
@@ -30,7 +33,7 @@ export function open(root, { facts, classes, speed, signal }) {
     if (shown?.key !== key) {
       fill(trust);
       fill(kept);
-      wait.textContent = "The map is being made …";
+      line.textContent = "The map is being made …";
       view.figure.setAttribute("aria-busy", "true");
       try {
         const [map, picture] = await Promise.all([askMap(asked, { signal: until }), pictureOf(image, facts)]);
@@ -38,26 +41,26 @@ export function open(root, { facts, classes, speed, signal }) {
         shown = { key, layer: map.layer, map };
         view.figure.hidden = Boolean(map.signal);
         drawn.hidden = !map.signal;
+        looks.hidden = Boolean(map.signal);
         if (map.signal) {
-          const drawing = el("img", { src: address("drawn", clean(asked)), alt: `${method} of ${picture.name} for ${map.target}` });
-          await drawing.decode().catch(() => {});
-          fill(drawn, drawing);
+          fill(drawn, await drawnMap(asked, map, picture));
         } else {
           view.show(map, picture);
         }
-        targetLine(line, { ...map, explained: map.explained ?? map.target });
-        fill(notes, map.notes.map(({ text }) => el("li", {}, text)));
+        targetLine(line, facts, target, { ...map, explained: map.explained ?? map.target });
+        const isOfInputs = ({ kind }) => OF_INPUTS.includes(kind);
+        fill(doubt, doubtOf(map.notes.filter(isOfInputs)));
+        fill(notes, map.notes.filter((note) => !isOfInputs(note)).map(({ text }) => el("li", {}, text)));
         gallery.show(method, { layer, speed: speed.known, used: map.layer });
         fill(kept, exports(asked));
-        wait.textContent = "";
         speed.ask(image).then((known) => { if (!until.aborted) gallery.show(method, { layer, speed: known, used: map.layer }); }, () => {});
       } catch (error) {
         if (until.aborted) return;
         shown = null;
-        wait.textContent = "";
         view.figure.hidden = drawn.hidden = true;
-        fill(line);
-        fill(notes, el("li", { class: "wrong", role: "alert" }, error.message));
+        fill(line, el("span", { class: "wrong", role: "alert" }, error.message), target ? [" ", el("button", { type: "button", onclick: () => change({ target: null }) }, "Explain what the model says")] : null);
+        fill(doubt);
+        fill(notes);
         if (!(error instanceof Refused)) throw error;
         return;
       } finally {
@@ -89,4 +92,10 @@ export function open(root, { facts, classes, speed, signal }) {
   return { update };
 }
 
-const clean = (parameters) => Object.fromEntries(Object.entries(parameters).filter(([, value]) => value));
+// What makes everything doubtful that is shown: it stands above the map.
+function doubtOf(notes) {
+  if (!notes.length) return null;
+  return el("details", { class: "doubt" }, el("summary", {}, "The model seems to get its images in the wrong form: its answers may mean nothing."),
+    notes.map(({ text }) => el("p", {}, text)),
+    el("p", {}, "Start ", el("code", {}, "vizcnn serve"), " again with ", el("code", {}, "--preprocess"), "; ", el("code", {}, "vizcnn doctor MODEL IMAGES"), " tries what fits."));
+}

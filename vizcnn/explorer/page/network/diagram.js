@@ -15,7 +15,7 @@ export class Diagram {
     this.every = el("input", { type: "checkbox", onchange: () => this.draw() });
     this.smaller = el("button", { type: "button", "aria-label": "Smaller", onclick: () => this.zoom(-1) }, "−");
     this.larger = el("button", { type: "button", "aria-label": "Larger", onclick: () => this.zoom(1) }, "+");
-    this.element = el("div", {}, el("p", { class: "tools" }, el("label", {}, this.every, " every layer a box"), this.smaller, this.larger), this.pane);
+    this.element = el("div", {}, el("p", { class: "tools" }, el("label", {}, this.every, " one box for each layer"), this.smaller, this.larger), this.pane);
     this.boxes = [];
     new ResizeObserver(() => { if (this.context && !this.context.signal.aborted && this.pane.isConnected) this.draw(); }).observe(this.pane);
   }

@@ -1,6 +1,6 @@
 // Finds a layer by its name: the key f goes to the field.
 import { el, fill } from "../dom.js";
-import { isTyped } from "./keys.js";
+import { keyOf } from "../keys.js";
 import { layerLink } from "./paths.js";
 
 const MOST = 12;
@@ -16,8 +16,9 @@ export class Finder {
   show({ layers, image, signal }) {
     Object.assign(this, { layers, image });
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "f" || event.ctrlKey || event.metaKey || event.altKey || isTyped(event.target)) return;
+      if (keyOf(event) !== "f") return;
       event.preventDefault();
+      this.element.closest("details").open = true;
       this.field.focus();
       this.field.select();
     }, { signal });

@@ -39,7 +39,7 @@ export async function pageOfKernels({ layer, image, parameters, facts, signal },
   const pages = about.kernels > PAGE ? el("p", { class: "tools" }, step(start - PAGE, "← before", "kernels-before"), `kernels ${start} to ${start + numbers.values.length - 1} of ${about.kernels}`, step(start + PAGE, "next →", "kernels-next")) : null;
   return el("section", {},
     el("h3", {}, `${isOwn ? "Its kernels" : `The kernels before it, of ${layer}`}: ${about.kernels} of ${by([height, width, depth])}`),
-    el("p", {}, `${said[0].toUpperCase()}${said.slice(1)}. `, about.in_color ? null : bar({ vmin: -about.end, vmax: about.end, signed: true }, facts)),
+    el("p", {}, `${said[0].toUpperCase()}${said.slice(1)}. `, about.in_color ? null : ["Colors: ", bar({ vmin: -about.end, vmax: about.end, signed: true }, facts)]),
     pages,
     el("ul", { class: "tiles small-tiles" }, tiles),
     saves("kernels", { layer }));
@@ -56,7 +56,7 @@ export async function oneKernel({ layer, unit, image, facts, signal }, isOwn) {
   const left = about.inputs - numbers.values.length, shown = named && left > 0 ? `, the ${numbers.values.length} strongest of them` : "";
   return [
     isOwn ? null : el("p", {}, "It is that of ", el("a", { href: unitLink(layer, unit, image) }, layer), ", before it."),
-    el("p", {}, `${by(shape.slice(0, 2))} weights for ${times(about.inputs, "input channel")}${shown}, from ${digits(about.low)} to ${digits(about.high)}. `, shape.length === 2 ? bar({ vmin: -about.end, vmax: about.end, signed: true }, facts) : "In the colors that it looks for, gray is zero."),
+    el("p", {}, `${by(shape.slice(0, 2))} weights for ${times(about.inputs, "input channel")}${shown}, from ${digits(about.low)} to ${digits(about.high)}. `, shape.length === 2 ? ["Colors: ", bar({ vmin: -about.end, vmax: about.end, signed: true }, facts)] : "In the colors that it looks for, gray is zero."),
     el("ul", { class: "tiles small-tiles" }, tiles),
   ];
 }

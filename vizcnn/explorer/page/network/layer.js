@@ -1,6 +1,7 @@
 // A layer: what it is, what its cells see, its maps on an image, its kernels.
 import { ask, askArrays } from "../api.js";
 import { el } from "../dom.js";
+import { link } from "../router.js";
 import { pageOfKernels } from "./kernels.js";
 import { Firing, showMaps } from "./maps.js";
 import { Picture, imageSteps } from "./picture.js";
@@ -13,6 +14,7 @@ export async function showLayer(context) {
   const about = await ask("layer", { layer, image }, { signal });
   const links = (title, paths) => (paths.length ? el("span", {}, `${title} `, paths.flatMap((path, index) => [index ? ", " : null, path.startsWith("<") ? path.replace(/[<>]/g, "") : el("a", { href: layerLink(path, image) }, path)])) : null);
   const head = [
+    el("nav", { class: "steps", "aria-label": "Network" }, el("a", { href: link(["layers"], { image }), "data-focus": "to-layers" }, "all layers")),
     el("h2", {}, about.path),
     el("p", {}, `${roleOf(about)}. ${about.shape ? `It puts out ${by(about.shape)}. ` : ""}${about.parameters ? `${times(about.parameters, "parameter")}.` : "It has no parameters."}`),
     about.field ? el("p", {}, inWords(about.field)) : null,

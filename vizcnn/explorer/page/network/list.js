@@ -13,7 +13,7 @@ export async function showLayers({ layers, image, facts, count, source }) {
     el("td", { class: "number" }, whole(layer.parameters))));
   return el("div", {},
     el("h2", {}, "Layers"),
-    el("p", {}, `${facts.model.name}, ${source}: ${times(layers.length, "layer")}, ${times(count, "parameter")}. Choose one to see what it makes of an image, and what its channels react to.`),
+    el("p", {}, `${facts.model.name}, ${source}: ${times(layers.length, "layer")}, ${times(count, "parameter")}.`),
     saves("diagram", {}, ["png", "svg"]),
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Table of the layers" },
       el("table", { class: "layers" },

@@ -68,8 +68,8 @@ async function onImage(context, about, { about: { kind, low, high, mean, rank, c
     return el("div", { class: "beside" }, left, el("p", {}, `On this image its value is ${digits(arrays.maps.values[0])}: ${place}.`));
   }
   const map = new ChannelMap({ about: { kind }, arrays }, `${what} ${unit}`, picture, facts);
-  return el("div", { class: "beside" }, left, el("div", {}, map.figure,
-    el("p", {}, `Its mean on this image is ${digits(mean)}: ${place}. The layer's values go from ${digits(low)} to ${digits(high)}.`)));
+  return el("div", {}, el("div", { class: "beside pair" }, left, map.figure),
+    el("p", {}, `Its mean on this image is ${digits(mean)}: ${place}. The layer's values go from ${digits(low)} to ${digits(high)}.`));
 }
 
 async function inWords({ layer, unit, image, signal }) {

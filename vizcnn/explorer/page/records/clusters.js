@@ -8,7 +8,8 @@ import { link } from "../router.js";
 export const name = "clusters", title = "Clusters";
 
 export async function show(root, { parameters: { method }, facts, signal }) {
-  const said = el("p", { role: "status" }, "It covers the place that sets a cluster apart, and asks the model again: that may take some minutes.");
+  const what = el("p", {}, `Are some images decided by something else than the others of their class, as by a watermark? Their maps by ${method} make a cluster of their own.`);
+  const said = el("p", { role: "status" }, "Of each cluster the place that sets it apart is covered, and the model asked again: that may take some minutes.");
   const list = el("div", {});
   const begin = el("button", { type: "button", onclick: async () => {
     begin.disabled = true;
@@ -20,14 +21,14 @@ export async function show(root, { parameters: { method }, facts, signal }) {
       said.textContent = error.message;
       begin.disabled = false;
     }
-  } }, `Look for images that are decided by something else than the others of their class, by ${method}`);
+  } }, "Look for clusters");
   const tell = ({ about, arrays: { means } }) => {
     const words = about.suspects === 1 ? "One of them is suspect" : `${about.suspects || "None"} of them are suspect`;
     said.textContent = `${about.count.toLocaleString("en")} clusters of ${about.num_images.toLocaleString("en")} maps. ${words}. ${about.notes.join(" ")}`;
     fill(list, about.clusters.map((cluster, at) => article(cluster, at, about, means, facts)));
     begin.remove();
   };
-  fill(root, begin, said, list);
+  fill(root, what, said, begin, list);
 }
 
 function article({ label, is_suspect, verdict, region, images, paths }, at, { method }, { values, shape: [, height, width] }, facts) {

@@ -3,7 +3,7 @@ import { ask } from "../api.js";
 import { el, fill } from "../dom.js";
 import { link } from "../router.js";
 
-export const name = "confusion", title = "Confusion";
+export const name = "confusion", title = "Confusion matrix";
 
 const MOST = 60;  // classes that are shown
 

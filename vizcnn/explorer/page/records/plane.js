@@ -4,9 +4,10 @@ import { el, fill } from "../dom.js";
 import { link } from "../router.js";
 import { tagForm } from "./tags.js";
 
-export const name = "plane", title = "Alike";
+export const name = "plane", title = "Similar maps";
 
 const SIZE = 640, EDGE = 20, SHOWN = 60, STEP = 12, REACH = 24;
+// More classes than colors: after a round of them the points are rings.
 const COLORS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"];  // Tol's, told apart by all
 
 export async function show(root, { parameters, signal }) {
@@ -23,10 +24,11 @@ export async function show(root, { parameters, signal }) {
     const marked = new Set(chosen);
     for (let one = 0; one < indices.length; one++) {
       const [x, y] = placed[one], color = COLORS[names.indexOf(about.predictions[one]) % COLORS.length] ?? "#808080";
-      context.fillStyle = color;
+      [context.fillStyle, context.strokeStyle, context.lineWidth] = [color, color, 2];
       context.beginPath();
       context.arc(x, y, marked.has(one) ? 6 : 4, 0, 2 * Math.PI);
-      context.fill();
+      if (isRing(names.indexOf(about.predictions[one]))) context.stroke();
+      else context.fill();
       if (about.labels[one] !== null && about.labels[one] !== about.predictions[one]) { context.strokeStyle = style.color; context.lineWidth = 1.5; context.strokeRect(x - 6, y - 6, 12, 12); }
       if (marked.has(one)) { context.strokeStyle = style.color; context.lineWidth = 2; context.stroke(); }
     }
@@ -69,11 +71,13 @@ export async function show(root, { parameters, signal }) {
     el("div", { class: "plane" }, el("div", {}, canvas),
       el("div", {}, el("p", { role: "group", "aria-label": "Choose all of a class", class: "legend" }, names.map((one, step) => {
         const dot = el("span", { class: "dot", "aria-hidden": "true" });
-        dot.style.background = COLORS[step % COLORS.length];
+        dot.style[isRing(step) ? "borderColor" : "background"] = COLORS[step % COLORS.length];
         return el("button", { type: "button", onclick: () => choose(all().filter((which) => about.predictions[which] === one)) }, dot, ` ${one}`);
       })), told, tagForm(() => chosen.map((one) => ({ index: indices[one], path: about.paths[one] }))), chosenOnes)));
   draw();
 }
+
+const isRing = (name) => Math.floor(name / COLORS.length) % 2 === 1;
 
 // Points within the picture, both axes alike.
 function scaled(points) {

@@ -38,7 +38,7 @@ export async function show(root, { parameters, about, facts, signal }) {
   fill(root,
     el("form", { class: "controls", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
       classes("label", "True class", about.labels), classes("prediction", "Taken for", about.predictions),
-      el("label", {}, wrong, " mistakes only"), el("label", {}, "Path holds ", text), el("label", {}, "Numbers of ", method)),
+      el("label", {}, wrong, " mistakes only"), el("label", {}, "Path contains ", text), el("label", {}, "Numbers of ", method)),
     mean,
     tagForm(() => [...chosen], showTags),
     el("p", { role: "status" }, `${count.toLocaleString("en")} ${count === 1 ? "image" : "images"}; ${count ? `${start + 1} to ${start + rows.length} are shown` : "none fit"}.`),
@@ -46,7 +46,7 @@ export async function show(root, { parameters, about, facts, signal }) {
       el("thead", {}, el("tr", {}, el("td", {}), el("td", {}), columns.map(head), el("th", { scope: "col" }, "tags"))),
       el("tbody", {}, rows.map((row, at) => el("tr", {}, el("td", {}, marks[at]),
         el("td", {}, row.error ? row.error : el("a", { href: link(["image"], { image: row.index, method: parameters.method }) }, el("img", { src: address("small", { image: row.index }), alt: `look at ${row.path}`, loading: "lazy", width: 40, height: 40 }))),
-        columns.map((column) => el("td", {}, told(row[column]))), cells[at]))))),
+        columns.map((column) => el("td", { class: column === "prediction" && (row.label ?? row.prediction) !== row.prediction && "mistaken" }, told(row[column]))), cells[at]))))),
     el("p", {}, step("Those before", Math.max(0, start - PAGE), start > 0), " ", step("Those after", start + PAGE, start + rows.length < count)));
 }
 
