@@ -7,6 +7,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal
 BIN := .venv/bin
 PEERS := .venv-peers/bin
 OTHERS := .venv-backends/bin
+RAY := .venv-ray/bin
 KERAS2 := .venv-keras2/bin
 GOLDEN := .venv-golden/bin
 # `make test-backends BACKEND_TESTS=` runs all of them.
@@ -28,7 +29,7 @@ QUICK_JAX := JAX_DISABLE_MOST_OPTIMIZATIONS=1 JAX_COMPILATION_CACHE_DIR=$(CURDIR
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test pytest test-slow test-backends test-core test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
+.PHONY: help setup test pytest test-slow test-backends test-core test-ray test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -53,6 +54,9 @@ test-core: .venv-backends/.ready
 		echo "== pytest, Keras on $$backend"; \
 		KERAS_BACKEND=$$backend $(QUICK_JAX) $(OTHERS)/python -m pytest -q $(PYTEST_ARGS) $(BACKEND_TESTS) || exit 1; \
 	done
+
+test-ray: .venv-ray/.ready  ## Runs on a Ray cluster of two nodes on this machine, of which one is killed
+	@RAY_USAGE_STATS_ENABLED=0 $(RAY)/python -m pytest -q tests/runs/test_ray.py
 
 test-keras2: .venv/.ready .venv-keras2/.ready  ## Models that Keras 2 writes now, in an environment of its own, are loaded and predict the same
 	@mkdir -p build && $(KERAS2)/python tests/legacy/write_keras2.py build/keras2.tar.xz
@@ -116,7 +120,7 @@ lock: check-python  ## Write requirements.lock anew from the newest versions tha
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
 
 clean:  ## Remove environments, caches and builds
-	@rm -rf .venv .venv-peers .venv-backends .venv-keras2 .venv-golden build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-peers .venv-backends .venv-ray .venv-keras2 .venv-golden build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: check-python
@@ -146,6 +150,17 @@ else
 	@test -x $(OTHERS)/pip || $(PYTHON) -m venv .venv-backends
 	@$(OTHERS)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r tests/requirements-backends.txt
 	@$(OTHERS)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	@touch $@
+
+.venv-ray/.ready: pyproject.toml requirements.lock tests/runs/requirements-ray.txt | check-python
+	@echo "== setting up .venv-ray (a few minutes the first time)"
+ifdef UV
+	@test -x $(RAY)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv-ray
+	@uv pip install --quiet --python $(RAY)/python -c requirements.lock -r tests/runs/requirements-ray.txt -e '.[ray]'
+else
+	@test -x $(RAY)/pip || $(PYTHON) -m venv .venv-ray
+	@$(RAY)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r tests/runs/requirements-ray.txt -e '.[ray]'
 endif
 	@touch $@
 

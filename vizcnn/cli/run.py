@@ -78,12 +78,36 @@ def run(
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Do the I-th of N parts; other machines do the others.")
     ] = None,
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes that share the work.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Processes that share the work. Default: one; on Ray as many as the cluster has room for.",
+            show_default=False,
+        ),
+    ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Where these run: 'local', on this machine, or 'ray', on the Ray cluster at RAY_ADDRESS, whose nodes share a "
+            "file system.",
+        ),
+    ] = "local",
+    num_cpus: Annotated[
+        float | None, typer.Option(metavar="N", help="CPUs of each process on Ray. Default: 1.", show_default=False)
+    ] = None,
+    num_gpus: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="GPUs of each process on Ray. Default: 1 where the cluster has any.", show_default=False
+        ),
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what couldn't be explained.")] = False,
 ) -> None:
     """Explain a whole dataset into a folder of tables and maps; stopped at any moment, it goes on where it was."""
     from vizcnn.adapter.labels import read_labels
-    from vizcnn.runs.dataset import check_extra
+    from vizcnn.runs.dataset import check_extra, ray_cluster
     from vizcnn.runs.open_source import open_source
     from vizcnn.runs.plan import part_of_shards
     from vizcnn.runs.run import open_run
@@ -93,10 +117,12 @@ def run(
     from vizcnn.runs.job import Job
     from vizcnn.runs.running import run_job
 
+    opened = open_source(source, labels_by=labels_by, columns=dict(map(_role, column or ())))
+    ray = ray_cluster(executor, opened, workers, num_cpus, num_gpus)
     job = Job(
         open_model=partial(_opened, model),
         model_file=Path(model.path),
-        source=open_source(source, labels_by=labels_by, columns=dict(map(_role, column or ()))),
+        source=opened,
         out=out,
         methods=tuple(method or ("gradcam",)),
         metrics=tuple(metric or ()),
@@ -109,7 +135,14 @@ def run(
     )
     try:
         with _termination():
-            run_job(job, part_of_shards(shard), workers=workers, retry=retry, say=echo)
+            run_job(
+                job,
+                part_of_shards(shard),
+                workers=1 if workers is None else workers,
+                executor=ray,
+                retry=retry,
+                say=echo,
+            )
     except KeyboardInterrupt as stop:
         echo_error("stopped; what is explained stays. The same command goes on with it.")
         raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter, as_adapter
-from vizcnn.errors import ResultError
+from vizcnn.errors import OptionError, ResultError, check_choice
 from vizcnn.measures.run import Asked
 from vizcnn.registry import is_one
 from vizcnn.runs.open_source import open_source
 from vizcnn.runs.plan import part_of_shards
+from vizcnn.runs.ray_rows import RayRows
 from vizcnn.runs.run import Run, open_run
+from vizcnn.runs.source import Source
 from vizcnn.stream import Method
 
 SHARD_SIZE = 1024
@@ -37,7 +39,10 @@ def explain_dataset(
     sample_by: str = "class",
     shard: str | None = None,
     shard_size: int = SHARD_SIZE,
-    workers: int = 1,
+    workers: int | None = None,
+    executor: str | None = None,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
     retry: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Run:
@@ -49,12 +54,13 @@ def explain_dataset(
     Parameters
     ----------
     model : path, keras.Model or ModelAdapter
-        The model; with several `workers` the path of its file.
-    source : path, (x, y), PyDataset or tf.data.Dataset
+        The model; with several `workers`, or on Ray, the path of its file.
+    source : path, (x, y), PyDataset, tf.data.Dataset or ray.data.Dataset
         A folder of images and of folders of these; a list of paths, one a line (``.txt``); a table (``.csv``, ``.tsv``,
         ``.parquet``) with a column ``path``, and perhaps ``label`` and ``target``, paths being relative to it; one or several
         (``"*.tar"``) archives of images: WebDataset's tar, Parquet with a column of bytes, TFRecord; or data of the program
-        itself, which must give the same images in the same order each time.
+        itself, which must give the same images in the same order each time. A Ray Dataset has a column ``path``, which names
+        each row, and ``image`` or ``bytes``.
     out : path
         The folder of the run; made where it isn't there.
     methods : sequence of str or (str, dict)
@@ -80,8 +86,13 @@ def explain_dataset(
         Which part of the work is done here, as "2/8" for the second of eight: each may be another machine with the same `out`.
     shard_size : int, default 1024
         Images of one file.
-    workers : int, default 1
-        Processes that share the work.
+    workers : int, default None
+        Processes that share the work; None: one. On Ray actors, at most; None: as many as the cluster has room for.
+    executor : {"local", "ray"}, default None
+        Where they run: on this machine, or on the Ray cluster that the environment's ``RAY_ADDRESS`` names, whose nodes share a
+        file system. None: on Ray for a Ray Dataset, else here.
+    num_cpus, num_gpus : float, default None
+        What each actor is given on Ray. None: one CPU, and one GPU where the cluster has any.
     retry : bool, default False
         Whether images that couldn't be explained before are tried again.
     say : callable, default None
@@ -98,6 +109,8 @@ def explain_dataset(
         If the source can't be read, is empty, lacks a column, or its labels mean no class of the model.
     ResultError
         If the folder holds another run, it can't be written, or the disk is too small.
+    OptionError
+        If Ray isn't installed, no cluster answers, or its nodes don't see the model, the source or the folder.
     MethodError, OptionError, CapabilityError, LayerError
         If a method, a metric, an option or a layer doesn't exist, or one doesn't work on this model.
 
@@ -115,10 +128,12 @@ def explain_dataset(
     from vizcnn.runs.job import Job
     from vizcnn.runs.running import run_job
 
+    opened = open_source(source, labels_by=labels_by, columns=columns)
+    ray = ray_cluster(executor, opened, workers, num_cpus, num_gpus)
     job = Job(
         open_model=partial(as_adapter, model),
         model_file=Path(model) if isinstance(model, str | os.PathLike) else None,
-        source=open_source(source, labels_by=labels_by, columns=columns),
+        source=opened,
         out=Path(out),
         methods=asked(methods),
         metrics=asked(metrics),
@@ -129,13 +144,60 @@ def explain_dataset(
         sample_by=sample_by,
         names=model.labels if isinstance(model, ModelAdapter) else None,
     )
-    run_job(job, part_of_shards(shard), workers=workers, retry=retry, say=say or _nobody)
+    run_job(
+        job,
+        part_of_shards(shard),
+        workers=1 if workers is None else workers,
+        executor=ray,
+        retry=retry,
+        say=say or _nobody,
+    )
     return open_run(out, model=model)
 
 
 def asked(names: Any) -> tuple[Any, ...]:
     """Return what was asked for, one or several, as a tuple."""
     return (names,) if is_one(names) else tuple(names)
+
+
+def ray_cluster(
+    executor: str | None, source: Source, workers: int | None, num_cpus: float | None, num_gpus: float | None
+) -> Any:
+    """Return the Ray cluster that a run is to be worked on; None where that is this machine's business.
+
+    Parameters
+    ----------
+    executor, workers, num_cpus, num_gpus : optional
+        As `explain_dataset` takes them.
+    source : Source
+        The images.
+
+    Returns
+    -------
+    RayCluster or None
+
+    Raises
+    ------
+    OptionError
+        If they don't go together, or Ray isn't installed.
+    """
+    check_choice("executor", executor, (None, "local", "ray"))
+    is_dataset = isinstance(source, RayRows)
+    if executor == "local" and is_dataset:
+        raise OptionError("`executor` 'local' can't read a Ray Dataset; take 'ray', or write it as Parquet.")
+    if executor != "ray" and not is_dataset:
+        for name, number in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
+            if number is not None:
+                raise OptionError(f"`{name}` {number} is for `executor` 'ray', which isn't asked for.")
+        return None
+    for name, number in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
+        if number is not None and number < 0:
+            raise OptionError(f"`{name}` must be 0 or more; got {number}.")
+    if importlib.util.find_spec("ray") is None:
+        raise OptionError("`executor` 'ray' needs Ray Data, which isn't installed: pip install 'vizcnn[ray]'.")
+    from vizcnn.runs.on_ray import RayCluster
+
+    return RayCluster(workers, 1 if num_cpus is None else num_cpus, num_gpus)
 
 
 def check_extra() -> None:

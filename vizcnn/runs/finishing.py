@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -29,8 +30,13 @@ def check_folder(folder: RunFolder) -> None:
     Raises
     ------
     ResultError
-        If not.
+        If not, or it is the address of an object store.
     """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", folder.path.as_posix()):
+        raise ResultError(
+            f"`out` must be a folder of a file system; got {folder.path.as_posix()!r}. A run appends to its journals, which an "
+            f"object store doesn't let it: name a folder, and copy that when the run is complete."
+        )
     try:
         folder.journals.mkdir(parents=True, exist_ok=True)
         others = [one.name for one in folder.path.iterdir() if one.name not in _OWN and not _is_partial(one)]

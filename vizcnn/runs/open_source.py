@@ -12,11 +12,12 @@ from vizcnn.errors import InputError, OptionError, check_choice, listed
 from vizcnn.runs.archives import TARS, TFRECORDS, Archives, ParquetImages, Tar, TFRecords, image_column
 from vizcnn.runs.datasets import elements_of
 from vizcnn.runs.files import DELIMITERS, LISTS, PARQUET, Folder, Table, open_parquet
+from vizcnn.runs.ray_rows import RayRows, is_ray_dataset
 from vizcnn.runs.source import Source
 
 _FORMS = (
     "a folder of images, a list of paths (.txt), a table with a column of paths (.csv, .tsv, .parquet), archives (.tar, "
-    ".tfrecord, .parquet with a column of bytes), arrays (x, y), a PyDataset or a tf.data.Dataset"
+    ".tfrecord, .parquet with a column of bytes), arrays (x, y), a PyDataset, a tf.data.Dataset or a Ray Dataset"
 )
 _ARCHIVES: tuple[type[Archives], ...] = (Tar, TFRecords, ParquetImages)
 
@@ -47,6 +48,10 @@ def open_source(source: Any, *, labels_by: str | None = None, columns: Mapping[s
         check_choice("columns", role, ("path", "image", "label", "target"))
     if isinstance(source, Source):
         return source
+    if is_ray_dataset(source):
+        if labels_by is not None:
+            raise OptionError(f"`labels_by` {labels_by!r} is for folders; a Ray Dataset has a column, `label`.")
+        return RayRows(source, dict(columns or {}))
     if not isinstance(source, str | os.PathLike):
         elements = elements_of(source)
         if elements is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Protocol
 
 from vizcnn.errors import OptionError, ResultError, check_choice
 from vizcnn.progress import track
@@ -23,7 +24,54 @@ from vizcnn.runs.worker import Worker
 Say = Callable[[str], None]
 
 
-def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: Say) -> None:
+class Executor(Protocol):
+    """Who works on a run, where it isn't this process."""
+
+    def check(self, job: Job) -> None:
+        """Raise an error where it can't be sent there."""
+
+    def begin(self, job: Job, plan: Plan) -> None:
+        """Begin it; see `begin_run`."""
+
+    def work(self, job: Job, plan: Plan, part: tuple[int, int], todo: list[int]) -> Iterator[int]:
+        """Work on shards, those of a part; yield how many images are done, as they come."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Processes of this machine.
+
+    Attributes
+    ----------
+    count : int
+        How many.
+    """
+
+    count: int
+
+    def check(self, job: Job) -> None:
+        """See `Executor.check`."""
+        if job.model_file is None:
+            raise OptionError(f"`workers` {self.count} need the path of a model's file, which each of them opens.")
+        if not job.source.travels:
+            raise OptionError(
+                f"`workers` {self.count} need a source that each of them opens, as files; got {job.source.about['kind']}."
+            )
+
+    def begin(self, job: Job, plan: Plan) -> None:
+        """See `Executor.begin`."""
+        del plan  # which a process lists for itself: it can't be sent faster
+        processes.begin(job)
+
+    def work(self, job: Job, plan: Plan, part: tuple[int, int], todo: list[int]) -> Iterator[int]:
+        """See `Executor.work`."""
+        del plan
+        yield from processes.work(job, part, min(self.count, max(1, len(todo))))
+
+
+def run_job(
+    job: Job, part: tuple[int, int], *, workers: int = 1, executor: Executor | None = None, retry: bool, say: Say
+) -> None:
     """Do what is missing of a run.
 
     Parameters
@@ -32,8 +80,10 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
         The run.
     part : (int, int)
         Which part of the shards is worked on, and how many parts there are.
-    workers : int
-        Processes that do it.
+    workers : int, default 1
+        Processes that do it, where there is no executor.
+    executor : Executor, default None
+        Who does it.
     retry : bool
         Whether shards in which something failed are worked on anew.
     say : callable
@@ -44,7 +94,10 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
     InputError, ResultError, OptionError, MethodError, CapabilityError, LayerError
         As `explain_dataset` says.
     """
+    executor = executor or (Processes(workers) if workers > 1 else None)
     _check(job, workers)
+    if executor is not None:
+        executor.check(job)
     folder, survey = job.folder, job.survey
     listed = (survey or job).plan()
     if job.names is not None:
@@ -56,12 +109,12 @@ def run_job(job: Job, part: tuple[int, int], *, workers: int, retry: bool, say: 
         check_folder(folder)
     else:
         manifest.check_same(job.known(), folder)
-    if workers == 1:
+    if executor is None:
         job = replace(job, open_model=cache(job.open_model))
     if survey is not None:
         survey = replace(survey, open_model=job.open_model)
-        _work(survey, listed, (0, 1), workers=workers, retry=False, say=say)
-    _work(job, listed if survey is None else job.plan(), part, workers=workers, retry=retry, say=say)
+        _work(survey, listed, (0, 1), executor=executor, retry=False, say=say)
+    _work(job, listed if survey is None else job.plan(), part, executor=executor, retry=retry, say=say)
 
 
 def _check(job: Job, workers: int) -> None:
@@ -72,16 +125,10 @@ def _check(job: Job, workers: int) -> None:
     check_choice("sample_by", job.sample_by, BY)
     if job.sample is None and job.sample_by != "class":
         raise OptionError(f"`sample_by` {job.sample_by!r} needs a `sample`: how many images are taken.")
-    if workers > 1 and job.model_file is None:
-        raise OptionError(f"`workers` {workers} need the path of a model's file, which each of them opens.")
-    if workers > 1 and not job.source.travels:
-        raise OptionError(
-            f"`workers` {workers} need a source that each of them opens, as files; got {job.source.about['kind']}."
-        )
     job.calls(), job.metric_calls()
 
 
-def _work(job: Job, plan: Plan, part: tuple[int, int], *, workers: int, retry: bool, say: Say) -> None:
+def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | None, retry: bool, say: Say) -> None:
     """Do what is missing of a run, a survey to its end: what other processes have of it is waited for."""
     folder, is_survey = job.folder, job.methods is None
     manifest = Manifest.read(folder)
@@ -98,14 +145,14 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, workers: int, retry: b
             return
     else:
         check_folder(folder)
-    if workers > 1:
+    if executor is not None:
         if manifest is None:
-            processes.begin(job)
+            executor.begin(job, plan)
             manifest = Manifest.read(folder)
             if manifest is None:
                 raise _killed(folder)
         todo = _todo(job, plan, manifest, part, say)
-        done = processes.work(job, part, min(workers, max(1, len(todo))))
+        done = executor.work(job, plan, part, todo)
     else:
         worker = Worker.of(job, plan)
         if manifest is None:
@@ -120,15 +167,15 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, workers: int, retry: b
     if not left:
         finish(folder, manifest)
     elif mine := _of_part(left, part):
-        if workers > 1:
+        if executor is not None:
             raise _killed(folder)
         others = sum(len(plan.shard(shard)) for shard in mine)
         say(f"{others:,} images are in the hands of other processes.")
 
 
-def begin_run(job: Job) -> None:
-    """Begin a run: what other processes do first, where several work on it."""
-    _begin(Worker.of(job, job.plan()), lambda _: None)
+def begin_run(job: Job, plan: Plan | None = None) -> None:
+    """Begin a run, of which the images are listed perhaps: what other processes do first, where several work on it."""
+    _begin(Worker.of(job, plan or job.plan()), lambda _: None)
 
 
 def work_on(job: Job, part: tuple[int, int], turn: int) -> Iterator[int]:

@@ -98,10 +98,15 @@ def _main(told: Connection, name: str, arguments: tuple[Any, ...], turn: int) ->
         for message in getattr(importlib.import_module("vizcnn.runs.running"), name)(*arguments) or ():
             told.send(message)
     except Exception as error:  # noqa: BLE001 - told where somebody sees it
-        known = isinstance(error, VizcnnError)
         with contextlib.suppress(OSError):
-            told.send(error if known else RuntimeError(f"A worker failed: {type(error).__name__}: {error}"))
+            told.send(as_told(error))
     told.close()
+
+
+def as_told(error: Exception) -> Exception:
+    """Return an error as it is told to the process that is asked, which may not know its class."""
+    known = isinstance(error, VizcnnError)
+    return error if known else RuntimeError(f"A worker failed: {type(error).__name__}: {error}")
 
 
 def _end_with(parent: Any) -> None:
