@@ -289,21 +289,11 @@ def _read(
     """Yield which images make up each batch, as results keep them, and as the model takes them; each is read once."""
     count, size, start = len(images), model.batch_size_for(images.sample_shape), 0
     while start < count:
-        rows = np.empty((min(size, count - start), *images.sample_shape), dtype=np.float32)
-        shown: list[Any] = []
-        failure = None
-        for row, index in zip(rows, range(start, count), strict=False):
-            try:
-                shown.append(images.read(index, row, longest))
-            except InputError as error:
-                if on_failure is None:
-                    raise
-                failure = Failure(None, range(index, index + 1), error)
-                break  # the batch ends before it
-        part = slice(start, start + len(shown))
-        if shown:
-            kept = images if len(shown) == count else images.part(part)
-            inputs = images.preprocessed(rows[: len(shown)])
+        rows, shown, failure = _rows(images, range(start, min(start + size, count)), longest, on_failure)
+        part = slice(start, start + len(rows))
+        if len(rows):
+            kept = images if len(rows) == count else images.part(part)
+            inputs = images.preprocessed(rows)
             yield part, kept if longest is None else replace(kept, sources=shown), inputs
             del kept, inputs
         del rows
@@ -311,6 +301,25 @@ def _read(
         if failure is not None and on_failure is not None:
             on_failure(failure)
             start += 1
+
+
+def _rows(
+    images: ImageSet, indices: range, longest: int | None, on_failure: OnFailure | None
+) -> tuple[np.ndarray, list[Any], Failure | None]:
+    """Return images at the model's size and to be shown; where one can't be read, those before it, and what failed."""
+    ready = images.rows_of(slice(indices.start, indices.stop)) if longest is None else None
+    if ready is not None:
+        return ready, [], None
+    rows = np.empty((len(indices), *images.sample_shape), dtype=np.float32)
+    shown: list[Any] = []
+    for row, index in zip(rows, indices, strict=True):
+        try:
+            shown.append(images.read(index, row, longest))
+        except InputError as error:
+            if on_failure is None:
+                raise
+            return rows[: len(shown)], shown, Failure(None, range(index, index + 1), error)
+    return rows, shown, None
 
 
 def _classes_of_rank(result: Attributions, rank: int) -> list[int] | None:

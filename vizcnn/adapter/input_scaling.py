@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,12 +39,12 @@ class InputScaling:
     spread: np.ndarray
     fitted: bool = False
 
-    @property
+    @cached_property
     def range(self) -> tuple[float, float] | None:
         """What black and white are to the model; None where what it computes isn't known."""
         return _joined([_usual(*channel) or _own(*channel, self.fitted) for channel in self._channels()])
 
-    @property
+    @cached_property
     def accepted(self) -> tuple[float, float] | None:
         """What inputs may lie in: `range`; where that isn't sure, three deviations about the center too."""
         sure = not self.fitted and all(_usual(*channel) for channel in self._channels())

@@ -255,6 +255,22 @@ class ImageSet(Sequence[np.ndarray]):
             row[...] = image if image.shape == row.shape else resize(image, (self.size[0], self.size[1]))
         return None if longest is None else shrink(image, longest)
 
+    def rows_of(self, part: slice) -> np.ndarray | None:
+        """Return images at the model's size, as `read` gives them, where they are there already; nobody may change them.
+
+        Parameters
+        ----------
+        part : slice
+            Which images.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, H, W, C), or None
+            None where they have to be read.
+        """
+        del part
+        return None
+
     @staticmethod
     def _fitted(image: np.ndarray, geometry: Geometry, preprocess: Preprocess) -> np.ndarray:
         if image.ndim == 3:

@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -197,10 +197,24 @@ class Encoded:
         return self.name
 
 
+@dataclass(frozen=True, eq=False)
+class OpenedOnce(Encoded):
+    """The bytes of an image file that one thread alone measures and then reads: its head is gone through once for both."""
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The image, which stays open."""
+        return _open(io.BytesIO(self.data), self.name)
+
+
 @contextlib.contextmanager
 def opened(source: Path | Encoded) -> Iterator[Image.Image]:
     """Open a file as a Pillow image; what goes wrong then is told with its name."""
-    with stream_of(source) as stream, _open(stream, str(source)) as image:
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, OpenedOnce):
+            image = source.image
+        else:
+            image = stack.enter_context(_open(stack.enter_context(stream_of(source)), str(source)))
         if image.format == "TIFF" and _DNG_VERSION in image.tag_v2:  # type: ignore[attr-defined]
             raise InputError(f"`images` file {str(source)!r} is a camera's raw file (DNG). Develop it to JPEG or TIFF.")
         yield image

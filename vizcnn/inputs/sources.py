@@ -81,7 +81,7 @@ class Sources:
             raise InputError(f"{_FORMS}; got lists in lists, {_DEEPEST} deep.")
         if isinstance(images, str | os.PathLike):
             yield from _paths(images)
-        elif isinstance(images, Image.Image) or hasattr(images, "num_frames"):
+        elif isinstance(images, Image.Image | Encoded) or hasattr(images, "num_frames"):
             yield images  # a clip that is open already is what it is
         elif isinstance(images, bytes | bytearray | memoryview):
             yield Encoded(bytes(images), "image")

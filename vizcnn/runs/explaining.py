@@ -6,7 +6,7 @@ the images of each batch are settled by its plan: one that can't be read, and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.base import Prediction
 from vizcnn.errors import VizcnnError
 from vizcnn.measures.run import MetricCall
 from vizcnn.results import Attributions
 from vizcnn.runs.images import DecodedSet, LoadedImage, UnreadImage
 from vizcnn.runs.labels import Labels
 from vizcnn.runs.layout import MapLayout, scaled, stems_of
-from vizcnn.runs.rows import batch_of, journal_schema, maps_column
+from vizcnn.runs.rows import Columns, journal_schema, maps_column
 from vizcnn.runs.source import Entry
 from vizcnn.runs.statistics import statistics
 from vizcnn.stream import Failure, MethodCall, stream
@@ -80,6 +81,7 @@ class Explainer:
         entries: Sequence[Entry],
         read: Sequence[LoadedImage | UnreadImage],
         layouts: Mapping[str, MapLayout],
+        rows: np.ndarray | None = None,
     ) -> pa.RecordBatch:
         """Explain a batch.
 
@@ -93,57 +95,60 @@ class Explainer:
             What was read of them.
         layouts : mapping of str to MapLayout
             How maps are kept.
+        rows : ndarray of float32, shape (batch_size, H, W, C), default None
+            Where what was read lies, if that is side by side; what is missing of a full batch is filled up there.
 
         Returns
         -------
         RecordBatch
             As journals hold it.
         """
-        rows = [self._about(start + at, entry, one) for at, (entry, one) in enumerate(zip(entries, read, strict=True))]
+        table = Columns(journal_schema(layouts.values()), len(read))
+        table.take(self._about(start, entries, read))
         good = [at for at, one in enumerate(read) if isinstance(one, LoadedImage)]
         if good:
             spare = good[0]  # stands where an image is missing
-            known = [at if at in set(good) else spare for at in range(len(read))]
-            images = self._filled([read[at] for at in known])  # type: ignore[misc]
+            known = [at if isinstance(one, LoadedImage) else spare for at, one in enumerate(read)]
+            if rows is not None:
+                for at in set(range(self.batch_size)).difference(good):
+                    rows[at] = rows[spare]
+            images = self._filled([read[at] for at in known], spare, rows)  # type: ignore[misc]
             if not self.calls:
-                for at, predicted in enumerate(self._predicted(images)[: len(read)]):
-                    rows[at] = {**predicted, **rows[at]} if isinstance(read[at], LoadedImage) else rows[at]
+                table.take(self._predicted(images), good)
             results, failures = self._explained(images, self._target([entries[at] for at in known]), self.calls)
             for method, result in results.items():
-                for at, fields in zip(range(len(read)), _fields(result, layouts[method]), strict=False):
-                    if isinstance(read[at], LoadedImage):
-                        rows[at] = {**fields, **rows[at]}
+                table.take(_columns(result, layouts[method]), good)
             for method in failures:  # perhaps by one of the images
                 for at in good:
                     alone = self._alone(method, read[at], entries[at])  # type: ignore[arg-type]
                     if isinstance(alone, Failure):
-                        rows[at] |= {f"{method}.error": alone.reason}
+                        table.take({f"{method}.error": [alone.reason]}, [at], of=[0])
                     else:
-                        rows[at] = {**next(_fields(alone, layouts[method])), **rows[at]}
-        return batch_of(rows, journal_schema(layouts.values()))
+                        table.take(_columns(alone, layouts[method]), [at], of=[0])
+        return table.record_batch()
 
-    def _about(self, index: int, entry: Entry, read: LoadedImage | UnreadImage) -> dict[str, Any]:
+    def _about(
+        self, start: int, entries: Sequence[Entry], read: Sequence[LoadedImage | UnreadImage]
+    ) -> dict[str, list[Any]]:
         return {
-            "index": index,
-            "path": entry.key.encode("utf-8", "backslashreplace").decode(),
-            "sha256": read.sha256,
-            "label": entry.label,
-            "label_class": self.labels.index(entry.label),
-            "error": read.reason if isinstance(read, UnreadImage) else None,
+            "index": list(range(start, start + len(read))),
+            "path": [entry.key.encode("utf-8", "backslashreplace").decode() for entry in entries],
+            "sha256": [one.sha256 for one in read],
+            "label": [entry.label for entry in entries],
+            "label_class": [self.labels.index(entry.label) for entry in entries],
+            "error": [one.reason if isinstance(one, UnreadImage) else None for one in read],
         }
 
-    def _filled(self, read: Sequence[LoadedImage]) -> DecodedSet:
-        """Return a full batch: these images, and the first one in place of what is missing."""
+    def _filled(self, read: Sequence[LoadedImage], spare: int = 0, rows: np.ndarray | None = None) -> DecodedSet:
+        """Return a full batch: these images, and one of them in place of what is missing."""
         images = [one.images for one in read]
-        return DecodedSet.of_images([*images, *images[:1] * (self.batch_size - len(images))])
+        return DecodedSet.of_images([*images, *[images[spare]] * (self.batch_size - len(images))], rows)
 
-    def _predicted(self, images: DecodedSet) -> list[dict[str, Any]]:
+    def _predicted(self, images: DecodedSet) -> dict[str, list[Any]]:
         """Return what is said of each image where nothing is explained."""
         output = self.model.output_name(None)
         found = self.model.predictions(self.model.outputs(images.inputs(slice(None))), output)
-        return [
-            {"prediction": one.label, "predicted_class": one.index, "probability": one.probability} for one in found
-        ]
+        return _of_predictions(found)
 
     def _target(self, entries: Sequence[Entry]) -> Any:
         own = [entry.target for entry in entries]
@@ -197,9 +202,10 @@ def _keeps_raw(result: Attributions) -> bool:
     return len(raw) == len(full) and all(have <= want for have, want in zip(raw, full, strict=True)) and raw != full
 
 
-def _fields(result: Attributions, layout: MapLayout) -> Iterator[dict[str, Any]]:
-    """Yield what is said of each image and its map."""
-    full = np.stack([result.map(index) for index in range(len(result))])
+def _columns(result: Attributions, layout: MapLayout) -> dict[str, list[Any]]:
+    """Return what is said of each image and its map."""
+    is_whole = result.map(0).shape == result.values.shape[1:]
+    full = result.values if is_whole else np.stack([result.map(index) for index in range(len(result))])
     kept = result.raw if layout.resolution == "layer" else full
     if kept.shape[1:] != layout.shape:
         raise VizcnnError(f"Maps of {layout.method!r} must be {layout.shape}; got {kept.shape[1:]}.")
@@ -211,20 +217,24 @@ def _fields(result: Attributions, layout: MapLayout) -> Iterator[dict[str, Any]]
             if note.kind not in kinds[at]:
                 kinds[at].append(note.kind)
     top = result.top_classes or ((),) * len(result)
-    ranks = result.top_indices or ((),) * len(result)
-    for at, predicted in enumerate(result.predictions):
-        yield {
-            "target": result.target[at],
-            "target_class": result.classes[at],
-            "target_probability": result.probabilities[at],
-            "score": float(result.scores[at]),
-            "prediction": predicted.label,
-            "predicted_class": predicted.index,
-            "probability": predicted.probability,
-            "top_labels": [label for label, _ in top[at]],
-            "top_classes": list(ranks[at]),
-            "top_probabilities": [probability for _, probability in top[at]],
-            **{f"{layout.method}.{name}": float(values[at]) for name, values in numbers.items()},
-            f"{layout.method}.notes": sorted(kinds[at]),
-            maps_column(layout): shares[at].tobytes(),
-        }
+    return {
+        "target": list(result.target),
+        "target_class": list(result.classes),
+        "target_probability": list(result.probabilities),
+        "score": result.scores.tolist(),
+        **_of_predictions(result.predictions),
+        "top_labels": [[label for label, _ in ranked] for ranked in top],
+        "top_classes": list(map(list, result.top_indices or ((),) * len(result))),
+        "top_probabilities": [[probability for _, probability in ranked] for ranked in top],
+        **{f"{layout.method}.{name}": values.tolist() for name, values in numbers.items()},
+        f"{layout.method}.notes": list(map(sorted, kinds)),
+        maps_column(layout): [share.tobytes() for share in shares],
+    }
+
+
+def _of_predictions(predictions: Sequence[Prediction]) -> dict[str, list[Any]]:
+    return {
+        "prediction": [one.label for one in predictions],
+        "predicted_class": [one.index for one in predictions],
+        "probability": [one.probability for one in predictions],
+    }

@@ -138,7 +138,8 @@ def read_bytes(path: Path, root: Path) -> bytes:
     try:
         check_file(path, "`images` file")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            is_too_large = os.fstat(file.fileno()).st_size > MAX_BYTES
+            data = b"" if is_too_large else file.read()
     except (InputError, OSError) as error:
         if not root.is_dir():
             raise SourceGoneError(
@@ -147,7 +148,7 @@ def read_bytes(path: Path, root: Path) -> bytes:
         if isinstance(error, InputError):
             raise
         raise InputError(f"`images` file {str(path)!r} can't be read: {error.strerror or error}.") from error
-    if len(data) > MAX_BYTES:
+    if is_too_large:
         raise InputError(f"`images` file {str(path)!r} has more than 4 GiB.")
     return data
 

@@ -6,12 +6,14 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import reduce
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vizcnn.errors import ResultError
@@ -119,11 +121,13 @@ def _alone(folder: RunFolder) -> Iterator[None]:
         lock.close(remove=True)
 
 
-def _failures(folder: RunFolder, manifest: Manifest, shards: Any) -> Iterator[dict[str, Any]]:
-    columns = {f"{method}.error": method for method in manifest.layouts}
+def _failures(folder: RunFolder, manifest: Manifest, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
+    columns = {"error": None, **{f"{method}.error": method for method in manifest.layouts}}
     for shard in shards:
-        for row in pq.read_table(folder.rows(shard), columns=["path", "error", *columns]).to_pylist():
-            for column, method in {"error": None, **columns}.items():
+        table = pq.read_table(folder.rows(shard), columns=["path", *columns])
+        some = reduce(pc.or_, [table[column].is_valid() for column in columns])
+        for row in table.filter(some).to_pylist():
+            for column, method in columns.items():
                 if row[column] is not None:
                     yield {"path": row["path"], "method": method, "reason": row[column]}
 
@@ -133,24 +137,27 @@ def _counts(folder: RunFolder, manifest: Manifest) -> dict[str, Any]:
     total: Counter[str] = Counter()
     notes: dict[str, Counter[str]] = {method: Counter() for method in manifest.layouts}
     failed: Counter[str] = Counter()
-    columns = [name for method in manifest.layouts for name in (f"{method}.notes", f"{method}.error")]
+    columns = [name for method in notes for name in (f"{method}.notes", f"{method}.error")]
     for shard in range(manifest.num_shards):
         table = pq.read_table(folder.rows(shard), columns=["label_class", "predicted_class", "error", *columns])
-        for row in table.to_pylist():
-            total["unreadable"] += row["error"] is not None
-            if row["label_class"] is not None and row["predicted_class"] is not None:
-                total["labelled"] += 1
-                total["correct"] += row["label_class"] == row["predicted_class"]
-            for method in manifest.layouts:
-                failed[method] += row[f"{method}.error"] is not None
-                notes[method].update(row[f"{method}.notes"] or ())
+        right = pc.equal(table["label_class"], table["predicted_class"])  # null where one of them is
+        total["unreadable"] += _num_said(table["error"])
+        total["labelled"] += _num_said(right)
+        total["correct"] += pc.sum(right).as_py() or 0
+        for method, kinds in notes.items():
+            failed[method] += _num_said(table[f"{method}.error"])
+            for found in pc.value_counts(pc.list_flatten(table[f"{method}.notes"])).to_pylist():
+                kinds[found["values"]] += found["counts"]
     return {
         "images": manifest.count,
         "unreadable": total["unreadable"],
         "labelled": total["labelled"],
         "correct": total["correct"],
         "methods": {
-            method: {"failed": failed[method], "notes": dict(sorted(notes[method].items()))}
-            for method in manifest.layouts
+            method: {"failed": failed[method], "notes": dict(sorted(kinds.items()))} for method, kinds in notes.items()
         },
     }
+
+
+def _num_said(column: pa.ChunkedArray) -> int:
+    return len(column) - int(column.null_count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -58,11 +58,46 @@ def maps_column(layout: MapLayout) -> str:
     return f"{layout.method}.map"
 
 
-def batch_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    """Return rows as a batch; what a row doesn't say is missing in it."""
-    rows = list(rows)
-    arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+class Columns:
+    """The columns of a batch while they are filled: what was said first of an image stays, what nobody says is missing.
+
+    Parameters
+    ----------
+    schema : Schema
+        The columns.
+    count : int
+        How many images there are.
+    """
+
+    def __init__(self, schema: pa.Schema, count: int) -> None:
+        self._schema = schema
+        self._columns: dict[str, list[Any]] = {name: [None] * count for name in schema.names}
+
+    def take(
+        self, found: Mapping[str, Sequence[Any]], places: Iterable[int] | None = None, of: Iterable[int] | None = None
+    ) -> None:
+        """Write down what was found.
+
+        Parameters
+        ----------
+        found : mapping of str to sequence
+            Columns, with a value for each image.
+        places : iterable of int, default None
+            The images that it is written down of; None: all.
+        of : iterable of int, default None
+            Where in the columns these images are; None: at their places.
+        """
+        for name, values in found.items():
+            column = self._columns[name]
+            at = range(len(column)) if places is None else list(places)
+            for place, row in zip(at, at if of is None else of, strict=True):
+                if column[place] is None:
+                    column[place] = values[row]
+
+    def record_batch(self) -> pa.RecordBatch:
+        """Return them as journals hold them."""
+        arrays = [pa.array(self._columns[field.name], field.type) for field in self._schema]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
 def maps_of(table: pa.Table, layout: MapLayout) -> np.ndarray:

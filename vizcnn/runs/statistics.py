@@ -53,19 +53,21 @@ def statistics(maps: np.ndarray) -> dict[str, np.ndarray]:
 def _statistics(maps: np.ndarray) -> dict[str, np.ndarray]:
     magnitudes = np.abs(maps)
     mass = _sums(magnitudes)
+    total = mass if maps.min() >= 0 else _sums(maps)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         whole = np.where(mass > 0, mass, np.nan)
         inside = magnitudes[(slice(None), *(slice(_border(size), size - _border(size)) for size in maps.shape[1:]))]
         found = {
             "mass": mass,
-            "positive": (mass + _sums(maps)) / 2 / whole,
-            "entropy": _entropy(magnitudes, whole),
+            "positive": (mass + total) / 2 / whole,
+            "entropy": None,
             "border": 1 - _sums(np.ascontiguousarray(inside)) / whole,
         }
         for axis, name in enumerate(names(maps.ndim - 1)[4:]):
             others = tuple(other for other in range(1, maps.ndim) if other != axis + 1)
             centers = (np.arange(maps.shape[axis + 1]) + 0.5) / maps.shape[axis + 1]
             found[name] = magnitudes.sum(axis=others) @ centers / whole
+        found["entropy"] = _entropy(magnitudes, whole)
     return found
 
 
@@ -76,9 +78,15 @@ def _sums(maps: np.ndarray) -> np.ndarray:
 
 
 def _entropy(magnitudes: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return the entropy of magnitudes (N, ...) as distributions, as a share of the highest; NaN where there is none."""
-    shares = magnitudes.reshape(len(magnitudes), -1) / whole[:, None].astype(magnitudes.dtype)
-    bits = shares * np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))
+    """Return the entropy of magnitudes (N, ...) as distributions, as a share of the highest; NaN where there is none.
+
+    The magnitudes become these distributions.
+    """
+    shares = magnitudes.reshape(len(magnitudes), -1)
+    shares /= whole[:, None].astype(magnitudes.dtype)
+    bits = np.maximum(shares, np.finfo(shares.dtype).tiny)
+    np.log(bits, out=bits)
+    np.multiply(shares, bits, out=bits)
     entropy: np.ndarray = np.maximum(-_sums(bits), 0) / max(np.log(shares.shape[1]), 1e-300)
     return entropy
 

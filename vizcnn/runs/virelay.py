@@ -198,7 +198,7 @@ def _write_images(run: StoredRun, folder: Path, method: str, model: Any, count: 
             for rows, maps in explained_parts(run, method)
             for row, of_image in zip(rows, maps, strict=True)
         )
-        for number, ((row, of_image), (read,)) in enumerate(read_ahead(parts, reader)):
+        for number, ((row, of_image), (read,), _) in enumerate(read_ahead(parts, reader, 1)):
             if not isinstance(read, LoadedImage) or read.sha256 != row["sha256"]:
                 raise ResultError(f"Image {row['path']!r} isn't what it was when the run was made.")
             data[number] = _shown(read)

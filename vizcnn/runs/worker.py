@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter
@@ -99,7 +100,7 @@ class Worker:
         network = getattr(model, "model", None)
         known["model"] = {
             "name": model.name,
-            "sha256": digest_of_weights(network),
+            "sha256": self._digest,
             **known["model"],
         }
         known["settings"] |= {
@@ -109,6 +110,10 @@ class Worker:
             "decoding": plain(model.decoding),
         }
         return {**known, "versions": versions(network)}
+
+    @cached_property
+    def _digest(self) -> str | None:
+        return digest_of_weights(getattr(self.explainer.model, "model", None))
 
     def manifest(self) -> tuple[Manifest, float]:
         """Explain a few images, and return the manifest of the run, and how long a batch takes, in seconds.
@@ -163,10 +168,10 @@ class Worker:
         opened: list[Journal] = []
         try:
             batches = self._batches(manifest, shards, opened)
-            for batch, read in read_ahead(batches, self.reader):
+            for batch, read, rows in read_ahead(batches, self.reader, self.explainer.batch_size):
                 if read:
                     entries = [self.plan.listing[place] for place in batch.places]
-                    batch.journal.append(self.explainer.batch(batch.places.start, entries, read, layouts))
+                    batch.journal.append(self.explainer.batch(batch.places.start, entries, read, layouts, rows))
                 if batch.journal.count == self._num_batches(batch.shard):
                     self._finish(batch, manifest)
                     opened.remove(batch.journal)

@@ -62,11 +62,15 @@ class Attended:
 
 def may_attend(view: ModelView) -> bool:
     """Tell whether a model may attend from token to token, as far as its layers say: code that nobody knows may."""
-    operations = view.operations.values()
-    return not view.is_complete or any(
-        not is_own(one) or any(word in type(one).__name__ for word in ("Attention", "Softmax"))
-        for one in (view.model, *operations)
-    )
+    if not view.is_complete:
+        return True
+    state = view.state
+    if state.may_attend is None:  # it is asked on every call, and walks all layers
+        state.may_attend = any(
+            not is_own(one) or any(word in type(one).__name__ for word in ("Attention", "Softmax"))
+            for one in (view.model, *view.operations.values())
+        )
+    return state.may_attend
 
 
 def attentions(

@@ -44,6 +44,8 @@ class ModelState:
         Addresses of calls to whether positions may have been moved on the way there.
     attends : bool
         Whether the model goes through attention.
+    may_attend : bool or None
+        Whether it may, as far as its layers say; None while nobody asked.
     attended : object
         Where the model attends from token to token; None while nobody asked.
     default_layers : dict
@@ -65,6 +67,7 @@ class ModelState:
     batch_sizes: dict[tuple[tuple[int, ...], int], int] = field(default_factory=dict)
     moved: dict[str, bool] = field(default_factory=dict)
     attends: bool = False
+    may_attend: bool | None = None
     attended: Any = None
     default_layers: Recent = field(default_factory=Recent)
     joints: Recent = field(default_factory=Recent)
