@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 import vizcnn as vz
@@ -102,6 +103,40 @@ def test_painting_is_what_the_model_is_shown(digits: Server) -> None:
     assert said["outputs"][0]["values"] == pytest.approx(model.outputs(painted)[0][0].tolist(), abs=1e-5)
     nothing = ask(digits, "api/painted", bytes(28 * 28), image=3).facts
     assert nothing["outputs"] == ask(digits, "api/classes", image=3).facts["outputs"]
+
+
+def test_a_painted_picture_is_an_image_like_others(digits: Server) -> None:
+    model, painting = vz.assets.digits_cnn(), np.zeros((28, 28), np.uint8)
+    painting[4:16] = 1
+    kept = ask(digits, "api/images/painted", painting.tobytes(), image=3).facts
+    assert kept["name"] == "digit_3.png, painted"
+    said = ask(digits, "api/painted", painting.tobytes(), image=3).facts
+    assert ask(digits, "api/classes", image=kept["image"]).facts["outputs"] == said["outputs"]
+    pixels = np.array(Image.open(vz.assets.digits()[3]), np.float32)[..., None]
+    pixels[4:16] = pixels.mean()
+    _, found = ask(digits, "api/map", image=kept["image"], method="saliency", target=3).arrays
+    np.testing.assert_allclose(found["values"], vz.saliency(model, pixels[None], 3).values[0], rtol=1e-4, atol=1e-6)
+    assert ask(digits, "api/map", image=3, target=f"like:{kept['image']};layer=average").status == 200
+
+
+def test_what_was_cut_off_an_image_is_not_cut_off_a_painted_one_again() -> None:
+    def model() -> Any:
+        function = lambda inputs: inputs.mean(axis=(1, 2))  # noqa: E731
+        return vz.adapt(function, input_shape=(8, 8, 3), preprocess="crop 16, / 255")
+
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
+    painting = np.zeros((8, 8), np.uint8)
+    painting[:4, :4], painting[6:, 6:] = 1, 3
+    with explorer("cut", model, [image]) as server:
+        key = ask(server, "api/images/painted", painting.tobytes(), image=0).facts["image"]
+        said = ask(server, "api/painted", painting.tobytes(), image=0).facts["outputs"]
+        assert (
+            ask(server, "api/classes", image=key).facts["outputs"]
+            == said
+            != ask(server, "api/classes").facts["outputs"]
+        )
+        shown = [ask(server, "api/picture", image=one).arrays[1]["pixels"] for one in (key, 0)]
+    assert [picture.shape for picture in shown] == [(8, 8, 3), (20, 30, 3)]
 
 
 @pytest.mark.parametrize(
@@ -201,9 +236,16 @@ def test_paint_moves_what_the_model_says(look: Look) -> None:
     expect(page.locator(".score-line")).not_to_have_text(re.compile("^0 %"))
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".score-line")).to_have_text(re.compile("^0 % painted over"))
+    expect(page.get_by_role("button", name="Explain this picture")).to_be_disabled()
     page.locator(".painting canvas").focus()
     page.keyboard.press("Space")
     expect(page.locator(".score-line")).not_to_have_text(re.compile("^0 %"))
+    page.get_by_role("button", name="Explain this picture").click()
+    expect(page.locator(".side figcaption b")).to_have_text("digit_3.png, painted")
+    expect(page.locator(".explained-line")).to_contain_text("Explained: 3")
+    expect(page.locator(".place")).to_have_text(re.compile("^1 of"))
+    page.go_back()
+    expect(page.locator(".score-line")).to_be_visible()
 
 
 def test_the_slider_walks_along_the_curve(look: Look) -> None:

@@ -55,7 +55,7 @@ def _png() -> bytes:
     return file.getvalue()
 
 
-BODIES = {"/api/painted": bytes(28 * 28), "/api/images": _png()}
+BODIES = {"/api/painted": bytes(28 * 28), "/api/images/painted": bytes(28 * 28), "/api/images": _png()}
 """What is sent along."""
 
 

@@ -64,10 +64,21 @@ def routes(questions: Questions, maps: Maps) -> list[Route]:
 
         def ask() -> dict[str, Any]:
             images = _paintable(image_of(studio, given))
-            return said_of(studio, images, repainted(images, body), given.get("target"))
+            return said_of(studio, images, images.preprocessed(repainted(images, body)[None]), given.get("target"))
 
         key = (request.url.path, request.url.query, hashlib.sha256(body).hexdigest())
         return await questions.facts(request, ask, key=key)
+
+    async def keep_painted(request: Request) -> Response:
+        body = await received(request, MAX_PAINTING)
+        given = request.query_params
+
+        def ask() -> dict[str, Any]:
+            images = _paintable(image_of(studio, given))
+            name = f"{studio.name_of(given.get('image') or '0')}, painted"
+            return {"image": studio.add_changed(images, repainted(images, body), name), "name": name}
+
+        return await questions.facts(request, ask, key=object())  # it is kept anew, whenever it was kept before
 
     async def kept(request: Request) -> Response:
         given = request.query_params
@@ -93,12 +104,13 @@ def routes(questions: Questions, maps: Maps) -> list[Route]:
     return [
         Route("/api/brushes", brushes),
         Route("/api/painted", painted, methods=["POST"]),
+        Route("/api/images/painted", keep_painted, methods=["POST"]),
         Route("/api/kept", kept),
     ]
 
 
 def repainted(images: ImageSet, painting: bytes) -> np.ndarray:
-    """Return the input of an image, parts of which are painted over.
+    """Return an image as the model sees it, parts of which are painted over.
 
     Parameters
     ----------
@@ -109,22 +121,23 @@ def repainted(images: ImageSet, painting: bytes) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float32, shape (1, H, W, C)
+    ndarray of float32, shape (H, W, C)
+        Its pixels, which aren't preprocessed yet.
 
     Raises
     ------
     OptionError
         If it has another size.
     """
-    inputs = images.inputs(slice(0, 1))
-    size = inputs.shape[1:-1]
+    pixels = as_seen(images)
+    size = pixels.shape[:-1]
     if len(painting) != int(np.prod(size)):
         raise OptionError(f"A painting has a byte for each pixel, {int(np.prod(size))} of them; got {len(painting)}.")
-    numbers = np.frombuffer(painting, dtype=np.uint8).reshape(1, *size, 1)
-    for number, name in enumerate(BRUSHES, start=1):
-        if (numbers == number).any():
-            inputs = np.where(numbers == number, _filled(images.inputs(slice(0, 1)), name), inputs)
-    return np.ascontiguousarray(inputs, dtype=np.float32)
+    numbers = np.frombuffer(painting, dtype=np.uint8).reshape(*size, 1)
+    fills = {number: _filled(pixels[None], name)[0] for number, name in enumerate(BRUSHES, 1) if number in numbers}
+    for number, filled in fills.items():
+        pixels = np.where(numbers == number, filled, pixels)
+    return np.ascontiguousarray(pixels, dtype=np.float32)
 
 
 def _filled(values: np.ndarray, name: str) -> np.ndarray:

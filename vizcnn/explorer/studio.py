@@ -9,12 +9,14 @@ import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.errors import InputError, VizcnnError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from vizcnn.adapter import ModelAdapter
     from vizcnn.inputs import ImageSet
 
@@ -22,7 +24,7 @@ MAX_UPLOAD = 64_000_000
 """Bytes that an uploaded file may have."""
 
 MAX_UPLOADS, MAX_UPLOADED = 100, 512_000_000
-"""How many uploads are kept, and how many bytes of them; the oldest go first."""
+"""How many uploads, and painted pictures, are kept, and how many bytes of them; the oldest go first."""
 
 OpenModel = Callable[[], tuple["ModelAdapter", Sequence[str]]]
 """Loads the model; returns what there is to say of it too."""
@@ -59,6 +61,33 @@ class Later:
     def open(self) -> Any:
         """Return what it is read from."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An image that somebody brought, or made here.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    content : bytes or ImageSet
+        Its file; or what was made of another image.
+    size : int
+        Bytes.
+    """
+
+    name: str
+    content: bytes | ImageSet
+    size: int
+
+    def open(self) -> Any:
+        """Return what it is read from."""
+        if not isinstance(self.content, bytes):
+            return self.content
+        file = io.BytesIO(self.content)
+        file.name = self.name
+        return file
 
 
 class NotReadyError(VizcnnError):
@@ -107,7 +136,7 @@ class Studio:
         self.error: str | None = None
         self._model: ModelAdapter | None = None
         self._shape: tuple[int, ...] | None = None
-        self._uploads: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        self._uploads: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
         self._open_model = open_model
         self.ready = threading.Event()
@@ -187,7 +216,7 @@ class Studio:
         return self._read(self.source(key))
 
     def source(self, key: str) -> Any:
-        """Return what an image is read from: a path, an array, or an open file with a name.
+        """Return what an image is read from: a path, an array, an open file with a name, or an `ImageSet`.
 
         Parameters
         ----------
@@ -196,14 +225,14 @@ class Studio:
 
         Returns
         -------
-        path, array or binary file
+        path, array, binary file or ImageSet
         """
         with self._lock:
             uploaded = self._uploads.get(key)
             if uploaded is not None:
                 self._uploads.move_to_end(key)
         if uploaded is not None:
-            return _named(*uploaded)
+            return uploaded.open()
         if key.isdecimal() and int(key) < len(self.sources):
             return opened(self.sources[int(key)])
         raise InputError(f"There is no image {key!r} here; uploaded ones are kept until {MAX_UPLOADS} newer ones came.")
@@ -253,7 +282,7 @@ class Studio:
         """
         with self._lock:
             uploaded = self._uploads.get(key)
-        return uploaded[0] if uploaded is not None else os.path.basename(self.place_of(key) or f"image {key}")
+        return uploaded.name if uploaded is not None else os.path.basename(self.place_of(key) or f"image {key}")
 
     def add(self, name: str, content: bytes) -> str:
         """Keep an uploaded file; return what it is asked for by.
@@ -274,13 +303,35 @@ class Studio:
         InputError
             If it is no image that the model takes.
         """
-        self._read(_named(name, content)).preview(0, 1)
-        key = f"u{hashlib.sha256(content).hexdigest()[:16]}"
+        upload = Upload(name, content, len(content))
+        self._read(upload.open()).preview(0, 1)
+        return self._keep(f"u{hashlib.sha256(content).hexdigest()[:16]}", upload)
+
+    def add_changed(self, images: ImageSet, pixels: np.ndarray, name: str) -> str:
+        """Keep a changed copy of an image, as the model sees it; return what it is asked for by.
+
+        Parameters
+        ----------
+        images : ImageSet
+            The image.
+        pixels : ndarray of float32
+            The copy, of its `sample_shape`.
+        name : str
+            What the copy is called.
+
+        Returns
+        -------
+        str
+        """
+        # Nothing is cut off or fitted once more: it has the model's size.
+        changed = replace(images, sources=[pixels], names=(name,), notes=(), file_ranges={}, geometry=())
+        key = f"c{hashlib.sha256(pixels.tobytes()).hexdigest()[:16]}"
+        return self._keep(key, Upload(name, changed, pixels.nbytes))
+
+    def _keep(self, key: str, upload: Upload) -> str:
         with self._lock:
-            self._uploads[key] = (name, content)
-            while (
-                len(self._uploads) > MAX_UPLOADS or sum(len(kept) for _, kept in self._uploads.values()) > MAX_UPLOADED
-            ):
+            self._uploads[key] = upload
+            while len(self._uploads) > MAX_UPLOADS or sum(one.size for one in self._uploads.values()) > MAX_UPLOADED:
                 self._uploads.popitem(last=False)
         return key
 
@@ -294,9 +345,3 @@ class Studio:
 def opened(source: Any) -> Any:
     """Return what an image is read from: of one that a run keeps, that."""
     return source.open() if isinstance(source, Later) else source
-
-
-def _named(name: str, content: bytes) -> io.BytesIO:
-    file = io.BytesIO(content)
-    file.name = name
-    return file

@@ -3,19 +3,21 @@ import { askArrays, post } from "./api.js";
 import { breaking, classOf, highest, inNumbers, lengths, nameOf } from "./classes.js";
 import { el, fill } from "./dom.js";
 import { asSeen, paint as paintOn, rgba } from "./pictures.js";
+import { go } from "./router.js";
 
 export const name = "paint", title = "Paint over";
 
 const BRUSHES = { mean: "mean color", blur: "blurred", noise: "noise" };
 
-export function open(root, { facts, signal }) {
+export function open(root, { facts, strip, signal }) {
   const canvas = el("canvas", { tabindex: 0, role: "application", "aria-roledescription": "painting", "aria-label": "The image as the model sees it, to be painted on", "aria-describedby": "painting-keys" });
   const cursor = el("span", { class: "cursor", hidden: true });
   const size = el("input", { type: "range", id: "brush-size", min: 2, max: 50, value: 14 }), sizeSaid = el("output", { for: "brush-size" });
   const kinds = [...Object.entries(BRUSHES), ["erase", "erase"]].map(([value, text]) => el("label", {}, el("input", { type: "radio", name: "brush", value, checked: value === "mean" }), ` ${text}`));
   const undo = el("button", { type: "button", onclick: () => back() }, "Undo"), clear = el("button", { type: "button", onclick: () => wipe() }, "Clear");
+  const explain = el("button", { type: "button", disabled: true, onclick: () => explainIt() }, "Explain this picture");
   const form = el("form", { class: "controls", "aria-label": "The brush", autocomplete: "off", onsubmit: (event) => event.preventDefault() },
-    el("fieldset", {}, el("legend", {}, "Paint with"), kinds), el("div", {}, el("label", { for: "brush-size" }, "Size"), " ", size, " ", sizeSaid), el("span", {}, undo, " ", clear));
+    el("fieldset", {}, el("legend", {}, "Paint with"), kinds), el("div", {}, el("label", { for: "brush-size" }, "Size"), " ", size, " ", sizeSaid), el("span", {}, undo, " ", clear, " ", explain));
   const caption = el("figcaption", {}), bars = el("div", {}), line = el("p", { role: "status", class: "score-line" });
   fill(root, el("p", {}, "Paint over a part, and see what the model says without it."), form,
     el("div", { class: "painting" }, el("figure", {}, el("div", { class: "stage" }, canvas, cursor), caption), el("div", { class: "scores" }, line, bars)),
@@ -83,7 +85,18 @@ export function open(root, { facts, signal }) {
     }
   }
 
+  async function explainIt() {  // from now on it is an image like others, with a link of its own
+    try {
+      const found = await post("images/painted", { image }, mask, { signal: until });
+      strip.add(found);
+      go(["image"], { image: found.image, target });
+    } catch (error) {
+      if (error.name !== "AbortError") line.textContent = error.message;
+    }
+  }
+
   function tell(said) {
+    explain.disabled = !mask.some(Boolean);
     const share = mask.reduce((count, number) => count + (number > 0), 0) / mask.length;
     const told = explained(said);
     line.textContent = `${Math.round(100 * share)} % painted over.${told ? ` The ${told.what} of ${told.name} is ${told.now}${share ? `, ${told.was} without paint` : ""}.` : ""}`;
@@ -163,10 +176,10 @@ export function open(root, { facts, signal }) {
     until = now;
     tellSize();
     if (parameters.image !== image) {
-      image = parameters.image;
       layers = null;
-      const { about, arrays } = await askArrays("brushes", { image }, { signal: now });
+      const { about, arrays } = await askArrays("brushes", { image: parameters.image }, { signal: now });
       const [height, width] = arrays.pixels.shape;
+      image = parameters.image;
       mask = new Uint8Array(width * height);
       [history, before] = [[], null];
       undo.disabled = true;

@@ -115,13 +115,18 @@ export class Strip {
     });
   }
 
+  // Another image: { image, name }.
+  add(found) {
+    this.uploads = [found, ...this.uploads.filter((one) => one.image !== found.image)];
+  }
+
   async take(files) {
     let last = null;
     for (const file of files) {
       this.said.textContent = `${file.name} is being read …`;
       try {
         const found = await post("images", { name: file.name }, file);
-        this.uploads = [found, ...this.uploads.filter((one) => one.image !== found.image)];
+        this.add(found);
         last = found.image;
       } catch (error) {
         this.tellError(error);
