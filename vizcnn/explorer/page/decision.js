@@ -93,7 +93,7 @@ class Desk {
       this.part = part;
       this.heading.textContent = part.title;
       this.leaving = new AbortController();
-      this.opened = part.open(this.body, { facts, classes: this.classes, speed: this.speed, strip: this.strip, signal: this.leaving.signal });
+      this.opened = part.open(this.body, { facts, classes: this.classes, speed: this.speed, strip, signal: this.leaving.signal });
     }
     try {
       await Promise.all([this.showImage(image, parameters.target, signal), this.opened.update({ parameters: asked, signal })]);
