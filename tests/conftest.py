@@ -25,6 +25,7 @@ if keras.backend.backend() != "tensorflow":
     collect_ignore = [
         "adapter/test_blackbox.py",
         "browser",
+        "plugins/test_tf_keras_vis.py",
         "render/test_image.py",
         "test_inputs.py",
         "test_tf_keras_vis.py",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tests.adapter.test_repairs import argument, cnn, saved
+from tests.adapter.changed_files import argument, cnn, saved
 from vizcnn.adapter.loading import load_model
 from vizcnn.errors import ModelFileError
 
