@@ -242,7 +242,7 @@ def test_paint_moves_what_the_model_says(look: Look) -> None:
     expect(page.locator(".score-line")).not_to_have_text(re.compile("^0 %"))
     page.get_by_role("button", name="Explain this picture").click()
     expect(page.locator(".side figcaption b")).to_have_text("digit_3.png, painted")
-    expect(page.locator(".explained-line")).to_contain_text("Explained: 3")
+    expect(page.locator(".explained-line")).to_contain_text("Why 3")
     expect(page.locator(".place")).to_have_text(re.compile("^1 of"))
     page.go_back()
     expect(page.locator(".score-line")).to_be_visible()
