@@ -84,19 +84,9 @@ class Box(Target):
 
         Behind semicolons stand `reduce`, `min_overlap` and fields of `BoxLayout`: ``10,20,110,120;reduce=max;anchors=FILE.npy``.
 
-        Parameters
-        ----------
-        text : str
-            What stands after the prefix.
-
         Returns
         -------
         Box
-
-        Raises
-        ------
-        TargetError
-            If it can't be read.
 
         Examples
         --------

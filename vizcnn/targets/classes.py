@@ -128,11 +128,6 @@ class Region(Target):
         -------
         Region
 
-        Raises
-        ------
-        TargetError
-            If it can't be read.
-
         Examples
         --------
         >>> import vizcnn as vz

@@ -54,11 +54,6 @@ class Point(Target):
     def read(cls, text: str) -> Point:
         """Return the point that was typed: ``3``, ``nose``, or ``nose:x``.
 
-        Parameters
-        ----------
-        text : str
-            What stands after the prefix.
-
         Returns
         -------
         Point

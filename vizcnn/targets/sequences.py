@@ -71,11 +71,6 @@ class Text(Target):
     def read(cls, text: str) -> Text:
         """Return the text that was typed; of nothing what the model reads. Behind it may stand ``;blank=0``, the blank's class.
 
-        Parameters
-        ----------
-        text : str
-            What stands after the prefix.
-
         Returns
         -------
         Text
@@ -188,19 +183,9 @@ class Character(Target):
     def read(cls, text: str) -> Character:
         """Return what was typed: ``2``, or ``2:a``; behind it may stand ``;blank=0``, the blank's class.
 
-        Parameters
-        ----------
-        text : str
-            What stands after the prefix.
-
         Returns
         -------
         Character
-
-        Raises
-        ------
-        TargetError
-            If it can't be read.
 
         Examples
         --------

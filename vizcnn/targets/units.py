@@ -65,19 +65,9 @@ class Channel(Target):
     def read(cls, text: str) -> Self:
         """Return the channel that was typed: ``conv5:40``, or ``conv5:40:center``.
 
-        Parameters
-        ----------
-        text : str
-            What stands after the prefix.
-
         Returns
         -------
         Channel
-
-        Raises
-        ------
-        TargetError
-            If it can't be read.
 
         Examples
         --------
@@ -160,19 +150,9 @@ class Neuron(Target):
     def read(cls, text: str) -> Self:
         """Return the unit that was typed: ``preds:3``, or ``conv5:9,8,40``, its row, column and channel.
 
-        Parameters
-        ----------
-        text : str
-            What stands after the prefix.
-
         Returns
         -------
         Neuron
-
-        Raises
-        ------
-        TargetError
-            If it can't be read.
 
         Examples
         --------

@@ -83,32 +83,7 @@ def attentions(
     gradients: bool,
     per_block: bool,
 ) -> Attentions:
-    """See `ModelAdapter.attentions`.
-
-    Parameters
-    ----------
-    view : ModelView
-        The model.
-    runner : Runner
-        What runs it.
-    inputs : ndarray, shape (N, H, W, C)
-        The inputs.
-    score : Score
-        What is asked of those samples.
-    formula : callable
-        What is made of each layer's attention.
-    gradients, per_block : bool
-        As there.
-
-    Returns
-    -------
-    Attentions
-
-    Raises
-    ------
-    CapabilityError
-        If the model has no attention over the tokens of the whole input, or the score doesn't depend on it.
-    """
+    """See `ModelAdapter.attentions`; an error too where the score doesn't depend on the attention."""
     found = _attended(view)
     blocks = found.blocks if per_block and _can_be_read_early(view, found, score) else ()
 

@@ -38,27 +38,7 @@ class Joint:
 def scores_from(
     view: ModelView, runner: Runner, path: str, activations: Array, score: Score, inputs: Array | None
 ) -> Array:
-    """See `ModelAdapter.scores_from`.
-
-    Parameters
-    ----------
-    view : ModelView
-        The model.
-    runner : Runner
-        What runs it.
-    path : str
-        The layer's address.
-    activations : ndarray, shape (N, h, w, K)
-        What takes the place of the layer's.
-    score : Score
-        What is asked of those samples.
-    inputs : ndarray, shape (N, H, W, C), or None
-        What goes round the layer.
-
-    Returns
-    -------
-    ndarray, shape (N,)
-    """
+    """See `ModelAdapter.scores_from`."""
     if not view.state.layer_shapes:
         learn(view)
     sample = view.known_sample_shape()

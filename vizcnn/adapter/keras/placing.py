@@ -29,25 +29,7 @@ def placements(
     sample_shape: tuple[int, ...],
     input_range: tuple[float, float],
 ) -> dict[str, Placement | None]:
-    """See `ModelAdapter.placements`: measured once, and only where something on the way may move positions.
-
-    Parameters
-    ----------
-    view : ModelView
-        The model.
-    runner : Runner
-        What runs it.
-    shapes : mapping
-        By the layers' paths, the shapes of their maps, (h, w) or (h, w, K).
-    sample_shape : tuple of int
-        Shape (H, W, C) of one input.
-    input_range : (float, float)
-        Lowest and highest value of an input.
-
-    Returns
-    -------
-    dict of str to (Placement or None)
-    """
+    """See `ModelAdapter.placements`: measured once, and only where something on the way may move positions."""
     view.prepare(sample_shape)
     state, size = view.state, tuple(sample_shape[:-1])
     if any(layer not in state.moved for layer in shapes):

@@ -85,26 +85,7 @@ def reach(
     sample_shape: tuple[int, ...],
     input_range: tuple[float, float],
 ) -> Reach | None:
-    """See `ModelAdapter.reach`.
-
-    Parameters
-    ----------
-    view : ModelView
-        The model.
-    runner : Runner
-        What runs it.
-    layer : str
-        The layer's path.
-    sample_shape : tuple of int
-        Shape (H, W, C) of one input.
-    input_range : (float, float)
-        Lowest and highest value of an input.
-
-    Returns
-    -------
-    Reach or None
-        None where the layer has no map of as many axes as the input, or depends on nothing.
-    """
+    """See `ModelAdapter.reach`; None of a layer without a map of as many axes as the input, or that depends on nothing."""
     view.prepare(sample_shape)
     size = tuple(sample_shape[:-1])
     spread, grid = _followed(view, layer, sample_shape)
