@@ -14,7 +14,7 @@ from tests.explorer.look import Look, explorer
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WALK = ["#/image?image=3", "#/image?image=3&target=8", "#/image?image=3&target=3 minus 8&method=saliency", "#/layers?image=3",
         "#/layer/conv2?image=3", "#/layer/conv2/unit/3?image=3"]  # fmt: skip
-SIZE = {"width": 1100, "height": 720}
+SIZE = {"width": 1100, "height": 800}
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
             look.page.wait_for_timeout(3000)
             shots.append(look.page.screenshot())
     (IMAGES / "explorer.png").write_bytes(shots[0])
-    first, *others = [Image.open(io.BytesIO(shot)).convert("RGB").resize((880, 576)) for shot in shots]
+    first, *others = [Image.open(io.BytesIO(shot)).convert("RGB").resize((880, 640)) for shot in shots]
     first.save(IMAGES / "explorer.webp", save_all=True, append_images=others, duration=1800, loop=0, quality=60)
 
 

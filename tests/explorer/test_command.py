@@ -155,4 +155,4 @@ def test_a_notebook_shows_it_in_a_frame_and_only_then_it_may_be_framed(monkeypat
 def test_a_killed_server_tells_the_page(browser: Browser, digits: Server) -> None:
     with serve(vz.assets.digits_cnn(), open_browser=False) as server, Look(browser, server, allowed=".") as look:
         server.close()
-        expect(look.page.locator("#status")).to_have_text("The explorer doesn't answer: has vizcnn serve ended?")
+        expect(look.page.locator("#status")).to_contain_text("has vizcnn serve ended?")

@@ -223,6 +223,49 @@ def test_an_image_can_be_chosen(look: Look) -> None:
     assert re.search("image=u[0-9a-f]+", look.page.url)
 
 
+GIVE = """([kind, name, bytes]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], name));
+  const event = kind === "drop" ? new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })
+    : new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+"""Drops or pastes a file; says whether the page took it, or leaves it to the browser, which would open it."""
+
+
+def test_an_image_can_be_dropped_and_pasted_and_what_is_none_is_refused(browser: Browser, digits: Server) -> None:
+    eight, seven = (list(vz.assets.digits()[number].read_bytes()) for number in (8, 7))
+    with Look(browser, digits, "#/layers", allowed="422") as look:
+        assert look.page.evaluate(GIVE, ["drop", "my eight.png", eight])  # whatever view is open
+        expect(look.page.locator(".network")).to_be_visible()
+        expect(look.page).to_have_url(re.compile("#/layers.image=u"))
+        look.page.get_by_role("link", name="Image", exact=True).click()
+        look.settle()
+        dropped = look.page.url
+        expect(look.page.locator(".explained-line")).to_contain_text("Why 8")
+        look.page.evaluate(GIVE, ["paste", "image.png", seven])
+        expect(look.page).not_to_have_url(dropped)
+        look.settle()
+        expect(look.page.locator(".side figcaption b")).to_have_text("image.png")
+        expect(look.page.locator(".explained-line")).to_contain_text("Why 7")
+        assert look.page.evaluate(GIVE, ["drop", "words.png", list(b"no picture")])
+        expect(look.page.locator(".decision > .wrong")).to_contain_text("words.png")
+        expect(look.page.locator(".explained-line")).to_contain_text("Why 7")
+
+
+def test_the_keys_are_told(look: Look) -> None:
+    look.go("#/image?image=3")
+    look.page.keyboard.press("?")
+    expect(look.page.get_by_role("dialog", name="Keys")).to_be_visible()
+    look.page.keyboard.press("j")  # is not meant for the page now
+    look.page.keyboard.press("Escape")
+    expect(look.page.get_by_role("dialog")).to_be_hidden()
+    expect(look.page.locator(".place")).to_have_text("4 of 10")
+    look.page.get_by_role("button", name="Keys").click()
+    look.assert_sound()
+
+
 def test_paint_moves_what_the_model_says(look: Look) -> None:
     page = look.page
     look.go("#/image/paint?image=3&target=3")

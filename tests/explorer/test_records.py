@@ -153,7 +153,7 @@ def test_a_training_is_walked_through_and_two_checkpoints_stand_side_by_side(bro
     training = open_kept(tmp_path)
     assert isinstance(training, Training)
     studio = Studio("digits", lambda: (vz.assets.digits_cnn(), ()), kept=training)
-    with Server(studio) as server, Look(browser, server, "#/training") as look:
+    with Server(studio) as server, Look(browser, server) as look:  # which is shown first
         first, _ = look.page.get_by_role("slider", name="checkpoint").all()
         expect(look.page.get_by_role("img", name="a b.gradcam after epoch 1", exact=True)).to_be_visible()
         expect(look.page.get_by_role("img", name="a b.gradcam after epoch 5")).to_be_visible()

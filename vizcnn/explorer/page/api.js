@@ -9,7 +9,7 @@ async function asked(path, parameters, { signal, ...options } = {}) {
     response = await fetch(`api/${path}${query.size ? `?${query}` : ""}`, { signal, ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The explorer doesn't answer: has `vizcnn serve` ended?");
+    throw new Refused("The explorer doesn't answer: has vizcnn serve ended? Started again, it prints a new link.");
   }
   if (!response.ok) {
     const said = await response.json().catch(() => ({}));

@@ -13,7 +13,7 @@ import { targetPicker } from "./targets.js";
 import * as why from "./why.js";
 
 export const title = "Image", path = ["image"];
-export const matches = (path) => path[0] === "image" || path.length === 0;
+export const matches = (path) => path[0] === "image";
 
 const PARTS = [why, compare, paint, keep], OF_ALL = [why, compare];  // signals, clips and volumes can't be painted on
 

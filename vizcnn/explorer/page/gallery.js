@@ -62,7 +62,7 @@ export class Gallery {
     if (!about?.takes_layer || !this.facts.layers.length) { fill(this.layer); return; }
     const has = document.activeElement?.name === "layer";
     const select = el("select", { name: "layer", onchange: () => change({ layer: select.value }) },
-      el("option", { value: "" }, this.used && !this.layerNow ? `chosen by the method (${this.used})` : "chosen by the method"),
+      el("option", { value: "" }, this.used && !this.layerNow ? `${this.used} (chosen by the method)` : "chosen by the method"),
       this.facts.layers.map(({ path }) => el("option", { selected: path === this.layerNow }, path)));
     fill(this.layer, el("label", {}, "Layer ", select));
     if (has) select.focus();

@@ -9,14 +9,15 @@ import * as network from "./network.js";
 import * as records from "./records.js";
 
 // A view: `title`, `path` of its entry in the bar, `matches(path)`, and `show(root, { path, parameters, facts, signal })`, which draws it
-// (a view that is drawn already may change in place). What it begins ends with its `signal`. `applies(facts)` says whether there is one.
+// (a view that is drawn already may change in place). What it begins ends with its `signal`. `applies(facts)` says whether there is one,
+// of a folder that was asked for: it is shown first.
 const VIEWS = [decision, network, records, epochs];
 
 const content = document.getElementById("content"), status = document.getElementById("status"), progress = document.getElementById("progress");
 let facts = null, begun = null, leaving = new AbortController();
 
 function tellState({ stage, error, working, changes }) {
-  const text = { loading: "The model is being loaded …", failed: error, gone: "The explorer doesn't answer: has vizcnn serve ended?" }[stage];
+  const text = { loading: "The model is being loaded …", failed: error, gone: "The explorer doesn't answer: has vizcnn serve ended? Started again, it prints a new link." }[stage];
   const changed = stage === "ready" && facts !== null && changes !== facts.changes && [
     "The model has other weights now. ", el("button", { type: "button", onclick: () => location.reload() }, "Show it as it is")];
   fill(status, text ?? (working?.total ? `${working.what}: ${working.done} of ${working.total}` : changed || ""));
@@ -42,7 +43,7 @@ async function show() {
   leaving.abort();
   leaving = new AbortController();
   const { path, parameters } = read(), { signal } = leaving;
-  const views = VIEWS.filter((one) => one.applies?.(facts) ?? true), view = views.find((one) => one.matches(path)) ?? views[0];
+  const views = VIEWS.filter((one) => one.applies?.(facts) ?? true), view = views.find((one) => one.matches(path)) ?? views.find((one) => one.applies) ?? views[0];
   fill(document.querySelector("nav"), views.map((one) => el("a", { href: link(one.path, { image: parameters.image }), "aria-current": one === view && "page" }, one.title)));
   content.setAttribute("aria-busy", "true");
   try {

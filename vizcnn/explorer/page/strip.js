@@ -5,7 +5,7 @@ import { keyOf } from "./keys.js";
 import { change, go, link, read } from "./router.js";
 
 const CELL = 76, PAGE = 200;  // pixels of one, with what is around it; names that are asked for at once
-const TAKES_IMAGE = [undefined, "image", "layer", "layers"];  // what a path begins with where the view shows an image
+const TAKES_IMAGE = ["image", "layer", "layers"];  // what a path begins with where the view shows an image
 
 export class Strip {
   constructor(facts, tellError) {

@@ -61,7 +61,7 @@ export function targetLine(root, facts, target, map) {
   if (!isOfClasses) {
     fill(root, "Explained: ", el("b", {}, map.explained), ".", said);
   } else if (parts.length === 2) {
-    fill(root, "Why ", el("b", {}, classes[0].name), " rather than ", el("b", {}, classes[1].name), "?", said, ask("The other way round", `${parts[1]} minus ${parts[0]}`));
+    fill(root, "Why ", el("b", {}, classes[0].name), " rather than ", el("b", {}, classes[1].name), "?", classes[0].name === map.predicted ? null : said, " ", ask("The other way round", `${parts[1]} minus ${parts[0]}`));
   } else {
     const predicted = classOf(facts, map.predicted);
     fill(root, "Why ", el("b", {}, map.explained), "?", said,
