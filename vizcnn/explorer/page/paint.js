@@ -106,7 +106,7 @@ export function open(root, { facts, strip, signal }) {
       const length = lengths(was), both = [...highest(facts, was, 5), ...highest(facts, now, 5)];
       const entries = [...new Map(both.map((entry) => [entry.index, entry])).values()];
       const valueOf = ({ values, shown }, index) => values[shown ? shown.indexOf(index) : index];
-      return el("table", { class: "bars" }, el("caption", {}, said.outputs.length > 1 ? `${now.name}: now, and without paint` : "now, and without paint"),
+      return el("table", { class: "bars" }, el("caption", {}, said.outputs.length > 1 ? `${now.name}: now, and without paint` : "Now, and without paint"),
         entries.map(({ index, name: one }) => {
           const bar = el("span", { class: "bar-length" }), mark = el("span", { class: "bar-was" });
           bar.style.width = `${100 * Math.min(1, Math.max(0, length(valueOf(now, index))))}%`;
