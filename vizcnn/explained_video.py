@@ -15,9 +15,10 @@ from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.errors import Note, OptionError
 from vizcnn.files import ANIMATIONS, write_file
 from vizcnn.inputs import load
-from vizcnn.inputs.clips import evenly, open_clip, open_length, windows
+from vizcnn.inputs.chosen_frames import evenly, open_length, windows
+from vizcnn.inputs.clips import open_clip
+from vizcnn.inputs.decoding import AS_KERAS, Decoding
 from vizcnn.inputs.frames import FrameSource
-from vizcnn.inputs.pixels import AS_KERAS, Decoding
 from vizcnn.plugins import registry
 from vizcnn.plugins.door import MethodRun
 from vizcnn.progress import track

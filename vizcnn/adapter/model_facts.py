@@ -17,7 +17,7 @@ from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.aliases import renamed
 from vizcnn.errors import OptionError
 from vizcnn.inputs import ImageSet, load
-from vizcnn.inputs.pixels import Decoding
+from vizcnn.inputs.decoding import Decoding
 from vizcnn.inputs.preprocessing import Preprocess
 
 

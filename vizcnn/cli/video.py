@@ -56,7 +56,7 @@ def video(
     """Explain a clip frame by frame, by a model of images or of video: the clip again, with the maps over it."""
     from vizcnn.errors import ResultError
     from vizcnn.explained_video import explain_video
-    from vizcnn.inputs.pixels import Decoding
+    from vizcnn.inputs.decoding import Decoding
     from vizcnn.targets.typed import read_target, target_note
 
     check_file(out, ANIMATIONS)

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from vizcnn.errors import InputError, VizcnnError
-from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, Header, measure, opened, pixels_of, stream_of
+from vizcnn.inputs.decoding import AS_KERAS, Decoding
+from vizcnn.inputs.pixels import Encoded, Header, measure, opened, pixels_of, stream_of
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv")
 """Video files that are taken from a folder."""

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from vizcnn.errors import Note
+from vizcnn.inputs.decoding import AS_KERAS, Decoding
 from vizcnn.inputs.geometry import Geometry
-from vizcnn.inputs.pixels import AS_KERAS, Decoding, Encoded, measure, opened, pixels_of
+from vizcnn.inputs.pixels import Encoded, measure, opened, pixels_of
 from vizcnn.inputs.preprocessing import Preprocess, as_preprocess
 from vizcnn.notes import join_notes, notes_of_part
 from vizcnn.resample import resize, resize_frames, shrink

@@ -16,11 +16,12 @@ import numpy as np
 from PIL import Image
 
 from vizcnn.errors import InputError, Note
+from vizcnn.inputs.decoding import AS_KERAS, Decoding
 from vizcnn.inputs.files import read_npy
 from vizcnn.inputs.fit import Fit
 from vizcnn.inputs.geometry import Geometry
 from vizcnn.inputs.image_set import ImageSet, ImageSource, is_read_smaller
-from vizcnn.inputs.pixels import AS_KERAS, MODES, SUFFIXES, Decoding, Encoded, Header, measure, opened, pixels_of
+from vizcnn.inputs.pixels import MODES, SUFFIXES, Encoded, Header, measure, opened, pixels_of
 from vizcnn.inputs.preprocessing import Preprocess
 from vizcnn.inputs.sizes import geometry_of, own_size
 from vizcnn.inputs.sources import LABELS_LEFT_OUT, Held, Sources, describe, is_finite

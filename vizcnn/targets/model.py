@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from vizcnn.inputs.decoding import Decoding
 from vizcnn.inputs.geometry import Geometry
-from vizcnn.inputs.pixels import Decoding
 
 _Kept = TypeVar("_Kept")
 
