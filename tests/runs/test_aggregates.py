@@ -13,7 +13,9 @@ from tests.runs.made import OCCLUSION, explained, model, write_images
 from vizcnn.cli import app
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.runs.aggregates import mean_maps
+from vizcnn.runs.manifest import digest_of_files
 from vizcnn.runs.mistakes import BETWEEN, TAKEN, TRUE
+from vizcnn.runs.redrawing import model_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
@@ -107,13 +109,50 @@ def test_command_writes_the_mistakes_as_a_page_or_a_picture(tmp_path: Path) -> N
         done = CliRunner().invoke(app, ["failures", str(run.path), "--out", str(tmp_path / name)])
         assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / name)), done.stderr
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert all(text in page for text in (TAKEN, TRUE, BETWEEN, "digit_2.png"))
+    assert all(
+        text in page for text in (TAKEN, TRUE, BETWEEN, "digit_2.png (true class: class 9)", "Mistakes of digits_cnn")
+    )
     done = CliRunner().invoke(app, ["failures", str(run.path), "--out", str(tmp_path / "page.txt")])
     assert (done.exit_code, "must end in .html or .png" in done.stderr) == (2, True)
 
 
-def test_run_without_mistakes_says_so(tmp_path: Path) -> None:
+def test_run_without_mistakes_says_why(tmp_path: Path, run: vz.Run) -> None:
     images = write_images(tmp_path / "images", 4)
-    run = explained(images, tmp_path / "out", methods=OCCLUSION)
-    with pytest.raises(ResultError, match="no image that has a true class and was taken for another"):
-        run.mistakes()
+    unlabelled = explained(images, tmp_path / "out", methods=OCCLUSION)
+    with pytest.raises(
+        ResultError, match=r"The run knows no true classes, which mistakes are told by. Folders: `labels_by`"
+    ):
+        unlabelled.mistakes()
+    names = run.table.dropna(subset=["prediction"])["prediction"]
+    rows = [
+        f"{Path(run.about['source']['path']) / path},{names[at]}" for at, path in run.table["path"][names.index].items()
+    ]
+    (tmp_path / "right.csv").write_text("\n".join(["path,label", *rows]))
+    right = explained(tmp_path / "right.csv", tmp_path / "right", methods=OCCLUSION)
+    with pytest.raises(
+        ResultError, match="The run holds no mistake: each of 29 images with a true class is taken for it"
+    ):
+        right.mistakes()
+    (right.path / "rows" / "00001.parquet").unlink()
+    with pytest.raises(
+        ResultError, match=r"no mistake so far: 21 of 29 images are done, 21 of them with a true class. Start it"
+    ):
+        right.mistakes()
+    with pytest.raises(OptionError, match="`count` must be a number of mistakes, 1 or more; got 0"):
+        right.mistakes(0)
+
+
+def test_model_that_is_another_one_now_is_not_asked(tmp_path: Path) -> None:
+    file = tmp_path / "model.keras"
+    file.write_bytes(b"the model")
+    about = {"model": {"name": "model.keras", "file": str(file), "sha256": digest_of_files(file)}}
+    file.write_bytes(b"another one")
+    with pytest.raises(
+        ResultError, match=r"model.keras', isn't what it was: its file has another hash. Give the one it was"
+    ):
+        model_of(about, None)
+    file.unlink()
+    with pytest.raises(ResultError, match=r"'model.keras', isn't there. Give it: `model`"):
+        model_of(about, None)
+    given = model()
+    assert model_of(about, given) is given

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import tarfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from vizcnn.runs.labels import Labels
 from vizcnn.runs.open_source import open_source, reopened
 from vizcnn.runs.plan import Plan, part_of_shards
 from vizcnn.runs.sampling import sampled
-from vizcnn.runs.source import Entry, Source
+from vizcnn.runs.source import Entry, Source, entries_of
 from vizcnn.runs.worker import Worker
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
@@ -370,3 +371,25 @@ def test_dataset_that_is_shuffled_anew_each_time_is_not_trusted(tmp_path: Path) 
         [source.read(entry) for entry in entries]
     with pytest.raises(InputError, match=r"must end; got a tf.data.Dataset that repeats for ever"):
         open_source(dataset(x, y).repeat())
+
+
+def test_archive_is_gone_through_once_and_not_kept_in_memory(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "images.tar", "w") as tar:
+        for number in range(2000):
+            tar.addfile(tarfile.TarInfo(f"{number}.png"))
+    source = open_source(tmp_path / "images.tar")
+    tracemalloc.start()
+    found = entries_of(source, {"images.tar/7.png", "images.tar/1990.png", "images.tar/none.png"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sorted(found) == ["images.tar/1990.png", "images.tar/7.png"]
+    assert peak < 400_000  # what tarfile knows of all of them takes two million bytes
+
+
+def test_parquet_of_images_alone_is_listed_without_reading_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "images.parquet"
+    pq.write_table(pa.table({"image": pa.array([b"1", b"2", b"3"], pa.binary())}), file, row_group_size=2)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", lambda *_, **__: pytest.fail("it was read"))
+    assert [entry.key for entry in open_source(file).entries()] == [f"images.parquet/{number}" for number in range(3)]

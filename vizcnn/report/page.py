@@ -44,6 +44,7 @@ def write_page(
     about: Mapping[str, str] | None = None,
     figures: Mapping[str, Picture] | None = None,
     others: Mapping[str, Mapping[str, Attributions]] | None = None,
+    title: str | None = None,
 ) -> Path:
     """Write results of several methods on the same images as one HTML file that needs nothing else.
 
@@ -61,6 +62,8 @@ def write_page(
         Titles to other results, drawn as they draw themselves: the model's diagram, feature maps, a diagnosis.
     others : mapping, default None
         What else is explained, to the results of the same methods on the same images: the page can switch to it.
+    title : str, default None
+        What stands above the page. None: "Explanation of" the model.
 
     Returns
     -------
@@ -72,9 +75,8 @@ def write_page(
     ResultError
         If the suffix is another, the file can't be written, or the results are of signals.
     """
-    page = render_page(results, meanings=meanings, about=about, figures=figures, others=others).encode(
-        errors="backslashreplace"
-    )
+    text = render_page(results, meanings=meanings, about=about, figures=figures, others=others, title=title)
+    page = text.encode(errors="backslashreplace")
 
     def write(file: BinaryIO) -> None:
         file.write(page)
@@ -89,6 +91,7 @@ def render_page(
     about: Mapping[str, str] | None = None,
     figures: Mapping[str, Picture] | None = None,
     others: Mapping[str, Mapping[str, Attributions]] | None = None,
+    title: str | None = None,
 ) -> str:
     """Return the page as text; see `write_page`."""
     first = next(iter(results.values()))
@@ -107,7 +110,7 @@ def render_page(
         environment()
         .get_template("page.html")
         .render(
-            model=first.model,
+            title=title or f"Explanation of {first.model}",
             samples=samples,
             explained=[_asked(first), *(others or {})],
             methods=[_method(name, result) for name, result in results.items()],

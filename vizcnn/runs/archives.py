@@ -105,6 +105,7 @@ class Tar(Archives):
         stem = ""
         with tarfile.open(file, "r:") as tar:
             for member in tar:
+                tar.members = []  # type: ignore[attr-defined]  # which it would keep for all files of the archive
                 if not member.isfile():
                     continue
                 base, suffix = _webdataset_name(member.name)
@@ -134,9 +135,9 @@ class ParquetImages(Archives):
         others = {role: name for role, name in names.items() if role != "image"}
         number = 0
         for group in range(table.num_row_groups):
-            rows = table.read_row_group(group, columns=list(others.values()) or [table.schema_arrow.names[0]])
+            rows: Any = table.read_row_group(group, columns=list(others.values())) if others else None
             values = {role: rows.column(name).to_pylist() for role, name in others.items()}
-            for at in range(rows.num_rows):
+            for at in range(table.metadata.row_group(group).num_rows):
                 label, target = (values[role][at] if role in values else None for role in ("label", "target"))
                 yield f"{number}", None if label is None else str(label), target, (image, group, at)
                 number += 1

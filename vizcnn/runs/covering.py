@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from vizcnn.results.cluster import Covered, Effect
 from vizcnn.runs.images import as_given
 from vizcnn.runs.open_source import reopened
 from vizcnn.runs.redrawing import model_of, target_of
-from vizcnn.runs.source import Entry, Source
+from vizcnn.runs.source import Entry, Source, entries_of
 
 ELSEWHERE = 4
 """Places beside the region that are covered for comparison."""
@@ -43,15 +43,27 @@ class Coverer:
         The model.
     source : Source
         Where the images are.
+    entries : dict of str to Entry
+        Those that may be asked for, by their paths.
     """
 
     about: Mapping[str, Any]
     model: ModelAdapter
     source: Source
+    entries: Mapping[str, Entry]
 
     @classmethod
-    def of(cls, about: Mapping[str, Any], model: Any) -> Coverer:
+    def of(cls, about: Mapping[str, Any], model: Any, paths: Collection[str]) -> Coverer:
         """Open the model and the source of a run.
+
+        Parameters
+        ----------
+        about : mapping
+            The manifest of the run.
+        model : path, keras.Model or ModelAdapter
+            The model; None: the file that the run had.
+        paths : collection of str
+            What the images are called that will be asked for.
 
         Returns
         -------
@@ -62,7 +74,8 @@ class Coverer:
         VizcnnError
             If one of them isn't there any more.
         """
-        return cls(about, model_of(about, model), reopened(about["source"]))
+        source = reopened(about["source"])
+        return cls(about, model_of(about, model), source, entries_of(source, paths))
 
     def load(self, rows: Sequence[Row]) -> tuple[list[Row], ImageSet | None]:
         """Read images of a run, but for those that aren't there, or aren't what they were.
@@ -78,19 +91,13 @@ class Coverer:
         return [row for row, _ in found], self.model.load_images([as_given(data, row["path"]) for row, data in found])
 
     def _read(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Any]]:
-        wanted = {row["path"]: row for row in rows}
-        entries = (
-            filter(lambda entry: entry.key in wanted, self.source.entries())
-            if self.source.in_order
-            else map(Entry, wanted)
-        )
-        for entry in entries:
+        for row in rows:
             try:
-                data = self.source.read(entry)
-            except VizcnnError:
+                data = self.source.read(self.entries[row["path"]])
+            except (KeyError, VizcnnError):
                 continue
-            if not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() == wanted[entry.key]["sha256"]:
-                yield wanted[entry.key], data
+            if not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() == row["sha256"]:
+                yield row, data
 
     def thumbnails(self, rows: Sequence[Row]) -> np.ndarray:
         """Return images as the model sees them, small.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from vizcnn.errors import ResultError
+from vizcnn.errors import OptionError, ResultError
 from vizcnn.plugins import registry
 from vizcnn.render.keywords import takes_style
 from vizcnn.render.style import MAP_STYLES, NOTEBOOK
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from vizcnn.render.panels import Panel
     from vizcnn.results import Attributions
+    from vizcnn.runs.stored import StoredRun
 
 TAKEN, TRUE, BETWEEN = "the class it took", "the true class", "the one minus the other"
 """What the three maps of a mistake explain."""
@@ -147,7 +148,12 @@ class Mistakes(Picture):
         """
         from vizcnn.report import write_page
 
-        return write_page(self.results, path, meanings=_MEANINGS, about=about)
+        true = self.results[TRUE]
+        names = tuple(
+            f"{name} (true class: {label})" for name, label in zip(self.rows["path"], true.target, strict=True)
+        )
+        named = {what: replace(result, names=names) for what, result in self.results.items()}
+        return write_page(named, path, meanings=_MEANINGS, about=about, title=f"Mistakes of {true.model}")
 
     def _panels(self, index: int | None = None, limit: int | None = None) -> list[list[Panel]]:
         places = range(len(self)) if index is None else [range(len(self))[index]]
@@ -167,6 +173,54 @@ class Mistakes(Picture):
     @property
     def _notebook_style(self) -> dict[str, Any]:
         return {"limit": NOTEBOOK}
+
+
+def surest(run: StoredRun, count: int) -> pandas.DataFrame:
+    """Return the rows of the mistakes that the model is surest of; a shard's rows are in memory at a time.
+
+    Parameters
+    ----------
+    run : StoredRun
+        The run.
+    count : int
+        How many, at most.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The surest first.
+
+    Raises
+    ------
+    OptionError
+        If `count` is less than 1.
+    ResultError
+        If there are none; whether no image is mistaken, or none has a true class, is said.
+    """
+    import pandas
+
+    if count < 1:
+        raise OptionError(f"`count` must be a number of mistakes, 1 or more; got {count}.")
+    best, known, done = pandas.DataFrame(), 0, 0
+    for rows in run.rows():
+        done += len(rows)
+        rows = rows.dropna(subset=["label_class", "predicted_class"])
+        known += len(rows)
+        wrong = rows[rows["label_class"] != rows["predicted_class"]]
+        best = pandas.concat([best, wrong]) if len(best) else wrong
+        best = best.sort_values("probability", ascending=False, kind="stable").head(count)
+    if len(best):
+        return best
+    if done < len(run):
+        raise ResultError(
+            f"The run holds no mistake so far: {done:,} of {len(run):,} images are done, {known:,} of them with a true class. "
+            "Start it again to go on with it."
+        )
+    if known:
+        raise ResultError(f"The run holds no mistake: each of {known:,} images with a true class is taken for it.")
+    raise ResultError(
+        "The run knows no true classes, which mistakes are told by. Folders: `labels_by`; else a column 'label'."
+    )
 
 
 def explained_mistakes(about: Mapping[str, Any], method: str, rows: pandas.DataFrame, model: Any) -> Mistakes:
@@ -190,10 +244,8 @@ def explained_mistakes(about: Mapping[str, Any], method: str, rows: pandas.DataF
     Raises
     ------
     ResultError
-        If there are none, an image isn't what it was, or the model isn't there.
+        If an image isn't what it was, or the model isn't there, or isn't what it was.
     """
-    if not len(rows):
-        raise ResultError("The run holds no image that has a true class and was taken for another.")
     plugin, options = registry.parse(method)[0], about["settings"]["methods"][method]
     adapter = model_of(about, model)
     images = [image_of(about, row) for row in rows.to_dict("records")]

@@ -11,6 +11,7 @@ from vizcnn.adapter import as_adapter
 from vizcnn.errors import ResultError
 from vizcnn.plugins import registry
 from vizcnn.runs.images import as_given
+from vizcnn.runs.manifest import digest_of_files
 from vizcnn.runs.open_source import reopened
 from vizcnn.runs.source import Entry
 
@@ -79,13 +80,17 @@ def model_of(about: Mapping[str, Any], model: Any) -> Any:
     Raises
     ------
     ResultError
-        If it isn't given, and was no file, or one that is gone.
+        If it isn't given, and was no file, or one that is gone, or has changed.
     """
     if model is not None:
         return as_adapter(model)
-    file = about["model"].get("file")
+    file, sha256 = (about["model"].get(name) for name in ("file", "sha256"))
     if file is None or not Path(file).exists():
         raise ResultError(f"The model of the run, {about['model']['name']!r}, isn't there. Give it: `model`.")
+    if sha256 is not None and digest_of_files(Path(file)) != sha256:
+        raise ResultError(
+            f"The model of the run, {file!r}, isn't what it was: its file has another hash. Give the one it was: `model`."
+        )
     return as_adapter(file)
 
 

@@ -190,7 +190,9 @@ class Run(StoredRun):
         Raises
         ------
         ResultError
-            If there are none, an image isn't what it was, or the model isn't there.
+            If there are none, an image isn't what it was, or the model isn't there, or isn't what it was.
+        OptionError
+            If `count` is less than 1.
 
         Examples
         --------
@@ -200,19 +202,12 @@ class Run(StoredRun):
         >>> run.mistakes()
         Traceback (most recent call last):
         ...
-        vizcnn.errors.ResultError: The run holds no image that has a true class and was taken for another.
+        vizcnn.errors.ResultError: The run knows no true classes, which mistakes are told by. Folders: `labels_by`; else ...
         """
-        import pandas
+        from vizcnn.runs.mistakes import explained_mistakes, surest
 
-        from vizcnn.runs.mistakes import explained_mistakes
-
-        layout = self.layout(method)
-        best = pandas.DataFrame()
-        for rows in self.rows():
-            wrong = (rows["label_class"] != rows["predicted_class"]).fillna(False)
-            best = pandas.concat([best, rows[wrong.astype(bool)]]) if len(best) else rows[wrong.astype(bool)]
-            best = best.sort_values("probability", ascending=False, kind="stable").head(count)
-        return explained_mistakes(self.about, layout.method, best, self._model if model is None else model)
+        method = self.layout(method).method
+        return explained_mistakes(self.about, method, surest(self, count), self._model if model is None else model)
 
     def to_virelay(
         self,

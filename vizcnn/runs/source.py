@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -95,6 +95,37 @@ class Source(ABC):
         InputError
             If this image can't be read.
         """
+
+
+def entries_of(source: Source, keys: Collection[str]) -> dict[str, Entry]:
+    """Return some images of a source by what they are called, as far as it has them; an archive is gone through once.
+
+    Parameters
+    ----------
+    source : Source
+        The source.
+    keys : collection of str
+        What they are called.
+
+    Returns
+    -------
+    dict of str to Entry
+        Of a source that isn't read in order all of them: whether an image is there shows when it is read.
+
+    Raises
+    ------
+    InputError
+        If the source can't be read.
+    """
+    if not source.in_order:
+        return {key: Entry(key) for key in keys}
+    wanted, found = set(keys), {}
+    for entry in source.entries():
+        if entry.key in wanted:
+            found[entry.key] = entry
+            if len(found) == len(wanted):
+                break
+    return found
 
 
 @dataclass(frozen=True)

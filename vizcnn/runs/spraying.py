@@ -305,13 +305,13 @@ def _covered(
     first = [at for at, cluster in enumerate(clusters) if cluster.share <= 0.5][:count]
     if not first:
         return tuple(clusters), ()
-    try:
-        coverer = Coverer.of(run.about, run._model if model is None else model)
-    except VizcnnError as error:
-        return tuple(clusters), (Note(f"Nothing was covered: {error}", "not covered"),)
     shown = {at: clusters[at].images[:EXAMPLES] for at in first}
     wanted = {int(place) for at in first for place in (*shown[at], *found[at].tried, *found[at].others)}
     rows = _rows(run, wanted)
+    try:
+        coverer = Coverer.of(run.about, run._model if model is None else model, {row["path"] for row in rows.values()})
+    except VizcnnError as error:
+        return tuple(clusters), (Note(f"Nothing was covered: {error}", "not covered"),)
     for at in first:
         left, top, right, bottom = clusters[at].region
         tried, others = ([rows[int(place)] for place in places] for places in (found[at].tried, found[at].others))
