@@ -178,3 +178,25 @@ def test_image_that_cannot_be_read_is_told_and_the_others_go_on(folder: Path, tm
     assert [batch.results["saliency"].names for batch in batches] == [("0.png", "1.png"), ("2.png",), ("3.png",)]
     with pytest.raises(InputError, match=r"half.png' is damaged"):
         list(stream(cnn, loaded, None, calls))
+
+
+def test_methods_that_ask_for_the_same_gradient_share_it_and_say_what_each_says_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cnn, digits = vz.adapt(vz.assets.DIGITS_CNN, batch_size=4), vz.assets.digits()
+    asked: Counter[Any] = Counter()
+    of_model = cnn._gradients
+
+    def counted(inputs: Any, score: Any, path: Any, rule: str) -> Any:
+        asked[path, rule] += 1
+        return of_model(inputs, score, path, rule)
+
+    monkeypatch.setattr(cnn, "_gradients", counted)
+    methods = ["gradcam", "saliency", "gradcam_plus_plus", "gradient_x_input"]
+    together = vz.explain(cnn, digits, methods=methods)
+    assert sorted(asked.values()) == [3, 3]  # of three batches: by the layer, and by the input
+    for method in methods:
+        alone = vz.explain(cnn, digits, methods=method)[method]
+        np.testing.assert_array_equal(together[method].raw, alone.raw)
+        np.testing.assert_array_equal(together[method].values, alone.values)
+        assert together[method].raw.flags.writeable

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.adapter.sharing import sharing
 from vizcnn.errors import InputError, MethodError, OptionError, VizcnnError, listed
 from vizcnn.inputs import ImageSet
 from vizcnn.inputs.regions import Regions
@@ -234,19 +235,21 @@ def _answers(
 ) -> dict[str, Attributions]:
     results = {}
     measuring: TrustOfBatch | None = None  # what the methods share of it
-    for name, run in runs.items():
-        with _telling(on_failure, name, indices):
-            result, context = replace(run.answer(part, inputs), images=kept), run.context
-            if context.score is not None:
-                score, seeded = context.score[part], "seed" in run.plugin.options
-                result = measured(
-                    result, context.model, inputs, score, metrics, method=run.maps, seeded=seeded, regions=regions
-                )
-                if trust:
-                    measuring = measuring or TrustOfBatch(context.model, inputs, score)
-                    result = trusted(result, measuring, method=run.maps, seeded=seeded)
-            results[name] = result
-            del result
+    model = next(iter(runs.values())).context.model
+    with sharing(model, inputs) if len(runs) > 1 else nullcontext():
+        for name, run in runs.items():
+            with _telling(on_failure, name, indices):
+                result, context = replace(run.answer(part, inputs), images=kept), run.context
+                if context.score is not None:
+                    score, seeded = context.score[part], "seed" in run.plugin.options
+                    result = measured(
+                        result, model, inputs, score, metrics, method=run.maps, seeded=seeded, regions=regions
+                    )
+                    if trust:
+                        measuring = measuring or TrustOfBatch(model, inputs, score)
+                        result = trusted(result, measuring, method=run.maps, seeded=seeded)
+                results[name] = result
+                del result
     return results
 
 

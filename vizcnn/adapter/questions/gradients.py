@@ -11,6 +11,7 @@ from vizcnn.adapter.attention import AttentionFormula, Attentions, probabilities
 from vizcnn.adapter.gradients import FullGradients, Gradients, check_rule
 from vizcnn.adapter.layers import LAST_SPATIAL
 from vizcnn.adapter.questions.scores import ScoreQuestions
+from vizcnn.adapter.sharing import shared
 from vizcnn.targets import resolve
 from vizcnn.targets.score import Score
 
@@ -47,7 +48,8 @@ class GradientQuestions(ScoreQuestions):
         rule = check_rule(rule)
         inputs = self._checked(inputs)
         score = resolve(target, self, len(inputs))
-        return self._gradients(inputs, score, self._differentiated(of), rule)
+        path = self._differentiated(of)
+        return shared(self, inputs, score, path, rule, lambda: self._gradients(inputs, score, path, rule))
 
     def default_layer(self, target: Any = None) -> str:
         """Return the layer that `gradients` takes for `LAST_SPATIAL`: the last map that the score depends on.
