@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +16,11 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from typer.testing import CliRunner
 
+import vizcnn as vz
 from tests.runs.made import OCCLUSION, RISE, contents, model, softmax, write_images
+from vizcnn.cli import app
 from vizcnn.errors import InputError
 from vizcnn.runs.files import Folder
 from vizcnn.runs.job import Job
@@ -69,14 +75,14 @@ def done(asked: Job, executor: RayCluster | None = None) -> None:
 
 
 def stuck_model(out: Path, head: str) -> Any:
-    """Return the model; on another node than the head it stops in the middle of a shard, for good."""
+    """Return the model; on another node than the head the first one stops in the middle of a shard, for good."""
     calls = 0
 
     @wraps(softmax)
     def function(inputs: np.ndarray) -> np.ndarray:
         nonlocal calls
         calls += (out / "manifest.json").exists() and ray.get_runtime_context().get_node_id() != head
-        if calls == 30:
+        if calls == 30 and not out.with_name("stuck").exists():
             out.with_name("stuck").touch()
             time.sleep(1000)
         return softmax(inputs)
@@ -105,6 +111,37 @@ def test_node_that_dies_in_the_middle_of_a_shard_changes_no_file(cluster: Any, i
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     done(job(images, tmp_path / "out"), RayCluster())  # nothing is left to do
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_run_interrupted_in_the_middle_of_a_shard_goes_on_with_ray_or_without(
+    cluster: Any, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    asked = job(images, out, partial(stuck_model, out, ""))
+
+    def interrupt() -> None:
+        while not (tmp_path / "stuck").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        done(asked, RayCluster())
+    assert list((out / "journal").iterdir())
+    shutil.copytree(out, tmp_path / "copy")
+    done(job(images, tmp_path / "whole"))
+    done(job(images, tmp_path / "copy"))  # the manifest names no folder of its own
+    done(job(images, out), RayCluster())
+    assert contents(out) == contents(tmp_path / "copy") == contents(tmp_path / "whole")
+
+
+def test_command_on_ray_makes_the_files_of_one_without(cluster: Any, tmp_path: Path) -> None:
+    source = vz.assets.digits()[0].parent
+    for out, *words in (("one",), ("ray", "--executor", "ray", "--workers", "1")):
+        command = ["run", vz.assets.DIGITS_CNN, source, "--out", tmp_path / out, "--method", "gradcam", *words]
+        result = CliRunner().invoke(app, [*map(str, command)])
+        assert result.exit_code == 0, result.output
+    assert contents(tmp_path / "ray") == contents(tmp_path / "one")
 
 
 def dataset_of(images: Path, blocks: int = 7, **other: list[Any]) -> Any:
