@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import ray.data
 import vizcnn as vz
 from vizcnn.adapter import as_adapter
 from vizcnn.runs.job import Job
-from vizcnn.runs.on_ray import RayCluster, Sent, ShardActor, connect, quiet
+from vizcnn.runs.on_ray import Sent, ShardActor, connect, quiet
 from vizcnn.runs.open_source import open_source
 from vizcnn.runs.plan import Plan
 from vizcnn.runs.running import begin_run
@@ -31,6 +31,10 @@ from vizcnn.runs.worker import Worker
 
 SHARDS, SHARD_SIZE, MOST = 5, 512, 2
 """Of each actor: shards, the first of which isn't counted; images of each; and the most actors."""
+
+
+EMPTY = (100, 1000)
+"""Shards by which it is measured what one costs the driver."""
 
 
 class TimedActor(ShardActor):
@@ -53,12 +57,12 @@ def main() -> None:
             for number in range(count * SHARDS * SHARD_SIZE):
                 shutil.copy(digits[number % len(digits)], source / f"{number:06d}.png")
             if count == 1:
-                told("one process without Ray", alone(*begun(source, Path(folder) / "alone")), 0, 0)
-            start = time.process_time()
+                told("one process without Ray", alone(*begun(source, Path(folder) / "alone")))
             rows = list(on_ray(*begun(source, Path(folder) / f"ray-{count}"), count))
-            driver = time.process_time() - start
-            seconds = [row["seconds"] for row in rows if not row["first"]]
-            told(f"{len({row['actor'] for row in rows})} actors", seconds, driver, len(rows))
+            actors = {row["actor"] for row in rows}
+            told(f"{len(actors)} actors", [row["seconds"] for row in rows if not row["first"]])
+    few, many = map(handed_out, EMPTY)
+    print(f"the driver: {few:.1f} s, and {1000 * (many - few) / (EMPTY[1] - EMPTY[0]):.1f} ms a shard")
 
 
 def begun(source: Path, out: Path) -> tuple[Job, Plan]:
@@ -83,21 +87,38 @@ def alone(job: Job, plan: Plan) -> list[float]:
 
 
 def on_ray(job: Job, plan: Plan, count: int) -> Iterator[Mapping[str, Any]]:
-    todo = list(range(plan.num_shards))
-    shards = ray.data.from_items([{"shard": shard} for shard in todo], override_num_blocks=len(todo))
+    shards = range(plan.num_shards)
+    return by_actors(TimedActor, shards, count, ray.put(Sent.of(job, plan)), frozenset(shards))
+
+
+def by_actors(actor: type, shards: Sequence[int], count: int, *given: Any) -> Iterator[Mapping[str, Any]]:
+    """Let actors work on shards, as `RayCluster` does."""
+    items = ray.data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
+    items.context.enable_progress_bars = False
     pool = ray.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1)
-    given = (ray.put(Sent.of(job, plan)), frozenset(todo))
     with quiet():
-        yield from shards.map_batches(
-            TimedActor, batch_size=1, compute=pool, fn_constructor_args=given, **RayCluster()._resources
-        ).iter_rows()
+        done = items.map_batches(actor, batch_size=1, compute=pool, fn_constructor_args=given, num_cpus=1)
+        yield from done.iter_rows()
 
 
-def told(who: str, seconds: list[float], driver: float, shards: int) -> None:
+class Idle:
+    """An actor that does nothing."""
+
+    def __call__(self, rows: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"images": [0]}
+
+
+def handed_out(count: int) -> float:
+    """Return the seconds of this process's processors' time that it takes to hand out so many shards."""
+    start = time.process_time()
+    list(by_actors(Idle, range(count), 1))
+    return time.process_time() - start
+
+
+def told(who: str, seconds: list[float]) -> None:
     mean = sum(seconds) / len(seconds)
-    own = f"; the driver {1000 * driver / shards:.0f} ms a shard" if shards else ""
     print(
-        f"{who}: {1000 * mean / SHARD_SIZE:.2f} ms of processors' time an image, {len(seconds)} shards of {SHARD_SIZE}{own}"
+        f"{who}: {1000 * mean / SHARD_SIZE:.2f} ms of processors' time an image, {len(seconds)} shards of {SHARD_SIZE}"
     )
 
 

@@ -113,6 +113,20 @@ def test_actor_is_given_what_was_asked_for_and_a_gpu_where_there_is_one(ray: Any
     assert RayCluster()._resources == {"num_cpus": 1}
 
 
+def test_what_the_cluster_has_no_room_for_is_said(images: Path, tmp_path: Path, ray: Any) -> None:
+    asked = job(images, tmp_path)
+    with pytest.warns(
+        UserWarning, match=r"No node of the Ray cluster has room for an actor, num_cpus=1, num_gpus=2: the run waits"
+    ):
+        RayCluster(num_gpus=2).check(asked)
+    rows = replace(asked, source=open_source(Rows([], None)))
+    RayCluster().check(rows)
+    with pytest.raises(
+        OptionError, match="`num_cpus` 2 must leave a CPU of the cluster to read a Ray Dataset; it has 2"
+    ):
+        RayCluster(num_cpus=2).check(rows)
+
+
 def test_backend_of_the_caller_is_that_of_the_actors(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.errors import OptionError, ResultError
+from vizcnn.errors import OptionError, ResultError, warn
 from vizcnn.runs.job import Job
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.plan import Plan
@@ -76,6 +76,20 @@ class RayCluster:
                 f"{job.source.about['kind']}."
             )
         connect()
+        self._check_room(reading=isinstance(job.source, RayRows))
+
+    def _check_room(self, *, reading: bool) -> None:
+        """Make sure that Ray doesn't wait for ever for what the cluster hasn't."""
+        import ray
+
+        cpus = ray.cluster_resources().get("CPU", 0)
+        if reading and cpus < self.num_cpus + 1:
+            raise OptionError(
+                f"`num_cpus` {self.num_cpus:g} must leave a CPU of the cluster to read a Ray Dataset; it has {cpus:g}."
+            )
+        if not self._room:
+            given = ", ".join(f"{name}={number:g}" for name, number in self._resources.items())
+            warn([f"No node of the Ray cluster has room for an actor, {given}: the run waits until one has."])
 
     def begin(self, job: Job, plan: Plan) -> None:
         """Begin a run on a node of the cluster; see `begin_run`."""
@@ -152,10 +166,8 @@ class RayCluster:
 
         asked = {name: self._resources.get(key, 0) for key, name in (("num_cpus", "CPU"), ("num_gpus", "GPU"))}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        fitting = (
-            [int(node.get(name, 0) // number) for name, number in asked.items() if number] or [1] for node in nodes
-        )
-        return sum(map(min, fitting))
+        fitting = ([int(node.get(name, 0) // number) for name, number in asked.items() if number] for node in nodes)
+        return sum(min(numbers, default=1) for numbers in fitting)
 
 
 @dataclass(frozen=True)
