@@ -1,32 +1,19 @@
-"""What can be installed beside vizcnn's own, methods and metrics: found, listed, looked up by name, read with options.
-
-vizcnn's own are the modules of a package. Others add theirs by an entry point that names a module, or a function in it; importing
-the module registers them.
-"""
+"""What is known of one function that was registered: its options, what they may be, and what it needs of a model."""
 
 from __future__ import annotations
 
-import ast
-import importlib
-import importlib.metadata
-import pkgutil
 import re
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.aliases import renamed
 from vizcnn.errors import (
-    CapabilityError,
-    MethodError,
     OptionError,
-    PluginWarning,
     RenamedWarning,
     UnsupportedModelError,
     check_choice,
@@ -227,125 +214,6 @@ class Registered:
         return ""
 
 
-Item = TypeVar("Item", bound=Registered)
-
-
-class Registry(Generic[Item]):
-    """Functions of one kind, by name.
-
-    Parameters
-    ----------
-    kind : str
-        What one of them is called in messages.
-    package : str
-        The package whose modules are vizcnn's own.
-    group : str
-        The entry-point group of those of other packages.
-
-    Attributes
-    ----------
-    entries : dict
-        Names to what is registered.
-    failed : dict of str to str
-        The entry points that failed to load, and why.
-    """
-
-    def __init__(self, kind: str, package: str, group: str) -> None:
-        self.kind, self.package, self.group = kind, package, group
-        self.entries: dict[str, Item] = {}
-        self.failed: dict[str, str] = {}
-        self.loaded = False
-        self._lock = threading.RLock()
-
-    def add(self, item: Item) -> None:
-        """Add one; one of the same module and name is replaced, and a name that another module has is refused."""
-        with self._lock:
-            other = self.entries.get(item.name)
-            if other is not None and other.module != item.module:
-                raise MethodError(f"`name` {item.name!r} is taken by the plugin of {other.module}; choose another.")
-            self.entries[item.name] = item
-
-    def get(self, name: str) -> Item:
-        """Return one by its name."""
-        self.load()
-        if name not in self.entries:
-            failed = self.failed.get(name)
-            reason = f" It comes from a plugin that failed to load: {failed}." if failed else ""
-            names = self.names()
-            raise MethodError(
-                f"`{self.kind}` must be one of {listed(names, limit=30)}; got {name!r}.{did_you_mean(name, names)}{reason}"
-            )
-        return self.entries[name]
-
-    def names(self) -> tuple[str, ...]:
-        """Return all names, vizcnn's own first, by the alphabet."""
-        self.load()
-        return tuple(
-            sorted(
-                self.entries, key=lambda name: (not self.entries[name].module.startswith("vizcnn."), "/" in name, name)
-            )
-        )
-
-    def parse(self, asked: str | tuple[str, Mapping[str, Any]]) -> tuple[Item, dict[str, Any]]:
-        """Read a name with options, as in ``"saliency:rule=guided,reduce=sum"``, or as a pair."""
-        if isinstance(asked, tuple) and len(asked) == 2 and isinstance(asked[1], Mapping):
-            item, options = self.get(asked[0]), dict(asked[1])
-        elif isinstance(asked, str):
-            item, options = self._read(asked)
-        else:
-            raise MethodError(f"`{self.kind}` must be a name, or a pair of a name and its options; got {asked!r}.")
-        options = item.renamed_options(options)
-        item.checked_options(options)
-        return item, options
-
-    def _read(self, text: str) -> tuple[Item, dict[str, Any]]:
-        name, _, given = text.partition(":")
-        options = {}
-        for entry in filter(None, re.split(r",(?=\s*\w+\s*=)", given)):
-            option, equals, value = entry.partition("=")
-            if not equals:
-                raise OptionError(
-                    f"`{self.kind}` options have the form 'name:option=value,option=value'; got {text!r}."
-                )
-            options[option.strip()] = _literal(value.strip())
-        return self.get(name.strip()), options
-
-    def works_on(self, adapter: ModelAdapter) -> tuple[str, ...]:
-        """Return the names of those whose needs a model meets."""
-        return tuple(name for name in self.names() if not self.get(name).missing_needs(adapter))
-
-    def check_needs(self, item: Item, adapter: ModelAdapter) -> None:
-        """Raise `CapabilityError` unless a model can answer what one of them needs."""
-        missing = item.missing_needs(adapter)
-        if missing:
-            raise CapabilityError(
-                f"{self.kind.capitalize()} {item.name!r} {missing.replace('this model', f'model {adapter.name!r}')}. "
-                f"{self.kind.capitalize()}s that work on it: {listed(self.works_on(adapter))}."
-            )
-
-    def load(self) -> None:
-        """Import vizcnn's own and those of other packages, once."""
-        with self._lock:
-            if self.loaded:
-                return
-            self.loaded = True
-            package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
-            for point in importlib.metadata.entry_points(group=self.group):
-                try:
-                    point.load()
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's package must not take vizcnn down
-                    self.failed[point.name] = f"{type(error).__name__}: {error}"
-                    package_name = point.dist.name if point.dist is not None else "an unknown package"
-                    warn(
-                        [
-                            f"The vizcnn plugin {point.name!r} of {package_name} failed to load: {self.failed[point.name]}."
-                        ],
-                        PluginWarning,
-                    )
-
-
 def described(documentation: str) -> tuple[str, str]:
     """Return the first line of a docstring, and its plain words on what it shows and what not."""
     head, *sections = SECTION.split(documentation)
@@ -356,68 +224,6 @@ def described(documentation: str) -> tuple[str, str]:
         for text in (summary, *(paragraphs[:1] or [summary]), *warnings)
     ]
     return plain[0], " ".join(plain[1:])
-
-
-def is_one(asked: Any) -> bool:
-    """Tell whether one name is asked for, with options or without, rather than several."""
-    return isinstance(asked, str) or (isinstance(asked, tuple) and len(asked) == 2 and isinstance(asked[1], Mapping))
-
-
-def asked_names(asked: Sequence[str | tuple[str, Mapping[str, Any]]]) -> list[str]:
-    """Return what was asked for as texts, options included.
-
-    Parameters
-    ----------
-    asked : sequence of str or (str, mapping)
-        Names, with options.
-
-    Returns
-    -------
-    list of str
-        Of options that have no short text, such as arrays, only what they are; of several that would be called alike the later
-        ones are numbered.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from vizcnn.registry import asked_names
-    >>> asked_names(["saliency", ("rise", {"cells": 5}), ("occlusion", {"baseline": np.zeros((8, 8))})])
-    ['saliency', 'rise:cells=5', 'occlusion:baseline=an array']
-    """
-    known: dict[str, list[Any]] = {}
-    names = []
-    for one in asked:
-        text = one if isinstance(one, str) else _name_of(*one)
-        alike = known.setdefault(text, [])
-        place = next((place for place, other in enumerate(alike) if _is_same(one, other)), len(alike))
-        if place == len(alike):
-            alike.append(one)
-        names.append(f"{text} ({place + 1})" if place else text)
-    return names
-
-
-def _name_of(name: str, options: Mapping[str, Any]) -> str:
-    text = ",".join(f"{option}={_short(value)}" for option, value in options.items())
-    return f"{name}:{text}" if text else name
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, Path):
-        return value.name
-    if isinstance(value, list | tuple) and any(isinstance(entry, Path) or hasattr(entry, "shape") for entry in value):
-        return f"{len(value)} images"
-    if isinstance(value, np.ndarray) and value.size > 4:
-        return "an array"
-    return f"a {type(value).__name__}" if hasattr(value, "shape") and not isinstance(value, np.ndarray) else str(value)
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Tell whether two that are called alike ask for the same; of arrays only the same one is."""
-    return isinstance(one, str) or isinstance(other, str) or _values(one) == _values(other)
-
-
-def _values(asked: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {option: id(value) if hasattr(value, "shape") else repr(value) for option, value in asked[1].items()}
 
 
 def _takes_images(model: ModelAdapter) -> bool:
@@ -436,10 +242,3 @@ def _check_type(option: str, value: Any, kind: Any) -> None:
         raise OptionError(f"`{option}` must be a whole number; got {value!r}.")
     elif option == "seed" and value < 0:
         raise OptionError(f"`seed` must not be negative; got {value!r}.")
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
