@@ -242,7 +242,7 @@ def patient(digits: Server) -> Iterator[Server]:
 
         from vizcnn.explorer.app import Questions
 
-        return await Questions.facts(_Asking(worker), request, work_on)  # type: ignore[arg-type]
+        return await Questions.facts(_Asking(worker), request, work_on, worker=worker)  # type: ignore[arg-type]
 
     routes.append(Route("/api/long", long))
     yield digits
