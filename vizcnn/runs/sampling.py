@@ -1,4 +1,7 @@
-"""Which images of a run are taken where not all of them are: always the same ones, whoever asks."""
+"""Which images of a run are taken where not all of them are: always the same ones, whoever asks.
+
+A sample is so many images, `count`, or all where there are fewer; what is returned are their positions, in rising order.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,11 @@ BY = ("class", "confidence", "mistakes")
 
 
 def by_turns(groups: Iterable[Any], count: int) -> np.ndarray:
-    """Take of each group as many, as far as it has them; of each the first ones.
-
-    Parameters
-    ----------
-    groups : iterable
-        The group of each image.
-    count : int
-        How many images are taken.
+    """Sample images by their groups: of each as many, as far as it has them, the first ones.
 
     Returns
     -------
     ndarray of int
-        Their positions, in rising order.
 
     Examples
     --------
@@ -44,24 +39,11 @@ def by_turns(groups: Iterable[Any], count: int) -> np.ndarray:
 
 
 def by_confidence(probabilities: Sequence[float | None], count: int) -> np.ndarray:
-    """Take of each tenth of the probabilities, 0 to 0.1 and so on, as many; what has none comes last.
-
-    Parameters
-    ----------
-    probabilities : sequence of (float or None)
-        That of each image's predicted class.
-    count : int
-        How many images are taken.
+    """Sample images by turns from each tenth of the probabilities, 0 to 0.1 and so on; those that have none come last.
 
     Returns
     -------
     ndarray of int
-        Their positions, in rising order.
-
-    Raises
-    ------
-    OptionError
-        If none of them is known.
 
     Examples
     --------
@@ -81,19 +63,11 @@ def by_confidence(probabilities: Sequence[float | None], count: int) -> np.ndarr
 
 
 def mistakes_first(rows: Iterable[tuple[int | None, int | None, float | None]], count: int) -> np.ndarray:
-    """Take mistakes first, the surest before the others; then what is right, and what isn't known.
-
-    Parameters
-    ----------
-    rows : iterable of (int or None, int or None, float or None)
-        Of each image its true class, the predicted one, and the probability of that.
-    count : int
-        How many images are taken.
+    """Sample images by (true class, predicted class, probability): the surest mistakes, other ones, what is right, the unknown.
 
     Returns
     -------
     ndarray of int
-        Their positions, in rising order.
 
     Examples
     --------
@@ -126,12 +100,11 @@ def sampled(order: np.ndarray, labels: Sequence[str | None] | None, predicted: A
     by : {"class", "confidence", "mistakes"}
         What it is taken by.
     count : int
-        How many images are taken.
+        How many.
 
     Returns
     -------
     ndarray of int
-        In rising order.
 
     Raises
     ------
