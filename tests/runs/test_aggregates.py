@@ -156,3 +156,20 @@ def test_model_that_is_another_one_now_is_not_asked(tmp_path: Path) -> None:
         model_of(about, None)
     given = model()
     assert model_of(about, given) is given
+
+
+def test_file_of_a_model_is_read_as_the_run_read_it() -> None:
+    settings = {"preprocess": "/ 255", "decoding": None}
+    about = {"model": {"file": str(vz.assets.DIGITS_CNN)}, "settings": settings, "classes": [*"abcdefghij"]}
+    adapter = model_of(about, None)
+    assert adapter.preprocess.name == "/ 255"
+    assert adapter.head(adapter.output_name(None)).names == tuple("abcdefghij")
+    assert model_of(about, str(vz.assets.DIGITS_CNN)) is adapter
+    for settings["preprocess"], settings["decoding"] in (
+        ("own.py:function", None),
+        ("/ 255", {"object": "Decoding(page=1)"}),
+    ):
+        with pytest.raises(
+            ResultError, match=r"The images of the run were read by .*, which its manifest can't give back. Give"
+        ):
+            model_of(about, None)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.adapter import as_adapter
-from vizcnn.errors import ResultError
+from vizcnn.adapter import adapt, as_adapter
+from vizcnn.adapter.preprocessing import resolve_preprocess
+from vizcnn.errors import OptionError, ResultError
 from vizcnn.plugins import registry
 from vizcnn.runs.images import as_given
 from vizcnn.runs.manifest import digest_of_files
@@ -71,7 +74,7 @@ def image_of(about: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
 
 
 def model_of(about: Mapping[str, Any], model: Any) -> Any:
-    """Return the adapter of a run's model.
+    """Return the adapter of a run's model, that of a file with the run's preprocessing and labels.
 
     Returns
     -------
@@ -80,18 +83,42 @@ def model_of(about: Mapping[str, Any], model: Any) -> Any:
     Raises
     ------
     ResultError
-        If it isn't given, and was no file, or one that is gone, or has changed.
+        If it isn't given, and was no file, or one that is gone, or has changed; or if its manifest doesn't say all that the file
+        was read with.
     """
-    if model is not None:
+    if model is None:
+        model, sha256 = (about["model"].get(name) for name in ("file", "sha256"))
+        if model is None or not Path(model).exists():
+            raise ResultError(f"The model of the run, {about['model']['name']!r}, isn't there. Give it: `model`.")
+        if sha256 is not None and digest_of_files(Path(model)) != sha256:
+            raise ResultError(
+                f"The model of the run, {model!r}, isn't what it was: its file has another hash. Give the one it was: `model`."
+            )
+    if not isinstance(model, str | os.PathLike):
         return as_adapter(model)
-    file, sha256 = (about["model"].get(name) for name in ("file", "sha256"))
-    if file is None or not Path(file).exists():
-        raise ResultError(f"The model of the run, {about['model']['name']!r}, isn't there. Give it: `model`.")
-    if sha256 is not None and digest_of_files(Path(file)) != sha256:
+    settings = about["settings"]
+    preprocess, decoding = settings.get("preprocess"), settings.get("decoding")
+    try:
+        resolve_preprocess(preprocess, may_run=False)  # a file of Python that a manifest names isn't run
+    except OptionError:
+        decoding = decoding or preprocess
+    if decoding is not None:
         raise ResultError(
-            f"The model of the run, {file!r}, isn't what it was: its file has another hash. Give the one it was: `model`."
+            f"The images of the run were read by {decoding!r}, which its manifest can't give back. Give the model with it: "
+            "`model=vizcnn.adapt(...)`."
         )
-    return as_adapter(file)
+    file = os.path.abspath(model)
+    return _of_file(file, os.stat(file).st_mtime_ns, preprocess, tuple(about["classes"]))
+
+
+@lru_cache(maxsize=2)
+def _of_file(file: str, changed: int, preprocess: str | None, classes: tuple[str, ...]) -> Any:
+    """Return the adapter of a file as a run had it; the last ones are kept, with what is compiled for them."""
+    del changed  # another one for another file of this name
+    adapter = as_adapter(file) if preprocess is None else adapt(file, preprocess=preprocess)
+    if classes and adapter.head(adapter.output_name(None)).names != classes:
+        adapter = adapt(file, preprocess=preprocess, labels=classes)
+    return adapter
 
 
 def target_of(about: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
