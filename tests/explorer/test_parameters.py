@@ -55,7 +55,12 @@ def _png() -> bytes:
     return file.getvalue()
 
 
-BODIES = {"/api/painted": bytes(28 * 28), "/api/images/painted": bytes(28 * 28), "/api/images": _png()}
+BODIES = {
+    "/api/painted": bytes(28 * 28),
+    "/api/images/painted": bytes(28 * 28),
+    "/api/images": _png(),
+    "/api/run/tags": b"[]",
+}
 """What is sent along."""
 
 

@@ -15,9 +15,11 @@ import vizcnn as vz
 from tests.browser.visit import DESK, PHONE
 from tests.explorer.look import Look, ask
 from vizcnn.cli import app
+from vizcnn.errors import OptionError
 from vizcnn.explorer import Server
 from vizcnn.explorer.records import Records, RunImages, Training, open_kept
 from vizcnn.explorer.studio import Studio
+from vizcnn.explorer.tags import Tags
 from vizcnn.runs import Run
 from vizcnn.runs.embedding import embedding
 
@@ -103,7 +105,7 @@ def test_clusters_are_those_of_spray_and_their_images_are_opened(
     assert (answer.status, "must have 20 maps of a class" in answer.facts["error"]) == (422, True)
 
 
-def test_a_lasso_chooses_images_whose_maps_are_alike_and_tags_are_exported(
+def test_a_lasso_chooses_images_whose_maps_are_alike_and_tags_are_kept(
     browser: Browser, kept: Server, run: Run
 ) -> None:
     with Look(browser, kept, "#/run/plane?method=saliency") as look:
@@ -124,16 +126,36 @@ def test_a_lasso_chooses_images_whose_maps_are_alike_and_tags_are_exported(
         expect(look.page.get_by_text("1 image is chosen")).to_be_visible()
         look.page.get_by_label("Tag", exact=True).fill('odd, "very"')
         look.page.get_by_role("button", name="Tag the chosen images").click()
-        with look.page.expect_download() as download:
-            look.page.get_by_role("link", name="Export the tags").click()
-        lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+        expect(look.page.get_by_text(f"1 image is tagged, in {run.path / 'tags.csv'}.")).to_be_visible()
+        lines = (run.path / "tags.csv").read_text(encoding="utf-8").splitlines()
         index = int(run.table.index[run.table["prediction"] == "8"][0])
-        assert lines == ["index,path,tag", f'{index},"5/digit_8.png","odd, ""very"""']
+        assert lines == ["index,path,tag", f'{index},5/digit_8.png,"odd, ""very"""']
         canvas.focus()
         for key in ("ArrowRight", "ArrowDown", "Enter"):
             look.page.keyboard.press(key)
         look.go("#/run")
         expect(look.page.locator("td.tags", has_text="odd")).to_have_count(1)
+
+
+def test_tags_are_read_again_and_only_images_of_the_run_take_them(tmp_path: Path) -> None:
+    tags = Tags(tmp_path, {0: "a.png", 7: 'b,"c".png'})
+    tags.add(b"[7, 0, 7]", "odd")
+    told = tags.add(b"[7]", "=1+1")
+    assert told == {"tags": {7: ["odd", "=1+1"], 0: ["odd"]}, "file": str(tmp_path / "tags.csv")}
+    assert Tags(tmp_path, {}).about()["tags"] == told["tags"]
+    kept = tags.file.read_bytes()
+    for body, name in [
+        (b"[1]", "a"),
+        (b"[true]", "a"),
+        (b"{}", "a"),
+        (b"[" * 10**5, "a"),
+        (b"[0]", " "),
+        (b"[0]", "a\nb"),
+        (b"[0]", "x" * 61),
+    ]:
+        with pytest.raises(OptionError):
+            tags.add(body, name)
+    assert tags.file.read_bytes() == kept
 
 
 def test_the_plane_is_that_of_numpy_s_singular_values(run: Run) -> None:

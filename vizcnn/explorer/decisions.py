@@ -90,13 +90,14 @@ def routes(questions: Questions) -> list[Route]:
 
 
 def _warm(studio: Studio) -> dict[str, float]:
-    """Have compiled what the first map takes, while there is no image yet; return the seconds that it took."""
+    """Have compiled what the first image takes, while there is none yet; return the seconds that it took."""
     model, start = studio.model, time.perf_counter()
     shape = model.input_shape
     if len(shape) == 3 and None not in shape:
         noise = np.random.default_rng(0).integers(0, 256, [int(length or 1) for length in shape]).astype(np.uint8)
         images = model.load_images(noise)
         model.prepare(images.sample_shape)
+        said_of(studio, images, images.inputs(slice(0, 1)))
         deque(stream(model, images, None, [method_of(studio, {})]), maxlen=0)
     return {"seconds": time.perf_counter() - start}
 

@@ -15,9 +15,10 @@ from starlette.routing import Route
 
 from vizcnn.errors import OptionError, ResultError, check_choice
 from vizcnn.explorer import answers
-from vizcnn.explorer.app import Questions
+from vizcnn.explorer.app import Questions, received
 from vizcnn.explorer.asked import whole
 from vizcnn.explorer.studio import KeptFolder, Later
+from vizcnn.explorer.tags import Tags
 from vizcnn.explorer.work import PATIENT
 from vizcnn.runs import open_run, spray
 from vizcnn.runs.embedding import embedding
@@ -36,6 +37,9 @@ ROWS = 100
 
 CLUSTERS, EXAMPLES = 40, 16
 """Clusters that are told of, the strangest, and images of each."""
+
+MAX_TAGGED = 10_000_000
+"""Bytes of a list of images that are tagged at once."""
 
 _FRAME = re.compile(r"(.+)\.(\d{4,})\.png")
 _SHOWN = ("path", "label", "prediction", "probability", "target", "score", "error")
@@ -59,6 +63,11 @@ class Records(KeptFolder):
     def table(self) -> pandas.DataFrame:
         """Its rows, as far as it has come."""
         return self.run.table
+
+    @functools.cached_property
+    def tags(self) -> Tags:
+        """Tags on its images."""
+        return Tags(self.run.path, self.table["path"].to_dict())
 
     @functools.cache  # noqa: B019 - there is one for as long as the explorer runs
     def means(self, method: str) -> MeanMaps:
@@ -343,7 +352,17 @@ def routes(questions: Questions) -> list[Route]:
                 request, lambda: kept.clusters(request.query_params, studio.model), priority=PATIENT
             )
 
+        async def tags(request: Request) -> Response:
+            def ask() -> dict[str, Any]:
+                return kept.tags.about() if body is None else kept.tags.add(body, request.query_params.get("name", ""))
+
+            body = await received(request, MAX_TAGGED) if request.method == "POST" else None
+            return await questions.facts(
+                request, ask, worker=reader, key=object()
+            )  # they change, and are asked for anew
+
         return [
+            Route("/api/run/tags", tags, methods=["GET", "POST"]),
             Route("/api/run/clusters", clusters),
             facts("run", lambda _: kept.about()),
             facts("run/rows", kept.rows),

@@ -73,7 +73,7 @@ export async function show(root, { parameters, signal }) {
         const dot = el("span", { class: "dot", "aria-hidden": "true" });
         dot.style[isRing(step) ? "borderColor" : "background"] = COLORS[step % COLORS.length];
         return el("button", { type: "button", onclick: () => choose(all().filter((which) => about.predictions[which] === one)) }, dot, ` ${one}`);
-      })), told, tagForm(() => chosen.map((one) => ({ index: indices[one], path: about.paths[one] }))), chosenOnes)));
+      })), told, tagForm(() => chosen.map((one) => indices[one])), chosenOnes)));
   draw();
 }
 

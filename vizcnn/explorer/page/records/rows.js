@@ -4,7 +4,7 @@ import { usual } from "../colors.js";
 import { el, fill } from "../dom.js";
 import { drawMap, short } from "../drawing.js";
 import { change, link } from "../router.js";
-import { tagForm, tagsOf } from "./tags.js";
+import { load, tagForm, tagsOf } from "./tags.js";
 
 export const name = "rows", title = "Images";
 
@@ -15,7 +15,7 @@ const told = (value) => (value === null ? "" : typeof value === "number" ? short
 export async function show(root, { parameters, about, facts, signal }) {
   const asked = Object.fromEntries(FILTERS.map((one) => [one, parameters[one]]));
   const both = parameters.label && parameters.prediction;
-  const [{ count, start, rows }, mean] = await Promise.all([ask("run/rows", asked, { signal }), both ? meanOf(parameters, facts, signal) : null]);
+  const [{ count, start, rows }, mean] = await Promise.all([ask("run/rows", asked, { signal }), both ? meanOf(parameters, facts, signal) : null, load({ signal })]);
   const columns = [...about.columns, ...about.methods[parameters.method] ?? []], chosen = new Set();
   const again = (more) => change({ start: null, ...more }, { instead: true });
   const classes = (column, words, names) => {
@@ -40,7 +40,7 @@ export async function show(root, { parameters, about, facts, signal }) {
       classes("label", "True class", about.labels), classes("prediction", "Taken for", about.predictions),
       el("label", {}, wrong, " mistakes only"), el("label", {}, "Path contains ", text), el("label", {}, "Numbers of ", method)),
     mean,
-    tagForm(() => [...chosen], showTags),
+    tagForm(() => [...chosen].map(({ index }) => index), showTags),
     el("p", { role: "status" }, `${count.toLocaleString("en")} ${count === 1 ? "image" : "images"}; ${count ? `${start + 1} to ${start + rows.length} are shown` : "none fit"}.`),
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Rows" }, el("table", { class: "rows" },
       el("thead", {}, el("tr", {}, el("td", {}), el("td", {}), columns.map(head), el("th", { scope: "col" }, "tags"))),

@@ -1,35 +1,25 @@
-// Tags on images of the run, kept while the page is open, and exported as a table.
-import { el, fill } from "../dom.js";
+// Tags on images of the run: kept in a table in its folder, each time that somebody tags.
+import { ask, post } from "../api.js";
+import { el } from "../dom.js";
 
-const tags = new Map();  // index: { path, names }
+let known = null;  // { tags: { index: [tag] }, file }
 
-export const tagsOf = (index) => [...(tags.get(index)?.names ?? [])].join(", ");
+export const load = async (options) => (known = await ask("run/tags", {}, options));
 
-export function tag(images, name) {
-  for (const { index, path } of images) {
-    const known = tags.get(index) ?? { path, names: new Set() };
-    known.names.add(name);
-    tags.set(index, known);
-  }
-}
+export const tagsOf = (index) => (known?.tags[index] ?? []).join(", ");
 
-const quoted = (text) => `"${String(text).replaceAll('"', '""')}"`;
-
-export function table() {
-  const lines = [...tags].sort(([one], [other]) => one - other).flatMap(([index, { path, names }]) => [...names].map((name) => [index, quoted(path), quoted(name)].join(",")));
-  return ["index,path,tag", ...lines, ""].join("\r\n");
-}
-
-// A form that tags images: `chosen()` gives them, `done` is called after.
+// A form that tags images: `chosen()` gives their indices, `done` is called after.
 export function tagForm(chosen, done = () => {}) {
   const name = el("input", { id: "tag", name: "tag", required: true, maxlength: 60, autocomplete: "off" }), said = el("span", { role: "status" });
-  const save = el("a", { href: "#", download: "tags.csv", onclick: () => { save.href = URL.createObjectURL(new Blob([table()], { type: "text/csv" })); } }, "Export the tags (CSV)");
-  const tell = (count) => fill(said, `${count} ${count === 1 ? "image is" : "images are"} tagged.`);
-  return el("form", { class: "controls", "aria-label": "Tags", onsubmit: (event) => {
+  return el("form", { class: "controls", "aria-label": "Tags", onsubmit: async (event) => {
     event.preventDefault();
     const images = chosen();
-    tag(images, name.value.trim() || "tagged");
-    tell(images.length);
-    done();
-  } }, el("label", { for: "tag" }, "Tag"), name, el("button", { type: "submit" }, "Tag the chosen images"), save, said);
+    try {
+      if (images.length) known = await post("run/tags", { name: name.value.trim() || "tagged" }, JSON.stringify(images));
+      said.textContent = images.length ? `${images.length} ${images.length === 1 ? "image is" : "images are"} tagged, in ${known.file}.` : "Choose images first.";
+      done();
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  } }, el("label", { for: "tag" }, "Tag"), name, el("button", { type: "submit" }, "Tag the chosen images"), el("span", { class: "hint" }, "kept as tags.csv in the folder of the run"), said);
 }
