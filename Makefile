@@ -42,7 +42,7 @@ pytest: .venv/.ready
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
 
-test-slow: .venv/.ready  ## The tests that take long: models of KerasHub and keras.applications, long gallery scripts, laws on more kinds of models, memory
+test-slow: .venv/.ready  ## The tests that take long (about 20 minutes of processor time): models of KerasHub and keras.applications, long gallery scripts, laws on more kinds of models, memory
 	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
 
 test-backends: test-core .venv/.ready  ## The core of the tests on JAX and PyTorch (BACKEND_TESTS= for all of them)
