@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import keras
 
-from vizcnn.adapter.keras.taps import Call, Taps
+from vizcnn.adapter.keras.calls import Call
+from vizcnn.adapter.keras.taps import Taps
 
 
 def attends(taps: Taps) -> bool:

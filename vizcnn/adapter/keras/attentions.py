@@ -12,13 +12,13 @@ import keras
 from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.attention import AttentionFormula, Attentions, reading
 from vizcnn.adapter.keras.attention import attention_layers, is_pairs
+from vizcnn.adapter.keras.calls import Activation, Call
 from vizcnn.adapter.keras.compiled import Traced
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.positions import is_own
 from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.runner import Runner
-from vizcnn.adapter.keras.taps import Activation, Call
 from vizcnn.errors import CapabilityError, Note, listed
 from vizcnn.targets.score import Score
 

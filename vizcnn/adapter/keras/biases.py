@@ -13,6 +13,7 @@ import numpy as np
 from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.gradients import BiasTerms, FullGradients
 from vizcnn.adapter.keras.attention import attention_layers
+from vizcnn.adapter.keras.calls import Activation, Call
 from vizcnn.adapter.keras.compiled import Run, Traced
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.frames import is_frame_by_frame
@@ -20,7 +21,6 @@ from vizcnn.adapter.keras.gradient import no_gradient
 from vizcnn.adapter.keras.maps import Layout
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.runner import Runner
-from vizcnn.adapter.keras.taps import Activation, Call
 from vizcnn.adapter.roles import CONVOLUTIONS
 from vizcnn.targets.score import Score
 

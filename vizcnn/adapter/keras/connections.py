@@ -11,8 +11,9 @@ import keras
 from vizcnn.adapter.heads import PROBABILITIES
 from vizcnn.adapter.keras.backends import current
 from vizcnn.adapter.keras.backends.base import Dataflow
+from vizcnn.adapter.keras.calls import Call
 from vizcnn.adapter.keras.structure import names_of, tensors_of
-from vizcnn.adapter.keras.taps import Call, Taps
+from vizcnn.adapter.keras.taps import Taps
 from vizcnn.adapter.layers import LayerInfo, io_node
 
 Shape = tuple[int | None, ...]

@@ -9,11 +9,12 @@ from typing import Any
 import keras
 
 from vizcnn.adapter.keras.attention import attention_layers, last_pairs
+from vizcnn.adapter.keras.calls import Call
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.maps import Layout
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.randomness import user_seeds_kept
-from vizcnn.adapter.keras.taps import Call, Taps
+from vizcnn.adapter.keras.taps import Taps
 from vizcnn.adapter.layers import LAST_SPATIAL
 from vizcnn.adapter.placement import Placement
 from vizcnn.errors import LayerError

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from vizcnn.adapter.keras.taps import Call
+from vizcnn.adapter.keras.calls import Call
 from vizcnn.adapter.layers import is_map
 from vizcnn.errors import Note
 

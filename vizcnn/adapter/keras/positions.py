@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from vizcnn.adapter.keras.taps import Call
+from vizcnn.adapter.keras.calls import Call
 
 # Keras's layers and operations that compute at each position alone, or hand positions on in their order.
 IN_PLACE = frozenset(

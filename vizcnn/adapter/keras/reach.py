@@ -15,13 +15,13 @@ import numpy as np
 from keras.src.backend import compute_output_spec
 
 from vizcnn.adapter.arrays import Array
+from vizcnn.adapter.keras.calls import Call
 from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.model_view import ModelView
 from vizcnn.adapter.keras.placing import Lines, look_back
 from vizcnn.adapter.keras.positions import IN_PLACE, dilation_of, is_of_channels, is_own, is_window, reach_of
 from vizcnn.adapter.keras.randomness import user_seeds_kept
 from vizcnn.adapter.keras.runner import Runner
-from vizcnn.adapter.keras.taps import Call
 from vizcnn.adapter.layers import split_call
 from vizcnn.adapter.reach import Reach
 

@@ -16,7 +16,7 @@ import importlib
 import inspect
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import wraps
@@ -30,70 +30,15 @@ from vizcnn.adapter.keras.attention_steps import attention_in_steps
 from vizcnn.adapter.keras.backends import current
 from vizcnn.adapter.keras.backends.base import Detour
 from vizcnn.adapter.keras.block import Block
-from vizcnn.adapter.keras.endings import FOLLOWED, Ending, begin, follow
+from vizcnn.adapter.keras.calls import Activation, Call
+from vizcnn.adapter.keras.endings import Ending, begin, follow
 from vizcnn.adapter.keras.frames import Frames, all_at_once, is_frame_by_frame
+from vizcnn.adapter.keras.functions import activation_functions, followed_functions
 from vizcnn.adapter.keras.rules import acts_on, with_rule
-
-_KERAS_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "glu", "softplus", "softsign",
-                      "sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink",
-                      "squareplus", "sparse_plus", "log_sigmoid", "tanh", "softmax", "log_softmax", "sparsemax",
-                      "threshold")  # fmt: skip
 
 
 class StopForward(BaseException):
     """Ends a run after the last layer asked for. A BaseException: what a model catches is Exception."""
-
-
-@dataclass
-class Call:
-    """A layer's call: its path, which call of that layer it is, and what went in and came out.
-
-    Attributes
-    ----------
-    arguments : (tuple, dict)
-        All that it was called on, constants too.
-    before : tensor or None
-        What the layer handed to its own activation, where `Taps.before_activation` names it.
-    """
-
-    path: str
-    index: int
-    operation: Any
-    output: Any
-    inputs: tuple[Any, ...] = ()
-    arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
-    before: Any = None
-
-    @property
-    def address(self) -> str:
-        """The path, with the call's number from the second one on."""
-        return f"{self.path}[{self.index}]" if self.index else self.path
-
-
-@dataclass
-class Activation:
-    """An activation's call.
-
-    Attributes
-    ----------
-    name, path : str
-        Its name, and its layer's path.
-    replaced : bool
-        Whether a rule replaced it.
-    output : tensor
-        What it returned.
-    before : int
-        How many calls of layers were over before.
-    options : (tuple, dict)
-        What it was called on, beside its input.
-    """
-
-    name: str
-    path: str
-    replaced: bool
-    output: Any
-    before: int = 0
-    options: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
 
 
 @dataclass
@@ -186,11 +131,11 @@ class Taps:
     def _replace_all(self) -> None:
         change, backend = self._block.change, current()
         wrappers = {}
-        for owner, attribute, name in _activation_functions():
+        for owner, attribute, name in activation_functions():
             original = getattr(owner, attribute)
             wrappers[id(original)] = self._tapped_activation(name, original)
             change(owner, attribute, wrappers[id(original)])
-        for owner, name in _followed_functions():
+        for owner, name in followed_functions():
             change(owner, name, self._followed(name, getattr(owner, name)))
         for owner, attribute in backend.layout_functions():
             change(owner, attribute, _channels_last(getattr(owner, attribute)))
@@ -435,25 +380,6 @@ _PLAIN = (bool, int, float, str, type(None))
 
 # Written by relu, but not one: PReLU adds the relu of -x with a learned slope.
 _OPAQUE = frozenset({"PReLU"})
-
-
-def _activation_functions() -> Iterator[tuple[Any, str, str]]:
-    """Yield owner, attribute and name of each activation: of Keras's backend, Keras's ReLU, and the framework itself."""
-    backend = current()
-    for part in ("nn", "numpy"):
-        module = importlib.import_module(f"keras.src.backend.{backend.name}.{part}")
-        yield from ((module, name, name) for name in _KERAS_ACTIVATIONS if hasattr(module, name))
-    activations = importlib.import_module("keras.src.activations.activations")
-    yield activations.ReLU, "static_call", "relu"
-    yield from ((owner, name, name) for owner, name in backend.activation_functions())
-
-
-def _followed_functions() -> Iterator[tuple[Any, str]]:
-    """Yield owner and name of each function that endings are followed through: of Keras's backend and of the framework."""
-    backend = current()
-    modules = [importlib.import_module(f"keras.src.backend.{backend.name}.{part}") for part in ("core", "numpy")]
-    for module in (*modules, importlib.import_module("keras.src.backend"), *backend.array_modules()):
-        yield from ((module, name) for name in FOLLOWED if callable(vars(module).get(name)))
 
 
 def _channels_last(original: Callable[..., Any]) -> Callable[..., Any]:
