@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.errors import OptionError, ResultError, warn
+from vizcnn.runs import gpus
 from vizcnn.runs.job import Job
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.plan import Plan
@@ -142,7 +143,7 @@ class RayCluster:
                 batch_size=size,
                 batch_format="numpy",
                 compute=pool,
-                fn_constructor_args=(ray.put(Sent.of(job, plan)), frozenset(todo)),
+                fn_constructor_args=(ray.put(Sent.of(job, plan, self._resources.get("num_gpus", 0))), frozenset(todo)),
                 **self._resources,
             )
             for row in done.iter_rows():
@@ -192,11 +193,12 @@ class Sent:
     variables: Mapping[str, str]
 
     @classmethod
-    def of(cls, job: Job, plan: Plan) -> Sent:
-        """Return what is sent of a run; of a Ray Dataset's images the first ones."""
+    def of(cls, job: Job, plan: Plan, gpu: float = 0) -> Sent:
+        """Return what is sent of a run, to actors that have so much of a GPU; of a Ray Dataset's images the first ones."""
         job = replace(job, source=job.source.first() if isinstance(job.source, RayRows) else job.source)
         _ = plan.digest  # once, for all
-        return cls(job, plan, os.getcwd(), {name: os.environ[name] for name in _INHERITED if name in os.environ})
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return cls(job, plan, os.getcwd(), {**inherited, **(gpus.share(gpu) if gpu else {})})
 
     def arrive(self) -> None:
         """Get this process ready for the run.

@@ -10,10 +10,10 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.errors import VizcnnError
+from vizcnn.runs import gpus
 
 if TYPE_CHECKING:
     from vizcnn.runs.job import Job
@@ -24,7 +24,7 @@ _CONTEXT = multiprocessing.get_context("spawn")
 
 def begin(job: Job) -> None:
     """Begin a run in a process of its own, which gives back the memory that its model took."""
-    for _ in _messages([_started("begin_run", (job,), 0)]):
+    for _ in _messages([_started("begin_run", (job,))]):
         pass
 
 
@@ -45,16 +45,18 @@ def work(job: Job, part: tuple[int, int], count: int) -> Iterator[int]:
     int
         How many images one of them has explained since the last time.
     """
-    yield from _messages([_started("work_on", (job, part, turn), turn) for turn in range(count)])
+    yield from _messages([_started("work_on", (job, part, turn), turn, count) for turn in range(count)])
 
 
 _Process = tuple[Any, Any]
 """A process, and the connection by which it tells."""
 
 
-def _started(name: str, arguments: tuple[Any, ...], turn: int) -> _Process:
+def _started(name: str, arguments: tuple[Any, ...], turn: int = 0, count: int = 1) -> _Process:
     ours, theirs = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_main, args=(theirs, name, arguments, turn), name=f"vizcnn-{turn}")
+    process = _CONTEXT.Process(
+        target=_main, args=(theirs, name, arguments, gpus.of_worker(turn, count)), name=f"vizcnn-{turn}"
+    )
     process.start()
     theirs.close()
     return process, ours
@@ -86,14 +88,12 @@ def _ready(connections: Iterable[Any]) -> list[Any]:
     return list(wait(list(connections)))
 
 
-def _main(told: Connection, name: str, arguments: tuple[Any, ...], turn: int) -> None:
+def _main(told: Connection, name: str, arguments: tuple[Any, ...], variables: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is asked, and stops this one
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    gpus = _gpus()
-    if len(gpus) > 1:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[turn % len(gpus)]
+    os.environ.update(variables)
     try:
         for message in getattr(importlib.import_module("vizcnn.runs.running"), name)(*arguments) or ():
             told.send(message)
@@ -112,11 +112,3 @@ def as_told(error: Exception) -> Exception:
 def _end_with(parent: Any) -> None:
     parent.join()
     os._exit(1)
-
-
-def _gpus() -> list[str]:
-    """Return the names of NVIDIA's GPUs, as CUDA_VISIBLE_DEVICES takes them."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name for name in chosen.split(",") if name]
-    return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
