@@ -9,6 +9,7 @@ import pytest
 
 BACKEND = keras.backend.backend()
 needs_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="a matter of TensorFlow's")
+needs_torch = pytest.mark.skipif(BACKEND != "torch", reason="a matter of PyTorch's")
 SLOPE = 0.2 if BACKEND == "tensorflow" else 0.01  # of leaky_relu, where none is given
 LAST = {"dim": -1} if BACKEND == "torch" else {"axis": -1}
 

@@ -17,6 +17,7 @@ from tests import framework
 from tests.models import dense, functional, images, nested_twice, sequential, subclassed_called
 from vizcnn.adapter.keras import block
 from vizcnn.adapter.keras import taps as taps_module
+from vizcnn.adapter.keras.forward_pass import ForwardPass
 from vizcnn.adapter.keras.structure import walk
 from vizcnn.adapter.keras.taps import Taps
 
@@ -39,6 +40,8 @@ def _functions() -> list[Any]:
         framework.softmax,
         nn.relu,
         nn.softmax,
+        nn.batch_normalization,
+        keras.src.tree.tree_api.tree_impl.map_structure,
         vars(keras.src.activations.activations.ReLU)["static_call"],
     ]
 
@@ -282,3 +285,81 @@ def test_block_inside_a_block_gives_way_to_the_outer_one() -> None:
             model(images(1))
         model(images(1))
     assert len(inner.calls) == len(outer.calls) == 4
+
+
+# What is done in less time on PyTorch -----------------------------------------------------------------------------------------
+
+
+def _of_all_kinds(axes: int) -> Any:
+    """A model with whatever Keras puts the channels of images first for, of one axis, two or three."""
+    kinds = [f"Conv{axes}D", f"MaxPooling{axes}D", f"AveragePooling{axes}D", f"Conv{axes}DTranspose"]
+    conv, highest, mean, transposed = (getattr(layers, kind) for kind in kinds)
+    return keras.Sequential(
+        [
+            keras.Input((8,) * axes + (2,)),
+            conv(4, 3, strides=2, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            highest(2, strides=1, padding="same"),
+            mean(2, strides=1),
+            transposed(3, 3),
+            getattr(layers, f"GlobalAveragePooling{axes}D")(),
+            layers.Dense(2),
+        ]
+    )
+
+
+@framework.needs_torch
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_run_gives_the_numbers_that_keras_gives_alone(axes: int) -> None:
+    keras.utils.set_random_seed(axes)
+    model = _of_all_kinds(axes)
+    inputs = np.random.default_rng(axes).normal(size=(2, *model.input_shape[1:])).astype(np.float32)
+    tensor = framework.constant(inputs).requires_grad_()
+    scores = model(tensor, training=False)[:, 1]
+    scores.sum().backward()
+    found = vz.adapt(model).gradients(inputs, 1)
+    np.testing.assert_allclose(found.scores, scores.detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(found.gradients, tensor.grad.numpy(), rtol=1e-4, atol=1e-6 * np.ptp(found.gradients))
+
+
+@framework.needs_torch
+def test_channels_are_put_first_without_a_copy() -> None:
+    nn = importlib.import_module("keras.src.backend.torch.nn")
+    tensor = framework.constant(images(1))
+    with Taps({}):
+        inside = nn._transpose_spatial_inputs(tensor)
+    assert inside.data_ptr() == tensor.data_ptr() != nn._transpose_spatial_inputs(tensor).data_ptr()
+    np.testing.assert_array_equal(inside, nn._transpose_spatial_inputs(tensor))
+
+
+@framework.needs_torch
+def test_only_this_threads_run_is_apart_from_the_weights() -> None:
+    model, x = keras.Sequential([keras.Input((2,)), layers.BatchNormalization()]), np.ones((1, 2), np.float32)
+    found = {}
+    with Taps({}):
+        found["here"] = model(x).requires_grad
+        other = threading.Thread(target=lambda: found.update(there=model(x).requires_grad))
+        other.start()
+        other.join()
+    assert found == {"here": False, "there": True}
+
+
+@framework.needs_torch
+@pytest.mark.parametrize("structure", [(1, None), [2], {"b": 1, "a": (2, 3)}, {"b": 1, "a": None}, (), 5, ([1], 2)])
+def test_structures_are_mapped_as_keras_maps_them(structure: Any) -> None:
+    expected = keras.tree.map_structure(str, structure), keras.tree.is_nested(structure)
+    left_out = keras.tree.map_structure(str, structure, none_is_leaf=False)
+    with Taps({}):
+        assert (keras.tree.map_structure(str, structure), keras.tree.is_nested(structure)) == expected
+        assert keras.tree.map_structure(str, structure, none_is_leaf=False) == left_out
+
+
+@framework.needs_torch
+def test_run_that_is_not_the_first_is_not_written_down_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter, x, written = vz.adapt(sequential().model), images(1), []
+    record = ForwardPass.record_moves
+    monkeypatch.setattr(ForwardPass, "record_moves", lambda run: written.append(run) or record(run))
+    first, count = adapter.gradients(x, 0), len(written)
+    again = adapter.gradients(x, 0)
+    assert (count > 0, len(written)) == (True, count)
+    np.testing.assert_array_equal(first.gradients, again.gradients)

@@ -12,7 +12,8 @@ from keras import layers
 import vizcnn as vz
 from tests.models import images
 from tests.rounding import rounding
-from vizcnn.algorithms.sampling import rounds
+from vizcnn.algorithms.changes import add_noise
+from vizcnn.algorithms.sampling import rounds, sampled
 from vizcnn.errors import OptionError
 
 SHAPE = (6, 8, 1)
@@ -135,3 +136,32 @@ def test_rounds_are_even_and_end_with_all_samples() -> None:
     assert rounds(16, 10) == [10]
     assert rounds(16, 128, growth=2) == [16, 32, 64, 128]
     assert all(count % 2 == 0 for count in rounds(16, 5001)[:-1])
+
+
+def test_images_themselves_are_run_once_however_many_rounds_there_are() -> None:
+    rows: list[int] = []
+
+    def mean(inputs: np.ndarray) -> np.ndarray:
+        rows.append(len(inputs))
+        return inputs.mean(axis=(1, 2))
+
+    model, inputs = vz.adapt(mean, input_shape=(4, 4, 2)), np.zeros((2, 4, 4, 2), np.float32)
+    inputs[1, ..., 1] = 1
+    target = vz.targets.resolve(None, model, 2)
+    companions = {"scale": np.array([0.1, 10.0])}
+    rows.clear()
+    changed, counts = sampled(
+        model.changed_scores,
+        inputs,
+        target,
+        add_noise(64, (4, 4, 2)),
+        companions=companions,
+        tolerance=0.02,
+        error=lambda changed, counts, _: changed.copy_scores.std(axis=1) / np.sqrt(counts),
+        stops=[16, 64],
+    )
+    assert counts.tolist() == [16, 64]
+    assert sum(rows) == 2 + 2 * 16 + 48
+    at_once = model.changed_scores(inputs, target, add_noise(64, (4, 4, 2)), companions=companions)
+    assert changed.score.classes == at_once.score.classes == (0, 1)
+    np.testing.assert_array_equal(changed.copy_scores[1], at_once.copy_scores[1])

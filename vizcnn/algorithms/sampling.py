@@ -233,6 +233,7 @@ def sampled(
         return question(inputs, score, change, companions=companions, **asked), np.full(len(inputs), change.count)
     everyone = left = np.arange(len(inputs))
     gathered = _Gathered(len(inputs), change.count)
+    known: dict[str, Any] = {}
     for start, stop in itertools.pairwise([0, *stops]):
         found = question(
             inputs[left],
@@ -240,12 +241,14 @@ def sampled(
             _part(change, start, stop),
             companions={name: array[left] for name, array in companions.items()},
             **asked,
+            **known,
         )
         gathered.add(left, start, found)
         share = error(gathered.changed(left, stop), gathered.counts[left], left)
         left = left[~(share <= tolerance)]
         if not len(left):
             break
+        known = {"after": gathered.changed(left, stop)}
     return gathered.changed(everyone, change.count), gathered.counts
 
 

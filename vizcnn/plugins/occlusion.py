@@ -189,7 +189,8 @@ def _some(
         table = np.zeros((len(inputs), *bounds.shape), dtype=np.int32)
         table[:, : places.shape[1]] = bounds[places]
         change = hide_own_windows(places.shape[1], name="occlusion", remedy="A smaller `refine` takes fewer.")
-        answers.append(model.changed_scores(inputs, score, change, companions={**fill, "windows": table}))
+        first = answers[0] if answers else None
+        answers.append(model.changed_scores(inputs, score, change, companions={**fill, "windows": table}, after=first))
         return np.asarray(answers[0].scores[:, None] - answers[-1].copy_scores, dtype=np.float64)
 
     filled = ask_some(shape, share, reach, ask, len(inputs))

@@ -107,9 +107,9 @@ def partition_shap(
     grid = _Grid(size, smallest_side)
     fill = baselines(inputs, baseline, [length / 10 for length in size], seed=seed)
 
-    def ask(seen: np.ndarray, count: int) -> Changed:
+    def ask(seen: np.ndarray, count: int, after: Changed | None = None) -> Changed:
         change = see_through(grid.enlarging(), count, name="partition shap", remedy="Fewer `num_samples` take less.")
-        return model.changed_scores(inputs, score, change, companions={"maps": seen, "fill": fill})
+        return model.changed_scores(inputs, score, change, companions={"maps": seen, "fill": fill}, after=after)
 
     maps = np.zeros((len(inputs), 2 * _AT_ONCE, *grid.cells), dtype=np.float32)
     changed = ask(maps, 1)
@@ -123,7 +123,7 @@ def partition_shap(
         for rows, cuts in zip(maps, halved, strict=True):
             for at, cut in enumerate(cuts):
                 rows[2 * at], rows[2 * at + 1] = cut.shown()
-        scores = ask(maps, 2 * max(map(len, halved))).copy_scores.astype(np.float64)
+        scores = ask(maps, 2 * max(map(len, halved)), changed).copy_scores.astype(np.float64)
         for tree, cuts, found in zip(trees, halved, scores, strict=True):
             for at, cut in enumerate(cuts):
                 tree.halve(cut, *found[2 * at : 2 * at + 2])

@@ -75,8 +75,11 @@ def run(model: Model, question: Question, steps: Steps) -> Changed:
     clock = Clock(leader.num_cuts)
     with ThreadPoolExecutor(max_workers=1) as drawer:
         leader.draw_first(drawer)
-        scores, outputs = model.scores_and_outputs(inputs, score)
-        score = model.with_predicted_classes(inputs, score, outputs)
+        if question.after is None:
+            scores, outputs = model.scores_and_outputs(inputs, score)
+            score = model.with_predicted_classes(inputs, score, outputs)
+        else:
+            scores, outputs = question.after.scores, question.after.outputs
         leader.question = replace(question, score=score)
         for cut in track(leader.cuts(), leader.num_cuts, f"{change.name}, {cost}"):
             clock.tick(f"{name} takes {cost}", change.remedy)

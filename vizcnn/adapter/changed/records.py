@@ -331,6 +331,7 @@ class Question:
     of: str | None = None
     rule: str = "vanilla"
     in_steps: bool = False
+    after: Changed | None = None
 
     @classmethod
     def checked(cls, inputs: Array, companions: Arrays | None, **asked: Any) -> Question:

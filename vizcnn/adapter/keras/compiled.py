@@ -29,6 +29,8 @@ class Traced:
         The layer that was differentiated by.
     notes : tuple of Note
         What the reader of a picture should know.
+    recorded : bool
+        Whether its first run was written down: where nothing is compiled, all runs come by.
     undecided : frozenset of str
         Outputs that it took for logits, which its first run has to confirm.
     generators : list of keras.random.SeedGenerator
@@ -43,6 +45,7 @@ class Traced:
 
     layer: str | None = None
     notes: tuple[Note, ...] = ()
+    recorded: bool = False
     undecided: frozenset[str] = frozenset()
     generators: list[Any] = field(default_factory=list)
     draws: bool = False

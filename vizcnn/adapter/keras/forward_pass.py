@@ -35,6 +35,8 @@ class ForwardPass:
         The record of the run.
     returned : any
         What the model returned; None where the run ended before.
+    traced : Traced, default None
+        Where it is written down that the run of a function was recorded.
 
     Attributes
     ----------
@@ -46,7 +48,8 @@ class ForwardPass:
 
     xp = keras.ops
 
-    def __init__(self, view: ModelView, taps: Taps, returned: Any) -> None:
+    def __init__(self, view: ModelView, taps: Taps, returned: Any, traced: Traced | None = None) -> None:
+        self._traced = traced
         self.view = view
         self.taps = taps
         self.undecided: frozenset[str] = frozenset()
@@ -79,10 +82,14 @@ class ForwardPass:
         returned = None
         with view.taps(**options) as taps:
             returned = view.forward(tensor)
-        return cls(view, taps, returned)
+        return cls(view, taps, returned, traced)
 
     def record(self) -> Self:
-        """Write down what a whole run tells of the model, and return the run."""
+        """Write down what a whole run tells of the model, the first time, and return the run."""
+        if self._traced is not None:
+            if self._traced.recorded:
+                return self
+            self._traced.recorded = True
         state, taps = self._state, self.taps
         state.attends |= attends(taps)
         self.record_moves()

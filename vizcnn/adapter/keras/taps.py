@@ -139,6 +139,9 @@ class Taps:
             change(owner, name, self._followed(name, getattr(owner, name)))
         for owner, attribute in backend.layout_functions():
             change(owner, attribute, _channels_last(getattr(owner, attribute)))
+        for lean in backend.lean_functions():
+            original = getattr(lean.owner, lean.name)
+            change(lean.owner, lean.name, lean.function if lean.for_all else self._in_this_run(lean.function, original))
         if self.past_casts:
             for owner, attribute in backend.casts():
                 change(owner, attribute, self._passed_over(getattr(owner, attribute)))
@@ -227,6 +230,15 @@ class Taps:
             return output
 
         return activation
+
+    def _in_this_run(self, function: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function in this run, and the original everywhere else."""
+
+        @wraps(original, updated=())
+        def either(*args: Any, **kwargs: Any) -> Any:
+            return (function if self._is_here() else original)(*args, **kwargs)
+
+        return either
 
     def _noted_activation(self, path: str, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return a layer's own activation, which keeps what it is given."""

@@ -26,6 +26,7 @@ class ChangedQuestions(GradientQuestions):
         companions: Arrays | None = None,
         sums: Mapping[str, Formula] | None = None,
         each: Mapping[str, Formula] | None = None,
+        after: Changed | None = None,
     ) -> Changed:
         """Return the scores of many changed copies of each image, and sums over them.
 
@@ -47,6 +48,9 @@ class ChangedQuestions(GradientQuestions):
             what they equal: functions of a module, or frozen dataclasses with a ``__call__``.
         each : mapping of str to callable, default None
             Formulas of what is kept of each copy, beside its score.
+        after : Changed, default None
+            What came back of other copies of the same images: their scores and outputs, and the class that was predicted, are
+            known then, and aren't asked for again.
 
         Returns
         -------
@@ -67,7 +71,7 @@ class ChangedQuestions(GradientQuestions):
         >>> changed.copy_scores.shape, changed.score.classes
         ((2, 28), (1, 7))
         """
-        return self._changed(inputs, target, companions, change=change, sums=sums, each=each)
+        return self._changed(inputs, target, companions, change=change, sums=sums, each=each, after=after)
 
     def changed_gradients(
         self,
@@ -81,6 +85,7 @@ class ChangedQuestions(GradientQuestions):
         of: Any = None,
         rule: str = "vanilla",
         in_steps: bool = False,
+        after: Changed | None = None,
     ) -> Changed:
         """Return sums over the gradients of many changed copies of each image.
 
@@ -103,6 +108,8 @@ class ChangedQuestions(GradientQuestions):
         in_steps : bool, default False
             Whether formulas ask for the copy before each, ``copies.before``, as where the copies are points of a way. Only with
             the gradient by the changed image.
+        after : Changed, default None
+            As `changed_scores` takes it.
 
         Returns
         -------
@@ -127,11 +134,13 @@ class ChangedQuestions(GradientQuestions):
         True
         """
         asked = {"change": change, "sums": sums, "each": each, "rule": check_rule(rule), "in_steps": in_steps}
-        return self._changed(inputs, target, companions, differentiates=True, of=self._differentiated(of), **asked)
+        by = self._differentiated(of)
+        return self._changed(inputs, target, companions, differentiates=True, of=by, after=after, **asked)
 
     def _changed(self, inputs: Array, target: Any, companions: Arrays | None, **asked: Any) -> Changed:
         inputs = self._checked(inputs)
-        score = resolve(target, self, len(inputs))
+        after: Changed | None = asked.get("after")
+        score = resolve(target, self, len(inputs)) if after is None else after.score
         if asked.get("of") is not None:
             asked["of"] = self._of_every_copy(asked["of"], score)
         question = Question.checked(inputs, companions, score=score, **asked)

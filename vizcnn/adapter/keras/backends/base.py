@@ -54,6 +54,26 @@ class Detour:
     keeps: bool = False
 
 
+@dataclass(frozen=True)
+class Lean:
+    """A function that returns the very numbers of one of Keras's, in less time.
+
+    Attributes
+    ----------
+    owner, name : object, str
+        Where Keras's is found: a module, and the attribute.
+    function : callable
+        What takes its place.
+    for_all : bool
+        Whether it does all that Keras's does, so that it may serve other threads too.
+    """
+
+    owner: Any
+    name: str
+    function: Callable[..., Any]
+    for_all: bool = True
+
+
 def reduced(gradients: Sequence[Any], reduce: Sequence[Callable[[Any], Any]] | None) -> list[Any]:
     """Return what is made of each gradient, and None where there is none."""
     if reduce is None:
@@ -234,6 +254,10 @@ class Backend(ABC):
 
     def layout_functions(self) -> Iterator[tuple[Any, str]]:
         """Yield (module, name) of Keras's functions that this device only has for channels last."""
+        yield from ()
+
+    def lean_functions(self) -> Iterator[Lean]:
+        """Yield what Keras's own functions do that is more than a run needs."""
         yield from ()
 
     def detours(self) -> Iterator[Detour]:

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 import torch.utils.checkpoint
 from keras.src.backend import compute_output_spec
+from keras.src.backend.torch import nn
+from keras.src.tree import torchtree_impl
 from torch.overrides import TorchFunctionMode
 from typing_extensions import override
 
@@ -30,8 +32,8 @@ class Backend(base.Backend):
 
     @property
     def max_useful_batch(self) -> int:
-        """See `base.Backend`; caches of a processor are full early."""
-        return 64 if torch.cuda.is_available() else 16
+        """See `base.Backend`; from more than 32 on caches of a processor cost more than Python is saved."""
+        return 64 if torch.cuda.is_available() else 32
 
     @property
     @override
@@ -177,6 +179,14 @@ class Backend(base.Backend):
         yield base.Detour(module, "_checkpoint_without_reentrant_generator", lambda *_, **__: lambda: iter((None,)))
         yield base.Detour(module.CheckpointFunction, "apply", lambda function, _, *args: partial(function, *args))
 
+    @override
+    def lean_functions(self) -> Iterator[base.Lean]:
+        yield base.Lean(torchtree_impl, "is_nested", _nested(torchtree_impl.is_nested))
+        yield base.Lean(torchtree_impl, "map_structure", _mapped(torchtree_impl.map_structure))
+        yield base.Lean(nn, "batch_normalization", _apart_from_weights(nn.batch_normalization), for_all=False)
+        if hasattr(nn, "_transpose_spatial_inputs"):
+            yield base.Lean(nn, "_transpose_spatial_inputs", _where_it_lies(nn._transpose_spatial_inputs))
+
     def apart_from_other_traces(self) -> AbstractContextManager[Any]:
         """See `base.Backend`; what is compiled runs as it is written."""
         return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
@@ -197,6 +207,56 @@ class Backend(base.Backend):
         return isinstance(error, NotImplementedError) or (
             isinstance(error, RuntimeError) and "not implemented for" in str(error)
         )
+
+
+def _where_it_lies(copied: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what puts the channels of an image before rows and columns, and leaves the numbers where they are.
+
+    Channels that are last in memory are what PyTorch's convolutions are quick on. Keras copies each of their inputs into the
+    other order first, and back.
+    """
+
+    def channels_first(inputs: Any) -> Any:
+        return torch.movedim(inputs, -1, 1) if inputs.ndim in (4, 5) else copied(inputs)
+
+    return channels_first
+
+
+def _apart_from_weights(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that isn't differentiated by weights: for these autograd would copy what they are multiplied with."""
+
+    def apart(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(_constant, args), **{name: _constant(value) for name, value in kwargs.items()})
+
+    return apart
+
+
+def _constant(value: Any) -> Any:
+    return value.detach() if isinstance(value, torch.nn.Parameter) else value
+
+
+def _nested(generally: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return `keras.tree.is_nested`, quick on a tensor."""
+
+    def is_nested(structure: Any) -> bool:
+        return type(structure) not in _LEAVES and generally(structure)
+
+    return is_nested
+
+
+def _mapped(generally: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `keras.tree.map_structure`, quick on the arguments of a layer, as a tuple of one tensor is."""
+
+    def map_structure(function: Callable[..., Any], *structures: Any, **options: Any) -> Any:
+        if len(structures) == 1 and not options.keys() - {"none_is_leaf"} and options.get("none_is_leaf", True):
+            (structure,) = structures
+            if type(structure) is dict and all(type(value) in _LEAVES for value in structure.values()):
+                return {name: function(value) for name, value in structure.items()}
+            if type(structure) in (tuple, list) and all(type(value) in _LEAVES for value in structure):
+                return type(structure)(map(function, structure))
+        return generally(function, *structures, **options)
+
+    return map_structure
 
 
 def _keeping(answers: list[Any], at: int, make: Callable[[Any], Any]) -> Callable[[Any], None]:
@@ -224,6 +284,8 @@ def _differentiate(
     for at, answer in zip(places, base.reduced(gradients, makers), strict=True):
         answers[at] = answer
 
+
+_LEAVES = frozenset({torch.Tensor, torch.nn.Parameter, type(None), bool, int, float, str})
 
 _ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "glu", "softplus", "softsign", "sigmoid",
                 "hardsigmoid", "hardtanh", "tanh", "softmax", "log_softmax")  # fmt: skip
