@@ -268,6 +268,12 @@ class ImageSet(Sequence[np.ndarray]):
         -------
         ndarray of float32, shape (n, H, W, C), or None
             None where they have to be read.
+
+        Examples
+        --------
+        >>> import vizcnn as vz
+        >>> vz.inputs.load(vz.assets.digits(), (28, 28, 1)).rows_of(slice(0, 2)) is None
+        True
         """
         del part
         return None

@@ -179,6 +179,15 @@ class Cluster:
         Returns
         -------
         Cluster
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vizcnn.results.cluster import Cluster
+        >>> facts = ["horse", 4, 24, 0.05, (0, 0.75, 0.25, 1), 0.3, 0.02, 4.7, 0.9, 0.9, 4.5, "corner", 1.0, None]
+        >>> arrays = {"images": np.arange(24), "mean_map": np.eye(4), "examples": np.zeros((0, 1, 1, 1), np.uint8)}
+        >>> Cluster.restored(facts, arrays).where
+        'in the bottom left corner'
         """
         known: dict[str, Any] = dict(zip(FACTS, facts, strict=True))
         if known["covered"] is not None:
@@ -188,7 +197,23 @@ class Cluster:
         return cls(**{**known, **arrays})
 
     def check(self) -> None:
-        """Raise ValueError where its fields don't fit each other."""
+        """Make sure that its fields fit each other, as those of a file may not.
+
+        Raises
+        ------
+        ValueError
+            Where they don't.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vizcnn.results.cluster import Cluster
+        >>> facts = ["horse", 4, 24, 0.05, (0, 0.75, 0.25, 7), 0.3, 0.02, 4.7, 0.9, 0.9, 4.5, "corner", 1.0, None]
+        >>> arrays = {"images": np.arange(24), "mean_map": np.eye(4), "examples": np.zeros((0, 1, 1, 1), np.uint8)}
+        >>> Cluster.restored(facts, arrays).check()
+        Traceback (most recent call last):
+        ValueError: `region` (0, 0.75, 0.25, 7) isn't one of an image, or no 'corner'
+        """
         shapes = Shapes()
         shapes.check("images", self.images, self.size, kinds="iu")
         shapes.check("mean_map", self.mean_map, None, None)
