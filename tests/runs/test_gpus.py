@@ -28,6 +28,13 @@ def test_each_worker_takes_a_gpu_of_its_own_or_its_share_of_one(monkeypatch, nam
     assert [gpus.of_worker(turn, count) for turn in range(count)] == expected
 
 
+def test_gpus_of_a_container_are_counted_from_zero_whatever_their_files_are_called(monkeypatch, tmp_path):
+    for name in ("nvidia2", "nvidia3", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(gpus, "_DEVICES", tmp_path)
+    assert [gpus.of_worker(turn, 2) for turn in range(2)] == [{"CUDA_VISIBLE_DEVICES": name} for name in "01"]
+
+
 def test_what_the_user_said_of_the_memory_stays(monkeypatch):
     monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", ".2")
     assert gpus.share(0.5) == {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}

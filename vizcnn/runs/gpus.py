@@ -9,6 +9,8 @@ from pathlib import Path
 _JAX = 0.75
 """How much of a GPU's memory JAX takes at once, where nobody says otherwise."""
 
+_DEVICES = Path("/dev")
+
 
 def of_worker(turn: int, count: int) -> dict[str, str]:
     """Return the variables for one of several workers on this machine.
@@ -77,4 +79,5 @@ def _names() -> list[str]:
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return [name for name in chosen.split(",") if name]
-    return sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+    files = [*_DEVICES.glob("nvidia[0-9]*")]  # which keep their numbers in a container, where CUDA counts from 0
+    return [str(number) for number in range(len(files))]
