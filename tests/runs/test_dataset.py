@@ -143,6 +143,12 @@ def test_statistics_of_what_is_not_finite_are_not_either() -> None:
     assert all(np.isnan(values[0]) for values in statistics(maps).values())
 
 
+def test_statistics_of_no_maps_are_none() -> None:
+    found = statistics(np.zeros((0, 4, 4)))
+    assert [*found] == ["mass", "positive", "entropy", "border", "centroid_row", "centroid_column"]
+    assert {(values.shape, values.dtype.name) for values in found.values()} == {((0,), "float32")}
+
+
 def test_each_image_may_have_a_target_of_its_own(images: Path, tmp_path: Path) -> None:
     lines = ["path,target", "a/000.png,b", "b/001.png,2", "c/002.png,"]
     (images / "asked.csv").write_text("\n".join(lines))

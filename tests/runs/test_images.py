@@ -11,8 +11,9 @@ from PIL import Image
 
 from tests.runs.made import model, write_images
 from vizcnn.inputs import pixels
+from vizcnn.results.rows import _Images
 from vizcnn.runs.files import Folder
-from vizcnn.runs.images import _BATCHES_AHEAD, LoadedImage, Reader, read_ahead
+from vizcnn.runs.images import _BATCHES_AHEAD, DecodedSet, LoadedImage, Reader, read_ahead
 
 
 @pytest.fixture
@@ -60,3 +61,12 @@ def test_a_few_batches_are_in_memory_however_many_images_there_are(tmp_path: Pat
         np.testing.assert_array_equal(rows, alone)
         assert all(np.shares_memory(one.images.sources[0].values, rows) for one in read)
     assert len(places) <= _BATCHES_AHEAD + 1
+
+
+def test_images_of_several_batches_are_joined_with_the_rows_of_all(tmp_path: Path) -> None:
+    folder, joined = Folder(write_images(tmp_path, 4)), _Images()
+    read: list[Any] = [Reader(folder, model(), (8, 8, 3))(entry) for entry in folder.entries()]
+    values = np.stack([one.images.sources[0].values for one in read])
+    for part in (slice(0, 2), slice(2, 4)):
+        joined.add(DecodedSet.join([one.images for one in read[part]], values[part]), 2)
+    np.testing.assert_array_equal(joined.result().inputs(slice(None)), values)  # type: ignore[attr-defined]

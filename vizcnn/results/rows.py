@@ -170,7 +170,7 @@ class _Images:
             return self._parts[0]
         sets = [part for part in self._parts if isinstance(part, ImageSet)]
         if len(sets) == len(self._parts) and all(images.is_like(sets[0]) for images in sets):
-            return ImageSet.join(sets)
+            return type(sets[0]).join(sets)
         return [image for part in self._parts for image in part]
 
 

@@ -142,7 +142,7 @@ class Explainer:
     def _filled(self, read: Sequence[LoadedImage], spare: int = 0, rows: np.ndarray | None = None) -> DecodedSet:
         """Return a full batch: these images, and one of them in place of what is missing."""
         images = [one.images for one in read]
-        return DecodedSet.of_images([*images, *[images[spare]] * (self.batch_size - len(images))], rows)
+        return DecodedSet.join([*images, *[images[spare]] * (self.batch_size - len(images))], rows)
 
     def _predicted(self, images: DecodedSet) -> dict[str, list[Any]]:
         """Return what is said of each image where nothing is explained."""

@@ -77,9 +77,9 @@ class DecodedSet(ImageSet):
         return cast(DecodedSet, replace(super().part(part), rows=self.rows_of(part)))  # type: ignore[call-arg]
 
     @classmethod
-    def of_images(cls, images: Sequence[DecodedSet], rows: np.ndarray | None = None) -> DecodedSet:
-        """Return several as one set, whose rows are these."""
-        return replace(cast(DecodedSet, cls.join(images)), rows=rows)
+    def join(cls, parts: Sequence[ImageSet], rows: np.ndarray | None = None) -> DecodedSet:
+        """See `ImageSet.join`; the rows of all of them are these, or lie apart."""
+        return replace(cast(DecodedSet, super().join(parts)), rows=rows)
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,11 @@ def statistics(maps: np.ndarray) -> dict[str, np.ndarray]:
     {'mass': 4.0, 'positive': 0.25, 'entropy': 0.406, 'border': 1.0, 'centroid_row': 0.75, 'centroid_column': 0.625}
     """
     size = max(1, _AT_ONCE // max(1, maps[:1].nbytes))
-    parts = [_statistics(maps[start : start + size]) for start in range(0, len(maps), size)] or [_statistics(maps)]
-    return {name: np.concatenate([part[name] for part in parts]).astype(np.float32) for name in parts[0]}
+    parts = [_statistics(maps[start : start + size]) for start in range(0, len(maps), size)]
+    return {
+        name: np.concatenate([np.empty(0), *(part[name] for part in parts)]).astype(np.float32)
+        for name in names(maps.ndim - 1)
+    }
 
 
 def _statistics(maps: np.ndarray) -> dict[str, np.ndarray]:
@@ -60,7 +63,6 @@ def _statistics(maps: np.ndarray) -> dict[str, np.ndarray]:
         found = {
             "mass": mass,
             "positive": (mass + total) / 2 / whole,
-            "entropy": None,
             "border": 1 - _sums(np.ascontiguousarray(inside)) / whole,
         }
         for axis, name in enumerate(names(maps.ndim - 1)[4:]):
