@@ -23,9 +23,10 @@ import ray.data
 import vizcnn as vz
 from vizcnn.adapter import as_adapter
 from vizcnn.runs.job import Job
-from vizcnn.runs.on_ray import Sent, ShardActor, connect, quiet
+from vizcnn.runs.on_ray import Sent, ShardActor, quiet
 from vizcnn.runs.open_source import open_source
 from vizcnn.runs.plan import Plan
+from vizcnn.runs.ray_connection import connected
 from vizcnn.runs.running import begin_run
 from vizcnn.runs.worker import Worker
 
@@ -48,8 +49,7 @@ class TimedActor(ShardActor):
 
 def main() -> None:
     """Print the times."""
-    connect()
-    with tempfile.TemporaryDirectory() as folder:
+    with connected(), tempfile.TemporaryDirectory() as folder:
         for count in range(1, MOST + 1):
             source = Path(folder) / f"images-{count}"
             source.mkdir()
@@ -61,8 +61,8 @@ def main() -> None:
             rows = list(on_ray(*begun(source, Path(folder) / f"ray-{count}"), count))
             actors = {row["actor"] for row in rows}
             told(f"{len(actors)} actors", [row["seconds"] for row in rows if not row["first"]])
-    few, many = map(handed_out, EMPTY)
-    print(f"the driver: {few:.1f} s, and {1000 * (many - few) / (EMPTY[1] - EMPTY[0]):.1f} ms a shard")
+        few, many = map(handed_out, EMPTY)
+        print(f"the driver: {few:.1f} s, and {1000 * (many - few) / (EMPTY[1] - EMPTY[0]):.1f} ms a shard")
 
 
 def begun(source: Path, out: Path) -> tuple[Job, Plan]:

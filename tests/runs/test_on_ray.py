@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
 from typer.testing import CliRunner
 
@@ -24,9 +26,9 @@ from vizcnn.runs import dataset, on_ray
 from vizcnn.runs.job import Job
 from vizcnn.runs.on_ray import RayCluster, Sent, ShardActor
 from vizcnn.runs.open_source import open_source
-from vizcnn.runs.ray_rows import HeldRows
+from vizcnn.runs.ray_rows import HeldRows, RayRows
 from vizcnn.runs.running import run_job
-from vizcnn.runs.source import Entry
+from vizcnn.runs.source import Entry, SourceGoneError
 
 
 @dataclass
@@ -37,7 +39,8 @@ class Rows:
     context: Any
 
     def map_batches(self, actor: type, *, fn_constructor_args: Any, batch_size: int, **asked: Any) -> Rows:
-        actors = [actor(*fn_constructor_args) for _ in range(asked["compute"].size)]
+        assert (asked["max_restarts"], asked["max_task_retries"]) == (3, 3)  # of Ray Data's own will without end
+        actors = [actor(*fn_constructor_args) for _ in range(getattr(asked["compute"], "size", 1))]
         done = []
         for number, row in enumerate(self.rows):
             batch = {name: np.array([value]) for name, value in row.items()}
@@ -47,6 +50,14 @@ class Rows:
 
     def iter_rows(self) -> Iterator[Mapping[str, Any]]:
         return iter(self.rows)
+
+
+class RayError(Exception):
+    """What Ray raises."""
+
+
+class RayTaskError(RayError):
+    """What it raises of an error of Python's on a node."""
 
 
 @pytest.fixture
@@ -60,6 +71,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Any:
         return lambda function: SimpleNamespace(remote=lambda *given: function(*pickle.loads(pickle.dumps(given))))
 
     fake.asked, fake.remote, fake.data = asked, remote, data
+    fake.exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
     fake.is_initialized = lambda: True
     fake.put = lambda thing: SimpleNamespace(held=pickle.dumps(thing))
     fake.get = lambda ref: pickle.loads(ref.held) if hasattr(ref, "held") else ref
@@ -81,6 +93,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(images: Path, out: Path) -> Job:
     """A run whose model is opened by a function, and stands for a file."""
     return Job(model, images / "a" / "000.png", open_source(images), out, (OCCLUSION, RISE), shard_size=8)
+
+
+def ready(cluster: RayCluster, asked: Job) -> None:
+    with cluster.ready(asked):
+        pass
 
 
 def done(asked: Job, executor: Any = None, say: Any = None) -> None:
@@ -118,13 +135,13 @@ def test_what_the_cluster_has_no_room_for_is_said(images: Path, tmp_path: Path, 
     with pytest.warns(
         UserWarning, match=r"No node of the Ray cluster has room for an actor, num_cpus=1, num_gpus=2: the run waits"
     ):
-        RayCluster(num_gpus=2).check(asked)
+        ready(RayCluster(num_gpus=2), asked)
     rows = replace(asked, source=open_source(Rows([], None)))
-    RayCluster().check(rows)
+    ready(RayCluster(), rows)
     with pytest.raises(
         OptionError, match="`num_cpus` 2 must leave a CPU of the cluster to read a Ray Dataset; it has 2"
     ):
-        RayCluster(num_cpus=2).check(rows)
+        ready(RayCluster(num_cpus=2), rows)
 
 
 def test_backend_of_the_caller_is_that_of_the_actors(
@@ -235,6 +252,13 @@ def test_row_is_bytes_an_array_a_record_or_the_path_of_a_file(images: Path) -> N
     assert HeldRows.of({"path": [str(file)]}, {}).read(Entry(str(file))) == file.read_bytes()
     with pytest.raises(InputError, match="`source` row 'other' isn't among those that were read"):
         rows.read(Entry("other"))
+    for path, message in (
+        (str(images / "gone" / "a.png"), "gone/a.png"),
+        ("s3://bucket/a.png", "names an address, and has no image.* must have a column 'image' or 'bytes'"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            HeldRows.of({"path": [path]}, {}).read(Entry(path))
+        assert not isinstance(caught.value, SourceGoneError)  # which would stop the whole run
 
 
 def test_what_does_not_go_with_ray_is_said_before_a_model_is_loaded(
@@ -280,7 +304,10 @@ def test_model_and_source_that_cannot_be_sent_are_refused(images: Path, tmp_path
         open_source(Rows([], None), labels_by="folders")
 
 
-def test_cluster_that_does_not_answer_is_an_error(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cluster_that_does_not_answer_is_an_error(
+    images: Path, tmp_path: Path, ray: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = job(images, tmp_path)
     ray.is_initialized = lambda: False
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
@@ -290,7 +317,7 @@ def test_cluster_that_does_not_answer_is_an_error(ray: Any, monkeypatch: pytest.
             with pytest.raises(
                 OptionError, match=f"a cluster that answers; at RAY_ADDRESS='{written}' none does: .*refused"
             ):
-                on_ray.connect()
+                ready(RayCluster(), asked)
 
     def init(**_: Any) -> None:
         raise ConnectionError("no such file\nand more")
@@ -298,4 +325,74 @@ def test_cluster_that_does_not_answer_is_an_error(ray: Any, monkeypatch: pytest.
     ray.init = init
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     with pytest.raises(OptionError, match=r"at RAY_ADDRESS='auto' none does: no such file\.$"):
-        on_ray.connect()
+        ready(RayCluster(), asked)
+
+
+def test_cluster_begins_when_the_folder_is_right_ends_with_the_run_and_leaves_sigterm_alone(
+    images: Path, tmp_path: Path, ray: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    calls: list[str] = []
+
+    def init(**_: Any) -> None:
+        calls.append("init")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    ray.is_initialized, ray.init, ray.shutdown = lambda: False, init, lambda: calls.append("shutdown")
+    (tmp_path / "note.txt").touch()
+    with pytest.raises(ResultError, match="`out` must be a new folder"):
+        done(job(images, tmp_path), RayCluster())
+    assert not calls
+    before = signal.getsignal(signal.SIGTERM)
+    with RayCluster(1, num_gpus=0).ready(job(images, tmp_path)):
+        assert signal.getsignal(signal.SIGTERM) is before
+        assert calls == ["init"]
+    assert calls == ["init", "shutdown"]
+
+
+def test_what_ray_itself_raises_says_what_to_do(
+    images: Path, tmp_path: Path, ray: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = job(images, tmp_path / "out")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Rows, "map_batches", fail)
+    monkeypatch.setattr(ray, "get", fail)
+    error: RayError = RayTaskError("ray::begun()\n  File 'a.py'\nModuleNotFoundError: No module named 'vizcnn'")
+    with pytest.raises(
+        ResultError,
+        match=r"failed: ModuleNotFoundError: No module named 'vizcnn'\. .*'vizcnn\[ray\]' must be installed",
+    ):
+        RayCluster().begin(asked, asked.plan())
+    error = RayError("The actor died unexpectedly.\n\tactor_id: 7")
+    with pytest.raises(
+        ResultError, match=r"failed: The actor died unexpectedly\. What is explained stays: start .* fewer `workers`"
+    ):
+        list(RayCluster().work(asked, asked.plan(), (0, 1), [0]))
+
+
+def dataset_of(**columns: list[Any]) -> RayRows:
+    """Return a Ray Dataset that can be listed, and has no rows when it is read."""
+    dataset = SimpleNamespace(
+        columns=lambda: [*columns],
+        select_columns=lambda _: dataset,
+        rename_columns=lambda _: dataset,
+        repartition=lambda **_: Rows([], None),
+        take_batch=lambda *_, **__: {"path": columns["path"]},
+        iter_batches=lambda **_: [pyarrow.table(columns)],
+        context=SimpleNamespace(execution_options=SimpleNamespace(preserve_order=False)),
+    )
+    return RayRows(dataset, {})
+
+
+def test_rows_that_a_dataset_gives_no_more_are_missed(images: Path, tmp_path: Path, ray: Any) -> None:
+    asked = replace(job(images, tmp_path / "out"), source=dataset_of(path=["a", "b"]))
+    with pytest.raises(ResultError, match="`source` gave other rows than it was listed with"):
+        list(RayCluster().work(asked, asked.plan(), (0, 1), [0]))
+
+
+def test_empty_label_or_target_of_a_row_is_none_as_in_a_table() -> None:
+    rows = dataset_of(path=["a", "b"], label=["", "cat"], target=["", "dog"])
+    assert [*rows.entries()] == [Entry("a"), Entry("b", "cat", "dog")]

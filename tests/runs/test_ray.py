@@ -21,11 +21,12 @@ from typer.testing import CliRunner
 import vizcnn as vz
 from tests.runs.made import OCCLUSION, RISE, contents, model, softmax, write_images
 from vizcnn.cli import app
-from vizcnn.errors import InputError
+from vizcnn.errors import InputError, ResultError
 from vizcnn.runs.files import Folder
 from vizcnn.runs.job import Job
-from vizcnn.runs.on_ray import RayCluster, connect
+from vizcnn.runs.on_ray import RayCluster
 from vizcnn.runs.open_source import open_source
+from vizcnn.runs.ray_connection import connected
 from vizcnn.runs.run import open_run
 from vizcnn.runs.running import run_job
 
@@ -53,9 +54,8 @@ def cluster() -> Iterator[Any]:
 
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **_NODE})
         patch.setenv("RAY_ADDRESS", made.address)
-        connect()
-        yield made
-        ray.shutdown()
+        with connected():
+            yield made
         made.shutdown()
 
 
@@ -113,6 +113,26 @@ def test_node_that_dies_in_the_middle_of_a_shard_changes_no_file(cluster: Any, i
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def killing_model(out: Path) -> Any:
+    """Return the model; once the run has begun, it kills the process that asks it, as lack of memory does."""
+
+    @wraps(softmax)
+    def function(inputs: np.ndarray) -> np.ndarray:
+        if (out / "manifest.json").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return softmax(inputs)
+
+    return model(function=function)
+
+
+def test_batch_that_kills_its_process_each_time_ends_the_run(cluster: Any, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(ResultError, match=r"A node of the Ray cluster failed: .* died .* fewer `workers`"):
+        done(job(images, out, partial(killing_model, out)), RayCluster())
+    done(job(images, out))
+    assert open_run(out).is_complete
+
+
 def test_run_interrupted_in_the_middle_of_a_shard_goes_on_with_ray_or_without(
     cluster: Any, images: Path, tmp_path: Path
 ) -> None:
@@ -144,7 +164,7 @@ def test_command_on_ray_makes_the_files_of_one_without(cluster: Any, tmp_path: P
     assert contents(tmp_path / "ray") == contents(tmp_path / "one")
 
 
-def dataset_of(images: Path, blocks: int = 7, **other: list[Any]) -> Any:
+def dataset_of(images: Path, blocks: int = 7) -> Any:
     paths = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))
     rows = [{"path": path, "bytes": (images / path).read_bytes(), "label": path[0]} for path in paths]
     return ray.data.from_items(rows, override_num_blocks=blocks)

@@ -128,8 +128,8 @@ def _lie_together(one: str, other: str) -> bool:
     return os.path.commonpath([one, other]) in (one, other)
 
 
-def read_bytes(path: Path, root: Path) -> bytes:
-    """Return what a file holds; where the folder that all of them lie in is gone too, it isn't the image's fault.
+def read_bytes(path: Path, root: Path | None = None) -> bytes:
+    """Return what a file holds; where the folder that all of them lie in, if any, is gone too, it isn't the image's fault.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def read_bytes(path: Path, root: Path) -> bytes:
             is_too_large = os.fstat(file.fileno()).st_size > MAX_BYTES
             data = b"" if is_too_large else file.read()
     except (InputError, OSError) as error:
-        if not root.is_dir():
+        if root is not None and not root.is_dir():
             raise SourceGoneError(
                 f"`source` {str(root)!r} isn't there any more. Bring it back, and start the run again."
             ) from error

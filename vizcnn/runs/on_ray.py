@@ -6,7 +6,6 @@ files there. One that dies leaves its journal, and Ray gives the shard to anothe
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import socket
@@ -23,6 +22,7 @@ from vizcnn.runs import gpus
 from vizcnn.runs.job import Job
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.plan import Plan
+from vizcnn.runs.ray_connection import connected, told
 from vizcnn.runs.ray_rows import HeldRows, RayRows, quiet
 from vizcnn.runs.running import begin_run
 from vizcnn.runs.worker import Worker
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _INHERITED = ("KERAS_BACKEND",)
 """Variables of this process's environment that move the numbers of a run."""
+
+_RETRIES = 3
+"""How often an actor that died is started anew, and a shard whose actor died is given out again."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class RayCluster:
     num_gpus: float | None = None
 
     def check(self, job: Job) -> None:
-        """Make sure that a run can be sent to the nodes of a cluster, and that there is one.
+        """Make sure that a run can be sent to the nodes of a cluster.
 
         Raises
         ------
@@ -76,8 +79,23 @@ class RayCluster:
                 f"`executor` 'ray' needs a source that each node opens, as files, or a Ray Dataset; got "
                 f"{job.source.about['kind']}."
             )
-        connect()
-        self._check_room(reading=isinstance(job.source, RayRows))
+
+    @contextmanager
+    def ready(self, job: Job) -> Iterator[None]:
+        """Be connected to the cluster while a run is worked on, and make sure that it has room.
+
+        Yields
+        ------
+        None
+
+        Raises
+        ------
+        OptionError
+            If none answers, or it is too small.
+        """
+        with connected():
+            self._check_room(reading=isinstance(job.source, RayRows))
+            yield
 
     def _check_room(self, *, reading: bool) -> None:
         """Make sure that Ray doesn't wait for ever for what the cluster hasn't."""
@@ -97,7 +115,7 @@ class RayCluster:
         import ray
 
         begun = ray.remote(max_calls=1, **self._resources)(_begun)  # the process ends, and gives its GPU back
-        with quiet():
+        with quiet(), told():
             _raise(ray.get(begun.remote(Sent.of(job, plan))))
         if Manifest.read(job.folder) is None:
             raise ResultError(f"`out` {str(job.out)!r} is another folder on the nodes of the cluster. {_SHARED}")
@@ -120,6 +138,11 @@ class RayCluster:
         ------
         int
             How many images a shard has that is finished.
+
+        Raises
+        ------
+        ResultError
+            If a node fails time and again, or a Ray Dataset doesn't give the rows that it was listed with.
         """
         import ray.data
         from ray.data import ActorPoolStrategy
@@ -128,10 +151,9 @@ class RayCluster:
         if not todo:
             return
         count = max(1, min(self.actors or self._room, len(todo)))
-        with quiet(), _in_order(job):
-            if isinstance(
-                job.source, RayRows
-            ):  # reading needs CPUs too: actors are added as long as there are some left
+        with quiet(), _in_order(job), told():
+            if isinstance(job.source, RayRows):
+                # Reading needs CPUs too: actors are added as long as there are some left.
                 shards = job.source.shards(plan.shard_size)
                 pool, size = ActorPoolStrategy(min_size=1, max_size=count), plan.shard_size
             else:
@@ -144,11 +166,15 @@ class RayCluster:
                 batch_format="numpy",
                 compute=pool,
                 fn_constructor_args=(ray.put(Sent.of(job, plan, self._resources.get("num_gpus", 0))), frozenset(todo)),
+                max_restarts=_RETRIES,  # Ray Data's own is without end
+                max_task_retries=_RETRIES,
                 **self._resources,
             )
             for row in done.iter_rows():
                 _raise(row["error"])
                 yield int(row["images"])
+        if isinstance(job.source, RayRows) and not all(job.folder.rows(shard).exists() for shard in todo):
+            raise _other_rows()
 
     @property
     def _resources(self) -> dict[str, float]:
@@ -267,10 +293,7 @@ class ShardActor:
         shard = self._places[keys[0]] // plan.shard_size if keys[0] in self._places else 0
         places = plan.shard(shard)
         if keys != plan.listing.keys[places.start : places.stop]:
-            raise ResultError(
-                "`source` gave other rows than it was listed with, or in another order: leave out `random_shuffle`, or keep the "
-                "rows by dataset.materialize()."
-            )
+            raise _other_rows()
         if shard not in self._todo:
             return 0
         return finish_shard(replace(worker, job=replace(worker.job, source=held)), manifest, shard)
@@ -299,32 +322,11 @@ def finish_shard(worker: Worker, manifest: Manifest, shard: int) -> int:
     return len(worker.plan.shard(shard))
 
 
-def connect() -> None:
-    """Connect this process to the cluster that ``RAY_ADDRESS`` names, or that runs here; or start one of this machine alone.
-
-    Raises
-    ------
-    OptionError
-        If none answers there.
-    """
-    import ray
-
-    if ray.is_initialized():
-        return
-    address = os.environ.get("RAY_ADDRESS", "")
-    host, _, port = address.rpartition("//")[2].rpartition(":")
-    try:
-        if port.isdecimal():
-            socket.create_connection((host, int(port)), timeout=_PATIENCE).close()  # Ray itself would try for minutes
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise OptionError(
-            f"`executor` 'ray' needs a cluster that answers; at RAY_ADDRESS={address!r} none does: {_first_line(error)}."
-        ) from error
-
-
-_PATIENCE = 10.0
-"""Seconds in which the head of a cluster answers."""
+def _other_rows() -> ResultError:
+    return ResultError(
+        "`source` gave other rows than it was listed with, or in another order: leave out `random_shuffle`, or keep the rows by "
+        "dataset.materialize()."
+    )
 
 
 @contextmanager
@@ -349,7 +351,3 @@ def _begun(sent: Sent) -> bytes:
 def _raise(error: bytes) -> None:
     if error:
         raise pickle.loads(error)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -64,7 +64,13 @@ class HeldRows(Source):
             raise InputError(f"`source` row {entry.key!r} isn't among those that were read.")
         image: Any = self.rows[entry.key]
         if image is None:
-            return read_bytes(Path(entry.key), Path(entry.key).parent)
+            if "://" in entry.key:
+                raise InputError(
+                    f"`source` row {entry.key!r} names an address, and has no image: a Ray Dataset whose paths are no files must "
+                    f"have a column 'image' or 'bytes', as ray.data.read_images makes it; say by `columns` if it is called "
+                    f"otherwise."
+                )
+            return read_bytes(Path(entry.key))
         if isinstance(image, Mapping):  # as Hugging Face's datasets have it
             image = image["bytes"]
         return image if isinstance(image, bytes) else np.asarray(image)
@@ -112,7 +118,9 @@ class RayRows(Source):
                         )
                     seen.add(str(path))
                     label, target = (values[role][at] if role in values else None for role in ("label", "target"))
-                    yield Entry(str(path), None if label is None else str(label), target)
+                    yield Entry(
+                        str(path), None if label in (None, "") else str(label), None if target in (None, "") else target
+                    )
 
     def read(self, entry: Entry) -> bytes | np.ndarray:
         """See `Source.read`; of all rows, Ray alone reads one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
@@ -29,6 +30,9 @@ class Executor(Protocol):
 
     def check(self, job: Job) -> None:
         """Raise an error where it can't be sent there."""
+
+    def ready(self, job: Job) -> AbstractContextManager[None]:
+        """Be there for a run, until it is left; raise an error where that can't be."""
 
     def begin(self, job: Job, plan: Plan) -> None:
         """Begin it; see `begin_run`."""
@@ -57,6 +61,11 @@ class Processes:
             raise OptionError(
                 f"`workers` {self.count} need a source that each of them opens, as files; got {job.source.about['kind']}."
             )
+
+    def ready(self, job: Job) -> AbstractContextManager[None]:
+        """See `Executor.ready`."""
+        del job
+        return nullcontext()
 
     def begin(self, job: Job, plan: Plan) -> None:
         """See `Executor.begin`."""
@@ -111,10 +120,11 @@ def run_job(
         manifest.check_same(job.known(), folder)
     if executor is None:
         job = replace(job, open_model=cache(job.open_model))
-    if survey is not None:
-        survey = replace(survey, open_model=job.open_model)
-        _work(survey, listed, (0, 1), executor=executor, retry=False, say=say)
-    _work(job, listed if survey is None else job.plan(), part, executor=executor, retry=retry, say=say)
+    with nullcontext() if executor is None else executor.ready(job):
+        if survey is not None:
+            survey = replace(survey, open_model=job.open_model)
+            _work(survey, listed, (0, 1), executor=executor, retry=False, say=say)
+        _work(job, listed if survey is None else job.plan(), part, executor=executor, retry=retry, say=say)
 
 
 def _check(job: Job, workers: int) -> None:
