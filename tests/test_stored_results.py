@@ -15,27 +15,12 @@ import numpy as np
 import pytest
 
 import vizcnn as vz
-from tests.made import attributions
+from tests.made import attributions, spray
 from vizcnn.adapter.base import Prediction
-from vizcnn.errors import Note, ResultError
+from vizcnn.errors import ResultError
 from vizcnn.results import FeatureMaps, Images, Kernels, load_result
-from vizcnn.results.cluster import Covered, Effect
 
 ROWS = np.linspace(0, 1, 2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
-
-
-def spray() -> vz.Spray:
-    """Return a suspect, and the others of its class, which nothing was tried on."""
-    covered = Covered(Effect(3, 1.5, 0.9, float("nan"), 1.0, 0.5), None, Effect(2, 0.1, 0.9, 0.9, 1.0, 1.0), 7.25)
-    measured = {"label": "a/b", "class_index": None, "contrast": 4.0, "null": 1.0, "purity": 0.9, "strangeness": 2.0}
-    measured |= {"region": (0.0, 0.75, 0.25, 1), "mass": 0.3, "mass_others": 0.0, "place": "corner", "accuracy": 1.0}
-    map, images = np.eye(4, dtype=np.float32), np.arange(10) * 2
-    few = vz.Cluster(size=3, share=0.3, images=images[[6, 2, 3]], mean_map=map, covered=covered, **measured,
-                     examples=np.full((3, 5, 5, 1), 9, np.uint8))  # fmt: skip
-    others = vz.Cluster(size=7, share=0.7, images=np.delete(images, [6, 2, 3]), mean_map=map, **measured)
-    vectors = {"a/b": np.zeros((10, 2), np.float32)}
-    values = {"a/b": np.array([0, 0.5], np.float32)}
-    return vz.Spray((few, others), "gradcam", "tiny", 10, vectors, values, (Note("One was left out.", "left out"),))
 
 
 def results() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import vizcnn as vz
+from vizcnn.adapter import sharing
 from vizcnn.cli import app
 from vizcnn.errors import InputError
 from vizcnn.explanation import collect
@@ -200,3 +201,8 @@ def test_methods_that_ask_for_the_same_gradient_share_it_and_say_what_each_says_
         np.testing.assert_array_equal(together[method].raw, alone.raw)
         np.testing.assert_array_equal(together[method].values, alone.values)
         assert together[method].raw.flags.writeable
+    asked.clear()
+    monkeypatch.setattr(sharing, "MOST", 10_000)  # a batch of images and their gradients is larger
+    vz.explain(cnn, digits[:1], methods=["saliency", "gradient_x_input"])
+    vz.explain(cnn, digits[:4], methods=["saliency", "gradient_x_input"])
+    assert list(asked.values()) == [1 + 2]

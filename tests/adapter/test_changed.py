@@ -183,6 +183,10 @@ def test_rows_that_do_not_fit_are_rejected() -> None:
     short = Change("short", 4, lambda part: {"factor": FACTORS[:1]}, shifted)
     with pytest.raises(OptionError, match=r"`numbers` must return one row per copy; got 1 of 'factor' for 4 copies"):
         black_box().changed_scores(images(3, SHAPE), 0, short, companions={"step": STEPS})
+    given = {"companions": {"step": STEPS}}
+    after = black_box().changed_scores(images(3, SHAPE), 0, shift(), **given)
+    with pytest.raises(OptionError, match=r"`after` must be of the same images; it has 3, and `inputs` 2"):
+        black_box().changed_scores(images(2, SHAPE), 0, shift(), after=after)
 
 
 def test_an_interrupt_ends_it_and_the_next_question_is_answered() -> None:

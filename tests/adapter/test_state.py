@@ -249,6 +249,17 @@ def test_fingerprint_is_that_of_the_weights_and_of_what_was_adapted_to_data() ->
     assert adapter.fingerprint() == seen[0]
     scale.finalize_state()  # which derives new tensors
     note()
+    assert adapter.reinitialized().fingerprint() is None
+
+
+def test_fingerprint_is_the_same_where_only_seeds_and_metrics_went_on() -> None:
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Dropout(0.5), layers.Dense(2)])
+    model.compile(metrics=["mae"], loss="mse")
+    adapter = vz.adapt(model)
+    before = adapter.fingerprint()
+    model(X, training=True)
+    model.evaluate(X, np.zeros((len(X), 8, 8, 2)), verbose=0)
+    assert adapter.fingerprint() == before
 
 
 def test_black_box_has_no_fingerprint() -> None:

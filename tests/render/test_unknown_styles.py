@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import vizcnn as vz
-from tests.made import attributions
+from tests.made import attributions, spray
 from vizcnn.errors import OptionError
 from vizcnn.explanation import Explanation
 from vizcnn.results import Comparison, Diagnosis, FeatureMaps, Images, Kernels, ReceptiveField, TopPatches
@@ -37,6 +37,7 @@ def kinds() -> dict[str, Any]:
         "receptive field": ReceptiveField((np.array([[0, 2]]),) * 2, (2, 2), (1.0, 1.0), (4, 4), "conv", "tiny"),
         "top patches": TopPatches(np.zeros((1, 1, 2, 2, 3), np.uint8), ARRAY[:, :1, 0, 0], counts[None],
                                   np.array([[[[0, 2]] * 2]]), counts[None], 1, (0,), (("a.png",),), "conv", "tiny"),
+        "spray": spray(),
     }  # fmt: skip
 
 
@@ -53,6 +54,7 @@ WORDS = {
     "comparison": ("titel", "'title'", "'title'"),
     "receptive field": ("imge", "'image'", "'image'"),
     "top patches": ("column", "'columns'", "'channels', 'columns'"),
+    "spray": ("titel", "'title'", "'clusters', 'title'"),
 }
 
 
@@ -78,7 +80,7 @@ def test_every_style_that_is_listed_is_taken(kind):
     given: dict[str, Any] = {
         "columns": 1, "cmap": "gray", "vmin": -1.0, "vmax": 1.0, "colorbar": False, "title": False, "index": 0,
         "overlay": False, "percentile": 90, "alpha": 0.5, "top": 1, "page": 0, "channels": None, "fold": "never",
-        "width": 5.0, "engine": "vizcnn", "legend": False, "image": None,
+        "width": 5.0, "engine": "vizcnn", "legend": False, "image": None, "clusters": 1,
     }  # fmt: skip
     if kind == "kernels":
         given["channels"] = "each"

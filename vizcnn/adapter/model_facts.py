@@ -146,7 +146,7 @@ class ModelFacts(OutputReader):
         return None
 
     def fingerprint(self) -> Hashable:
-        """Return what tells the model as it is now from what it becomes when it trains on.
+        """Return what tells the model as it is now from what it becomes when it trains on; for this adapter alone.
 
         Returns
         -------
@@ -157,9 +157,10 @@ class ModelFacts(OutputReader):
         --------
         >>> import keras, numpy as np, vizcnn as vz
         >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
-        >>> before = vz.adapt(model).fingerprint()
+        >>> adapter = vz.adapt(model)
+        >>> before = adapter.fingerprint()
         >>> model.set_weights([weights + 1 for weights in model.get_weights()])
-        >>> vz.adapt(model).fingerprint() == before
+        >>> adapter.fingerprint() == before
         False
         """
         return None

@@ -12,6 +12,9 @@ from vizcnn.adapter.arrays import Array
 from vizcnn.adapter.gradients import Gradients
 from vizcnn.targets.score import Score
 
+MOST = 64_000_000
+"""Bytes of gradients and values that are kept for the next method: those of an early layer would fill the memory."""
+
 
 @dataclass
 class _Batch:
@@ -65,7 +68,10 @@ def shared(
     numbers = tuple((param.dtype.str, param.shape, param.tobytes()) for param in score.params)
     key = score.key, numbers, path, rule
     if key not in batch.known:
-        batch.known[key] = find()
+        found = find()
+        if found.gradients.nbytes + found.values.nbytes > MOST:
+            return found
+        batch.known[key] = found
     found = batch.known[key]
     return replace(
         found,

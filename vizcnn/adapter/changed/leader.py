@@ -188,7 +188,7 @@ def _cost(question: Question) -> str:
     images, copies = len(question.inputs), question.change.count
     if question.differentiates:
         return f"{images * copies:,} gradients of the model"
-    return f"{images * (copies + 1):,} runs of the model"
+    return f"{images * (copies + (question.after is None)):,} runs of the model"
 
 
 def _of_group(question: Question, group: slice) -> Question:

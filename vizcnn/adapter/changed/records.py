@@ -344,6 +344,11 @@ class Question:
                 raise OptionError(
                     f"`companions` must have one row per image; got {len(array)} of {name!r} for {len(inputs)} images."
                 )
+        after = asked.get("after")
+        if after is not None and len(after.scores) != len(inputs):
+            raise OptionError(
+                f"`after` must be of the same images; it has {len(after.scores)}, and `inputs` {len(inputs)}."
+            )
         options = {name: value for name, value in asked.items() if value is not None}
         return cls(inputs, companions=kept, **options)
 

@@ -132,7 +132,9 @@ class KerasAdapter(KerasFacts):
 
     @override
     def fingerprint(self) -> Hashable:
-        values = self._view.backend.values(self._view.variables())
+        if isinstance(self._runner, ReinitializedRunner):  # whose weights are no model's
+            return None
+        values = self._view.backend.values(self._view.weights())
         return self._runner.functions.constants(), checksum(values)
 
     def _compiled_for(self) -> tuple[Any, ...]:

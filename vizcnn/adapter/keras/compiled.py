@@ -30,7 +30,7 @@ class Traced:
     notes : tuple of Note
         What the reader of a picture should know.
     recorded : bool
-        Whether its first run was written down: where nothing is compiled, all runs come by.
+        Whether what a run tells of the model was written down; where nothing is compiled later runs come by too, and needn't.
     undecided : frozenset of str
         Outputs that it took for logits, which its first run has to confirm.
     generators : list of keras.random.SeedGenerator

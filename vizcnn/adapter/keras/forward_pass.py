@@ -86,10 +86,8 @@ class ForwardPass:
 
     def record(self) -> Self:
         """Write down what a whole run tells of the model, the first time, and return the run."""
-        if self._traced is not None:
-            if self._traced.recorded:
-                return self
-            self._traced.recorded = True
+        if self._traced is not None and self._traced.recorded:
+            return self
         state, taps = self._state, self.taps
         state.attends |= attends(taps)
         self.record_moves()
@@ -107,6 +105,8 @@ class ForwardPass:
                 state.activations[name] = PROBABILITIES.get(ending.name) if ending else None
                 if ending is not None:
                     state.endings[name] = ending.name, ending.axis
+        if self._traced is not None:
+            self._traced.recorded = True
         return self
 
     def record_moves(self) -> Self:

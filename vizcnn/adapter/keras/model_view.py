@@ -231,10 +231,15 @@ class ModelView:
 
     def variables(self) -> list[Any]:
         """Return every variable of the model, those of layers that it doesn't track too."""
-        variables = [*self.model.variables]
-        for operation in self.operations.values():
-            variables += getattr(operation, "variables", ())
-        return list({id(variable): variable for variable in variables}.values())
+        return self._all("variables")
+
+    def weights(self) -> list[Any]:
+        """Return those of its variables that are weights: no states of seeds and metrics, which change without a training."""
+        return self._all("weights")
+
+    def _all(self, sort: str) -> list[Any]:
+        owners = self.model, *self.operations.values()
+        return list({id(one): one for owner in owners for one in getattr(owner, sort, ())}.values())
 
     @property
     def channels_first(self) -> bool:

@@ -23,7 +23,7 @@ def finalize(model: Any) -> None:
 
 
 def checksum(arrays: Iterable[np.ndarray]) -> tuple[int, int]:
-    """Return how many bytes arrays have, and the CRC-32 of all of them, which is read as fast as memory lets it."""
+    """Return how many bytes arrays have, and the CRC-32 of all of them."""
     size = crc = 0
     for array in arrays:
         content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)  # bfloat16 has no buffer of its own

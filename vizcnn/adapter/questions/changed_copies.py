@@ -50,7 +50,7 @@ class ChangedQuestions(GradientQuestions):
             Formulas of what is kept of each copy, beside its score.
         after : Changed, default None
             What came back of other copies of the same images: their scores and outputs, and the class that was predicted, are
-            known then, and aren't asked for again.
+            known then, and aren't asked for again; `target` isn't read.
 
         Returns
         -------

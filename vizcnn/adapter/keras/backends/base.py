@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +56,7 @@ class Detour:
 
 @dataclass(frozen=True)
 class Lean:
-    """A function that returns the very numbers of one of Keras's, in less time.
+    """A function that returns what one of Keras's does, up to rounding, in less time.
 
     Attributes
     ----------
@@ -299,9 +299,9 @@ class Backend(ABC):
         )  # NumPy's own protocol warns of a variable
         return np.asarray(keras.ops.convert_to_numpy(value))
 
-    def values(self, variables: Sequence[Any]) -> list[np.ndarray]:
-        """Return the values of variables."""
-        return [self.numpy(variable) for variable in variables]
+    def values(self, variables: Sequence[Any]) -> Iterable[np.ndarray]:
+        """Return the values of variables, one after the other where nobody else takes them away meanwhile."""
+        return map(self.numpy, variables)
 
     def summed(self, rows: Any, slots: Any, count: int) -> Any:
         """Return the sums of the rows that belong to each of `count` slots; those of a slot beyond are left out."""

@@ -185,7 +185,8 @@ class Backend(base.Backend):
         yield base.Lean(torchtree_impl, "map_structure", _mapped(torchtree_impl.map_structure))
         yield base.Lean(nn, "batch_normalization", _apart_from_weights(nn.batch_normalization), for_all=False)
         if hasattr(nn, "_transpose_spatial_inputs"):
-            yield base.Lean(nn, "_transpose_spatial_inputs", _where_it_lies(nn._transpose_spatial_inputs))
+            lean = _where_it_lies(nn._transpose_spatial_inputs)
+            yield base.Lean(nn, "_transpose_spatial_inputs", lean, for_all=False)
 
     def apart_from_other_traces(self) -> AbstractContextManager[Any]:
         """See `base.Backend`; what is compiled runs as it is written."""
@@ -213,11 +214,13 @@ def _where_it_lies(copied: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return what puts the channels of an image before rows and columns, and leaves the numbers where they are.
 
     Channels that are last in memory are what PyTorch's convolutions are quick on. Keras copies each of their inputs into the
-    other order first, and back.
+    other order first, and back. Only on a processor: the gradients of pools of such images are wrong on CUDA where they are
+    padded (PyTorch's issue 188344), and end the process on a Mac's GPU (175190).
     """
 
     def channels_first(inputs: Any) -> Any:
-        return torch.movedim(inputs, -1, 1) if inputs.ndim in (4, 5) else copied(inputs)
+        stays = inputs.ndim in (4, 5) and inputs.device.type == "cpu"
+        return torch.movedim(inputs, -1, 1) if stays else copied(inputs)
 
     return channels_first
 
