@@ -16,7 +16,7 @@ import vizcnn as vz
 from tests.runs.made import OCCLUSION, explained, write_images
 from vizcnn.cli import app
 from vizcnn.errors import OptionError, ResultError
-from vizcnn.runs.virelay import Analysis
+from vizcnn.runs.virelay import Analysis, _write_analyses
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
@@ -92,6 +92,13 @@ def test_virelay_gets_clusters_by_the_numbers_of_its_images(project: Path) -> No
         assert dict(group["cluster/kmeans-2"].attrs) == {"embedding": "spectral", "k": 2}
         assert group["embedding/spectral"].attrs["eigenvalue"].tolist() == [0.25, 0.5]
         assert group["embedding/tsne"].shape == (4, 2)
+
+
+def test_virelay_gets_a_group_for_each_category_whatever_they_are_called(tmp_path: Path) -> None:
+    analyses = [Analysis(name, np.array([4]), {"spectral": np.ones((1, 2))}, {}) for name in ("a/b", "a_b", "c")]
+    _write_analyses(tmp_path / "analysis.h5", analyses, {4: 0})
+    with h5py.File(tmp_path / "analysis.h5") as written:
+        assert sorted(written) == ["a_b", "a_b-2", "c"]
 
 
 def test_virelay_shows_all_images_on_a_plane_where_no_clusters_are_given(digits: vz.Run, tmp_path: Path) -> None:

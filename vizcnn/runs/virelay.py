@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 
 from vizcnn.errors import OptionError, ResultError
+from vizcnn.files import DistinctNames
 from vizcnn.resample import resize
 from vizcnn.results import Spray
 from vizcnn.runs.embedding import embedding
@@ -225,9 +226,10 @@ def _shown(read: LoadedImage) -> np.ndarray:
 
 
 def _write_analyses(file: Path, analyses: Sequence[Analysis], number_of: Mapping[int, int]) -> None:
+    names = DistinctNames()
     with h5py.File(file, "w") as stored:
         for one in analyses:
-            group = stored.create_group(one.category.replace("/", "_"))
+            group = stored.create_group(names.add(one.category.replace("/", "_")))
             group["index"] = np.array([number_of[int(place)] for place in one.places], np.uint32)
             for name, values in one.embeddings.items():
                 embedding = group.create_dataset(f"embedding/{name}", data=np.asarray(values, np.float32))
