@@ -13,9 +13,7 @@ from tests.runs.made import OCCLUSION, explained, model, write_images
 from vizcnn.cli import app
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.runs.aggregates import mean_maps
-from vizcnn.runs.manifest import digest_of_files
 from vizcnn.runs.mistakes import BETWEEN, TAKEN, TRUE
-from vizcnn.runs.redrawing import model_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
@@ -140,36 +138,3 @@ def test_run_without_mistakes_says_why(tmp_path: Path, run: vz.Run) -> None:
         right.mistakes()
     with pytest.raises(OptionError, match="`count` must be a number of mistakes, 1 or more; got 0"):
         right.mistakes(0)
-
-
-def test_model_that_is_another_one_now_is_not_asked(tmp_path: Path) -> None:
-    file = tmp_path / "model.keras"
-    file.write_bytes(b"the model")
-    about = {"model": {"name": "model.keras", "file": str(file), "sha256": digest_of_files(file)}}
-    file.write_bytes(b"another one")
-    with pytest.raises(
-        ResultError, match=r"model.keras', isn't what it was: its file has another hash. Give the one it was"
-    ):
-        model_of(about, None)
-    file.unlink()
-    with pytest.raises(ResultError, match=r"'model.keras', isn't there. Give it: `model`"):
-        model_of(about, None)
-    given = model()
-    assert model_of(about, given) is given
-
-
-def test_file_of_a_model_is_read_as_the_run_read_it() -> None:
-    settings = {"preprocess": "/ 255", "decoding": None}
-    about = {"model": {"file": str(vz.assets.DIGITS_CNN)}, "settings": settings, "classes": [*"abcdefghij"]}
-    adapter = model_of(about, None)
-    assert adapter.preprocess.name == "/ 255"
-    assert adapter.head(adapter.output_name(None)).names == tuple("abcdefghij")
-    assert model_of(about, str(vz.assets.DIGITS_CNN)) is adapter
-    for settings["preprocess"], settings["decoding"] in (
-        ("own.py:function", None),
-        ("/ 255", {"object": "Decoding(page=1)"}),
-    ):
-        with pytest.raises(
-            ResultError, match=r"The images of the run were read by .*, which its manifest can't give back. Give"
-        ):
-            model_of(about, None)

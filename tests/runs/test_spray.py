@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import shutil
@@ -22,9 +23,10 @@ from tests.runs.made import explained
 from vizcnn.adapter.blackbox import adapt_function
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.cli import app
-from vizcnn.errors import OptionError, ResultError
+from vizcnn.errors import OptionError, ResultError, TargetError
 from vizcnn.results.place import place_of, where
 from vizcnn.runs import spraying
+from vizcnn.runs.covering import Coverer
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
@@ -143,6 +145,10 @@ def test_verdict_says_it_in_a_sentence(found: vz.Spray) -> None:
     assert "% of their maps' mass lies there, 0 % of the others'. Covering it takes " in found[0].verdict
     assert found[0].verdict.endswith("accuracy stays 100 %. Suspect: look at what is there.")
     assert str(found) == found[0].verdict
+    covered = found[0].covered
+    assert covered is not None
+    unknown = covered._replace(here=covered.here._replace(accuracy=np.nan, accuracy_covered=np.nan))
+    assert "accuracy" not in dataclasses.replace(found[0], covered=unknown).verdict
     assert repr(found) == f"<Spray of 100 maps by {OCCLUSION!r}: {len(found)} clusters, 1 suspect>"
 
 
@@ -255,6 +261,22 @@ def test_without_the_model_nothing_is_covered_and_it_is_said(run: vz.Run) -> Non
     assert found.plot().shape == (1, 2)
 
 
+def test_what_cannot_be_asked_again_costs_the_covering_alone(run: vz.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(*_: Any) -> None:
+        raise TargetError("no such layer")
+
+    monkeypatch.setattr(Coverer, "check", check)
+    found = vz.spray(run, classes=["bright"], cover=1)
+    assert (found[0].size, found[0].kind) == (PLANTED, "unchecked")
+    assert found.notes == ("Nothing was covered: no such layer",)
+
+
+def test_maps_that_are_all_the_same_are_said_to_be(run: vz.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spraying, "find_groups", lambda *_, **__: [])
+    with pytest.raises(ResultError, match="must have maps that differ within a class; those of each one are all the"):
+        vz.spray(run, classes=["dark"])
+
+
 def test_images_that_are_gone_or_changed_are_not_covered(run: vz.Run, tmp_path: Path) -> None:
     images = tmp_path / "images"
     shutil.copytree(run.about["source"]["path"], images)
@@ -344,11 +366,15 @@ def test_picture_fits_what_is_drawn(found: vz.Spray, tmp_path: Path) -> None:
     assert (rows[-1] - rows[0]) * (columns[-1] - columns[0]) > 0.75 * pixels.size
 
 
-def test_command_prints_verdicts_and_writes_the_picture(run: vz.Run, found: vz.Spray, tmp_path: Path) -> None:
+def test_command_prints_verdicts_and_writes_the_picture(
+    run: vz.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vizcnn.render.style.NOTEBOOK", 0)  # suspects that the command takes a picture to show
     said = CliRunner().invoke(app, ["spray", str(run.path), "--out", str(tmp_path / "found.png")])
     assert said.exit_code == 0, said.output
     assert "are decided in the bottom left corner" in said.stdout
     assert (tmp_path / "found.png").stat().st_size > 1000
+    assert "It shows 0 of 1 suspects; a file .npz holds all." in said.stderr
     lines = CliRunner().invoke(app, ["spray", str(run.path), "--json", "--cover", "0", "--target", "bright"]).stdout
     first = json.loads(lines.splitlines()[0])
     assert (first["label"], first["size"], first["kind"], first["drop"]) == ("bright", PLANTED, "unchecked", None)

@@ -37,7 +37,8 @@ class Effect(NamedTuple):
     confidence, confidence_covered : float
         The mean probability of the explained class before and after; NaN where the model gives none.
     accuracy, accuracy_covered : float
-        The share that is taken for its true class, before and after; where no true classes are known, for the explained one.
+        The share that is taken for its true class, before and after; where no true classes are known, for the explained one;
+        NaN where that isn't one of those that are predicted.
 
     Examples
     --------
@@ -273,11 +274,14 @@ class Cluster:
             *([f"{others.drop:.2f} from that of the others"] if others is not None else []),
             *([f"{elsewhere.drop:.2f} elsewhere"] if elsewhere is not None else []),
         ]
-        changes = [f"accuracy {_change(here.accuracy, here.accuracy_covered)}"]
-        if here.confidence == here.confidence:
-            changes.insert(0, f"confidence {_change(here.confidence, here.confidence_covered)}")
+        known = {
+            "confidence": (here.confidence, here.confidence_covered),
+            "accuracy": (here.accuracy, here.accuracy_covered),
+        }
+        changes = [f"{name} {_change(*ends)}" for name, ends in known.items() if ends[0] == ends[0]]
         compared = f" ({', '.join(beside)})" if beside else ""
-        return f"Covering it takes {here.drop:.2f} from their score{compared}; {', '.join(changes)}. "
+        told = f"; {', '.join(changes)}" if changes else ""
+        return f"Covering it takes {here.drop:.2f} from their score{compared}{told}. "
 
 
 FACTS = tuple(one.name for one in fields(Cluster) if one.name not in ARRAYS)

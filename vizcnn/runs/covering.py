@@ -18,8 +18,9 @@ from vizcnn.resample import shrink
 from vizcnn.results.cluster import Covered, Effect
 from vizcnn.runs.images import as_given
 from vizcnn.runs.open_source import reopened
-from vizcnn.runs.redrawing import model_of, target_of
+from vizcnn.runs.redrawing import asked_of, model_of, target_of
 from vizcnn.runs.source import Entry, Source, entries_of
+from vizcnn.targets import Score, resolve_on
 
 ELSEWHERE = 4
 """Places beside the region that are covered for comparison."""
@@ -37,8 +38,8 @@ class Coverer:
 
     Attributes
     ----------
-    about : mapping
-        The manifest of the run.
+    asked : any target
+        What the run was to explain, as `asked_of` returns it.
     model : ModelAdapter
         The model.
     source : Source
@@ -47,7 +48,7 @@ class Coverer:
         Those that may be asked for, by their paths.
     """
 
-    about: Mapping[str, Any]
+    asked: Any
     model: ModelAdapter
     source: Source
     entries: Mapping[str, Entry]
@@ -72,10 +73,10 @@ class Coverer:
         Raises
         ------
         VizcnnError
-            If one of them isn't there any more.
+            If one of them isn't there any more, or what was explained can't be asked again.
         """
-        source = reopened(about["source"])
-        return cls(about, model_of(about, model), source, entries_of(source, paths))
+        source, adapter = reopened(about["source"]), model_of(about, model)
+        return cls(asked_of(about, adapter), adapter, source, entries_of(source, paths))
 
     def load(self, rows: Sequence[Row]) -> tuple[list[Row], ImageSet | None]:
         """Read images of a run, but for those that aren't there, or aren't what they were.
@@ -142,28 +143,39 @@ class Coverer:
         inputs = images.inputs(slice(None))
         size = inputs.shape[1:3]
         window = _pixels(box, size)
-        here, drops = self._effect(read, inputs, [window])
+        score = self._score(read, images, inputs)
+        here, drops = self._effect(read, inputs, score, [window])
         places = _elsewhere(window, size, seed)
-        elsewhere, other_places = self._effect(read, inputs, places) if places else (None, drops)
+        elsewhere, other_places = self._effect(read, inputs, score, places) if places else (None, drops)
         beside, difference = None, float("nan")
         other_rows, other_images = self.load(others)
         if other_images is not None:
-            beside, other_drops = self._effect(other_rows, other_images.inputs(slice(None)), [window])
+            inputs = other_images.inputs(slice(None))
+            score = self._score(other_rows, other_images, inputs)
+            beside, other_drops = self._effect(other_rows, inputs, score, [window])
             typical = float(np.median(np.abs([*drops, *other_places]))) or 1.0  # whatever the units of the scores are
             difference = float(contrast(drops / typical, other_drops / typical))
         return Covered(here, elsewhere, beside, difference)
 
-    def _effect(self, rows: Sequence[Row], inputs: np.ndarray, windows: Sequence[_Window]) -> tuple[Effect, np.ndarray]:
+    def _score(self, rows: Sequence[Row], images: ImageSet, inputs: np.ndarray) -> Score:
+        """Return what was explained of images; what the model chooses there is settled, whatever is covered."""
+        target = [target_of(self.asked, row) for row in rows]
+        score = resolve_on(target[0] if all(one == target[0] for one in target) else target, self.model, images)
+        if score.open_choices:
+            score = self.model.with_predicted_classes(inputs, score, self.model.outputs(inputs))
+        return score
+
+    def _effect(
+        self, rows: Sequence[Row], inputs: np.ndarray, score: Score, windows: Sequence[_Window]
+    ) -> tuple[Effect, np.ndarray]:
         """Return what covering does, over all windows; and how far each image's score falls."""
-        target = [target_of(self.about, row) for row in rows]
-        known = [row["target_class"] for row in rows]
-        before = self._asked(inputs, target, rows, known)
+        before = self._answers(inputs, score, rows)
         fill = np.broadcast_to(baselines(inputs, "mean", (1.0, 1.0)), inputs.shape)
         after = []
         for top, left, bottom, right in windows:
             covered = inputs.copy()
             covered[:, top:bottom, left:right] = fill[:, top:bottom, left:right]
-            after.append(self._asked(covered, target, rows, known))
+            after.append(self._answers(covered, score, rows))
         scores, confidences, right_ones = (np.mean(part, axis=0) for part in zip(*after, strict=True))
         drops = before[0] - scores
         return (
@@ -178,22 +190,23 @@ class Coverer:
             drops,
         )
 
-    def _asked(
-        self, inputs: np.ndarray, target: Sequence[Any], rows: Sequence[Row], known: Sequence[Any]
+    def _answers(
+        self, inputs: np.ndarray, score: Score, rows: Sequence[Row]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return scores, probabilities of the explained class, and whether the prediction is right."""
-        one = target[0] if all(each == target[0] for each in target) else list(target)
-        scores, outputs = self.model.scores_and_outputs(inputs, one)
-        predicted, values, is_probability = self.model.class_outputs(outputs)
-        has_class = [is_probability and each is not None for each in known]
-        probabilities = [
-            values[at, int(each)] if has else np.nan
-            for at, (each, has) in enumerate(zip(known, has_class, strict=True))
-        ]
-        labels = (row["label_class"] for row in rows)
-        true = [each if label is None else label for label, each in zip(labels, known, strict=True)]
-        right = [index == each for index, each in zip(predicted, true, strict=True)]
-        return np.asarray(scores, np.float64), np.array(probabilities, np.float64), np.array(right, np.float64)
+        """Return scores, probabilities of the explained class, and whether the prediction is right; NaN where unknown."""
+        scores, outputs = self.model.scores_and_outputs(inputs, score)
+        predicted, _, _ = self.model.class_outputs(outputs)
+        is_predicted = score.output == self.model.output_name(None)  # the class is one of those that labels name
+        probabilities, right = np.full((2, len(rows)), np.nan)
+        for at, (row, index) in enumerate(zip(rows, score.classes, strict=True)):
+            true = index if row["label_class"] is None and is_predicted else row["label_class"]
+            if true is not None:
+                right[at] = predicted[at] == true
+        if None not in score.classes:
+            _, values, is_probability = self.model.class_outputs(outputs, score.output)
+            if is_probability:
+                probabilities = values[np.arange(len(rows)), list(score.classes)].astype(np.float64)
+        return np.asarray(scores, np.float64), probabilities, right
 
 
 _Window = tuple[int, int, int, int]

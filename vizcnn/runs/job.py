@@ -17,6 +17,7 @@ from vizcnn.runs.rows import predictions_of
 from vizcnn.runs.sampling import sampled
 from vizcnn.runs.source import Source
 from vizcnn.stream import MethodCall, read_methods
+from vizcnn.targets import Class
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,16 @@ class Job:
             "settings": {
                 "methods": {call.name: plain(call.options) for call in calls},
                 "metrics": {call.name: plain(call.options) for call in metrics},
-                "target": plain(self.target),
+                "target": _plain_target(self.target),
                 "sample": self.sample,
                 "sample_by": self.sample_by,
                 "shard_size": self.shard_size,
             },
         }
+
+
+def _plain_target(target: Any) -> Any:
+    """Return a target as a manifest gives it back, where it can: a class in its short form."""
+    if isinstance(target, Class):
+        target = target.index if target.output is None else {target.output: target.index}
+    return plain(target)

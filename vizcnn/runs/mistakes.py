@@ -15,7 +15,7 @@ from vizcnn.render.style import MAP_STYLES, NOTEBOOK
 from vizcnn.results import Picture
 from vizcnn.results.attributions import with_probability
 from vizcnn.results.panels import grid_panels
-from vizcnn.runs.redrawing import image_of, model_of
+from vizcnn.runs.redrawing import images_of, model_of
 from vizcnn.targets import Contrast
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def explained_mistakes(about: Mapping[str, Any], method: str, rows: pandas.DataF
     """
     plugin, options = registry.parse(method)[0], about["settings"]["methods"][method]
     adapter = model_of(about, model)
-    images = [image_of(about, row) for row in rows.to_dict("records")]
+    images = images_of(about, rows.to_dict("records"))
     taken, true = (rows[column].astype(int).tolist() for column in ("predicted_class", "label_class"))
     targets = {TAKEN: taken, TRUE: true, BETWEEN: Contrast(taken, true)}
     return Mistakes(

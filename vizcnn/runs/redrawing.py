@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 from vizcnn.adapter import adapt, as_adapter
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import OptionError, ResultError
+from vizcnn.inputs import Decoding, Preprocess
 from vizcnn.plugins import registry
 from vizcnn.runs.images import as_given
 from vizcnn.runs.manifest import digest_of_files
 from vizcnn.runs.open_source import reopened
-from vizcnn.runs.source import Entry
+from vizcnn.runs.source import Entry, entries_of
+from vizcnn.targets.classes import Class, Region
+from vizcnn.targets.default import default_target
+from vizcnn.targets.typed import read_target
 
 if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
     from vizcnn.results import Attributions
 
 
@@ -51,7 +57,7 @@ def redrawn(about: Mapping[str, Any], method: str, row: Mapping[str, Any], model
     adapter = model_of(about, model)
     plugin, _ = registry.parse(method)
     options = about["settings"]["methods"][method]
-    explained: Attributions = plugin.function(adapter, image, target_of(about, row), **options)
+    explained: Attributions = plugin.function(adapter, image, target_of(asked_of(about, adapter), row), **options)
     return explained
 
 
@@ -67,10 +73,27 @@ def image_of(about: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
     ResultError
         If it isn't.
     """
-    data = reopened(about["source"]).read(Entry(row["path"]))
-    if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() != row["sha256"]:
-        raise ResultError(f"Image {row['path']!r} isn't what it was when the run was made: its file has another hash.")
-    return as_given(data, row["path"])
+    return images_of(about, [row])[0]
+
+
+def images_of(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return images of a run, as `image_of` does each; an archive is gone through once for all.
+
+    Returns
+    -------
+    list of file or ndarray
+    """
+    source = reopened(about["source"])
+    entries = entries_of(source, [row["path"] for row in rows])
+    images = []
+    for row in rows:
+        data = source.read(entries.get(row["path"], Entry(row["path"])))
+        if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() != row["sha256"]:
+            raise ResultError(
+                f"Image {row['path']!r} isn't what it was when the run was made: its file has another hash."
+            )
+        images.append(as_given(data, row["path"]))
+    return images
 
 
 def model_of(about: Mapping[str, Any], model: Any) -> Any:
@@ -86,46 +109,88 @@ def model_of(about: Mapping[str, Any], model: Any) -> Any:
         If it isn't given, and was no file, or one that is gone, or has changed; or if its manifest doesn't say all that the file
         was read with.
     """
+    known = about["model"]
+    file = known.get("file")
     if model is None:
-        model, sha256 = (about["model"].get(name) for name in ("file", "sha256"))
-        if model is None or not Path(model).exists():
-            raise ResultError(f"The model of the run, {about['model']['name']!r}, isn't there. Give it: `model`.")
-        if sha256 is not None and digest_of_files(Path(model)) != sha256:
-            raise ResultError(
-                f"The model of the run, {model!r}, isn't what it was: its file has another hash. Give the one it was: `model`."
-            )
-    if not isinstance(model, str | os.PathLike):
-        return as_adapter(model)
-    settings = about["settings"]
-    preprocess, decoding = settings.get("preprocess"), settings.get("decoding")
-    try:
-        resolve_preprocess(preprocess, may_run=False)  # a file of Python that a manifest names isn't run
-    except OptionError:
-        decoding = decoding or preprocess
-    if decoding is not None:
+        if file is None or not Path(file).exists():
+            raise ResultError(f"The model of the run, {known['name']!r}, isn't there. Give it: `model`.")
+        model = file
+    if not isinstance(model, str | os.PathLike) or not Path(model).exists():
+        return as_adapter(model)  # which says that there is no such file
+    path, digest = os.path.abspath(model), digest_of_files(Path(model))
+    if file is not None and path == os.path.abspath(file) and known.get("sha256") not in (None, digest):
         raise ResultError(
-            f"The images of the run were read by {decoding!r}, which its manifest can't give back. Give the model with it: "
-            "`model=vizcnn.adapt(...)`."
+            f"The model of the run, {file!r}, isn't what it was: its file has another hash. Give the one it was: `model`."
         )
-    file = os.path.abspath(model)
-    return _of_file(file, os.stat(file).st_mtime_ns, preprocess, tuple(about["classes"]))
+    return _of_file(path, digest, *_read_by(about["settings"]), tuple(about["classes"]))
+
+
+def _read_by(settings: Mapping[str, Any]) -> tuple[Preprocess | None, Decoding | None]:
+    """Return what images were read by; a file of Python that a manifest names isn't run."""
+    preprocess, decoding = settings.get("preprocess"), settings.get("decoding")
+    for said in (preprocess, decoding):
+        if isinstance(said, Mapping) and "object" in said:
+            raise _unreadable(said["object"])
+    try:
+        return resolve_preprocess(preprocess, may_run=False), None if decoding is None else Decoding(**decoding)
+    except OptionError as error:
+        raise _unreadable(preprocess) from error
+
+
+def _unreadable(what: str) -> ResultError:
+    return ResultError(
+        f"The images of the run were read by {what!r}, which its manifest can't give back. Give the model with it, which takes "
+        "Python: `model=vizcnn.adapt(...)`."
+    )
 
 
 @lru_cache(maxsize=2)
-def _of_file(file: str, changed: int, preprocess: str | None, classes: tuple[str, ...]) -> Any:
+def _of_file(
+    path: str, digest: str, preprocess: Preprocess | None, decoding: Decoding | None, classes: tuple[str, ...]
+) -> Any:
     """Return the adapter of a file as a run had it; the last ones are kept, with what is compiled for them."""
-    del changed  # another one for another file of this name
-    adapter = as_adapter(file) if preprocess is None else adapt(file, preprocess=preprocess)
+    del digest  # another one for another file of this name
+    is_bare = preprocess is None and decoding is None
+    adapter = as_adapter(path) if is_bare else adapt(path, preprocess=preprocess, decoding=decoding)
     if classes and adapter.head(adapter.output_name(None)).names != classes:
-        adapter = adapt(file, preprocess=preprocess, labels=classes)
+        adapter = adapt(path, preprocess=preprocess, decoding=decoding, labels=classes)
     return adapter
 
 
-def target_of(about: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
-    """Return what was explained of an image."""
-    if row["target_class"] is not None and row["target_class"] == row["target_class"]:
-        return int(row["target_class"])
+def asked_of(about: Mapping[str, Any], model: ModelAdapter) -> Any:
+    """Return what a run was to explain, as a target.
+
+    Returns
+    -------
+    any target
+
+    Raises
+    ------
+    ResultError, TargetError
+        If its manifest doesn't say, or the model has no such thing.
+    """
     target = about["settings"]["target"]
-    if isinstance(target, dict):
+    if isinstance(target, Mapping) and isinstance(target.get("object"), str):
         raise ResultError(f"What the run explained, {target['object']}, can't be read from its manifest.")
-    return target
+    if target is not None and not isinstance(target, str):
+        return target
+    model.prepare(tuple(about["settings"]["input_shape"]))
+    if target is not None:
+        return read_target(target, model)
+    default = default_target(model)
+    return None if default == Class() else default
+
+
+def target_of(asked: Any, row: Mapping[str, Any]) -> Any:
+    """Return what was explained of an image: what `asked_of` returned, and of a class the one that its row names.
+
+    Returns
+    -------
+    any target
+    """
+    if row["target_class"] is None or row["target_class"] != row["target_class"]:
+        return asked
+    index = int(row["target_class"])
+    if isinstance(asked, Class | Region):
+        return replace(asked, index=index)
+    return dict.fromkeys(asked, index) if isinstance(asked, Mapping) else index

@@ -76,7 +76,7 @@ def spray(
     OptionError
         If there is no such method or class, or a number is too small.
     ResultError
-        If scikit-learn isn't installed, the run has no maps of images, or no class has twenty of them.
+        If scikit-learn isn't installed, the run has no maps of images, no class has twenty of them, or all are the same.
 
     Warnings
     --------
@@ -131,6 +131,8 @@ def spray(
                 total += len(of_class.places)
                 found += of_class.clusters(seed)
             of_class.shares = None
+    if total and not found:
+        raise ResultError("The run must have maps that differ within a class; those of each one are all the same.")
     if not found:
         most = max(chosen, key=lambda of_class: of_class.count)
         raise ResultError(
@@ -310,18 +312,18 @@ def _covered(
     rows = _rows(run, wanted)
     try:
         coverer = Coverer.of(run.about, run._model if model is None else model, {row["path"] for row in rows.values()})
+        for at in first:
+            left, top, right, bottom = clusters[at].region
+            tried, others = ([rows[int(place)] for place in places] for places in (found[at].tried, found[at].others))
+            clusters[at] = replace(
+                clusters[at],
+                covered=coverer.check(tried, others, (top, left, bottom, right), seed)
+                if clusters[at].stands_apart
+                else None,
+                examples=coverer.thumbnails([rows[int(place)] for place in shown[at]]),
+            )
     except VizcnnError as error:
-        return tuple(clusters), (Note(f"Nothing was covered: {error}", "not covered"),)
-    for at in first:
-        left, top, right, bottom = clusters[at].region
-        tried, others = ([rows[int(place)] for place in places] for places in (found[at].tried, found[at].others))
-        clusters[at] = replace(
-            clusters[at],
-            covered=coverer.check(tried, others, (top, left, bottom, right), seed)
-            if clusters[at].stands_apart
-            else None,
-            examples=coverer.thumbnails([rows[int(place)] for place in shown[at]]),
-        )
+        return tuple(one.cluster for one in found), (Note(f"Nothing was covered: {error}", "not covered"),)
     if any(clusters[at].stands_apart and clusters[at].covered is None for at in first):
         text = "Images of some clusters aren't there any more, or aren't what they were: nothing was covered on them."
         return tuple(clusters), (Note(text, "not covered"),)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import InputError
+from vizcnn.inputs import Preprocess
+from vizcnn.inputs.steps import Function
 from vizcnn.runs.explaining import Explainer
 from vizcnn.runs.images import LoadedImage, Reader, read_ahead
 from vizcnn.runs.job import Job
 from vizcnn.runs.journal import Journal
 from vizcnn.runs.labels import Labels
-from vizcnn.runs.manifest import SCHEMA_VERSION, Manifest, digest_of_weights, plain, versions
+from vizcnn.runs.manifest import SCHEMA_VERSION, Manifest, digest_of_weights, versions
 from vizcnn.runs.maps import write_maps
 from vizcnn.runs.plan import Plan
 from vizcnn.runs.rows import journal_schema, maps_column, maps_of, write_rows
@@ -106,8 +108,8 @@ class Worker:
         known["settings"] |= {
             "batch_size": self.explainer.batch_size,
             "input_shape": list(self.sample_shape),
-            "preprocess": plain(getattr(model.preprocess, "name", model.preprocess)),
-            "decoding": plain(model.decoding),
+            "preprocess": _plain_preprocess(model.preprocess),
+            "decoding": None if model.decoding is None else asdict(model.decoding),
         }
         return {**known, "versions": versions(network)}
 
@@ -232,6 +234,14 @@ def _first(reader: Reader, plan: Plan, count: int) -> list[tuple[Entry, LoadedIm
     if not found:
         raise InputError(f"None of the first {place + 1} images of `source` can be read: {reason}")
     return found
+
+
+def _plain_preprocess(preprocess: Preprocess | None) -> Any:
+    """Return the text that means a preprocessing; what a function is called means nothing, be it the name of another one."""
+    if preprocess is None:
+        return None
+    has_function = any(isinstance(step, Function) for step in preprocess.steps)
+    return {"object": str(preprocess)} if has_function else str(preprocess)
 
 
 def _labels(plan: Plan, model: ModelAdapter) -> Labels:
