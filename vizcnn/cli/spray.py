@@ -21,7 +21,7 @@ def spray(
             "--out",
             "-o",
             metavar="FILE",
-            help="Write a picture of the suspects; .npz: all that was found.",
+            help="Write a picture of the first twelve suspects; .npz: all that was found.",
             show_default=False,
         ),
     ] = None,
@@ -40,6 +40,7 @@ def spray(
 ) -> None:
     """Look in a run for images that are decided by something else than the others of their class: Clever Hans."""
     from vizcnn.cli.folders import check_file
+    from vizcnn.render.style import NOTEBOOK
     from vizcnn.results import Spray
     from vizcnn.runs.run import open_run
     from vizcnn.runs.spraying import check_spray
@@ -53,6 +54,8 @@ def spray(
         written = found.save(out) if out is not None else None
     notes(("model", text) for text in messages)
     notes((note.kind, str(note)) for note in found.notes)
+    if written is not None and written.suffix != ".npz" and len(found.suspects) > NOTEBOOK:
+        notes([("picture", f"It shows {NOTEBOOK} of {len(found.suspects)} suspects; a file .npz holds all.")])
     if as_json:
         for line in json.loads(found.to_frame().to_json(orient="records")):
             echo(json.dumps(line, ensure_ascii=False))

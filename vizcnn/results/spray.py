@@ -185,7 +185,7 @@ class Spray(Result):
         ax : sequence of Axes, default None
             Two for each cluster; None: a new figure.
         clusters : int, default None
-            How many, from the first; None: all suspects, or the first three where there are none.
+            How many, from the first; None: the suspects, twelve at the most, or the first three where there are none.
         **style
             `title` (write the verdicts; default True).
 
