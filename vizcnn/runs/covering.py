@@ -202,10 +202,11 @@ class Coverer:
             true = index if row["label_class"] is None and is_predicted else row["label_class"]
             if true is not None:
                 right[at] = predicted[at] == true
-        if None not in score.classes:
+        classes = [index for index in score.classes if index is not None]
+        if len(classes) == len(rows):
             _, values, is_probability = self.model.class_outputs(outputs, score.output)
             if is_probability:
-                probabilities = values[np.arange(len(rows)), list(score.classes)].astype(np.float64)
+                probabilities = values[np.arange(len(rows)), classes].astype(np.float64)
         return np.asarray(scores, np.float64), probabilities, right
 
 

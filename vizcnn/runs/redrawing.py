@@ -137,7 +137,7 @@ def _read_by(settings: Mapping[str, Any]) -> tuple[Preprocess | None, Decoding |
         raise _unreadable(preprocess) from error
 
 
-def _unreadable(what: str) -> ResultError:
+def _unreadable(what: Any) -> ResultError:
     return ResultError(
         f"The images of the run were read by {what!r}, which its manifest can't give back. Give the model with it, which takes "
         "Python: `model=vizcnn.adapt(...)`."
