@@ -39,7 +39,8 @@ class Rows:
     context: Any
 
     def map_batches(self, actor: type, *, fn_constructor_args: Any, batch_size: int, **asked: Any) -> Rows:
-        assert (asked["max_restarts"], asked["max_task_retries"]) == (3, 3)  # of Ray Data's own will without end
+        assert asked["max_restarts"] == 3  # of Ray Data's own will without end
+        assert "max_task_retries" not in asked  # they are used up while it isn't known yet that a node died
         actors = [actor(*fn_constructor_args) for _ in range(getattr(asked["compute"], "size", 1))]
         done = []
         for number, row in enumerate(self.rows):

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 _INHERITED = ("KERAS_BACKEND",)
 """Variables of this process's environment that move the numbers of a run."""
 
-_RETRIES = 3
-"""How often an actor that died is started anew, and a shard whose actor died is given out again."""
+_RESTARTS = 3
+"""How often an actor that died is started anew, and does its shard again: of Ray Data's own will without end."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,7 @@ class RayCluster:
                 batch_format="numpy",
                 compute=pool,
                 fn_constructor_args=(ray.put(Sent.of(job, plan, self._resources.get("num_gpus", 0))), frozenset(todo)),
-                max_restarts=_RETRIES,  # Ray Data's own is without end
-                max_task_retries=_RETRIES,
+                max_restarts=_RESTARTS,
                 **self._resources,
             )
             for row in done.iter_rows():
