@@ -15,7 +15,7 @@ import vizcnn as vz
 from tests.browser.visit import DESK, PHONE
 from tests.explorer.look import Look, ask
 from vizcnn.cli import app
-from vizcnn.errors import OptionError
+from vizcnn.errors import OptionError, ResultError
 from vizcnn.explorer import Server
 from vizcnn.explorer.records import Records, RunImages, Training, open_kept
 from vizcnn.explorer.studio import Studio
@@ -140,8 +140,8 @@ def test_a_lasso_chooses_images_whose_maps_are_alike_and_tags_are_kept(
 def test_tags_are_read_again_and_only_images_of_the_run_take_them(tmp_path: Path) -> None:
     tags = Tags(tmp_path, {0: "a.png", 7: 'b,"c".png'})
     tags.add(b"[7, 0, 7]", "odd")
-    told = tags.add(b"[7]", "=1+1")
-    assert told == {"tags": {7: ["odd", "=1+1"], 0: ["odd"]}, "file": str(tmp_path / "tags.csv")}
+    told = tags.add(b"[7]", "1=1")
+    assert told == {"tags": {7: ["odd", "1=1"], 0: ["odd"]}, "file": str(tmp_path / "tags.csv")}
     assert Tags(tmp_path, {}).about()["tags"] == told["tags"]
     kept = tags.file.read_bytes()
     for body, name in [
@@ -152,10 +152,70 @@ def test_tags_are_read_again_and_only_images_of_the_run_take_them(tmp_path: Path
         (b"[0]", " "),
         (b"[0]", "a\nb"),
         (b"[0]", "x" * 61),
+        *((b"[0]", f" {sign}1") for sign in "=+-@"),  # a spreadsheet would run it
     ]:
         with pytest.raises(OptionError):
             tags.add(body, name)
     assert tags.file.read_bytes() == kept
+
+
+def test_tags_of_others_stay_and_what_was_deleted_by_hand_is_gone(tmp_path: Path) -> None:
+    paths = {0: "a.png", 1: "é.png"}
+    one, other = Tags(tmp_path, paths), Tags(tmp_path, paths)
+    one.add(b"[1]", "one")
+    other.add(b"[0, 1]", "other")
+    assert one.add(b"[0]", "one")["tags"] == {0: ["other", "one"], 1: ["one", "other"]}
+    lines = ["index,path,tag", "1,é.png,other", "", "7,later.png,=by hand"]
+    one.file.write_text("\r\n".join(lines), encoding="utf-8-sig")  # as Excel writes it
+    assert one.about()["tags"] == {1: ["other"], 7: ["=by hand"]}
+    one.add(b"[0]", "one")
+    told = "index,path,tag\r\n0,a.png,one\r\n1,é.png,other\r\n7,later.png,=by hand\r\n"
+    assert one.file.read_bytes() == told.encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"index;path;tag\r\n0;a.png;odd\r\n",
+        b"index,path,tag,remark\r\n0,a.png,odd,mine\r\n",
+        b"index,path,tag\r\n0,a.png\r\n",
+        b"index,path,tag\r\nfirst,a.png,odd\r\n",
+        b'index,path,tag\r\n0,a.png,"odd',
+        b"index,path,tag\r\n0,a.png,\xff\r\n",
+        b"",
+        None,
+    ],
+    ids=["semicolons", "another column", "a field is missing", "no number", "no end", "no UTF-8", "empty", "a folder"],
+)
+def test_a_table_of_another_form_is_told_of_and_left_as_it_is(tmp_path: Path, content: bytes | None) -> None:
+    tags = Tags(tmp_path, {0: "a.png"})
+    if content is None:
+        tags.file.mkdir()
+    else:
+        tags.file.write_bytes(content)
+    for asked in (tags.about, lambda: tags.add(b"[0]", "odd")):
+        with pytest.raises(ResultError, match=r"The tags in .*tags\.csv' can't be read: "):
+            asked()
+    assert content is None or tags.file.read_bytes() == content
+
+
+def test_tags_that_cannot_be_read_leave_the_images_there(browser: Browser, kept: Server, run: Run) -> None:
+    file = run.path / "tags.csv"
+    before = file.read_bytes() if file.exists() else None
+    file.write_bytes(b"\xff")
+    try:
+        with Look(browser, kept, "#/run", allowed="422") as look:
+            expect(look.page.locator("table.rows tbody tr")).to_have_count(10)
+            expect(look.page.get_by_role("form", name="Tags").get_by_role("status")).to_contain_text("can't be read")
+    finally:
+        file.unlink() if before is None else file.write_bytes(before)
+
+
+def test_tags_are_not_kept_as_answers_that_nobody_can_ask_for(kept: Server) -> None:
+    answers = kept._workers[1]._kept
+    before = list(answers)
+    assert ask(kept, "api/run/tags").status == ask(kept, "api/run/tags", b"[]", name="odd").status == 200
+    assert list(answers) == before
 
 
 def test_the_plane_is_that_of_numpy_s_singular_values(run: Run) -> None:

@@ -67,6 +67,7 @@ class Questions:
         priority: int = URGENT,
         media_type: str = "application/octet-stream",
         worker: Worker | None = None,
+        lasts: bool = True,
     ) -> Response:
         """Ask on the worker's thread; the question is dropped once the browser has left.
 
@@ -84,13 +85,18 @@ class Questions:
             What the answer is.
         worker : Worker, default None
             Who answers; None: the one that asks the model.
+        lasts : bool, default True
+            Whether the answer is kept.
 
         Returns
         -------
         Response
         """
         key = key or (request.url.path, request.url.query)
-        question = await self._asked(key, ask, priority) if worker is None else worker.ask(key, ask, priority)
+        if worker is None:
+            question = await self._asked(key, ask, priority, lasts)
+        else:
+            question = worker.ask(key, ask, priority, lambda: lasts)
         worker = worker or self.worker
         try:
             answer = asyncio.wrap_future(question.future)
@@ -107,7 +113,7 @@ class Questions:
         finally:
             worker.leave(question)
 
-    async def _asked(self, key: Hashable, ask: Callable[[], bytes], priority: int) -> Question:
+    async def _asked(self, key: Hashable, ask: Callable[[], bytes], priority: int, lasts: bool) -> Question:
         """Ask the model as it is now: what it answered in another state is another answer."""
         studio = self.studio
         state = await asyncio.to_thread(studio.state)
@@ -116,7 +122,7 @@ class Questions:
             studio.turn_to(state)
             return ask()
 
-        return self.worker.ask((key, state), answer, priority, lasts=lambda: studio.is_still(state))
+        return self.worker.ask((key, state), answer, priority, lambda: studio.is_still(state) and lasts)
 
     async def facts(self, request: Request, ask: Callable[[], Any], **options: Any) -> Response:
         """Do the same with facts, which are sent as JSON; see `answer`."""

@@ -357,9 +357,7 @@ def routes(questions: Questions) -> list[Route]:
                 return kept.tags.about() if body is None else kept.tags.add(body, request.query_params.get("name", ""))
 
             body = await received(request, MAX_TAGGED) if request.method == "POST" else None
-            return await questions.facts(
-                request, ask, worker=reader, key=object()
-            )  # they change, and are asked for anew
+            return await questions.facts(request, ask, worker=reader, key=object(), lasts=False)  # they change
 
         return [
             Route("/api/run/tags", tags, methods=["GET", "POST"]),

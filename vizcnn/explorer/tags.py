@@ -1,15 +1,18 @@
-"""Tags on images of a run: kept in a table beside what the run wrote, each time that somebody tags."""
+"""Tags on images of a run: kept in a table beside what the run wrote, each time that somebody tags.
+
+The table alone holds them: it may be edited by hand, and by other explorers of the same run.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vizcnn.errors import OptionError
+from vizcnn.errors import OptionError, ResultError
 from vizcnn.files import write_file
 
 FILE = "tags.csv"
@@ -19,6 +22,9 @@ MAX_LENGTH, MAX_TAGS = 60, 1_000_000
 """Characters of a tag; tags of a run."""
 
 _HEAD = ["index", "path", "tag"]
+
+_FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula."""
 
 
 class Tags:
@@ -35,16 +41,20 @@ class Tags:
     def __init__(self, folder: Path, paths: Mapping[int, str]) -> None:
         self.file = folder / FILE
         self._paths: dict[int, str] = dict(paths)
-        self._tags: dict[int, list[str]] = {}
-        if self.file.exists():
-            with self.file.open(encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file):
-                    if str(row.get("index")).isdecimal() and row.get("tag"):
-                        self._add(int(row["index"]), row["tag"])
 
     def about(self) -> dict[str, Any]:
-        """Return all tags by image, and where they are kept."""
-        return {"tags": self._tags, "file": str(self.file)}
+        """Return all tags by image, and where they are kept.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        ResultError
+            If the table can't be read, or is another one.
+        """
+        return self._told(self._read())
 
     def add(self, body: bytes, name: str) -> dict[str, Any]:
         """Tag images, and write the table.
@@ -66,35 +76,62 @@ class Tags:
         OptionError
             If there are no such images, or it is no tag.
         ResultError
-            If the table can't be written.
+            If the table can't be read or written, or is another one.
         """
-        if not name.strip() or len(name) > MAX_LENGTH or not name.isprintable():
-            raise OptionError(f"A tag has from 1 to {MAX_LENGTH} characters; got {name[:MAX_LENGTH]!r}.")
-        for index in self._indices(body):
-            self._add(index, name.strip())
-        write_file(self.file, self._write, (".csv",))
-        return self.about()
+        tag = name.strip()
+        if not tag or len(tag) > MAX_LENGTH or not tag.isprintable() or tag.startswith(_FORMULA):
+            raise OptionError(
+                f"A tag has from 1 to {MAX_LENGTH} characters, and begins with none of {' '.join(_FORMULA)}, which a "
+                f"spreadsheet would take for a formula; got {name[:MAX_LENGTH]!r}."
+            )
+        indices, paths = self._indices(body), self._read()
+        for index in indices:
+            paths.setdefault((index, tag), self._paths[index])
+        if len(paths) > MAX_TAGS:
+            raise OptionError(f"A run has up to {MAX_TAGS:,} tags.")
+        write_file(self.file, lambda file: _write(file, paths), (".csv",))
+        return self._told(paths)
 
-    def _write(self, file: BinaryIO) -> None:
-        text = io.StringIO()
-        rows = csv.writer(text)
-        rows.writerow(_HEAD)
-        for index, tags in sorted(self._tags.items()):
-            rows.writerows((index, self._paths.get(index, ""), tag) for tag in tags)
-        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+    def _read(self) -> dict[tuple[int, str], str]:
+        """Return the table as it is now: the path of each image and tag of it."""
+        paths: dict[tuple[int, str], str] = {}
+        try:
+            with self.file.open(encoding="utf-8-sig", newline="") as file:
+                rows = csv.reader(file, strict=True)
+                head = next(rows, [])
+                if head != _HEAD:
+                    raise ValueError(f"its first line must be {','.join(_HEAD)}; it is {','.join(head)[:MAX_LENGTH]!r}")
+                for row in filter(None, rows):
+                    if len(row) != len(_HEAD) or not row[0].isdecimal():
+                        raise ValueError(f"line {rows.line_num} must be a number, a path and a tag")
+                    if row[2]:
+                        paths[int(row[0]), row[2]] = row[1]
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, csv.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ResultError(f"The tags in {str(self.file)!r} can't be read: {reason}.") from error
+        return paths
 
-    def _indices(self, body: bytes) -> Iterable[int]:
+    def _told(self, paths: Mapping[tuple[int, str], str]) -> dict[str, Any]:
+        tags: dict[int, list[str]] = {}
+        for index, tag in paths:
+            tags.setdefault(index, []).append(tag)
+        return {"tags": tags, "file": str(self.file)}
+
+    def _indices(self, body: bytes) -> list[int]:
         try:
             indices = json.loads(body)
         except (ValueError, RecursionError):
             indices = None
         if not isinstance(indices, list) or not all(type(index) is int and index in self._paths for index in indices):
             raise OptionError("What is tagged must be a list of images of the run, by their indices.")
-        if len(indices) + sum(map(len, self._tags.values())) > MAX_TAGS:
-            raise OptionError(f"A run has up to {MAX_TAGS:,} tags.")
         return indices
 
-    def _add(self, index: int, name: str) -> None:
-        tags = self._tags.setdefault(index, [])
-        if name not in tags:
-            tags.append(name)
+
+def _write(file: BinaryIO, paths: Mapping[tuple[int, str], str]) -> None:
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(_HEAD)
+    rows.writerows((index, paths[index, tag], tag) for index, tag in sorted(paths, key=lambda one: one[0]))
+    file.write(text.getvalue().encode())

@@ -15,7 +15,7 @@ const told = (value) => (value === null ? "" : typeof value === "number" ? short
 export async function show(root, { parameters, about, facts, signal }) {
   const asked = Object.fromEntries(FILTERS.map((one) => [one, parameters[one]]));
   const both = parameters.label && parameters.prediction;
-  const [{ count, start, rows }, mean] = await Promise.all([ask("run/rows", asked, { signal }), both ? meanOf(parameters, facts, signal) : null, load({ signal })]);
+  const [{ count, start, rows }, mean, untold] = await Promise.all([ask("run/rows", asked, { signal }), both ? meanOf(parameters, facts, signal) : null, whyNoTags(signal)]);
   const columns = [...about.columns, ...about.methods[parameters.method] ?? []], chosen = new Set();
   const again = (more) => change({ start: null, ...more }, { instead: true });
   const classes = (column, words, names) => {
@@ -40,7 +40,7 @@ export async function show(root, { parameters, about, facts, signal }) {
       classes("label", "True class", about.labels), classes("prediction", "Taken for", about.predictions),
       el("label", {}, wrong, " mistakes only"), el("label", {}, "Path contains ", text), el("label", {}, "Numbers of ", method)),
     mean,
-    tagForm(() => [...chosen].map(({ index }) => index), showTags),
+    tagForm(() => [...chosen].map(({ index }) => index), showTags, untold),
     el("p", { role: "status" }, `${count.toLocaleString("en")} ${count === 1 ? "image" : "images"}; ${count ? `${start + 1} to ${start + rows.length} are shown` : "none fit"}.`),
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Rows" }, el("table", { class: "rows" },
       el("thead", {}, el("tr", {}, el("td", {}), el("td", {}), columns.map(head), el("th", { scope: "col" }, "tags"))),
@@ -48,6 +48,17 @@ export async function show(root, { parameters, about, facts, signal }) {
         el("td", {}, row.error ? row.error : el("a", { href: link(["image"], { image: row.index, method: parameters.method }) }, el("img", { src: address("small", { image: row.index }), alt: `look at ${row.path}`, loading: "lazy", width: 40, height: 40 }))),
         columns.map((column) => el("td", { class: column === "prediction" && (row.label ?? row.prediction) !== row.prediction && "mistaken" }, told(row[column]))), cells[at]))))),
     el("p", {}, step("Those before", Math.max(0, start - PAGE), start > 0), " ", step("Those after", start + PAGE, start + rows.length < count)));
+}
+
+// Tags that can't be read don't take the images away.
+async function whyNoTags(signal) {
+  try {
+    await load({ signal });
+    return "";
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    return error.message;
+  }
 }
 
 async function meanOf({ label, prediction, method }, facts, signal) {

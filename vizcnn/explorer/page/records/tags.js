@@ -8,9 +8,9 @@ export const load = async (options) => (known = await ask("run/tags", {}, option
 
 export const tagsOf = (index) => (known?.tags[index] ?? []).join(", ");
 
-// A form that tags images: `chosen()` gives their indices, `done` is called after.
-export function tagForm(chosen, done = () => {}) {
-  const name = el("input", { id: "tag", name: "tag", required: true, maxlength: 60, autocomplete: "off" }), said = el("span", { role: "status" });
+// A form that tags images: `chosen()` gives their indices, `done` is called after; `told` is what is to be said of the tags before.
+export function tagForm(chosen, done = () => {}, told = "") {
+  const name = el("input", { id: "tag", name: "tag", required: true, maxlength: 60, autocomplete: "off" }), said = el("span", { role: "status" }, told);
   return el("form", { class: "controls", "aria-label": "Tags", onsubmit: async (event) => {
     event.preventDefault();
     const images = chosen();
