@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -113,12 +116,46 @@ def test_a_file_s_weights_stay_and_are_not_looked_at(model: Any) -> None:
     assert studio.state() == before
 
 
+def studio_of(fingerprint: Callable[[], Any]) -> Studio:
+    model: Any = SimpleNamespace(notes=(), num_params=1, shown_shape=(8, 8, 1), fingerprint=fingerprint)
+    studio = Studio("small", lambda: (model, ()))
+    studio.load()
+    return studio
+
+
+def test_weights_that_a_training_has_for_itself_make_a_state_of_its_own() -> None:
+    def taken() -> None:
+        raise RuntimeError("Array has been deleted.")  # as JAX says it
+
+    studio = studio_of(taken)
+    assert not studio.is_still(studio.state())
+
+
+def test_weights_are_looked_at_by_one_at_a_time() -> None:
+    looking, most = [], []
+
+    def look() -> int:
+        looking.append(1)
+        most.append(len(looking))
+        time.sleep(0.005)
+        looking.pop()
+        return 0
+
+    studio = studio_of(look)
+    with ThreadPoolExecutor(4) as pool:
+        states = list(pool.map(lambda _: studio.state(), range(4)))
+    assert set(most) == {1}
+    assert len(set(states)) == 1
+
+
 def test_the_page_says_that_the_model_has_changed(browser: Browser, server: Server, model: Any) -> None:
+    weights = model.get_weights()
     with Look(browser, server, "#/image?image=2") as look:
         expect(look.page.locator("#status")).to_be_empty()
         shift(model)
         ask(server, "api/classes", image=2)  # somebody asks
         expect(look.page.locator("#status")).to_contain_text("The model has other weights now.")
+        expect(look.page.locator("#status")).to_have_class("alone")
         look.page.get_by_role("button", name="Show it as it is").click()
         look.settle()
         expect(look.page.locator("#status")).to_be_empty()
@@ -126,8 +163,13 @@ def test_the_page_says_that_the_model_has_changed(browser: Browser, server: Serv
             float(text)
             for text in look.page.locator(".classes td[title]").evaluate_all("all => all.map(one => one.title)")
         ]
-    values = ask(server, "api/classes", image=2).facts["outputs"][0]["values"]
-    assert shown == pytest.approx(sorted(values, reverse=True))
+        values = ask(server, "api/classes", image=2).facts["outputs"][0]["values"]
+        assert shown == pytest.approx(sorted(values, reverse=True))
+        model.set_weights(weights)  # as they were when the page was opened first
+        ask(server, "api/classes", image=2)
+        look.page.get_by_role("button", name="Show it as it is").click()
+        look.settle()
+        expect(look.page.locator("#status")).to_be_empty()
 
 
 def test_a_model_that_is_made_by_its_first_image_is_told_of_anew() -> None:

@@ -108,3 +108,14 @@ def test_an_answer_that_does_not_last_is_asked_for_again(worker: Worker) -> None
         for lasts in (False, True, True)
     ]
     assert answers == [b"0", b"1", b"1"]
+
+
+def test_what_goes_wrong_while_it_is_told_whether_an_answer_lasts_is_told_and_the_worker_goes_on(
+    worker: Worker,
+) -> None:
+    def lasts() -> bool:
+        raise RuntimeError("deleted")
+
+    with pytest.raises(RuntimeError, match="deleted"):
+        worker.ask("key", lambda: b"", lasts=lasts).future.result(5)
+    assert worker.ask("key", lambda: b"next").future.result(5) == b"next"

@@ -46,7 +46,7 @@ def routes(questions: Questions) -> list[Route]:
     maps = Maps(studio)
 
     async def facts(request: Request) -> Response:
-        return await questions.facts(request, lambda: facts_of(studio))
+        return await questions.facts(request, lambda: facts_of(studio), lasts=False)  # they hold `changes`
 
     async def classes(request: Request) -> Response:
         given = request.query_params

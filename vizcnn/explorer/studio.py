@@ -144,6 +144,7 @@ class Studio:
         self.forgets: list[Callable[[], None]] = []
         self._last: tuple[Hashable, ...] | None = None
         self._turned_to: Hashable = None
+        self._state_lock = threading.Lock()
 
     def load(self) -> None:
         """Load the model; what goes wrong is told on the page, not raised."""
@@ -173,13 +174,14 @@ class Studio:
         model = self._model
         if model is None:
             return None
-        try:
-            state = model.num_params, model.shown_shape, model.fingerprint() if self.origin is None else None
-        except VizcnnError:  # a training has the weights for itself
-            return object()
-        last, self._last = self._last, state
-        if last is not None and last[0] == state[0] and last[2] != state[2]:
-            self.changes += 1
+        with self._state_lock:  # all weights are read: by one at a time, who then tells whether they have changed
+            try:
+                state = model.num_params, model.shown_shape, model.fingerprint() if self.origin is None else None
+            except (VizcnnError, RuntimeError):  # a training has the weights for itself, which JAX tells as the latter
+                return object()
+            last, self._last = self._last, state
+            if last is not None and last[0] == state[0] and last[2] != state[2]:
+                self.changes += 1
         return state
 
     def turn_to(self, state: Hashable) -> None:
@@ -235,7 +237,10 @@ class Studio:
             return uploaded.open()
         if key.isdecimal() and int(key) < len(self.sources):
             return opened(self.sources[int(key)])
-        raise InputError(f"There is no image {key!r} here; uploaded ones are kept until {MAX_UPLOADS} newer ones came.")
+        raise InputError(
+            f"There is no image {key!r} here; of those that were uploaded or painted the latest {MAX_UPLOADS} are kept, up to "
+            f"{MAX_UPLOADED // 1_000_000} MB."
+        )
 
     def folder(self) -> ImageSet:
         """Return all images of the folder.

@@ -183,13 +183,16 @@ class Worker:
         try:
             with watched(watch), silent():  # the page shows the notes of results
                 answer = question.function()
+            lasts = question.lasts()
         except CancelledError:
             question.future.cancel()
         except BaseException as error:  # noqa: BLE001 - it is told to whoever asked, and the worker goes on
             self._forget(question)
             question.future.set_exception(error)
         else:
-            self._keep(question, answer)
+            if lasts:
+                self._keep(question, answer)
+            self._forget(question)
             question.future.set_result(answer)
         finally:
             self._at_work = None
@@ -226,10 +229,6 @@ class Worker:
                 del self._open[question.key]
 
     def _keep(self, question: Question, answer: bytes) -> None:
-        lasts = question.lasts()
-        self._forget(question)
-        if not lasts:
-            return
         with self._changed:
             self._kept_bytes -= len(self._kept.pop(question.key, b""))
             self._kept[question.key] = answer

@@ -20,9 +20,10 @@ function tellState({ stage, error, working, changes }) {
   const text = { loading: "The model is being loaded …", failed: error, gone: "The explorer doesn't answer: has vizcnn serve ended? Started again, it prints a new link." }[stage];
   const changed = stage === "ready" && facts !== null && changes !== facts.changes && [
     "The model has other weights now. ", el("button", { type: "button", onclick: () => location.reload() }, "Show it as it is")];
-  fill(status, text ?? (working?.total ? `${working.what}: ${working.done} of ${working.total}` : changed || ""));
+  const step = working?.total ? `${working.what}: ${working.done} of ${working.total}` : "";
+  fill(status, text || step || changed || "");
   status.classList.toggle("wrong", stage === "failed" || stage === "gone");
-  status.classList.toggle("alone", Boolean(text));
+  status.classList.toggle("alone", Boolean(text || (changed && !step)));
   dispatchEvent(new CustomEvent("working", { detail: working }));  // a view may show it where the answer will stand
   progress.hidden = !(stage === "loading" || working);
   if (working?.total) [progress.max, progress.value] = [working.total, working.done];
