@@ -109,7 +109,9 @@ def test_a_painted_picture_is_an_image_like_others(digits: Server) -> None:
     model, painting = vz.assets.digits_cnn(), np.zeros((28, 28), np.uint8)
     painting[4:16] = 1
     kept = ask(digits, "api/images/painted", painting.tobytes(), image=3).facts
-    assert kept["name"] == "digit_3.png, painted"
+    assert kept["name"] == "digit_3, painted.png"
+    exported = ask(digits, "api/export/map.png", image=kept["image"], method="saliency", target=3).headers
+    assert exported["Content-Disposition"] == 'attachment; filename="digit_3_ painted.saliency.png"'
     said = ask(digits, "api/painted", painting.tobytes(), image=3).facts
     assert ask(digits, "api/classes", image=kept["image"]).facts["outputs"] == said["outputs"]
     pixels = np.array(Image.open(vz.assets.digits()[3]), np.float32)[..., None]
@@ -283,11 +285,47 @@ def test_paint_moves_what_the_model_says(look: Look) -> None:
     page.keyboard.press("Space")
     expect(page.locator(".score-line")).not_to_have_text(re.compile("^0 %"))
     page.get_by_role("button", name="Explain this picture").click()
-    expect(page.locator(".side figcaption b")).to_have_text("digit_3.png, painted")
+    expect(page.locator(".side figcaption b")).to_have_text("digit_3, painted.png")
     expect(page.locator(".explained-line")).to_contain_text("Why 3")
     expect(page.locator(".place")).to_have_text(re.compile("^1 of"))
     page.go_back()
     expect(page.locator(".score-line")).to_be_visible()
+
+
+def test_the_brush_goes_on_after_an_image_that_was_only_passed(look: Look) -> None:
+    page, line = look.page, look.page.locator(".score-line")
+    page.route("**/api/brushes?image=4", lambda _: None)  # which never comes
+    page.evaluate("location.hash = '#/image/paint?image=4'")
+    for name in ("Undo", "Clear", "Explain this picture"):
+        expect(page.get_by_role("button", name=name)).to_be_disabled()
+    look.go("#/image/paint?image=3")
+    for key, place in (("j", "5 of 10"), ("k", "4 of 10")):
+        page.keyboard.press(key)
+        expect(page.locator(".place")).to_have_text(place)
+    page.locator(".painting canvas").focus()
+    page.keyboard.press("Space")
+    expect(line).not_to_have_text(re.compile("^0 %"))
+    page.get_by_role("button", name="Clear").click()
+    expect(line).to_have_text(re.compile("^0 %"))
+
+
+COUNT_LISTENERS = """() => {
+  const add = window.addEventListener;
+  window.added = 0;
+  window.addEventListener = (kind, listener, options) => {
+    if (!options?.signal) window.added += 1;
+    add.call(window, kind, listener, options);
+  };
+}"""
+"""Counts those that stay when the view is left."""
+
+
+def test_a_view_that_is_come_back_to_listens_to_the_keys_once(look: Look) -> None:
+    look.go("#/layers")
+    look.page.evaluate(COUNT_LISTENERS)
+    for view in ("#/image", "#/layers", "#/image"):
+        look.go(view)
+    assert look.page.evaluate("window.added") == 0
 
 
 def test_the_slider_walks_along_the_curve(look: Look) -> None:

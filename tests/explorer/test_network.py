@@ -211,6 +211,14 @@ def test_a_layer_is_found_by_its_name(look: Look) -> None:
     expect(look.page.locator(".units tr")).to_have_count(10)
 
 
+def test_a_window_that_widens_shows_the_diagram_again(look: Look) -> None:
+    look.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    look.go("#/layer/conv2")
+    expect(look.page.locator(".diagram")).to_be_hidden()
+    look.page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    expect(look.page.locator(".diagram")).to_be_visible()
+
+
 def test_boxes_of_the_diagram_are_walked_by_keys_and_open_their_layers(look: Look) -> None:
     look.go("#/layer/conv2")
     expect(look.page.locator(".diagram a[aria-current]")).to_have_attribute("href", "#/layer/conv2?image=0")

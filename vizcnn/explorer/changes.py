@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,11 @@ def routes(questions: Questions, maps: Maps) -> list[Route]:
 
         def ask() -> dict[str, Any]:
             images = _paintable(image_of(studio, given))
-            name = f"{studio.name_of(given.get('image') or '0')}, painted"
+            original = Path(studio.name_of(given.get("image") or "0"))
+            name = f"{original.stem}, painted{original.suffix}"
             return {"image": studio.add_changed(images, repainted(images, body), name), "name": name}
 
-        return await questions.facts(request, ask, key=object())  # it is kept anew, whenever it was kept before
+        return await questions.facts(request, ask, key=object(), lasts=False)  # it is made anew
 
     async def kept(request: Request) -> Response:
         given = request.query_params

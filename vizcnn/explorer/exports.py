@@ -146,7 +146,9 @@ def code_of(studio: Studio, given: Mapping[str, str]) -> dict[str, Any]:
     if studio.origin is None:
         notes.append("The explorer was given a model, not a file: put yours in its place.")
     if image is None:
-        notes.append("The image is no file on this machine: put its path in its place.")
+        notes.append(
+            "The image is no file on this machine: save the picture first if need be, and put its path in its place."
+        )
     return {"python": _python(asked, origin), "command": _command(asked, origin), "notes": notes}
 
 

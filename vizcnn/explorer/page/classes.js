@@ -4,11 +4,14 @@ import { change } from "./router.js";
 
 const TOP = 10;
 
+// What the picker of other targets is called.
+export const ELSE = "Another class, a channel, a region …";
+
 // What is explained where nothing else is asked for, of a model that doesn't tell classes of whole images.
 const EXPLAINED = {
-  Box: "This model finds boxes: the one that it is most sure of is explained, and outlined on the map. Under “Explain something else” a box can be named, as box:LEFT,TOP,RIGHT,BOTTOM:CLASS.",
+  Box: `This model finds boxes: the one that it is most sure of is explained, and outlined on the map. Under “${ELSE}” a box can be named, as box:LEFT,TOP,RIGHT,BOTTOM:CLASS.`,
   Region: "This model says of each place what is there: the largest class is explained where it is predicted. Choose a class: its mean over the whole map.",
-  Text: "This model reads: the text that it reads is explained. Under “Explain something else” a character can be named, as character:2.",
+  Text: `This model reads: the text that it reads is explained. Under “${ELSE}” a character can be named, as character:2.`,
 };
 
 // What a class is called as a target.

@@ -22,6 +22,9 @@ let desk = null, strip = null;
 // Whatever view is open, an image may be dropped or pasted; `tell(error)` says what is wrong with it where this view isn't seen.
 export function prepare(facts, tell) {
   strip = new Strip(facts, (error) => (desk?.element.isConnected ? desk.say(error.message) : tell(error)));
+  addEventListener("keydown", (event) => {
+    if (/^[1-9]$/.test(keyOf(event)) && desk?.element.isConnected && !desk.work.hidden) desk.classes.chooseAt(Number(event.key) - 1);
+  });
 }
 
 export async function show(root, { path, parameters, facts, signal }) {
@@ -67,9 +70,6 @@ class Desk {
     this.work = el("div", { class: "desk" }, this.side, el("div", { class: "asked" }, this.tabs, this.heading, this.body), more);
     this.nothing = el("p", { class: "nothing" }, "There is no image yet: drop or paste one here, choose a file, or take a photo.");
     this.element = el("div", { class: "decision" }, el("h2", { class: "unseen" }, "An image, and why the model decides as it does"), strip.element, this.wrong, this.nothing, this.work);
-    addEventListener("keydown", (event) => {
-      if (/^[1-9]$/.test(keyOf(event)) && this.work.isConnected && !this.work.hidden) this.classes.chooseAt(Number(event.key) - 1);
-    });
   }
 
   say(text) { this.wrong.textContent = text; }

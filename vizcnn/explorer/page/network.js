@@ -18,6 +18,10 @@ const NARROW = matchMedia("(max-width: 60rem)");
 let known = null;  // the layers, as they were told last
 let frame = null;  // stays while layers are walked through, so that the diagram keeps its place and its focus
 
+NARROW.addEventListener("change", () => {
+  if (frame && !NARROW.matches) frame.side.open = true;  // what it is unfolded by isn't there in a wide window
+});
+
 export async function show(root, { path, parameters, facts, signal }) {
   const image = parameters.image ?? (facts.images ? "0" : null);
   // Of a model that takes any size, an image decides on the shapes.

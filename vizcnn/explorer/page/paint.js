@@ -14,7 +14,7 @@ export function open(root, { facts, strip, signal }) {
   const cursor = el("span", { class: "cursor", hidden: true });
   const size = el("input", { type: "range", id: "brush-size", min: 2, max: 50, value: 14 }), sizeSaid = el("output", { for: "brush-size" });
   const kinds = [...Object.entries(BRUSHES), ["erase", "erase"]].map(([value, text]) => el("label", {}, el("input", { type: "radio", name: "brush", value, checked: value === "mean" }), ` ${text}`));
-  const undo = el("button", { type: "button", onclick: () => back() }, "Undo"), clear = el("button", { type: "button", onclick: () => wipe() }, "Clear");
+  const undo = el("button", { type: "button", disabled: true, onclick: () => back() }, "Undo"), clear = el("button", { type: "button", disabled: true, onclick: () => wipe() }, "Clear");
   const explain = el("button", { type: "button", disabled: true, onclick: () => explainIt() }, "Explain this picture");
   const form = el("form", { class: "controls", "aria-label": "The brush", autocomplete: "off", onsubmit: (event) => event.preventDefault() },
     el("fieldset", {}, el("legend", {}, "Paint with"), kinds), el("div", {}, el("label", { for: "brush-size" }, "Size"), " ", size, " ", sizeSaid), el("span", {}, undo, " ", clear, " ", explain));
@@ -75,8 +75,8 @@ export function open(root, { facts, strip, signal }) {
     try {
       do {
         again = false;
-        const said = await post("painted", { image, target }, mask, { signal: until });
-        tell(said);
+        const asked = before, said = await post("painted", { image, target }, mask, { signal: until });
+        if (asked === before) tell(said);  // else another image or target has come
       } while (again && !until.aborted);
     } catch (error) {
       if (error.name !== "AbortError") line.textContent = error.message;
@@ -172,28 +172,29 @@ export function open(root, { facts, strip, signal }) {
     event.preventDefault();
   });
 
+  // What belongs together changes at once, when all of it has come: whoever passes an image paints on with what stands there.
   async function update({ parameters, signal: now }) {
     until = now;
     tellSize();
-    if (parameters.image !== image) {
-      layers = null;
-      const { about, arrays } = await askArrays("brushes", { image: parameters.image }, { signal: now });
-      const [height, width] = arrays.pixels.shape;
-      image = parameters.image;
-      mask = new Uint8Array(width * height);
-      [history, before] = [[], null];
-      undo.disabled = true;
-      layers = { width, height, names: about.brushes, pixels: rgba(arrays.pixels.values), fills: about.brushes.map((one) => rgba(arrays[one].values)) };
+    const { image: next, target: asked } = parameters, isOther = next !== image;
+    if (!isOther && asked === target) return;
+    const brushes = isOther ? await layersOf(next, now) : layers, { width, height } = brushes;
+    const was = await post("painted", { image: next, target: asked }, new Uint8Array(width * height), { signal: now });
+    [image, target, before, layers] = [next, asked, was, brushes];
+    clear.disabled = false;
+    if (isOther) {
+      [mask, history, undo.disabled] = [new Uint8Array(width * height), [], true];
       draw();
       fill(caption, asSeen(canvas));
     }
-    if (before === null || parameters.target !== target) {
-      target = parameters.target;
-      before = await post("painted", { image, target }, new Uint8Array(mask.length), { signal: now });
-      const said = mask.some(Boolean) ? await post("painted", { image, target }, mask, { signal: now }) : before;
-      tell(said);
-    }
+    if (mask.some(Boolean)) await question();
+    else tell(was);
   }
 
   return { update };
+}
+
+async function layersOf(image, signal) {
+  const { about, arrays } = await askArrays("brushes", { image }, { signal }), [height, width] = arrays.pixels.shape;
+  return { width, height, names: about.brushes, pixels: rgba(arrays.pixels.values), fills: about.brushes.map((one) => rgba(arrays[one].values)) };
 }

@@ -1,7 +1,7 @@
 // Picks what is explained beside the classes of the list: any class by its name, an output, a unit, a channel, a region, likeness to another image.
 import { el, fill } from "./dom.js";
 import { change } from "./router.js";
-import { classOf, partsOf, typed } from "./classes.js";
+import { ELSE, classOf, partsOf, typed } from "./classes.js";
 
 export function targetPicker(facts, explained) {
   const { outputs } = facts.model, maps = outputs.some((output) => output.is_map);
@@ -46,7 +46,7 @@ export function targetPicker(facts, explained) {
   const likeness = form("likeness to another image", [field("image, by its number", "image", { size: 10, required: true }), layers("layer", el("option", { value: "" }, "what the model returns"))],
     ({ image, layer }) => `like:${image.value.trim()}${layer.value ? `;layer=${layer.value}` : ""}`);
   const anything = form("as it is typed on the command line", [field("target", "text", { size: 24, required: true })], ({ text }) => text.value.trim());
-  return el("details", { class: "picker" }, el("summary", {}, "Another class, a channel, a region …"),
+  return el("details", { class: "picker" }, el("summary", {}, ELSE),
     el("label", {}, against, " against what is explained now (A minus B)"),
     ofClass, facts.layers.length ? ofUnit : null, maps ? ofRegion : null, likeness, anything, said,
     el("button", { type: "button", onclick: () => change({ target: null }) }, "Back to what the model says"));
