@@ -157,6 +157,8 @@ def test_each_image_may_have_a_target_of_its_own(images: Path, tmp_path: Path) -
     assert rows.loc["b/001.png", "target"] == "c"
     alone = vz.explain(model(), images / "c" / "002.png", methods=OCCLUSION)[OCCLUSION]
     assert rows.loc["c/002.png", "target"] == alone.target[0]
+    rows = explained(images / "asked.csv", tmp_path / "of the others", target="a").table.set_index("path")
+    assert [rows.loc[path, "target"] for path in ("a/000.png", "b/001.png", "c/002.png")] == ["b", "c", "a"]
 
 
 @pytest.fixture

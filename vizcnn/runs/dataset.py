@@ -68,7 +68,8 @@ def explain_dataset(
     metrics : sequence of str or (str, dict), default ()
         What is measured of each map.
     target : optional
-        What is explained, default None: the class that the model predicts for each image. A column ``target`` says it of each.
+        What is explained, default None: the class that the model predicts for each image. A column ``target`` says
+        it of each; this is of those where it says nothing.
     layer : str, default None
         The layer, for the methods that look at one.
     labels_by : {"folders"}, default None

@@ -151,9 +151,9 @@ class Explainer:
         return _of_predictions(found)
 
     def _target(self, entries: Sequence[Entry]) -> Any:
-        own = [entry.target for entry in entries]
-        if all(target is None for target in own):
+        if all(entry.target is None for entry in entries):
             return self.target
+        own = [self.target if entry.target is None else entry.target for entry in entries]
         first = own[0]
         return [*own, *[first] * (self.batch_size - len(own))]
 
