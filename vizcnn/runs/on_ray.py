@@ -10,6 +10,7 @@ import os
 import pickle
 import socket
 import time
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -160,15 +161,20 @@ class RayCluster:
                 shards = ray.data.from_items([{"shard": shard} for shard in todo], override_num_blocks=len(todo))
                 shards.context.enable_progress_bars = False
                 pool, size = ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1), 1
-            done = shards.map_batches(
-                ShardActor,
-                batch_size=size,
-                batch_format="numpy",
-                compute=pool,
-                fn_constructor_args=(ray.put(Sent.of(job, plan, self._resources.get("num_gpus", 0))), frozenset(todo)),
-                max_restarts=_RESTARTS,
-                **self._resources,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of `max_restarts`, which nothing else says yet
+                done = shards.map_batches(
+                    ShardActor,
+                    batch_size=size,
+                    batch_format="numpy",
+                    compute=pool,
+                    fn_constructor_args=(
+                        ray.put(Sent.of(job, plan, self._resources.get("num_gpus", 0))),
+                        frozenset(todo),
+                    ),
+                    max_restarts=_RESTARTS,
+                    **self._resources,
+                )
             for row in done.iter_rows():
                 _raise(row["error"])
                 yield int(row["images"])
