@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 import vizcnn as vz
-from tests.benchmarks.bench_backends import MODELS, SIZE, TARGET, images
+from tests.benchmarks.bench_backends import MODELS
 from tests.benchmarks.pairs import Pair, time_pair
 from tests.benchmarks.timing import Limit, Table, arguments, machine, report
+from tests.benchmarks.workloads import SIZE, TARGET, images
 from vizcnn.algorithms.segments import segment
 
 SAMPLES, MASKS, CELLS, PATCH = 20, 256, 7, 32
