@@ -22,10 +22,9 @@ from vizcnn.explorer.studio import Origin, Studio
 
 
 def small(*first: Any) -> Any:
-    layers = keras.layers
-    return keras.Sequential(
-        [*first, layers.Conv2D(3, 3, name="conv", activation="relu"), layers.GlobalAveragePooling2D()]
-    )
+    layers, positive = keras.layers, keras.initializers.RandomUniform(0.1, 0.5, seed=0)  # no channel is dead
+    conv = layers.Conv2D(3, 3, name="conv", activation="relu", kernel_initializer=positive)
+    return keras.Sequential([*first, conv, layers.GlobalAveragePooling2D()])
 
 
 @pytest.fixture(scope="module")
