@@ -53,7 +53,9 @@ html_theme_options: dict[str, Any] = {
 _ALONE = (
     "index",
     "getting_started",
+    "explorer",
     "which_method",
+    "metrics",
     "planted_evidence",
     "compared",
     "glossary",

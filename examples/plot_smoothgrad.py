@@ -27,7 +27,7 @@ print("wrote", explained.save(OUT / "smoothgrad.png"))
 # How much noise?
 # ---------------
 # None is saliency. Too much explains the noise: the copies are no digits any more. In between, specks run together into the
-# places that count in all of the image's neighbourhood.
+# places that count in all of the image's neighborhood.
 
 levels = [0, 0.05, 0.15, 0.5, 2]
 figure, axes = plt.subplots(1, len(levels), figsize=(11, 2.6), layout="constrained")

@@ -156,7 +156,7 @@ of it, so the figure says nothing about the digits of other people.
 ## Where the digits come from
 
 E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998,
-<https://doi.org/10.24432/C50P49>, licence [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). The 1,797 images
+<https://doi.org/10.24432/C50P49>, license [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/). The 1,797 images
 of its test set come with scikit-learn (`sklearn.datasets.load_digits`). Changed here: each 8x8 image was given a border
 of one pixel, scaled from 0..16 to 0..255 and enlarged to {SIZE}x{SIZE} pixels.
 

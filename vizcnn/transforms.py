@@ -100,7 +100,7 @@ NONE = Transforms(jitter=0, scale=(1.0, 1.0), rotate=0)
 
 @dataclass(frozen=True)
 class TotalVariation:
-    """Sum of the differences between neighbours: keeps the image smooth [1]_.
+    """Sum of the differences between neighbors: keeps the image smooth [1]_.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ class MaxPooling(Layer):
         return result
 
     def _places(self, array: Array) -> Array:
-        """View (N, H, W, K) as (size, size, N, h, w, K): first the top left corners of all squares, then their neighbours."""
+        """View (N, H, W, K) as (size, size, N, h, w, K): first the top left corners of all squares, then their neighbors."""
         size = self.size
         count, height, width, channels = array.shape
         height, width = height // size, width // size

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -185,6 +186,18 @@ def test_help_says_what_a_command_does(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_ends_with_examples_that_the_command_understands(name: str) -> None:
+    title, *lines = COMMANDS[name].epilog.split("\n\n")
+    assert title == "Examples:"
+    for line in lines:
+        program, command, *words = shlex.split(line)
+        assert (program, command) == ("vizcnn", name)
+        assert len(line) < 79  # in one line of a terminal
+        COMMANDS[name].make_context(name, words)
+    assert lines
 
 
 def test_main_quiets_tensorflow_unless_the_user_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ class Filled(NamedTuple):
 def ask_some(
     shape: Sequence[int], share: float, reach: Sequence[float], ask: Callable[[np.ndarray], np.ndarray], images: int
 ) -> Filled:
-    """Ask for the values of some places of a grid: a regular lattice, then places between neighbours that differ most in rank.
+    """Ask for the values of some places of a grid: a regular lattice, then places between neighbors that differ most in rank.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _lattice(shape: Sequence[int], step: int) -> np.ndarray:
 def _between(values: np.ndarray, known: np.ndarray, shape: Sequence[int], half: int) -> np.ndarray:
     """Return the places between those of a lattice, of which the next ones are `half` away, in the order to ask for them.
 
-    Those in the middle of a cell come first, where all their neighbours are of the lattice; among them those whose neighbours'
+    Those in the middle of a cell come first, where all their neighbors are of the lattice; among them those whose neighbors'
     values differ most in rank.
     """
     ranks = _ranks(values, np.sort(values[known])).reshape(shape)
@@ -119,7 +119,7 @@ def _between(values: np.ndarray, known: np.ndarray, shape: Sequence[int], half: 
 
 
 def _shifted(array: np.ndarray, by: int, outside: float) -> list[np.ndarray]:
-    """Return an array as it is seen from its neighbours, to all sides and from itself."""
+    """Return an array as it is seen from its neighbors, to all sides and from itself."""
     padded = np.pad(array, by, constant_values=outside)
     starts = itertools.product((0, by, 2 * by), repeat=array.ndim)
     return [padded[tuple(slice(at, at + n) for at, n in zip(start, array.shape, strict=True))] for start in starts]

@@ -1,6 +1,6 @@
 """Groups of maps that stand apart from the others of their class: other strategies of a model, as SpRAy finds them [1]_.
 
-Maps are taken as shares of their mass. Each is joined with its nearest neighbours; the first eigenvectors of that graph say which
+Maps are taken as shares of their mass. Each is joined with its nearest neighbors; the first eigenvectors of that graph say which
 maps belong together, and the widest gap between its eigenvalues how many such groups there are. What the paper leaves to the
 eye is measured: where a group has mass that the others lack, and how many spreads that sets it apart. A class without any groups
 is what it is compared with: maps mixed of all its maps, which vary as these do, one place with another.
@@ -51,7 +51,7 @@ class Group:
     contrast : float
         How far the members' median mass lies above that of the others, in spreads of both.
     purity : float
-        How many of the members' nearest neighbours are members too, 0 to 1.
+        How many of the members' nearest neighbors are members too, 0 to 1.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Group:
 
 
 class Spectrum(NamedTuple):
-    """The graph of maps and their nearest neighbours, and the first eigenvectors of its Laplacian.
+    """The graph of maps and their nearest neighbors, and the first eigenvectors of its Laplacian.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ def to_shares(maps: np.ndarray) -> np.ndarray:
 
 
 def spectrum(shares: np.ndarray) -> Spectrum:
-    """Join maps with their neighbours, and return the spectrum of that graph.
+    """Join maps with their neighbors, and return the spectrum of that graph.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def _spread(values: np.ndarray) -> Any:
 
 
 def _neighbor_graph(points: np.ndarray) -> np.ndarray:
-    """Return which points are neighbours, (N, N): 1 where each is one of the other's nearest, 1/2 where one of them is."""
+    """Return which points are neighbors, (N, N): 1 where each is one of the other's nearest, 1/2 where one of them is."""
     from sklearn.neighbors import kneighbors_graph
 
     one_way = kneighbors_graph(points, min(_NEIGHBORS, len(points) - 1)).toarray()

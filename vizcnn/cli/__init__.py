@@ -2,7 +2,7 @@
 
 # In the order in which `--help` lists the commands.
 from vizcnn.cli import (  # noqa: I001
-    explain, report, serve, compare, video, run, failures, spray, export, check, doctor, diagnose, summary, diagram, filters, activations, top_patches, receptive_field, maximize, methods, demo,  # noqa: F401, E501
+    demo, check, doctor, methods, explain, report, serve, compare, video, run, failures, spray, export, summary, diagram, filters, activations, top_patches, receptive_field, maximize, diagnose,  # noqa: F401, E501
 )  # fmt: skip
 from vizcnn.cli.app import app, main
 

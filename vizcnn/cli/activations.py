@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import MODEL, command
 from vizcnn.cli.console import echo, echo_error, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
@@ -15,7 +15,11 @@ from vizcnn.cli.picture_names import Plan
 from vizcnn.errors import InputError
 
 
-@app.command()
+@command(
+    MODEL,
+    "vizcnn activations model.keras cat.jpg --out out",
+    "vizcnn activations model.keras cat.jpg --layer conv2 --top 16 --out out",
+)
 @options.takes_model
 def activations(
     model: ModelFile,

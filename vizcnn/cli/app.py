@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +14,10 @@ from typer.core import TyperGroup
 from vizcnn.cli.console import echo, echo_error
 from vizcnn.errors import VizcnnError
 
+BEGIN, DECISIONS, DATASET, MODEL = "To begin with", "Explain decisions", "A whole dataset", "Look into a model"
+"""Headings under which `vizcnn --help` lists the commands."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has no public name for it
 
 
@@ -44,7 +49,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="See what a trained Keras CNN has learned, and why it decides as it does.",
+    epilog="Begin with 'vizcnn demo', then 'vizcnn check MODEL'. 'vizcnn COMMAND --help' ends with examples.",
 )
+
+
+def command(panel: str, *examples: str) -> Callable[[_Command], _Command]:
+    """Make a function a command.
+
+    Parameters
+    ----------
+    panel : str
+        One of the headings above.
+    *examples : str
+        Lines to type, with which its own help ends.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+    return app.command(rich_help_panel=panel, epilog="\n\n".join(["Examples:", *examples]))
 
 
 def main() -> None:

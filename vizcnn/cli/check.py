@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import BEGIN, command
 from vizcnn.cli.console import echo, echo_error, notes
 from vizcnn.cli.model import ModelFile
 from vizcnn.errors import VizcnnError
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from vizcnn.cli.checkup import Checkup
 
 
-@app.command()
+@command(
+    BEGIN,
+    "vizcnn check model.keras",
+    "vizcnn check model.onnx --image cat.jpg",
+    "vizcnn check model.keras --preprocess '/ 255' --labels labels.txt --write",
+)
 @options.takes_model
 def check(
     model: ModelFile,

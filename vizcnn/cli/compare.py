@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DECISIONS, command
 from vizcnn.cli.console import catch_warnings, echo, notes
 from vizcnn.cli.folders import check_file
 from vizcnn.cli.model import ModelFile
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from vizcnn.results import Comparison
 
 
-@app.command()
+@command(
+    DECISIONS,
+    "vizcnn compare model.keras photos --out which.html",
+    "vizcnn compare model.keras photos -m gradcam -m saliency --metric road",
+)
 @options.takes_model
 def compare(
     model: ModelFile,
@@ -54,6 +58,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    regions: options.Regions = None,
     target: options.Target = None,
     layer: options.Layer = None,
     nulls: Annotated[
@@ -67,7 +72,6 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    regions: options.Regions = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compare methods on your images: which maps find what MODEL decides by, and which can't be told apart."""

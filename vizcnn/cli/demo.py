@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-from vizcnn.cli.app import app
+from vizcnn.cli.app import BEGIN, command
 from vizcnn.cli.console import catch_warnings, echo, echo_error, notes, quiet_stderr
 
 
-@app.command()
+@command(
+    BEGIN,
+    "vizcnn demo",
+    "vizcnn demo --imagenet --image cat.jpg --out out",
+)
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the pictures go.")] = Path("out/demo"),
     imagenet: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import MODEL, command
 from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from vizcnn.algorithms.diagnosis import Finding
 
 
-@app.command()
+@command(
+    MODEL,
+    "vizcnn diagnose model.keras photos",
+    "vizcnn diagnose model.keras photos --json",
+)
 @options.takes_model
 def diagnose(
     model: ModelFile,

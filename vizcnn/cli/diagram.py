@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import MODEL, command
 from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.model import ModelFile
 
@@ -22,7 +22,10 @@ class Fold(StrEnum):
     never = "never"
 
 
-@app.command()
+@command(
+    MODEL,
+    "vizcnn diagram model.keras --out model.svg",
+)
 @options.takes_model
 def diagram(
     model: ModelFile,

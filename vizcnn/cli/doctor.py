@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import BEGIN, command
 from vizcnn.cli.console import echo, notes
 from vizcnn.cli.model import ModelFile
 from vizcnn.errors import InputError
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from vizcnn.algorithms.preprocess_report import PreprocessReport
 
 
-@app.command()
+@command(
+    BEGIN,
+    "vizcnn doctor model.keras photos",
+    "vizcnn doctor model.keras --labels-of validation",
+)
 @options.takes_model
 def doctor(
     model: ModelFile,
     images: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[IMAGE]...", help="Image files, or folders of them.", show_default=False),
+        typer.Argument(metavar="IMAGE", help="Image files, or folders of them.", show_default=False),
     ] = None,
     labels_of: Annotated[
         Path | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DECISIONS, command
 from vizcnn.cli.console import catch_warnings, echo, echo_error, notes
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
@@ -23,7 +23,12 @@ DEFAULT_METHODS = ("saliency", "gradcam")
 """What `vizcnn explain` does where no method is named."""
 
 
-@app.command()
+@command(
+    DECISIONS,
+    "vizcnn explain model.keras cat.jpg photos --labels labels.txt --out out",
+    "vizcnn explain model.keras cat.jpg -m saliency:rule=guided --trust --out out",
+    "vizcnn explain model.keras cat.jpg --target 'tabby minus lynx' --out out",
+)
 @options.takes_model
 def explain(
     model: ModelFile,

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DATASET, command
 from vizcnn.cli.console import echo
 
 
-@app.command()
+@command(
+    DATASET,
+    "vizcnn export run --to virelay --out virelay --clusters found.npz",
+    "vizcnn export run --to fiftyone --out fiftyone --method gradcam",
+)
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder.", show_default=False)],

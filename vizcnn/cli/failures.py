@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DATASET, command
 from vizcnn.cli.console import catch_warnings, echo, notes
 
 
-@app.command()
+@command(
+    DATASET,
+    "vizcnn failures run --out mistakes.html",
+)
 def failures(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
     out: Annotated[

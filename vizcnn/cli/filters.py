@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import MODEL, command
 from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
@@ -24,7 +24,11 @@ class Channels(StrEnum):
     each = "each"
 
 
-@app.command()
+@command(
+    MODEL,
+    "vizcnn filters model.keras --out out",
+    "vizcnn filters model.keras --layer conv2 --preferred-inputs 16 --out out",
+)
 @options.takes_model
 def filters(
     model: ModelFile,

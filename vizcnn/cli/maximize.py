@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import MODEL, command
 from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
@@ -30,7 +30,11 @@ class Parametrization(StrEnum):
     pixel = "pixel"
 
 
-@app.command()
+@command(
+    MODEL,
+    "vizcnn maximize model.keras --target tabby --gif --out out",
+    "vizcnn maximize model.keras --layer conv2 --target 5 --out out",
+)
 @options.takes_model
 def maximize(
     model: ModelFile,
@@ -46,7 +50,8 @@ def maximize(
         ),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(metavar="LAYER", help="The layer whose channels are meant.", show_default=False)
+        str | None,
+        typer.Option("--layer", "-l", metavar="LAYER", help="The layer whose channels are meant.", show_default=False),
     ] = None,
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Steps of the ascent.")] = 256,
     seed: options.Seed = 0,

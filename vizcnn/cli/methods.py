@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vizcnn.cli.app import app
+from vizcnn.cli.app import BEGIN, command
 from vizcnn.cli.console import catch_warnings, echo, echo_error
 
 if TYPE_CHECKING:
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from vizcnn.registry import Registered
 
 
-@app.command()
+@command(
+    BEGIN,
+    "vizcnn methods",
+    "vizcnn methods occlusion deletion",
+)
 def methods(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Methods or metrics whose options are listed.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Methods or metrics whose options are listed.")
     ] = None,
 ) -> None:
     """List the installed methods by family, and the metrics; or the options of some of them."""

@@ -14,9 +14,11 @@ from vizcnn.cli.model import ModelFile
 _MODEL = "The model"
 """The panel of `--help` for options of loading."""
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .keras or HDF5 file.", show_default=False)]
+_KINDS = "A file: .keras, HDF5, .onnx, .tflite; or the folder of a SavedModel or a TensorFlow.js model."
 
-MaybeModel = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="A .keras or HDF5 file.", show_default=False)]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help=_KINDS, show_default=False)]
+
+MaybeModel = Annotated[str | None, typer.Argument(metavar="MODEL", help=_KINDS, show_default=False)]
 
 Custom = Annotated[
     Path | None,
@@ -107,7 +109,7 @@ Preprocess = Annotated[
         metavar="STEPS",
         help="How pictures become inputs, with commas: 'rows 60:140'; 'crop', 'crop 256' or 'pad' in place of stretching; 'bgr', "
         "'gray', 'yuv'; arithmetic as '/127.5 - 1', 'mean', 'std', 'standardize'; '0..1', '-1..1', 'imagenet', 'none'; a module "
-        "of keras.applications ('mobilenet'); FILE.py:function, which is run.  [default: stretched, pixels as they are]",
+        "of keras.applications ('mobilenet'); FILE.py:function, which is run. Default: stretched, pixels as they are.",
         show_default=False,
         rich_help_panel=_MODEL,
     ),
@@ -119,7 +121,7 @@ Decode = Annotated[
         metavar="HOW",
         help="How image files are read, with commas: 'upright' turns photos as EXIF says, 'background=white' lays transparent "
         "pixels on a color, 'page=1' takes another page or frame; of a clip 'frames=0:90:2' says which to take "
-        "from, and 'stride=8' cuts it into windows.  [default: as Keras's own loaders do]",
+        "from, and 'stride=8' cuts it into windows. Default: as Keras's own loaders do.",
         show_default=False,
         rich_help_panel=_MODEL,
     ),
@@ -161,7 +163,7 @@ Methods = Annotated[
         "-m",
         metavar="METHOD",
         help="A method, with options if wanted: 'saliency:rule=guided'. Give it again for more; 'vizcnn methods' lists them. "
-        "Default: saliency and gradcam, in a report occlusion too.",
+        "Default: saliency and gradcam; in a report occlusion too; in a run gradcam alone.",
         show_default=False,
     ),
 ]
@@ -199,9 +201,13 @@ Regions = Annotated[
 Target = Annotated[
     str | None,
     typer.Option(
+        "--target",
+        "-t",
         metavar="CLASS",
-        help="What is explained: a class index, a label, OUTPUT=CLASS for a model of several outputs, like:FILE, the likeness to "
-        "another image, channel:LAYER:NUMBER, unit:LAYER:ROW,COLUMN,CHANNEL, or one of these against another: 'cat minus lynx'. "
+        help="What is explained: a class index, a label, OUTPUT=CLASS for a model of several outputs; like:FILE, the likeness to "
+        "another image; channel:LAYER:NUMBER; unit:LAYER:ROW,COLUMN,CHANNEL; region:TOP,LEFT,BOTTOM,RIGHT:CLASS of a "
+        "segmentation; box:LEFT,TOP,RIGHT,BOTTOM:CLASS of a detector; text:WORD; point:NAME; or one of these against another: "
+        "'cat minus lynx'. "
         "Default: the class that the model predicts.",
         show_default=False,
     ),
@@ -210,6 +216,8 @@ Target = Annotated[
 Layer = Annotated[
     str | None,
     typer.Option(
+        "--layer",
+        "-l",
         metavar="LAYER",
         help="Path or name of the layer, for methods that look at one; 'vizcnn summary MODEL' lists them. Default: the last map.",
         show_default=False,

@@ -8,24 +8,28 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import MODEL, command
 from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import file_stems
 
 
-@app.command()
+@command(
+    MODEL,
+    "vizcnn receptive-field model.keras",
+    "vizcnn receptive-field model.keras --layer conv2 --out out",
+)
 @options.takes_model
 def receptive_field(
     model: ModelFile,
-    layer: options.Layers = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", metavar="DIR", help="Where a picture of each goes. Default: none.", show_default=False
         ),
     ] = None,
+    layer: options.Layers = None,
 ) -> None:
     """Tell what part of the input the cells of layers see; without --layer of all that have a map of rows and columns."""
     if out is not None:

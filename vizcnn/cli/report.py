@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DECISIONS, command
 from vizcnn.cli.console import catch_warnings, echo, echo_error, notes
 from vizcnn.cli.folders import check_file
 from vizcnn.cli.model import ModelFile
@@ -31,7 +31,11 @@ MIN_HEALTH_IMAGES = 10
 RANKS = ("first", "second", "third", "fourth", "fifth")
 
 
-@app.command()
+@command(
+    DECISIONS,
+    "vizcnn report model.keras cat.jpg --labels labels.txt --out report.html",
+    "vizcnn report model.keras photos -m gradcam --trust --out report.html",
+)
 @options.takes_model
 def report(
     model: ModelFile,

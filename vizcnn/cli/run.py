@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DATASET, command
 from vizcnn.cli.console import echo, echo_error
 from vizcnn.cli.model import ModelFile
 
@@ -36,13 +36,18 @@ Folder = Annotated[
         "--out",
         "-o",
         metavar="DIR",
-        help="The folder of the run; one that was begun is gone on with.",
+        help="The folder of the run; one that was begun goes on.",
         show_default=False,
     ),
 ]
 
 
-@app.command()
+@command(
+    DATASET,
+    "vizcnn run model.keras photos --out run --method gradcam",
+    "vizcnn run model.keras photos --labels-by folders --sample 1000 --out run",
+    "vizcnn run model.keras photos.parquet --out run --workers 2 --shard 3/64",
+)
 @options.takes_model
 def run(
     model: ModelFile,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DECISIONS, command
 from vizcnn.cli.console import echo, echo_error
 from vizcnn.cli.model import ModelFile
 from vizcnn.errors import ModelFileError, OptionError, VizcnnError
@@ -24,13 +24,18 @@ if TYPE_CHECKING:
     from vizcnn.explorer.server import Server
 
 
-@app.command()
+@command(
+    DECISIONS,
+    "vizcnn serve model.keras photos --labels labels.txt",
+    "vizcnn serve --run run",
+    "vizcnn serve model.keras --run maps",
+)
 @options.takes_model
 def serve(
     model: ModelFile | None = None,
     images: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[IMAGE]...", help="Image files, or folders of them.", show_default=False),
+        typer.Argument(metavar="IMAGE", help="Image files, or folders of them.", show_default=False),
     ] = None,
     run: Annotated[
         Path | None,

@@ -8,11 +8,15 @@ from typing import Annotated
 
 import typer
 
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DATASET, command
 from vizcnn.cli.console import catch_warnings, echo, notes
 
 
-@app.command()
+@command(
+    DATASET,
+    "vizcnn spray run --out suspects.png",
+    "vizcnn spray run --method hirescam --target 3 --out found.npz",
+)
 def spray(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
     out: Annotated[
@@ -32,7 +36,14 @@ def spray(
         str | None, typer.Option(metavar="FILE", help="The model. Default: the file that the run had.")
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option(metavar="CLASS", help="A class to look at; again for each. Default: all.")
+        list[str] | None,
+        typer.Option(
+            "--target",
+            "-t",
+            metavar="CLASS",
+            help="A class to look at; again for each. Default: all.",
+            show_default=False,
+        ),
     ] = None,
     sample: Annotated[int, typer.Option(metavar="N", help="Maps of each class, at the most.")] = 2000,
     cover: Annotated[int, typer.Option(metavar="N", help="Of how many clusters the place is covered.")] = 12,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import MODEL, command
 from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.model import ModelFile
 
 
-@app.command()
+@command(
+    MODEL,
+    "vizcnn summary model.keras",
+    "vizcnn summary model.keras --depth 0",
+)
 @options.takes_model
 def summary(
     model: ModelFile,

@@ -7,14 +7,18 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import MODEL, command
 from vizcnn.cli.console import echo, notes, run_method
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import file_stems, safe_name
 
 
-@app.command()
+@command(
+    MODEL,
+    "vizcnn top-patches model.keras photos --out out",
+    "vizcnn top-patches model.keras photos --layer conv2 --channel 5 --out out",
+)
 @options.takes_model
 def top_patches(
     model: ModelFile,

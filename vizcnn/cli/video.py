@@ -8,14 +8,18 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli import options
-from vizcnn.cli.app import app
+from vizcnn.cli.app import DECISIONS, command
 from vizcnn.cli.console import catch_warnings, echo, notes
 from vizcnn.cli.folders import check_file
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import ANIMATIONS
 
 
-@app.command()
+@command(
+    DECISIONS,
+    "vizcnn video model.keras clip.gif --out overlay.gif",
+    "vizcnn video model.keras clip.mp4 --frames ::2 --out overlay.mp4",
+)
 @options.takes_model
 def video(
     model: ModelFile,

@@ -100,7 +100,7 @@ def occlusion(
     which is larger away from the edges, and it leaves out the windows that reach over the edge.
 
     With `refine` it is the step between the positions that is halved, not the patch: on photographs the drop of a large patch
-    hardly foretells those of the small ones in it, but a patch foretells its neighbours that overlap it. The estimate is the
+    hardly foretells those of the small ones in it, but a patch foretells its neighbors that overlap it. The estimate is the
     best linear one of a correlation ``exp(-d / 1.35)``, d in patches along each axis. Patches of 8 pixels at 0.4 of all positions
     of a MobileNet gave maps of three photographs whose rank correlations with the whole ones were 0.95, 0.98 and 0.99; with a
     stride of 8, where no patch overlaps another, 0.75, 0.86 and 0.90.

@@ -41,7 +41,7 @@ def smoothgrad(
 ) -> AttributionBatch:
     """Take the mean of the gradients by noisy copies of the image [1]_.
 
-    The gradient without most of its grain: bright where the score would move with a pixel in all of an image's neighbourhood.
+    The gradient without most of its grain: bright where the score would move with a pixel in all of an image's neighborhood.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ class Cluster:
     null : float
         The highest contrast of maps that vary as these do, without any groups.
     purity : float
-        How many of the nearest neighbours of its images, by their maps, belong to it too, 0 to 1.
+        How many of the nearest neighbors of its images, by their maps, belong to it too, 0 to 1.
     strangeness : float
         How small, tight, separate and pure it is: contrast times purity times the share of the others.
     place : {"corner", "border", "inside", "wide"}

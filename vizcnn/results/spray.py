@@ -36,7 +36,7 @@ class Spray(Result):
     num_images : int
         How many maps were looked at.
     embeddings : dict of str to ndarray of float32, shape (n, d)
-        Of each class with clusters: where its maps lie by the first eigenvectors of the graph of their neighbours; in the order
+        Of each class with clusters: where its maps lie by the first eigenvectors of the graph of their neighbors; in the order
         of `places`.
     eigenvalues : dict of str to ndarray of float32, shape (d,)
         The eigenvalues of these.

@@ -44,7 +44,7 @@ def spray(
     """Look for images that are decided by something else than the others of their class: Clever Hans [1]_.
 
     The maps of each class that was explained are reduced to 16 x 16 places and to shares of what speaks for it, and clustered by
-    the spectrum of the graph of their neighbours; the widest gap between eigenvalues says into how many clusters. They are ranked
+    the spectrum of the graph of their neighbors; the widest gap between eigenvalues says into how many clusters. They are ranked
     by how small, tight, separate and pure they are. Those whose maps have mass where the others' have little, by more spreads
     than chance gives maps that vary as these do, have that place covered. One is suspect that both set far apart: its maps, and
     what covering costs it beside what it costs the others.
