@@ -61,7 +61,7 @@ def mortal_model(folder: Path, calls: int) -> Any:
 def test_two_processes_of_which_one_dies_make_the_same_files_as_one(images: Path, whole: Path, tmp_path: Path) -> None:
     asked = job(images, tmp_path / "out", partial(mortal_model, tmp_path, 40))
     workers.begin(job(images, tmp_path / "out"))
-    assert sum(workers.work(asked, (0, 1), 2)) == 40
+    assert 32 <= sum(workers.work(asked, (0, 1), 2)) <= 40  # of its last two batches the one that dies tells nothing
     assert (tmp_path / "died").exists()
     run_job(job(images, tmp_path / "out"), (0, 1), workers=1, retry=False, say=lambda _: None)  # finishes it
     assert contents(tmp_path / "out") == contents(whole)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,51 @@ from vizcnn.runs.rows import Columns, journal_schema, maps_column
 from vizcnn.runs.source import Entry
 from vizcnn.runs.statistics import statistics
 from vizcnn.stream import Failure, MethodCall, stream
+
+
+class Said(NamedTuple):
+    """What is said of some images of a batch.
+
+    Attributes
+    ----------
+    found : dict or (str, Attributions)
+        Columns of rows, with a value for each image; or a method's result, of which they are made.
+    places : list of int or None
+        The images; None: all.
+    of : list of int or None
+        Where in the columns these are; None: at their places.
+    """
+
+    found: dict[str, list[Any]] | tuple[str, Attributions]
+    places: list[int] | None = None
+    of: list[int] | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answers to a batch: rows are made of it without the model, and while that is at work on the next one.
+
+    Attributes
+    ----------
+    layouts : mapping of str to MapLayout
+        How maps are kept.
+    count : int
+        Images of the batch.
+    said : list of Said
+        The answers; of what is said twice of an image the first counts.
+    """
+
+    layouts: Mapping[str, MapLayout]
+    count: int
+    said: list[Said]
+
+    def record_batch(self) -> pa.RecordBatch:
+        """Return them as journals hold them."""
+        table = Columns(journal_schema(self.layouts.values()), self.count)
+        for found, places, of in self.said:
+            columns = found if isinstance(found, dict) else _columns(found[1], self.layouts[found[0]])
+            table.take(columns, places, of)
+        return table.record_batch()
 
 
 @dataclass(frozen=True)
@@ -82,7 +127,7 @@ class Explainer:
         read: Sequence[LoadedImage | UnreadImage],
         layouts: Mapping[str, MapLayout],
         rows: np.ndarray | None = None,
-    ) -> pa.RecordBatch:
+    ) -> Answers:
         """Explain a batch.
 
         Parameters
@@ -100,11 +145,10 @@ class Explainer:
 
         Returns
         -------
-        RecordBatch
-            As journals hold it.
+        Answers
+            What the model answers; what a run writes of it is made without the model.
         """
-        table = Columns(journal_schema(layouts.values()), len(read))
-        table.take(self._about(start, entries, read))
+        answers = Answers(layouts, len(read), [Said(self._about(start, entries, read))])
         good = [at for at, one in enumerate(read) if isinstance(one, LoadedImage)]
         if good:
             spare = good[0]  # stands where an image is missing
@@ -114,18 +158,15 @@ class Explainer:
                     rows[at] = rows[spare]
             images = self._filled([read[at] for at in known], spare, rows)  # type: ignore[misc]
             if not self.calls:
-                table.take(self._predicted(images), good)
+                answers.said.append(Said(self._predicted(images), good))
             results, failures = self._explained(images, self._target([entries[at] for at in known]), self.calls)
-            for method, result in results.items():
-                table.take(_columns(result, layouts[method]), good)
+            answers.said.extend(Said((method, result), good) for method, result in results.items())
             for method in failures:  # perhaps by one of the images
                 for at in good:
                     alone = self._alone(method, read[at], entries[at])  # type: ignore[arg-type]
-                    if isinstance(alone, Failure):
-                        table.take({f"{method}.error": [alone.reason]}, [at], of=[0])
-                    else:
-                        table.take(_columns(alone, layouts[method]), [at], of=[0])
-        return table.record_batch()
+                    found = {f"{method}.error": [alone.reason]} if isinstance(alone, Failure) else (method, alone)
+                    answers.said.append(Said(found, [at], of=[0]))
+        return answers
 
     def _about(
         self, start: int, entries: Sequence[Entry], read: Sequence[LoadedImage | UnreadImage]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import InputError
 from vizcnn.inputs import Preprocess
 from vizcnn.inputs.steps import Function
-from vizcnn.runs.explaining import Explainer
+from vizcnn.runs.explaining import Answers, Explainer
 from vizcnn.runs.images import LoadedImage, Reader, read_ahead
 from vizcnn.runs.job import Job
 from vizcnn.runs.journal import Journal
@@ -22,6 +22,7 @@ from vizcnn.runs.maps import write_maps
 from vizcnn.runs.plan import Plan
 from vizcnn.runs.rows import journal_schema, maps_column, maps_of, write_rows
 from vizcnn.runs.source import Entry
+from vizcnn.runs.writer import Writer
 from vizcnn.targets import resolve
 
 _TRIED = 100
@@ -136,7 +137,7 @@ class Worker:
         layouts = self.explainer.layouts(images, entries)
         start = time.monotonic()
         if len(self.plan) > _TIMED * self.explainer.batch_size:  # what is compiled is compiled now
-            self.explainer.batch(0, entries, images, layouts)
+            self.explainer.batch(0, entries, images, layouts).record_batch()
         seconds = time.monotonic() - start
         model = self.explainer.model
         about = {
@@ -170,17 +171,26 @@ class Worker:
         opened: list[Journal] = []
         try:
             batches = self._batches(manifest, shards, opened)
-            for batch, read, rows in read_ahead(batches, self.reader, self.explainer.batch_size):
-                if read:
-                    entries = [self.plan.listing[place] for place in batch.places]
-                    batch.journal.append(self.explainer.batch(batch.places.start, entries, read, layouts, rows))
-                if batch.journal.count == self._num_batches(batch.shard):
-                    self._finish(batch, manifest)
-                    opened.remove(batch.journal)
-                yield len(read)
+            with Writer() as writer:
+                for batch, read, rows in read_ahead(batches, self.reader, self.explainer.batch_size):
+                    answers = None
+                    if read:
+                        entries = [self.plan.listing[place] for place in batch.places]
+                        answers = self.explainer.batch(batch.places.start, entries, read, layouts, rows)
+                    yield from writer.put(partial(self._write, batch, answers, manifest, opened))
+                yield from writer.rest()
         finally:
             for journal in opened:
                 journal.close()
+
+    def _write(self, batch: Batch, answers: Answers | None, manifest: Manifest, opened: list[Journal]) -> int:
+        """Write what is answered to a batch, and its shard, where it is the last one; return how many images it has."""
+        if answers is not None:
+            batch.journal.append(answers.record_batch())
+        if batch.journal.count == self._num_batches(batch.shard):
+            self._finish(batch, manifest)
+            opened.remove(batch.journal)
+        return len(batch.places)
 
     def _num_batches(self, shard: int) -> int:
         return -(-len(self.plan.shard(shard)) // self.explainer.batch_size)
