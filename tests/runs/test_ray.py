@@ -26,6 +26,7 @@ from vizcnn.runs.files import Folder
 from vizcnn.runs.job import Job
 from vizcnn.runs.on_ray import RayCluster
 from vizcnn.runs.open_source import open_source
+from vizcnn.runs.plan import Plan
 from vizcnn.runs.ray_connection import connected
 from vizcnn.runs.run import open_run
 from vizcnn.runs.running import run_job
@@ -212,7 +213,7 @@ def test_rows_of_a_dataset_are_the_same_files_as_a_folder_in_their_order(
 
 def test_dataset_that_does_not_fit_is_refused(cluster: Any, images: Path) -> None:
     def listed(rows: list[Any], **columns: str) -> None:
-        list(open_source(ray.data.from_items(rows), columns=columns).entries())
+        Plan.of(open_source(ray.data.from_items(rows), columns=columns), 8)
 
     with pytest.raises(
         InputError, match=r"must have a column 'path'; it has 'file'. Say by `columns` what it is called"
@@ -220,8 +221,10 @@ def test_dataset_that_does_not_fit_is_refused(cluster: Any, images: Path) -> Non
         listed([{"file": "a"}])
     with pytest.raises(InputError, match=r"must have a column 'class'"):
         listed([{"path": "a"}], label="class")
-    with pytest.raises(InputError, match=r"`source` must name each row by a path of its own; got 'a' again"):
+    with pytest.raises(InputError, match=r"`source` must name each image by a path of its own; got 'a' again"):
         listed([{"path": "a"}, {"path": "a"}])
+    with pytest.raises(InputError, match=r"`source` must name each row by a path; got a row without one"):
+        listed([{"path": "a"}, {"path": None}])
 
 
 def test_error_of_a_node_is_raised_here(cluster: Any, images: Path, tmp_path: Path) -> None:

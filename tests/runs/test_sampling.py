@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import vizcnn as vz
 from tests.runs.made import OCCLUSION, contents, explained, model, softmax, write_images
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.runs import journal
+from vizcnn.runs.files import Folder
 from vizcnn.runs.sampling import by_confidence, by_turns, mistakes_first
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
@@ -116,8 +119,44 @@ def test_confidence_of_a_model_without_probabilities_is_refused(images: Path, tm
         taken(images, tmp_path, "confidence", model=numbers)
 
 
+def test_images_are_listed_once_for_both(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, entries = [], Folder.entries
+    monkeypatch.setattr(Folder, "entries", lambda source: listed.append(source) or entries(source))
+    taken(images, tmp_path, "confidence")
+    assert len(listed) == 1
+
+
 def test_what_is_not_known_is_taken_last() -> None:
-    assert by_turns("aab", 9).tolist() == [0, 1, 2]
-    assert by_confidence([None, 0.95, None, 1.0, 0.0], 4).tolist() == [0, 1, 3, 4]
-    rows = [(None, 1, 0.9), (1, None, None), (1, 1, 0.9), (1, 2, None), (2, 1, 0.3)]
-    assert [mistakes_first(rows, count).tolist() for count in (1, 2, 3, 4)] == [[4], [3, 4], [2, 3, 4], [0, 2, 3, 4]]
+    nan = np.nan
+    assert by_turns(np.array([2, 2, 1]), 9).tolist() == [0, 1, 2]
+    assert by_confidence(np.array([nan, 0.95, nan, 1, 0]), 4).tolist() == [0, 1, 3, 4]
+    rows = np.array([(nan, 1, 0.9), (1, nan, nan), (1, 1, 0.9), (1, 2, nan), (2, 1, 0.3)]).T
+    assert [mistakes_first(*rows, count).tolist() for count in (1, 2, 3, 4)] == [[4], [3, 4], [2, 3, 4], [0, 2, 3, 4]]
+
+
+_unsure = st.none() | st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.3, 0.95, 1.0])
+_class = st.none() | st.integers(0, 3)
+
+
+@given(st.lists(st.tuples(_class, _class, _unsure), min_size=1, max_size=30), st.integers(1, 30))
+def test_sample_is_that_of_a_slow_one_by_one(rows: list[tuple[Any, Any, Any]], count: int) -> None:
+    true, predicted, probabilities = np.array(rows, float).T
+
+    def turns(groups: list[Any]) -> list[int]:
+        return sorted(sorted(range(len(groups)), key=lambda at: groups[:at].count(groups[at]))[:count])
+
+    def rank(row: tuple[Any, Any, Any]) -> tuple[float, ...]:
+        if None in row[:2]:
+            return (2,)
+        return (0, -(row[2] or 0)) if row[0] != row[1] else (1,)
+
+    groups = [-1 if row[0] is None else row[0] for row in rows]
+    assert by_turns(np.array(groups), count).tolist() == turns(groups)
+    assert mistakes_first(true, predicted, probabilities, count).tolist() == sorted(
+        sorted(range(len(rows)), key=lambda at: rank(rows[at]))[:count]
+    )
+    known = [at for at, row in enumerate(rows) if row[2] is not None]
+    if known:
+        found = [known[at] for at in turns([min(int(10 * rows[at][2]), 9) for at in known])]
+        others = [at for at in range(len(rows)) if at not in known][: count - len(found)]
+        assert by_confidence(probabilities, count).tolist() == sorted(found + others)

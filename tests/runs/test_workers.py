@@ -20,6 +20,7 @@ from tests.runs.made import OCCLUSION, RISE, contents, explained, model, softmax
 from vizcnn.cli import app
 from vizcnn.errors import InputError, OptionError, ResultError
 from vizcnn.runs import worker, workers
+from vizcnn.runs.files import Folder
 from vizcnn.runs.finishing import begin, check_folder
 from vizcnn.runs.job import Job
 from vizcnn.runs.open_source import open_source
@@ -42,6 +43,13 @@ def job(images: Path, out: Path, open_model: Any = model) -> Job:
     return Job(open_model, None, open_source(images), out, (OCCLUSION, RISE), shard_size=8)
 
 
+class Unlistable(Folder):
+    """A folder that is no more walked."""
+
+    def entries(self) -> Any:
+        raise AssertionError("it is listed already")
+
+
 def mortal_model(folder: Path, calls: int) -> Any:
     """Return the model; the first process that has called it so many times dies."""
     left = [calls]
@@ -59,9 +67,13 @@ def mortal_model(folder: Path, calls: int) -> Any:
 
 
 def test_two_processes_of_which_one_dies_make_the_same_files_as_one(images: Path, whole: Path, tmp_path: Path) -> None:
-    asked = job(images, tmp_path / "out", partial(mortal_model, tmp_path, 40))
-    workers.begin(job(images, tmp_path / "out"))
-    assert 32 <= sum(workers.work(asked, (0, 1), 2)) <= 40  # of its last two batches the one that dies tells nothing
+    asked = replace(
+        job(images, tmp_path / "out", partial(mortal_model, tmp_path, 40)), source=Unlistable(images)
+    )  # in other processes
+    with workers.shared(job(images, tmp_path / "out").plan()) as plan:
+        workers.begin(job(images, tmp_path / "out"), plan)
+        done = sum(workers.work(asked, plan, (0, 1), 2))
+        assert 32 <= done <= 40  # of its last two batches the one that dies tells nothing
     assert (tmp_path / "died").exists()
     run_job(job(images, tmp_path / "out"), (0, 1), workers=1, retry=False, say=lambda _: None)  # finishes it
     assert contents(tmp_path / "out") == contents(whole)
@@ -90,8 +102,9 @@ def test_error_of_a_worker_is_raised_where_it_was_started(tmp_path: Path) -> Non
     (tmp_path / "images").mkdir()
     for name in ("1.png", "2.png"):
         (tmp_path / "images" / name).write_bytes(b"no image")
+    asked = job(tmp_path / "images", tmp_path / "out")
     with pytest.raises(InputError, match=r"None of the first 2 images of `source` can be read: `images` file '.*png'"):
-        workers.begin(job(tmp_path / "images", tmp_path / "out"))
+        workers.begin(asked, asked.plan())
 
 
 def test_worker_takes_over_what_another_let_go(
@@ -103,7 +116,7 @@ def test_worker_takes_over_what_another_let_go(
     begin(asked.folder, manifest)
     held = worker.Journal.claim(asked.folder.journal(0), worker.journal_schema(manifest.layouts.values()))
     monkeypatch.setattr("vizcnn.runs.running.time.sleep", lambda _: held.close())  # the other one dies
-    assert sum(work_on(asked, (0, 1), 1)) == 40
+    assert sum(work_on(asked, asked.plan(), (0, 1), 1)) == 40
 
 
 def run(*words: object) -> Any:

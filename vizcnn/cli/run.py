@@ -114,12 +114,12 @@ def run(
     from vizcnn.adapter.labels import read_labels
     from vizcnn.runs.dataset import check_extra, ray_cluster
     from vizcnn.runs.open_source import open_source
-    from vizcnn.runs.plan import part_of_shards
     from vizcnn.runs.run import open_run
     from vizcnn.targets.typed import read_target
 
     check_extra()
     from vizcnn.runs.job import Job
+    from vizcnn.runs.plan import part_of_shards
     from vizcnn.runs.running import run_job
 
     opened = open_source(source, labels_by=labels_by, columns=dict(map(_role, column or ())))

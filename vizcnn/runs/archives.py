@@ -75,19 +75,18 @@ class Archives(Source):
                 ) from error
             raise InputError(f"`images` {entry.key!r} can't be read: {error.strerror or error}.") from error
 
-    def _place(self, key: str) -> tuple[Any, ...]:
+    def _place(self, key: str) -> tuple[int, ...]:
         """Find an image by its name alone."""
         for entry in self.entries():
-            if entry.key == key:
-                place: tuple[Any, ...] = entry.place
-                return place
+            if entry.key == key and entry.place is not None:
+                return entry.place
         raise InputError(f"`source` {str(self.files[0])!r} holds no {key!r} any more.")
 
-    def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[Any, ...]]]:
+    def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[int, ...]]]:
         """Yield name, label, target and place of each image of an archive."""
         raise NotImplementedError
 
-    def _bytes(self, file: Path, *place: Any) -> bytes:
+    def _bytes(self, file: Path, *place: int) -> bytes:
         """Return the bytes of the image at a place."""
         with file.open("rb") as stream:
             stream.seek(place[0])
@@ -99,7 +98,7 @@ class Tar(Archives):
 
     kind: ClassVar[str] = "tar"
 
-    def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[Any, ...]]]:
+    def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[int, ...]]]:
         image: tarfile.TarInfo | None = None
         label: str | None = None
         stem = ""
@@ -128,9 +127,9 @@ class ParquetImages(Archives):
 
     kind: ClassVar[str] = "parquet"
 
-    def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[Any, ...]]]:
+    def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[int, ...]]]:
         table = open_parquet(file)
-        image = image_column(file, self.columns)
+        image = image_column(file, self.columns.get("image"))
         names = wanted_columns(table.schema_arrow.names, {"image": image, **self.columns}, file, "image")
         others = {role: name for role, name in names.items() if role != "image"}
         number = 0
@@ -139,13 +138,13 @@ class ParquetImages(Archives):
             values = {role: rows.column(name).to_pylist() for role, name in others.items()}
             for at in range(table.metadata.row_group(group).num_rows):
                 label, target = (values[role][at] if role in values else None for role in ("label", "target"))
-                yield f"{number}", None if label is None else str(label), target, (image, group, at)
+                yield f"{number}", None if label is None else str(label), target, (group, at)
                 number += 1
 
-    def _bytes(self, file: Path, *place: Any) -> bytes:
-        column, group, row = place
+    def _bytes(self, file: Path, *place: int) -> bytes:
+        group, row = place
         with _GROUP_LOCK:
-            images = _row_group(file, column, group)
+            images = _row_group(file, self.columns.get("image"), group)
         value = images[row].as_py()
         data = value["bytes"] if isinstance(value, Mapping) else value
         if not isinstance(data, bytes):
@@ -158,7 +157,7 @@ class TFRecords(Archives):
 
     kind: ClassVar[str] = "tfrecord"
 
-    def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[Any, ...]]]:
+    def _inside(self, file: Path) -> Iterator[tuple[str, str | None, str | int | None, tuple[int, ...]]]:
         for number, (start, length, data) in enumerate(_records(file)):
             features = _features(data)
             self._feature(features, "image", ("image/encoded", "image_raw", "image"), file)
@@ -171,7 +170,7 @@ class TFRecords(Archives):
             text = label.decode("utf-8", "replace") if isinstance(label, bytes) else label
             yield f"{number}", None if text is None else str(text), target, (start, length)
 
-    def _bytes(self, file: Path, *place: Any) -> bytes:
+    def _bytes(self, file: Path, *place: int) -> bytes:
         features = _features(super()._bytes(file, *place))
         data = self._feature(features, "image", ("image/encoded", "image_raw", "image"), file)
         if not isinstance(data, bytes):
@@ -195,15 +194,16 @@ _GROUP_LOCK = threading.Lock()
 
 
 @lru_cache(maxsize=3)
-def _row_group(file: Path, column: str, group: int) -> Any:
+def _row_group(file: Path, asked: str | None, group: int) -> Any:
     """Return the images of a row group, of which the last few are kept."""
     import pyarrow.parquet as pq
 
+    column = image_column(file, asked)
     return pq.ParquetFile(file).read_row_group(group, columns=[column]).column(column)
 
 
-def image_column(file: Path, columns: Mapping[str, str]) -> str:
-    """Return the column of a Parquet file that holds images.
+def image_column(file: Path, asked: str | None) -> str:
+    """Return the column of a Parquet file that holds images: the one that was asked for, if any.
 
     Returns
     -------
@@ -223,7 +223,6 @@ def image_column(file: Path, columns: Mapping[str, str]) -> str:
             return bool(kind.get_field_index("bytes") >= 0)
         return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
-    asked = columns.get("image")
     fitting = [field.name for field in schema if holds_bytes(field.type) and asked in (None, field.name)]
     if not fitting:
         raise InputError(

@@ -14,7 +14,6 @@ from vizcnn.errors import OptionError, ResultError, check_choice
 from vizcnn.measures.run import Asked
 from vizcnn.registry import is_one
 from vizcnn.runs.open_source import open_source
-from vizcnn.runs.plan import part_of_shards
 from vizcnn.runs.ray_rows import RayRows
 from vizcnn.runs.run import Run, open_run
 from vizcnn.runs.source import Source
@@ -127,6 +126,7 @@ def explain_dataset(
     """
     check_extra()
     from vizcnn.runs.job import Job
+    from vizcnn.runs.plan import part_of_shards
     from vizcnn.runs.running import run_job
 
     opened = open_source(source, labels_by=labels_by, columns=columns)

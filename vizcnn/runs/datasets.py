@@ -46,12 +46,12 @@ class Elements(Source):
     def entries(self) -> Iterator[Entry]:
         """See `Source.entries`; it goes through all of them once, and remembers what each was."""
         for number, (image, label) in enumerate(self._singly()):
-            digest = _digest(image)
-            yield Entry(f"{number}-{digest}", label, None, (number, digest))
+            yield Entry(f"{number}-{_digest(image)}", label)
 
     def read(self, entry: Entry) -> np.ndarray:
         """See `Source.read`; what comes in another order than before is no dataset that can be gone on with."""
-        number, digest = entry.place
+        said, _, digest = entry.key.partition("-")
+        number = int(said)
         with self._lock:
             if number < self._next and number not in self._kept:
                 self._next = 0

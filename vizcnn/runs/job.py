@@ -84,14 +84,13 @@ class Job:
         """Return the metrics."""
         return read_metrics(self.metrics)
 
-    def plan(self) -> Plan:
-        """List the source, and say which image comes when."""
-        plan = Plan.of(self.source, self.shard_size)
+    def plan(self, listed: Plan | None = None) -> Plan:
+        """Say which image comes when: of the source's, which are listed if they aren't yet, those of the sample."""
+        plan = listed or Plan.of(self.source, self.shard_size)
         if self.sample is None:
             return plan
         predicted = None if self.survey is None else predictions_of(self.survey.folder)
-        labels = plan.listing.labels
-        return plan.taken(sampled(plan.at_random, labels, predicted, self.sample_by, self.sample))
+        return plan.taken(sampled(plan.at_random, plan.listing, predicted, self.sample_by, self.sample))
 
     @property
     def survey(self) -> Job | None:

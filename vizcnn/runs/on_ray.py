@@ -12,7 +12,7 @@ import socket
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +110,10 @@ class RayCluster:
         if not self._room:
             given = ", ".join(f"{name}={number:g}" for name, number in self._resources.items())
             warn([f"No node of the Ray cluster has room for an actor, {given}: the run waits until one has."])
+
+    def shared(self, plan: Plan) -> AbstractContextManager[Plan]:
+        """See `Executor.shared`: Ray's store of objects has one copy of what is sent, on each node."""
+        return nullcontext(plan)
 
     def begin(self, job: Job, plan: Plan) -> None:
         """Begin a run on a node of the cluster; see `begin_run`."""
@@ -297,7 +301,7 @@ class ShardActor:
         keys = list(held.rows)
         shard = self._places[keys[0]] // plan.shard_size if keys[0] in self._places else 0
         places = plan.shard(shard)
-        if keys != plan.listing.keys[places.start : places.stop]:
+        if keys != plan.listing.keys(places):
             raise _other_rows()
         if shard not in self._todo:
             return 0
@@ -307,7 +311,8 @@ class ShardActor:
     def _places(self) -> dict[str, int]:
         """Where the first image of each shard is."""
         plan = self._worker[0].plan
-        return {plan.listing.keys[place]: place for place in range(0, len(plan), plan.shard_size)}
+        firsts = range(0, len(plan), plan.shard_size)
+        return dict(zip(plan.listing.keys(firsts), firsts, strict=True))
 
 
 def finish_shard(worker: Worker, manifest: Manifest, shard: int) -> int:

@@ -93,7 +93,7 @@ def _archive_of(file: Path, columns: Mapping[str, str]) -> type[Archives] | None
     if suffix in PARQUET and "path" not in columns:
         if "image" not in columns and "path" in open_parquet(file).schema_arrow.names:
             return None
-        image_column(file, columns)  # which it must have
+        image_column(file, columns.get("image"))  # which it must have
         return ParquetImages
     return Tar if suffix in TARS else TFRecords if suffix in TFRECORDS else None
 

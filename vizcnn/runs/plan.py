@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from vizcnn.errors import InputError, OptionError
 from vizcnn.runs.labels import Labels
-from vizcnn.runs.source import Listing, Source
+from vizcnn.runs.listing import Listing
+from vizcnn.runs.source import Source
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,15 @@ class Plan:
         Raises
         ------
         InputError
-            If it can't be read, has no images, or none of them has a label or target though it was said where these are.
+            If it can't be read, has no images, two that are called alike though they may not be, or none with a label or target
+            though it was said where these are.
         """
         listing = Listing.of(source.entries())
         name = repr(source.about.get("path", source.about["kind"]))
         if not len(listing):
             raise InputError(f"`source` {name} holds no image.")
         for role, found in (("label", listing.labels), ("target", listing.targets)):
-            if found is None and role in source.promised:
+            if not found and role in source.promised:
                 where = (
                     "all of them lie in the folder itself"
                     if source.about["kind"] == "folder"
@@ -69,15 +71,33 @@ class Plan:
                 )
                 raise InputError(f"`source` {name} must say a {role} of its images; {where}.")
         plan = cls(listing, shard_size, source.about["kind"] == "folder")
+        if source.distinct and (key := plan.repeated) is not None:
+            raise InputError(f"`source` must name each image by a path of its own; got {key!r} again.")
         return plan if source.in_order else plan.taken(plan.at_random)
 
     @property
     def at_random(self) -> np.ndarray:
         """All places in the order of a hash of what is there, (N,)."""
-        hashes = np.array([_hash(key) for key in self.listing.keys], dtype=np.uint64)
-        return np.lexsort((np.arange(len(hashes)), hashes))
+        return np.argsort(self._hashes, kind="stable")
 
-    def taken(self, places: Iterable[int]) -> Plan:
+    @property
+    def repeated(self) -> str | None:
+        """What two images are called; None where no two are called alike."""
+        hashes = self._hashes
+        order = np.argsort(hashes)
+        alike = np.flatnonzero(np.diff(hashes[order]) == 0)
+        pairs = ([self.listing[place].key for place in order[at : at + 2].tolist()] for at in alike.tolist())
+        return next((one for one, other in pairs if one == other), None)
+
+    @property
+    def _hashes(self) -> np.ndarray:
+        hashes = np.empty(len(self), "<u8")
+        for places in self.listing.parts():
+            found = b"".join(map(_hash, self.listing.keys(places)))
+            hashes[places.start : places.stop] = np.frombuffer(found, "<u8")
+        return hashes
+
+    def taken(self, places: np.ndarray) -> Plan:
         """Return a plan of some of the images, in another order."""
         return replace(self, listing=self.listing.taken(places))
 
@@ -86,8 +106,7 @@ class Plan:
 
     def labels(self, names: Sequence[str], *, named: bool) -> Labels:
         """Return which of a model's classes the labels mean; see `Labels.of`."""
-        labels = {label for label in self.listing.labels or () if label is not None}
-        return Labels.of(labels, names, named=named, in_folders=self.in_folders)
+        return Labels.of(self.listing.labels, names, named=named, in_folders=self.in_folders)
 
     @property
     def num_shards(self) -> int:
@@ -102,9 +121,9 @@ class Plan:
     def digest(self) -> str:
         """What tells these images, with their labels and targets, from others."""
         digest = hashlib.sha256()
-        for index in range(len(self)):
-            key, label, target, _ = self.listing[index]
-            digest.update(repr((key, label, target)).encode("utf-8", "surrogatepass"))
+        for places in self.listing.parts():
+            said = "".join(repr(entry[:3]) for entry in self.listing.entries(places))
+            digest.update(said.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
 
@@ -125,5 +144,5 @@ def part_of_shards(text: str | None) -> tuple[int, int]:
     return part - 1, count
 
 
-def _hash(key: str) -> int:
-    return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
+def _hash(key: str) -> bytes:
+    return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()

@@ -92,6 +92,7 @@ class RayRows(Source):
     columns: Mapping[str, str]
     in_order = True
     travels = False
+    distinct = True
 
     @property
     def about(self) -> dict[str, Any]:
@@ -106,17 +107,13 @@ class RayRows(Source):
     def entries(self) -> Iterator[Entry]:
         """See `Source.entries`; images are left out, which Ray then needn't read where files have columns."""
         names = {role: name for role, name in self._names.items() if role != "image"}
-        seen: set[str] = set()
         with quiet(), self.in_order_of_rows():
             rows = self.dataset.select_columns([*dict.fromkeys(names.values())])
             for batch in rows.iter_batches(batch_size=_LISTED, batch_format="pyarrow"):
                 values = {role: batch.column(name).to_pylist() for role, name in names.items()}
                 for at, path in enumerate(values["path"]):
-                    if path is None or str(path) in seen:
-                        raise InputError(
-                            f"`source` must name each row by a path of its own; got {path!r} again, or none."
-                        )
-                    seen.add(str(path))
+                    if path is None:
+                        raise InputError("`source` must name each row by a path; got a row without one.")
                     label, target = (values[role][at] if role in values else None for role in ("label", "target"))
                     yield Entry(
                         str(path), None if label in (None, "") else str(label), None if target in (None, "") else target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
@@ -33,6 +33,9 @@ class Executor(Protocol):
 
     def ready(self, job: Job) -> AbstractContextManager[None]:
         """Be there for a run, until it is left; raise an error where that can't be."""
+
+    def shared(self, plan: Plan) -> AbstractContextManager[Plan]:
+        """Bring what is listed to where all that work on it read one copy, until it is left."""
 
     def begin(self, job: Job, plan: Plan) -> None:
         """Begin it; see `begin_run`."""
@@ -67,15 +70,17 @@ class Processes:
         del job
         return nullcontext()
 
+    def shared(self, plan: Plan) -> AbstractContextManager[Plan]:
+        """See `Executor.shared`."""
+        return processes.shared(plan)
+
     def begin(self, job: Job, plan: Plan) -> None:
         """See `Executor.begin`."""
-        del plan  # which a process lists for itself: it can't be sent faster
-        processes.begin(job)
+        processes.begin(job, plan)
 
     def work(self, job: Job, plan: Plan, part: tuple[int, int], todo: list[int]) -> Iterator[int]:
         """See `Executor.work`."""
-        del plan
-        yield from processes.work(job, part, min(self.count, max(1, len(todo))))
+        yield from processes.work(job, plan, part, min(self.count, max(1, len(todo))))
 
 
 def run_job(
@@ -112,7 +117,7 @@ def run_job(
     if job.names is not None:
         listed.labels(job.names, named=True)
     if job.sample_by == "mistakes":
-        check_labels(listed.listing.labels)
+        check_labels(listed.listing)
     manifest = Manifest.read(folder)
     if manifest is None:
         check_folder(folder)
@@ -120,11 +125,17 @@ def run_job(
         manifest.check_same(job.known(), folder)
     if executor is None:
         job = replace(job, open_model=cache(job.open_model))
-    with nullcontext() if executor is None else executor.ready(job):
+    with ExitStack() as stack:
+        if executor is not None:
+            stack.enter_context(executor.ready(job))
+            listed = stack.enter_context(executor.shared(listed))
         if survey is not None:
             survey = replace(survey, open_model=job.open_model)
             _work(survey, listed, (0, 1), executor=executor, retry=False, say=say)
-        _work(job, listed if survey is None else job.plan(), part, executor=executor, retry=retry, say=say)
+            listed = job.plan(listed)
+            if executor is not None:
+                listed = stack.enter_context(executor.shared(listed))
+        _work(job, listed, part, executor=executor, retry=retry, say=say)
 
 
 def _check(job: Job, workers: int) -> None:
@@ -183,18 +194,20 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
         say(f"{others:,} images are in the hands of other processes.")
 
 
-def begin_run(job: Job, plan: Plan | None = None) -> None:
-    """Begin a run, of which the images are listed perhaps: what other processes do first, where several work on it."""
-    _begin(Worker.of(job, plan or job.plan()), lambda _: None)
+def begin_run(job: Job, plan: Plan) -> None:
+    """Begin a run: what one of several processes does first."""
+    _begin(Worker.of(job, plan), lambda _: None)
 
 
-def work_on(job: Job, part: tuple[int, int], turn: int) -> Iterator[int]:
+def work_on(job: Job, plan: Plan, part: tuple[int, int], turn: int) -> Iterator[int]:
     """Work on a run beside others, until nothing is left that nobody works on.
 
     Parameters
     ----------
     job : Job
         The run.
+    plan : Plan
+        Its images.
     part : (int, int)
         As `run_job` takes it.
     turn : int
@@ -205,7 +218,7 @@ def work_on(job: Job, part: tuple[int, int], turn: int) -> Iterator[int]:
     int
         How many images were explained, after each batch.
     """
-    worker = Worker.of(job, job.plan())
+    worker = Worker.of(job, plan)
     manifest = _read(job.folder)
     manifest.check_same(worker.known(), job.folder)
     yield from _beside_others(worker, manifest, part, turn)
@@ -281,9 +294,8 @@ def estimated_bytes(plan: Plan, manifest: Manifest, shards: list[int]) -> int:
     total = 0
     for shard in shards:
         places = plan.shard(shard)
-        names = sum(len(plan.listing.keys[place]) for place in places[:: max(1, len(places) // 32)])
-        path = names / len(places[:: max(1, len(places) // 32)])
-        total += int(len(places) * (_ROW_BYTES + path / 2 + 4 * numbers) + _COLUMN_BYTES * columns)
+        paths = plan.listing.key_bytes(places)
+        total += len(places) * (_ROW_BYTES + 4 * numbers) + paths // 2 + _COLUMN_BYTES * columns
         total += sum(layout.num_bytes * len(places) for layout in layouts)
     return total
 

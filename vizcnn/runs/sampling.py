@@ -5,20 +5,21 @@ A sample is so many images, `count`, or all where there are fewer; what is retur
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vizcnn.errors import InputError, OptionError
 
+if TYPE_CHECKING:
+    from vizcnn.runs.listing import Listing
+
 BY = ("class", "confidence", "mistakes")
 """What a sample is taken by."""
 
 
-def by_turns(groups: Iterable[Any], count: int) -> np.ndarray:
-    """Sample images by their groups: of each as many, as far as it has them, the first ones.
+def by_turns(groups: np.ndarray, count: int) -> np.ndarray:
+    """Sample images by their groups, (N,): of each as many, as far as it has them, the first ones.
 
     Returns
     -------
@@ -26,20 +27,20 @@ def by_turns(groups: Iterable[Any], count: int) -> np.ndarray:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vizcnn.runs.sampling import by_turns
-    >>> by_turns("aaabaab", 4).tolist()
+    >>> by_turns(np.array([7, 7, 7, 3, 7, 7, 3]), 4).tolist()
     [0, 1, 3, 6]
     """
-    of_group: dict[Any, int] = defaultdict(int)
-    turns = []
-    for group in groups:
-        turns.append(of_group[group])
-        of_group[group] += 1
+    order, places = np.argsort(groups, kind="stable"), np.arange(len(groups))
+    begins = np.diff(groups[order], prepend=np.nan) != 0
+    turns = np.empty_like(places)
+    turns[order] = places - np.maximum.accumulate(np.where(begins, places, 0))
     return np.sort(np.argsort(turns, kind="stable")[:count])
 
 
-def by_confidence(probabilities: Sequence[float | None], count: int) -> np.ndarray:
-    """Sample images by turns from each tenth of the probabilities, 0 to 0.1 and so on; those that have none come last.
+def by_confidence(probabilities: np.ndarray, count: int) -> np.ndarray:
+    """Sample images by turns from each tenth of the probabilities, (N,), 0 to 0.1 and so on; NaN, the unknown, comes last.
 
     Returns
     -------
@@ -47,23 +48,25 @@ def by_confidence(probabilities: Sequence[float | None], count: int) -> np.ndarr
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vizcnn.runs.sampling import by_confidence
-    >>> by_confidence([1.0, 0.97, None, 0.95, 0.32], 2).tolist()
+    >>> by_confidence(np.array([1.0, 0.97, np.nan, 0.95, 0.32]), 2).tolist()
     [0, 4]
     """
-    known = np.array([at for at, value in enumerate(probabilities) if value is not None], dtype=int)
+    is_known = ~np.isnan(probabilities)
+    known, others = np.flatnonzero(is_known), np.flatnonzero(~is_known)
     if not len(known):
         raise OptionError(
             "`sample_by` 'confidence' needs a model that gives probabilities; take 'class' or 'mistakes'."
         )
-    tenths = [min(int(10 * (probabilities[at] or 0)), 9) for at in known]
-    taken = known[by_turns(tenths, count)]
-    others = np.setdiff1d(np.arange(len(probabilities)), known)
+    taken = known[by_turns(np.minimum((10 * probabilities[known]).astype(int), 9), count)]
     return np.sort(np.concatenate([taken, others[: count - len(taken)]]))
 
 
-def mistakes_first(rows: Iterable[tuple[int | None, int | None, float | None]], count: int) -> np.ndarray:
-    """Sample images by (true class, predicted class, probability): the surest mistakes, other ones, what is right, the unknown.
+def mistakes_first(true: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
+    """Sample images by true and predicted classes and probabilities, (N,): the surest mistakes, other ones, what is right.
+
+    Those of which a class is NaN, unknown, come last.
 
     Returns
     -------
@@ -71,30 +74,26 @@ def mistakes_first(rows: Iterable[tuple[int | None, int | None, float | None]], 
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vizcnn.runs.sampling import mistakes_first
-    >>> mistakes_first([(1, 1, 0.9), (1, 2, 0.4), (1, 1, 0.8), (2, 1, 0.6)], 3).tolist()
+    >>> mistakes_first(np.array([1, 1, 1, 2]), np.array([1, 2, 1, 1]), np.array([0.9, 0.4, 0.8, 0.6]), 3).tolist()
     [0, 1, 3]
     """
-
-    def rank(row: tuple[int | None, int | None, float | None]) -> tuple[int, float]:
-        true, predicted, probability = row
-        if true is None or predicted is None:
-            return 2, 0
-        return (0, -(probability or 0)) if true != predicted else (1, 0)
-
-    ranks = [rank(row) for row in rows]
-    return np.sort(np.array(sorted(range(len(ranks)), key=ranks.__getitem__)[:count], dtype=int))
+    is_unknown = np.isnan(true) | np.isnan(predicted)
+    is_mistake = ~is_unknown & (true != predicted)
+    doubt = np.where(is_mistake, -np.nan_to_num(probabilities), 0)
+    return np.sort(np.lexsort((doubt, np.where(is_mistake, 0, 1 + is_unknown)))[:count])
 
 
-def sampled(order: np.ndarray, labels: Sequence[str | None] | None, predicted: Any, by: str, count: int) -> np.ndarray:
+def sampled(order: np.ndarray, listing: Listing, predicted: Any, by: str, count: int) -> np.ndarray:
     """Return the places that a sample takes.
 
     Parameters
     ----------
     order : ndarray of int
         The places of all images in random order: the first ones of each group are taken.
-    labels : sequence of (str or None) or None
-        The label of each image, by its place.
+    listing : Listing
+        The images by their places.
     predicted : pandas.DataFrame or None
         "label_class", "predicted_class" and "probability" of each image by its place, where it is taken by these.
     by : {"class", "confidence", "mistakes"}
@@ -112,21 +111,21 @@ def sampled(order: np.ndarray, labels: Sequence[str | None] | None, predicted: A
         If images have no label to be mistaken, or no probability.
     """
     if by == "class":
-        found = by_turns([None if labels is None else labels[place] for place in order], count)
+        found = by_turns(listing.numbers("label")[order], count)
     else:
-        rows = predicted.loc[order].astype(object)
-        rows = rows.where(rows.notna(), None)
-        if by == "confidence":
-            found = by_confidence(rows["probability"].tolist(), count)
-        else:
-            check_labels(labels)
-            found = mistakes_first(
-                rows[["label_class", "predicted_class", "probability"]].itertuples(index=False), count
-            )
+        if by == "mistakes":
+            check_labels(listing)
+        columns = ["label_class", "predicted_class", "probability"]
+        true, predicted_class, probability = predicted.loc[order, columns].to_numpy(float).T
+        found = (
+            by_confidence(probability, count)
+            if by == "confidence"
+            else mistakes_first(true, predicted_class, probability, count)
+        )
     return np.sort(order[found])
 
 
-def check_labels(labels: Sequence[str | None] | None) -> None:
+def check_labels(listing: Listing) -> None:
     """Make sure that images have labels.
 
     Raises
@@ -134,7 +133,7 @@ def check_labels(labels: Sequence[str | None] | None) -> None:
     InputError
         If none has.
     """
-    if labels is None:
+    if not listing.labels:
         raise InputError(
             "`sample_by` 'mistakes' needs true classes; `source` says none. Folders: `labels_by`; elsewhere a column 'label'."
         )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,14 +22,14 @@ class Entry(NamedTuple):
         Its true class, as the source says it.
     target : str, int or None
         What is explained of it; None: what the run explains.
-    place : optional
-        Where it is, for the source to find it.
+    place : tuple of int, optional
+        Where it is, for the source to find it: of all images of a source as many numbers.
     """
 
     key: str
     label: str | None = None
     target: str | int | None = None
-    place: Any = None
+    place: tuple[int, ...] | None = None
 
 
 class SourceGoneError(InputError):
@@ -48,12 +47,15 @@ class Source(ABC):
         Whether its images are read in the order in which they are listed: those of archives, where another one is slow.
     travels : bool
         Whether other processes can read it too.
+    distinct : bool
+        Whether no two of its images may be called alike.
     promised : tuple of str
         "label" and "target", as far as it was said where they are: at least one of its images must have one.
     """
 
     in_order: bool = False
     travels: bool = True
+    distinct: bool = False
     promised: tuple[str, ...] = ()
 
     @property
@@ -126,51 +128,3 @@ def entries_of(source: Source, keys: Collection[str]) -> dict[str, Entry]:
             if len(found) == len(wanted):
                 break
     return found
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All images of a source, by columns: a million take some hundred MB.
-
-    Attributes
-    ----------
-    keys : list of str
-        What they are called.
-    labels, targets, places : list or None
-        What else an `Entry` says; None where none of them says it.
-    """
-
-    keys: list[str]
-    labels: list[str | None] | None
-    targets: list[str | int | None] | None
-    places: list[Any] | None
-
-    @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Listing:
-        """List all entries."""
-        columns: tuple[list[Any], ...] = ([], [], [], [])
-        texts: dict[str, str] = {}  # of a label that a million images have, one
-        for key, label, target, place in entries:
-            columns[0].append(key)
-            columns[1].append(None if label is None else texts.setdefault(label, label))
-            columns[2].append(target)
-            columns[3].append(place)
-        labels, targets, places = (None if all(v is None for v in column) else column for column in columns[1:])
-        return cls(columns[0], labels, targets, places)
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __getitem__(self, index: int) -> Entry:
-        label = None if self.labels is None else self.labels[index]
-        target = None if self.targets is None else self.targets[index]
-        return Entry(self.keys[index], label, target, None if self.places is None else self.places[index])
-
-    def taken(self, order: Iterable[int]) -> Listing:
-        """Return some of the images, in another order."""
-        order = list(order)
-
-        def column(values: list[Any] | None) -> list[Any] | None:
-            return None if values is None else [values[index] for index in order]
-
-        return Listing(column(self.keys) or [], column(self.labels), column(self.targets), column(self.places))

@@ -175,7 +175,7 @@ class Worker:
                 for batch, read, rows in read_ahead(batches, self.reader, self.explainer.batch_size):
                     answers = None
                     if read:
-                        entries = [self.plan.listing[place] for place in batch.places]
+                        entries = self.plan.listing.entries(batch.places)
                         answers = self.explainer.batch(batch.places.start, entries, read, layouts, rows)
                     yield from writer.put(partial(self._write, batch, answers, manifest, opened))
                 yield from writer.rest()
@@ -213,7 +213,7 @@ class Worker:
             starts = places[::size][journal.count :]
             for start in starts:
                 part = range(start, min(start + size, places.stop))
-                yield Batch(shard, journal, part), [self.plan.listing[place] for place in part]
+                yield Batch(shard, journal, part), self.plan.listing.entries(part)
             if not starts:
                 yield Batch(shard, journal, places[:0]), []
 
@@ -261,6 +261,5 @@ def _labels(plan: Plan, model: ModelAdapter) -> Labels:
 
 def _check_targets(plan: Plan, model: ModelAdapter) -> None:
     """Make sure that the model has what the source names as targets."""
-    targets = [target for target in dict.fromkeys(plan.listing.targets or ()) if target is not None]
-    if targets:
+    if targets := plan.listing.targets:
         resolve(targets, model, len(targets))

@@ -2,39 +2,77 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vizcnn.errors import VizcnnError
+from vizcnn.files import unwritable
 from vizcnn.runs import gpus
 
 if TYPE_CHECKING:
     from vizcnn.runs.job import Job
+    from vizcnn.runs.plan import Plan
 
 _CONTEXT = multiprocessing.get_context("spawn")
 """Frameworks don't survive a fork."""
 
 
-def begin(job: Job) -> None:
+@contextmanager
+def shared(plan: Plan) -> Iterator[Plan]:
+    """Keep the images that are listed in a file, among the system's temporary ones, as long as processes need it.
+
+    Parameters
+    ----------
+    plan : Plan
+        The images.
+
+    Yields
+    ------
+    Plan
+        The same images; each process that it is sent to maps them from the file, so that all have one copy in memory.
+
+    Raises
+    ------
+    ResultError
+        If the file can't be written.
+    """
+    with ExitStack() as stack:
+        try:
+            number, name = tempfile.mkstemp(".arrow", "vizcnn-")
+            stack.callback(_remove, Path(name))
+            os.close(number)
+            plan = replace(plan, listing=plan.listing.mapped(Path(name)))
+        except OSError as error:
+            raise unwritable(tempfile.gettempdir(), error, "TMPDIR") from error
+        _ = plan.digest  # once, for all
+        yield plan
+
+
+def begin(job: Job, plan: Plan) -> None:
     """Begin a run in a process of its own, which gives back the memory that its model took."""
-    for _ in _messages([_started("begin_run", (job,))]):
+    for _ in _messages([_started("begin_run", job, plan)]):
         pass
 
 
-def work(job: Job, part: tuple[int, int], count: int) -> Iterator[int]:
+def work(job: Job, plan: Plan, part: tuple[int, int], count: int) -> Iterator[int]:
     """Let processes work on a run.
 
     Parameters
     ----------
     job : Job
         The run.
+    plan : Plan
+        Its images.
     part : (int, int)
         Which part of it.
     count : int
@@ -45,18 +83,17 @@ def work(job: Job, part: tuple[int, int], count: int) -> Iterator[int]:
     int
         How many images one of them has explained since the last time.
     """
-    yield from _messages([_started("work_on", (job, part, turn), turn, count) for turn in range(count)])
+    yield from _messages([_started("work_on", job, plan, part, turn, turn=turn, count=count) for turn in range(count)])
 
 
 _Process = tuple[Any, Any]
 """A process, and the connection by which it tells."""
 
 
-def _started(name: str, arguments: tuple[Any, ...], turn: int = 0, count: int = 1) -> _Process:
+def _started(name: str, job: Job, plan: Plan, *more: Any, turn: int = 0, count: int = 1) -> _Process:
     ours, theirs = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(
-        target=_main, args=(theirs, name, arguments, gpus.of_worker(turn, count)), name=f"vizcnn-{turn}"
-    )
+    given = (theirs, gpus.of_worker(turn, count), name, job, plan, *more)
+    process = _CONTEXT.Process(target=_main, args=given, name=f"vizcnn-{turn}")
     process.start()
     theirs.close()
     return process, ours
@@ -88,17 +125,17 @@ def _ready(connections: Iterable[Any]) -> list[Any]:
     return list(wait(list(connections)))
 
 
-def _main(told: Connection, name: str, arguments: tuple[Any, ...], variables: dict[str, str]) -> None:
+def _main(told: Connection, variables: dict[str, str], name: str, job: Job, plan: Plan, *more: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is asked, and stops this one
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent, plan.listing.file), daemon=True).start()
     os.environ.update(variables)
     try:
-        for message in getattr(importlib.import_module("vizcnn.runs.running"), name)(*arguments) or ():
+        for message in getattr(importlib.import_module("vizcnn.runs.running"), name)(job, plan, *more) or ():
             told.send(message)
     except Exception as error:  # noqa: BLE001 - told where somebody sees it
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             told.send(as_told(error))
     told.close()
 
@@ -109,6 +146,14 @@ def as_told(error: Exception) -> Exception:
     return error if known else RuntimeError(f"A worker failed: {type(error).__name__}: {error}")
 
 
-def _end_with(parent: Any) -> None:
+def _end_with(parent: Any, file: Path | None) -> None:
+    """End when the first process does, and take away what it can't any more."""
     parent.join()
+    if file is not None:
+        _remove(file)
     os._exit(1)
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):  # it is gone; or Windows, which keeps what is mapped
+        file.unlink()
