@@ -30,7 +30,13 @@ from tests.benchmarks.workloads import SIZE, images
 from vizcnn.inputs import idx
 from vizcnn.resample import resize
 
-COUNT, ROUNDS, ROUNDS_OF_MNIST = 1024, 2, 2
+COUNTS = {"MobileNet 0.25": 1024, "ResNet-50": 128}
+"""How many JPEGs each model is given; with `--quick` 64."""
+
+LAST = {"MobileNet 0.25": "conv_preds", "ResNet-50": "predictions"}
+"""The layer that makes the logits."""
+
+ROUNDS, MNIST_COUNT = 2, 10_000
 SIZES = {"224 x 224": (224, 224), "500 x 375": (375, 500)}
 """Of the JPEGs: that of the model, and that of most photographs of ImageNet."""
 
@@ -40,46 +46,44 @@ METHODS = ("gradcam", "saliency", "gradcam_plus_plus")
 def main() -> None:
     """Run what the arguments ask for."""
     given = arguments("bench_run", __doc__)
-    count, rounds = (64, 1) if given.quick else (COUNT, ROUNDS)
-    adapter = vz.adapt(sure_model(), preprocess="mobilenet")
+    rounds = 1 if given.quick else ROUNDS
     jpegs = Table(
-        "Grad-CAM over a folder of JPEGs, MobileNet 0.25, each image",
-        ("JPEGs", "time"),
+        "Grad-CAM over a folder of JPEGs, each image",
+        ("model", "JPEGs", "time"),
         ("vizcnn run", "bare model", "bare Grad-CAM", "predict"),
         [
             Limit("bare model / run", "bare model", "vizcnn run", least=0.9),
             Limit("predict / run", "predict", "vizcnn run", least=0.9),
         ],
     )
-    with tempfile.TemporaryDirectory() as folder:
+    for model, count in COUNTS.items():
+        count = min(count, 64) if given.quick else count
+        adapter = vz.adapt(sure_model(model), preprocess="mobilenet")
         for name, size in SIZES.items():
-            images = write_jpegs(Path(folder) / name, count, size)
-            add(jpegs, name, measured(sides(adapter, images, Path(folder) / "out"), count, rounds))
+            with tempfile.TemporaryDirectory() as folder:
+                images = write_jpegs(Path(folder) / "images", count, size)
+                add(jpegs, (model, name), measured(sides(adapter, model, images, Path(folder) / "out"), count, rounds))
     mnist = Table(
         f"MNIST by {', '.join(METHODS)}, the bundled CNN, each image",
         ("images", "time"),
         ("vizcnn run", "in memory", "bare model"),
         [Limit("in memory / run", "in memory", "vizcnn run", least=0.9)],
     )
-    found = mnist_images(500 if given.quick else 10_000)
+    found = mnist_images(500 if given.quick else MNIST_COUNT)
     if found is not None:
         with tempfile.TemporaryDirectory() as folder:
-            add(
-                mnist,
-                f"{len(found):,}",
-                measured(mnist_sides(found, Path(folder)), len(found), min(rounds, ROUNDS_OF_MNIST)),
-            )
+            add(mnist, (f"{len(found):,}",), measured(mnist_sides(found, Path(folder)), len(found), rounds))
     about = machine("tensorflow", "keras", "numpy", "pyarrow", "zarr", "vizcnn")
     report(about, [jpegs, mnist], given.markdown, "bench run")
 
 
-def sure_model() -> Any:
-    """Return MobileNet 0.25 with random weights that is as sure of what it sees as a trained one is.
+def sure_model(name: str) -> Any:
+    """Return a model with random weights that is as sure of what it sees as a trained one is.
 
     Of images that a model is unsure of more is asked: whether they are like those of its training.
     """
-    model = floors.lively_model("MobileNet 0.25")
-    kernel = model.get_layer("conv_preds").kernel
+    model = floors.lively_model(name)
+    kernel = model.get_layer(LAST[name]).kernel
     logits = floors.logits_model(model)(images(8)).numpy()
     kernel.assign(kernel * (20 / np.diff(np.sort(logits)[:, -2:]).mean()))
     return model
@@ -96,13 +100,13 @@ def write_jpegs(folder: Path, count: int, size: tuple[int, int]) -> Path:
     return folder
 
 
-def sides(adapter: Any, folder: Path, out: Path) -> dict[str, Callable[[], Any]]:
+def sides(adapter: Any, model: str, folder: Path, out: Path) -> dict[str, Callable[[], Any]]:
     """Return what is timed of a folder of images."""
     size = adapter.batch_size_for((SIZE, SIZE, 3))
     files = sorted(map(str, folder.glob("*.jpg")))
     batches = [images(size)] * (len(files) // size)
     forward = tf.function(lambda inputs: adapter.model(inputs, training=False))
-    gradcam = floors.gradcam(adapter.model, floors.LAYERS["MobileNet 0.25"])
+    gradcam = floors.gradcam(adapter.model, floors.LAYERS[model])
 
     def decoded(path: Any) -> Any:
         pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
@@ -168,10 +172,10 @@ def measured(sides: dict[str, Callable[[], Any]], count: int, rounds: int) -> di
     }
 
 
-def add(table: Table, name: str, found: dict[str, dict[str, float]]) -> None:
+def add(table: Table, names: tuple[str, ...], found: dict[str, dict[str, float]]) -> None:
     """Add a row for each clock."""
     for kind, taken in found.items():
-        table.add((name, kind), taken)
+        table.add((*names, kind), taken)
 
 
 if __name__ == "__main__":
