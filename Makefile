@@ -29,7 +29,7 @@ QUICK_JAX := JAX_DISABLE_MOST_OPTIMIZATIONS=1 JAX_COMPILATION_CACHE_DIR=$(CURDIR
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test pytest test-slow test-backends test-core test-ray test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
+.PHONY: help setup test pytest test-slow test-backends test-core test-core-jax test-core-torch test-ray test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -49,11 +49,11 @@ test-backends: test-core .venv/.ready  ## The core of the tests on JAX and PyTor
 	@echo "== pytest, the backends compared"
 	@$(BIN)/python -m pytest -q tests/test_backends.py
 
-test-core: .venv-backends/.ready
-	@for backend in jax torch; do \
-		echo "== pytest, Keras on $$backend"; \
-		KERAS_BACKEND=$$backend $(QUICK_JAX) $(OTHERS)/python -m pytest -q $(PYTEST_ARGS) $(BACKEND_TESTS) || exit 1; \
-	done
+test-core: test-core-jax test-core-torch  # beside each other by `make -j 2`: JAX alone keeps one processor waiting at its end
+
+test-core-jax test-core-torch: test-core-%: .venv-backends/.ready
+	@echo "== pytest, Keras on $*"
+	@KERAS_BACKEND=$* $(QUICK_JAX) $(OTHERS)/python -m pytest -q $(PYTEST_ARGS) $(BACKEND_TESTS)
 
 test-ray: .venv-ray/.ready  ## Runs on a Ray cluster of two nodes on this machine, of which one is killed
 	@RAY_USAGE_STATS_ENABLED=0 $(RAY)/python -m pytest -q tests/runs/test_ray.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import importlib
 import os
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+gc.disable()  # until all is imported and collected: none of it goes away again
 
 NO_PLUGINS = {f"vizcnn.plugins.{module}" for module in ("plugin", "registry", "door", "register")}
 NEED_TENSORFLOW = {"vizcnn.adapter.keras.adapter.KerasAdapter.logits_model"}
@@ -28,6 +31,13 @@ def _copy_of_the_digits_cnn() -> Any:
     adapter = copy.copy(_digits_cnn())
     adapter._notes = {}
     return adapter
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of each later search for garbage what is there now, a million objects."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

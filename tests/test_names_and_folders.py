@@ -266,23 +266,25 @@ from pathlib import Path
 from tests.made import attributions
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-try:
-    attributions().save(sys.argv[1])
-except Exception as error:
-    print(type(error).__name__, error)
+for path in sys.argv[1:]:
+    try:
+        attributions().save(path)
+    except Exception as error:
+        print(type(error).__name__, error)
 """
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="a limit of POSIX")
-@pytest.mark.parametrize("suffix", [".npz", ".png", ".pdf"])
-def test_where_the_disk_is_full_the_file_before_stays(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"one{suffix}"
-    path.write_bytes(b"precious")
+def test_where_the_disk_is_full_the_files_before_stay(tmp_path: Path) -> None:
+    paths = [tmp_path / f"one{suffix}" for suffix in (".npz", ".pdf", ".png")]
+    for path in paths:
+        path.write_bytes(b"precious")
     ran = subprocess.run(
-        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", FULL, *map(str, paths)], capture_output=True, text=True, timeout=120, check=True
     )
-    assert ran.stdout.startswith(f"ResultError `path` '{path}' can't be written: File too large")
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(path.name, b"precious")]
+    for path, line in zip(paths, ran.stdout.splitlines(), strict=True):
+        assert line.startswith(f"ResultError `path` '{path}' can't be written: File too large")
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == dict.fromkeys(paths, b"precious")
 
 
 def test_kernels_with_an_odd_name_are_drawn(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +14,13 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from PIL import Image
+from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests import operations
 from tests.rounding import assert_same_sums, rounding
 from vizcnn.adapter.loading import load_model
+from vizcnn.cli import app
 from vizcnn.errors import ModelFileError
 
 X = np.random.default_rng(0).uniform(0.1, 0.9, (2, 8, 8, 3)).astype(np.float32)
@@ -92,23 +92,14 @@ def test_weights_beside_their_json_may_have_operations(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.keras", pytest.param("model.h5", marks=pytest.mark.slow)])
-def test_command_line_explains_a_file_with_operations(tmp_path: Path, name: str) -> None:
+def test_command_line_explains_a_file_with_operations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     _scaled().save(tmp_path / name)
     Image.fromarray((X[0] * 255).astype(np.uint8)).save(tmp_path / "image.png")
-    command = [
-        sys.executable,
-        "-c",
-        "from vizcnn.cli import main; main()",
-        "explain",
-        name,
-        "image.png",
-        "--method",
-        "saliency",
-        "--out",
-        "out",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["explain", name, "image.png", "--method", "saliency", "--out", "out"])
+    assert done.exit_code == 0, done.stderr
     assert list((tmp_path / "out").iterdir())
     assert "scales" not in done.stderr  # x / 255 is seen as what it is
 
