@@ -89,6 +89,31 @@ def shape_text(shape: Sequence[int | None] | None, times: str = " x ") -> str:
     return times.join("?" if size is None else str(size) for size in shape) or "scalar"
 
 
+def size_text(count: float) -> str:
+    """Return a number of bytes as text.
+
+    Parameters
+    ----------
+    count : float
+        Bytes.
+
+    Returns
+    -------
+    str
+        Three digits, in units of a thousand.
+
+    Examples
+    --------
+    >>> from vizcnn.text import size_text
+    >>> [size_text(count) for count in (0, 812, 7345, 999_700, 3.92e10)]
+    ['0 B', '812 B', '7.34 kB', '1 MB', '39.2 GB']
+    """
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
+    while round(value) >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g} {units[0]}"
+
+
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Return what to sort names by, so that numbers in them count as numbers.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -12,67 +14,144 @@ import numpy as np
 import pytest
 
 import vizcnn as vz
-from tests.runs.made import OCCLUSION, SIZE, explained, model, write_images
+from tests.runs.made import OCCLUSION, SIZE, explained, model, softmax, write_images
 from vizcnn.adapter.blackbox import adapt_function
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import ResultError
 from vizcnn.runs import redrawing
+from vizcnn.runs.adapting import _plain_preprocess, arguments_of, files_of, settings_of
 from vizcnn.runs.archives import Tar
 from vizcnn.runs.covering import Coverer
-from vizcnn.runs.manifest import digest_of_files
+from vizcnn.runs.manifest import digest_of_files, digest_of_network, plain
 from vizcnn.runs.redrawing import asked_of, images_of, model_of, target_of
-from vizcnn.runs.worker import _plain_preprocess
-from vizcnn.targets import Class, Contrast, Region
+from vizcnn.targets import Class, Contrast, Region, Similarity
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
+
+
+def about_of(**known: Any) -> dict[str, Any]:
+    """Return a manifest, as far as it is about a model."""
+    return {"model": known, "settings": {"input_shape": [SIZE, SIZE, 3]}, "classes": []}
 
 
 def test_model_that_is_another_one_now_is_not_asked(tmp_path: Path) -> None:
     file = tmp_path / "model.keras"
     file.write_bytes(b"the model")
-    about = {"model": {"name": "model.keras", "file": str(file), "sha256": digest_of_files(file)}}
+    about = about_of(name="model.keras", file=str(file), sha256=digest_of_files(file))
     file.write_bytes(b"another one")
     for asked in (None, file, str(file)):
         with pytest.raises(
             ResultError, match=r"model.keras', isn't what it was: its file has another hash. Give the one it was"
         ):
             model_of(about, asked)
-    file.unlink()
+    other = file.rename(tmp_path / "other.keras")
     with pytest.raises(ResultError, match=r"'model.keras', isn't there. Give it: `model`"):
         model_of(about, None)
-    given = model()
+    with pytest.raises(ResultError, match=r"model.keras', isn't what it was: '.*other.keras' has another hash"):
+        model_of(about, other)
+    about["classes"] = ["class 0", "class 1", "class 2"]
+    given = vz.adapt(softmax, input_shape=(SIZE, SIZE, 3))
     assert model_of(about, given) is given
 
 
 def test_adapter_is_kept_for_as_long_as_the_file_holds_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redrawing, "as_adapter", lambda path: [Path(path).read_bytes()])
+    monkeypatch.setattr(redrawing, "as_adapter", lambda path: vz.adapt(lambda inputs: inputs.mean(axis=(1, 2))))
     file = tmp_path / "model"
-    about = {"model": {"name": "model"}, "settings": {}, "classes": []}
 
     def adapter(data: bytes, time: int) -> Any:
         file.write_bytes(data)
         os.utime(file, ns=(time, time))
-        return model_of(about, file)
+        return model_of({**about_of(name="model"), "classes": ["class 0", "class 1", "class 2"]}, file)
 
     first = adapter(b"one", 7)
     assert adapter(b"one", 8) is first
-    assert adapter(b"two", 7) == [b"two"]  # though its time is that of the first
+    assert adapter(b"two", 7) is not first  # though its time is that of the first
 
 
-def test_file_of_a_model_is_read_as_the_run_read_it() -> None:
-    settings: dict[str, Any] = {"preprocess": "/ 255", "decoding": None}
-    about = {"model": {"file": str(vz.assets.DIGITS_CNN)}, "settings": settings, "classes": [*"abcdefghij"]}
+def test_file_of_a_model_is_read_as_the_run_read_it(tmp_path: Path) -> None:
+    file = tmp_path / "digits.keras"
+    shutil.copy(vz.assets.DIGITS_CNN, file)
+    settings: dict[str, Any] = {"preprocess": "/ 255", "decoding": None, "input_shape": [28, 28, 1]}
+    about = {"model": {"file": str(file)}, "settings": settings, "classes": [*"abcdefghij"]}
+    (tmp_path / "vizcnn.toml").write_text('preprocess = "crop, bgr"\nnum_runs = 3\nlabels = ["x"]\n')  # of a later day
     adapter = model_of(about, None)
-    assert adapter.preprocess.name == "/ 255"
+    assert (adapter.preprocess.name, adapter.num_runs) == ("/ 255", 1)
     assert adapter.head(adapter.output_name(None)).names == tuple("abcdefghij")
-    assert model_of(about, str(vz.assets.DIGITS_CNN)) is adapter
+    assert model_of(about, str(file)) is adapter
     for settings["preprocess"] in ("own.py:function", {"object": "standardize"}):
         with pytest.raises(
-            ResultError, match=r"The images of the run were read by .*, which its manifest can't give back. Give"
+            ResultError, match=r"explained with `preprocess` .*, which its manifest can't give back. Give"
         ):
             model_of(about, None)
+
+
+def test_model_that_was_adapted_in_another_way_is_not_asked(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 2)
+    run = explained(images, tmp_path / "out", methods=OCCLUSION)
+    for message, other in (
+        (r"another list of classes: there \['a', 'b', 'c'\], now \['a', 'b', 'd'\]", {"labels": [*"abd"]}),
+        (r"another preprocess \(settings\): there 'none', now '/ 255'", {"preprocess": "/ 255"}),
+        (r"another num_runs \(settings\): there None, now 2", {"num_runs": 2}),
+    ):
+        given = {"labels": [*"abc"], "preprocess": "none", "batch_size": 4, **other}
+        asked = vz.adapt(softmax, input_shape=(SIZE, SIZE, 3), **given)
+        with pytest.raises(
+            ResultError, match=f"`model` must be that of the run; it has {message}. Give the one it was"
+        ):
+            run.result(0, model=asked)
+        with pytest.raises(ResultError, match=f"holds a run with {message}. Name another folder"):
+            explained(images, tmp_path / "out", methods=OCCLUSION, model=asked)
+    assert len(run.result(0, model=softmax)) == 1  # which is adapted as the run had it
+
+
+def test_what_a_model_was_adapted_by_goes_into_its_manifest_and_comes_back() -> None:
+    import keras
+
+    image, age = keras.Input((SIZE, SIZE, 3), name="image"), keras.Input((2,), name="age")
+    maps = keras.layers.Conv2D(2, 3, name="maps")(image)
+    pooled = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(maps), age])
+    network = keras.Model([image, age], keras.layers.Dense(3)(pooled))
+    asked = vz.adapt(network, fixed_inputs={"age": [0.1, 7]}, input_layer="maps", num_runs=2, preprocess="crop, / 255")
+    asked.prepare((6, 6, 2))
+    settings = json.loads(json.dumps({**settings_of(asked), "input_shape": [6, 6, 2]}))
+    assert (settings["input_layer"], settings["num_runs"], settings["preprocess"]) == ("maps", 2, "crop, / 255")
+    classes = list(asked.head(asked.output_name(None)).names)
+    again = model_of({"model": {}, "settings": settings, "classes": classes}, network)
+    assert settings_of(again) == settings_of(asked)
+    np.testing.assert_array_equal(again.fixed_inputs[1], np.array([[0.1, 7]], np.float32))
+    assert settings_of(vz.adapt(softmax)) == dict.fromkeys(settings_of(asked))  # nothing, of one that was given nothing
+
+
+def test_network_is_told_by_its_layers_and_not_by_their_names() -> None:
+    import keras
+
+    def network(scale: float, name: str) -> Any:
+        layers = [keras.Input((4,)), keras.layers.Rescaling(scale, name=name), keras.layers.Dense(2)]
+        return keras.Sequential(layers)
+
+    first = digest_of_network(network(0.5, "a"))
+    compiled = network(0.5, "b")
+    compiled.compile("sgd", "mse")
+    assert first == digest_of_network(compiled) is not None
+    assert digest_of_network(network(0.25, "a")) != first  # of the same weights
+
+
+def test_file_that_a_target_reads_is_a_part_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "like.png"
+    file.write_bytes(b"an image")
+    like = Contrast(Similarity(str(file)), {"side": Similarity(np.zeros(3))})
+    assert files_of([like, "a"]) == {str(file): digest_of_files(file)}
+    settings = {"target": f"like:{file}", "input_shape": [SIZE, SIZE, 3], "target_files": files_of(like)}
+    assert asked_of({"settings": settings}, model()).reference == str(file)
+    file.write_bytes(b"another one")
+    with pytest.raises(
+        ResultError, match=r"What the run explained, 'like:.*', isn't what it was: '.*like.png' is gone, or"
+    ):
+        asked_of({"settings": settings}, model())
+    large = np.zeros(10_000)
+    assert plain(Similarity(large)) != plain(Similarity(large + (np.arange(10_000) == 5000)))
 
 
 def test_run_keeps_how_images_are_decoded(tmp_path: Path) -> None:
@@ -80,7 +159,7 @@ def test_run_keeps_how_images_are_decoded(tmp_path: Path) -> None:
     decoding = vz.inputs.Decoding(upright=True, background="white")
     asked = adapt_function(lambda inputs: inputs.mean(axis=(1, 2)), (SIZE, SIZE, 3), decoding=decoding)
     settings = explained(images, tmp_path / "out", model=asked, methods=OCCLUSION).about["settings"]
-    assert redrawing._read_by(settings) == (None, decoding)
+    assert arguments_of(settings) == {"decoding": decoding}
 
 
 def test_text_of_a_preprocessing_is_kept_and_not_what_somebody_calls_it() -> None:

@@ -22,6 +22,7 @@ import vizcnn as vz
 from tests.framework import needs_tensorflow
 from tests.runs.made import OCCLUSION, SIZE, Made, explained, model, write_images
 from vizcnn.errors import InputError, OptionError, TargetError
+from vizcnn.runs.datasets import Elements
 from vizcnn.runs.files import Folder
 from vizcnn.runs.job import Job
 from vizcnn.runs.labels import Labels
@@ -340,6 +341,25 @@ def test_data_of_a_program_is_gone_through_in_its_order(tmp_path: Path, make: An
     assert run.table["label_class"].tolist() == y.tolist()
     with pytest.raises(InputError, match=f"can't be read again: they came from a {kind}"):
         run.result(0)
+
+
+def test_images_that_are_expected_are_gone_to_once_in_whichever_order_they_are_read() -> None:
+    passed: list[int] = []
+
+    def one_by_one() -> Any:
+        for number in range(3000):
+            passed.append(number)
+            yield np.full((1, 1, 1), number, np.float32), None
+
+    source = Elements("generator", one_by_one)
+    entries = list(source.entries())[::300]
+    passed.clear()
+    for entry in entries:
+        source.expect(entry)
+    for number, entry in reversed([*enumerate(entries)]):  # as threads may come
+        assert source.read(entry)[0, 0, 0] == 300 * number
+    assert passed == list(range(2701))
+    assert (source.read(entries[1])[0, 0, 0], len(passed)) == (300, 2701 + 301)  # once more, from the beginning
 
 
 @needs_tensorflow

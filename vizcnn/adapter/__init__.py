@@ -168,17 +168,12 @@ def adapt(
             )
         return model
     if isinstance(model, str | os.PathLike):
-        from vizcnn.adapter.loading.packed import opened
         from vizcnn.adapter.settings import read_settings
 
         stored = read_settings(Path(model), trusted=runs_code)
         note = stored.note({**settings, **special})
         settings, special = ({**given, **stored.only(given)} for given in (settings, special))
-        with opened(Path(os.fspath(model))) as file:
-            settings["name"] = os.path.basename(os.path.normpath(os.fspath(model)))
-            if settings["labels"] is None:
-                settings["labels"] = file.labels
-            adapter = _adapt_file(file, special, settings, trusted=runs_code)
+        adapter = _adapt_path(model, special, settings, trusted=runs_code)
         if note:
             adapter.add_note(note, "settings", quiet=True)
         return adapter
@@ -190,6 +185,36 @@ def adapt(
     _check_keras(model)
     _refuse(special, "a Keras model", "fixed_inputs", "input_layer")
     return _adapt_keras(model, special, settings)
+
+
+def adapt_alone(path: str | os.PathLike[str], **given: Any) -> ModelAdapter:
+    """Adapt the model of a file by what is given alone: whatever ``vizcnn.toml`` beside it says isn't asked.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    **given : object
+        Arguments of `adapt`.
+
+    Returns
+    -------
+    ModelAdapter
+    """
+    settings, special = ({name: given.get(name) for name in names} for names in (_SETTINGS, _MEANT_FOR))
+    return _adapt_path(path, special, settings, trusted=False)
+
+
+def _adapt_path(
+    path: str | os.PathLike[str], special: Mapping[str, Any], settings: dict[str, Any], *, trusted: bool
+) -> ModelAdapter:
+    from vizcnn.adapter.loading.packed import opened
+
+    with opened(Path(os.fspath(path))) as file:
+        settings["name"] = os.path.basename(os.path.normpath(os.fspath(path)))
+        if settings["labels"] is None:
+            settings["labels"] = file.labels
+        return _adapt_file(file, special, settings, trusted=trusted)
 
 
 def _adapt_keras(model: Any, special: Mapping[str, Any], settings: Mapping[str, Any]) -> ModelAdapter:
@@ -262,6 +287,9 @@ def as_adapter(model: Any) -> ModelAdapter:
 
 
 _of_files = RecentAdapters()
+
+_SETTINGS = ("preprocess", "labels", "batch_size", "image_size", "num_runs", "decoding", "token_grid")
+"""Arguments of `adapt` that have a meaning for all models."""
 
 _MEANT_FOR = {
     "custom_objects": "the file of a Keras model that refers to classes of its own",

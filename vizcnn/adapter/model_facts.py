@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,17 @@ class ModelFacts(OutputReader):
         What to call the model in messages and titles.
     preprocess, labels, batch_size, image_size, num_runs, decoding, token_grid
         See `vizcnn.adapt`.
+
+    Attributes
+    ----------
+    packages : tuple of str
+        Packages that run it: the framework or the runtime.
+    fixed_inputs : mapping of (int or str) to ndarray, shape (1, ...)
+        Values of the inputs that aren't explained, by their positions or names.
     """
 
+    packages: tuple[str, ...] = ()
+    fixed_inputs: Mapping[int | str, Array] = MappingProxyType({})
     source: str = "a model"
     origin = renamed("origin", "source")
     repairs: tuple[str, ...] = ()

@@ -46,12 +46,15 @@ class Coverer:
         Where the images are.
     entries : dict of str to Entry
         Those that may be asked for, by their paths.
+    shape : tuple of int
+        Shape (H, W, C) that they are brought to.
     """
 
     asked: Any
     model: ModelAdapter
     source: Source
     entries: Mapping[str, Entry]
+    shape: tuple[int, ...]
 
     @classmethod
     def of(cls, about: Mapping[str, Any], model: Any, paths: Collection[str]) -> Coverer:
@@ -76,7 +79,8 @@ class Coverer:
             If one of them isn't there any more, or what was explained can't be asked again.
         """
         source, adapter = reopened(about["source"]), model_of(about, model)
-        return cls(asked_of(about, adapter), adapter, source, entries_of(source, paths))
+        shape = tuple(about["settings"]["input_shape"])
+        return cls(asked_of(about, adapter), adapter, source, entries_of(source, paths), shape)
 
     def load(self, rows: Sequence[Row]) -> tuple[list[Row], ImageSet | None]:
         """Read images of a run, but for those that aren't there, or aren't what they were.
@@ -89,7 +93,8 @@ class Coverer:
         found = [(row, data) for row, data in self._read(rows)]
         if not found:
             return [], None
-        return [row for row, _ in found], self.model.load_images([as_given(data, row["path"]) for row, data in found])
+        images = [as_given(data, row["path"]) for row, data in found]
+        return [row for row, _ in found], self.model.load_images(images, self.shape)
 
     def _read(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Any]]:
         for row in rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,9 +11,6 @@ import numpy as np
 
 from vizcnn.errors import InputError
 from vizcnn.runs.source import Entry, Source
-
-_KEPT = 1024
-"""Images that are kept of those that were passed by."""
 
 
 class Elements(Source):
@@ -34,7 +30,8 @@ class Elements(Source):
     def __init__(self, kind: str, batches: Callable[[], Iterator[tuple[np.ndarray, Any]]]) -> None:
         self._kind, self._batches = kind, batches
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._expected: set[int] = set()
+        self._kept: dict[int, np.ndarray] = {}
         self._next = 0
         self._images: Iterator[tuple[np.ndarray, str | None]] = iter(())
 
@@ -48,25 +45,28 @@ class Elements(Source):
         for number, (image, label) in enumerate(self._singly()):
             yield Entry(f"{number}-{_digest(image)}", label)
 
+    def expect(self, entry: Entry) -> None:
+        """See `Source.expect`; it is kept where another one is read before it, so that nothing is gone through again."""
+        with self._lock:
+            self._expected.add(_parts(entry)[0])
+
     def read(self, entry: Entry) -> np.ndarray:
         """See `Source.read`; what comes in another order than before is no dataset that can be gone on with."""
-        said, _, digest = entry.key.partition("-")
-        number = int(said)
+        number, digest = _parts(entry)
         with self._lock:
             if number < self._next and number not in self._kept:
                 self._next = 0
             if self._next == 0:
-                self._kept.clear()
                 self._images = self._singly()
             while self._next <= number:
-                image, _ = next(self._images, (None, None))
-                if image is None:
+                passed, _ = next(self._images, (None, None))
+                if passed is None:
                     raise InputError(f"`source` gave {self._next} images, and more before. {_STEADY}")
-                self._kept[self._next] = image
+                if self._next == number or self._next in self._expected:
+                    self._kept[self._next] = passed
                 self._next += 1
-                if len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            image = self._kept[number]
+            image = self._kept.pop(number)
+            self._expected.discard(number)
         if _digest(image) != digest:
             raise InputError(f"`source` gave another image {number} than before. {_STEADY}")
         return image
@@ -134,6 +134,12 @@ def _label(label: Any) -> str | None:
         if isinstance(value, bytes)
         else str(int(value) if value == int(value) else value)
     )
+
+
+def _parts(entry: Entry) -> tuple[int, str]:
+    """Return the number of an image and its hash, by which it is called."""
+    number, _, digest = entry.key.partition("-")
+    return int(number), digest
 
 
 def _digest(image: np.ndarray) -> str:

@@ -22,7 +22,7 @@ from vizcnn.runs.images import DecodedSet, LoadedImage, UnreadImage
 from vizcnn.runs.labels import Labels
 from vizcnn.runs.layout import MapLayout, scaled, stems_of
 from vizcnn.runs.rows import Columns, journal_schema, maps_column
-from vizcnn.runs.source import Entry
+from vizcnn.runs.source import Entry, as_written
 from vizcnn.runs.statistics import statistics
 from vizcnn.stream import Failure, MethodCall, stream
 
@@ -173,7 +173,7 @@ class Explainer:
     ) -> dict[str, list[Any]]:
         return {
             "index": list(range(start, start + len(read))),
-            "path": [entry.key.encode("utf-8", "backslashreplace").decode() for entry in entries],
+            "path": [as_written(entry.key) for entry in entries],
             "sha256": [one.sha256 for one in read],
             "label": [entry.label for entry in entries],
             "label_class": [self.labels.index(entry.label) for entry in entries],

@@ -198,6 +198,8 @@ def read_ahead(
 
         try:
             for item, entries in batches:
+                for entry in entries:
+                    reader.source.expect(entry)
                 rows = free.pop() if free else np.empty(shape, np.float32)
                 futures = [pool.submit(reader, entry, row) for entry, row in zip(entries, rows, strict=False)]
                 waiting.append((item, futures, rows))

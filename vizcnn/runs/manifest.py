@@ -6,10 +6,11 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from vizcnn.errors import ResultError
 from vizcnn.files import write_file
 from vizcnn.runs.layout import MapLayout, RunFolder
 
+if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
+
 SCHEMA_VERSION = 1
 """The version of what `manifest.schema.json` describes."""
 
@@ -25,18 +29,22 @@ SCHEMA = Path(__file__).with_name("manifest.schema.json")
 """The JSON schema of manifests."""
 
 
-def versions(model: Any) -> dict[str, str]:
-    """Return the versions of all that moves the numbers of a run, by a Keras model or another.
+def versions(model: ModelAdapter) -> dict[str, str]:
+    """Return the versions of all that moves the numbers of a run.
 
     Returns
     -------
     dict of str to str
     """
-    keras = sys.modules.get("keras") if hasattr(model, "get_weights") else None
-    packages = ["numpy", "pillow", "opencv-python-headless"]
-    if keras is not None:
-        packages += ["keras", keras.backend.backend()]
-    return {"vizcnn": __version__, **{name: metadata.version(name) for name in packages}}
+    packages = ("numpy", "pillow", "opencv-python-headless", *model.packages)
+    return {"vizcnn": __version__, **{name: _version(name) for name in packages}}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # installed by another name, as tensorflow-cpu
+        return str(sys.modules[name].__version__)
 
 
 def digest_of_files(path: Path) -> str:
@@ -74,6 +82,55 @@ def digest_of_weights(model: Any) -> str | None:
     return digest.hexdigest()
 
 
+def digest_of_network(model: Any) -> str | None:
+    """Return the SHA-256 of what a Keras model is built of beside its weights; None where that isn't known.
+
+    What its layers are called, and how it was compiled, moves no numbers, and isn't a part of it; nor is the code of a Lambda
+    layer, which isn't the same text each time.
+
+    Returns
+    -------
+    str or None
+    """
+    if not hasattr(model, "to_json"):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network = json.loads(model.to_json())
+    except Exception:  # noqa: BLE001 - of a stranger's layers, which needn't say what they are
+        return None
+    numbers: dict[str, int] = {}
+    for name in _names(network):
+        numbers.setdefault(name, len(numbers))
+    return hashlib.sha256(json.dumps(_unnamed(network, numbers), sort_keys=True).encode()).hexdigest()
+
+
+def _names(part: Any) -> Iterator[str]:
+    """Yield what the layers of a network are called, in their order."""
+    if isinstance(part, Mapping):
+        if isinstance(part.get("name"), str):
+            yield part["name"]
+        for value in part.values():
+            yield from _names(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _names(value)
+
+
+def _unnamed(part: Any, numbers: Mapping[str, int]) -> Any:
+    """Return a part of a network with numbers in place of names."""
+    if isinstance(part, Mapping):
+        return {key: _unnamed(value, numbers) for key, value in part.items() if key not in _LEFT_OUT}
+    if isinstance(part, list):
+        return [_unnamed(value, numbers) for value in part]
+    return numbers.get(part, part) if isinstance(part, str) else part
+
+
+_LEFT_OUT = ("compile_config", "code", "shared_object_id")
+"""What moves no number, or isn't the same each time."""
+
+
 def plain(value: Any) -> Any:
     """Return a setting as JSON takes it; of what it doesn't take, what tells it from another.
 
@@ -99,8 +156,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return {"object": f"array {value.shape}, sha256 {hashlib.sha256(value.tobytes()).hexdigest()}"}
     if dataclasses.is_dataclass(value) or not callable(value):
-        return {"object": str(value)}
+        arrays = [plain(array)["object"] for array in _arrays(value)]  # of which `str` shows the corners alone
+        return {"object": "; ".join([str(value), *arrays])}
     return {"object": f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"}
+
+
+def _arrays(value: Any) -> Iterator[np.ndarray]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _arrays(one)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _arrays(getattr(value, field.name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +255,7 @@ class Manifest:
         Parameters
         ----------
         asked : mapping
-            "model", "source", "settings" and "versions", or some of these, as far as they are known.
+            "model", "source", "settings", "versions" and "classes", or some of these, as far as they are known.
         folder : RunFolder
             Where it lies.
 
@@ -195,14 +264,42 @@ class Manifest:
         ResultError
             If it is another one; what differs is said.
         """
+        other = self.difference(asked)
+        if other is not None:
+            raise ResultError(
+                f"`out` {str(folder.path)!r} holds a run with another {other}. Name another folder, or ask for the same."
+            )
+
+    def difference(self, asked: Mapping[str, Any]) -> str | None:
+        """Return the first thing in which what is asked for isn't this run, what it is there, and what now.
+
+        A setting that a manifest doesn't know is that of a run without it; what else it doesn't know may be the same.
+
+        Parameters
+        ----------
+        asked : mapping
+            As `check_same` takes it.
+
+        Returns
+        -------
+        str or None
+            None where there is no such thing.
+        """
         for part in ("settings", "model", "source", "versions"):
-            for name, value in asked.get(part, {}).items():
-                have = self.about[part].get(name)
-                if have != value:
-                    raise ResultError(
-                        f"`out` {str(folder.path)!r} holds a run with another {_called(part, name)}: there {_short(have)}, now "
-                        f"{_short(value)}. Name another folder, or ask for the same."
-                    )
+            have, now = self.about.get(part, {}), asked.get(part, {})
+            names = [*now, *(name for name in have if part == "versions" and now and name not in now)]
+            for name in names:
+                is_known = name in have or part == "settings"
+                is_told_by_hash = (part, name) == ("model", "name") and have.get("sha256") is not None
+                if is_known and not is_told_by_hash and have.get(name) != now.get(name):
+                    return _difference(_called(part, name), have.get(name), now.get(name))
+        if self.about.get("classes", []) != asked.get("classes", self.about.get("classes", [])):
+            return _difference("list of classes", self.about["classes"], asked["classes"])
+        return None
+
+
+def _difference(what: str, there: Any, now: Any) -> str:
+    return f"{what}: there {_short(there)}, now {_short(now)}"
 
 
 def _called(part: str, name: str) -> str:

@@ -15,7 +15,7 @@ from vizcnn.render.style import MAP_STYLES, NOTEBOOK
 from vizcnn.results import Picture
 from vizcnn.results.attributions import with_probability
 from vizcnn.results.panels import grid_panels
-from vizcnn.runs.redrawing import images_of, model_of
+from vizcnn.runs.redrawing import loaded, model_of
 from vizcnn.targets import Contrast
 
 if TYPE_CHECKING:
@@ -248,13 +248,10 @@ def explained_mistakes(about: Mapping[str, Any], method: str, rows: pandas.DataF
     """
     plugin, options = registry.parse(method)[0], about["settings"]["methods"][method]
     adapter = model_of(about, model)
-    images = images_of(about, rows.to_dict("records"))
+    images = loaded(about, rows.to_dict("records"), adapter)
     taken, true = (rows[column].astype(int).tolist() for column in ("predicted_class", "label_class"))
     targets = {TAKEN: taken, TRUE: true, BETWEEN: Contrast(taken, true)}
     return Mistakes(
         rows,
-        {
-            what: plugin.function(adapter, adapter.load_images(images), target, **options)
-            for what, target in targets.items()
-        },
+        {what: plugin.function(adapter, images, target, **options) for what, target in targets.items()},
     )

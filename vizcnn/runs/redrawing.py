@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.adapter import adapt, as_adapter
-from vizcnn.adapter.preprocessing import resolve_preprocess
-from vizcnn.errors import OptionError, ResultError
-from vizcnn.inputs import Decoding, Preprocess
+from vizcnn.adapter import ModelAdapter, adapt, adapt_alone, as_adapter
+from vizcnn.adapter.settings import FILE_NAME
+from vizcnn.errors import ModelFileError, ResultError, UnsupportedModelError
 from vizcnn.plugins import registry
+from vizcnn.runs.adapting import arguments_of, known_of
 from vizcnn.runs.images import as_given
-from vizcnn.runs.manifest import digest_of_files
+from vizcnn.runs.manifest import Manifest, digest_of_files
 from vizcnn.runs.open_source import reopened
 from vizcnn.runs.source import Entry, entries_of
 from vizcnn.targets.classes import Class, Region
@@ -24,7 +25,7 @@ from vizcnn.targets.default import default_target
 from vizcnn.targets.typed import read_target
 
 if TYPE_CHECKING:
-    from vizcnn.adapter import ModelAdapter
+    from vizcnn.inputs import ImageSet
     from vizcnn.results import Attributions
 
 
@@ -53,11 +54,11 @@ def redrawn(about: Mapping[str, Any], method: str, row: Mapping[str, Any], model
     """
     if row["error"] is not None:
         raise ResultError(f"Image {row['path']!r} couldn't be read: {row['error']}")
-    image = image_of(about, row)
     adapter = model_of(about, model)
+    images = loaded(about, [row], adapter)
     plugin, _ = registry.parse(method)
     options = about["settings"]["methods"][method]
-    explained: Attributions = plugin.function(adapter, image, target_of(asked_of(about, adapter), row), **options)
+    explained: Attributions = plugin.function(adapter, images, target_of(asked_of(about, adapter), row), **options)
     return explained
 
 
@@ -96,8 +97,25 @@ def images_of(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> li
     return images
 
 
-def model_of(about: Mapping[str, Any], model: Any) -> Any:
-    """Return the adapter of a run's model, that of a file with the run's preprocessing and labels.
+def loaded(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], model: ModelAdapter) -> ImageSet:
+    """Return images of a run as its model takes them, as `images_of` finds them.
+
+    Returns
+    -------
+    ImageSet
+    """
+    return model.load_images(images_of(about, rows), tuple(about["settings"]["input_shape"]))
+
+
+def model_of(about: Mapping[str, Any], model: Any) -> ModelAdapter:
+    """Return the adapter of a run's model, adapted as the run had it, whatever ``vizcnn.toml`` beside it says now.
+
+    Parameters
+    ----------
+    about : mapping
+        The manifest of the run.
+    model : path, keras.Model or ModelAdapter
+        The model; None: the file that the run had.
 
     Returns
     -------
@@ -106,54 +124,64 @@ def model_of(about: Mapping[str, Any], model: Any) -> Any:
     Raises
     ------
     ResultError
-        If it isn't given, and was no file, or one that is gone, or has changed; or if its manifest doesn't say all that the file
-        was read with.
+        If it isn't given, and was no file, or one that is gone; if it isn't what it was, or was adapted in another way; or if
+        its manifest doesn't say all that it was adapted by.
     """
-    known = about["model"]
+    known, settings = about["model"], about["settings"]
     file = known.get("file")
     if model is None:
         if file is None or not Path(file).exists():
             raise ResultError(f"The model of the run, {known['name']!r}, isn't there. Give it: `model`.")
         model = file
-    if not isinstance(model, str | os.PathLike) or not Path(model).exists():
-        return as_adapter(model)  # which says that there is no such file
-    path, digest = os.path.abspath(model), digest_of_files(Path(model))
-    if file is not None and path == os.path.abspath(file) and known.get("sha256") not in (None, digest):
+    if not isinstance(model, ModelAdapter):
+        said = json.dumps([settings, about["classes"]], sort_keys=True)
+        if isinstance(model, str | os.PathLike):
+            model = _of_path(os.path.abspath(model), known, said) if Path(model).exists() else as_adapter(model)
+        else:
+            model = _adapted(as_adapter, adapt, model, said)
+    model.prepare(tuple(settings["input_shape"]))
+    now = known_of(model, is_file=file is not None)
+    del now["versions"], now["model"]["name"]  # it may be another machine, and a function has more than one name
+    other = Manifest(dict(about)).difference(now)
+    if other is not None:
+        raise ResultError(f"`model` must be that of the run; it has another {other}. Give the one it was.")
+    return model
+
+
+def _of_path(path: str, known: Mapping[str, Any], said: str) -> ModelAdapter:
+    digest = digest_of_files(Path(path))
+    if known.get("file") is not None and known.get("sha256") not in (None, digest):
+        file = "its file" if path == os.path.abspath(known["file"]) else repr(path)
         raise ResultError(
-            f"The model of the run, {file!r}, isn't what it was: its file has another hash. Give the one it was: `model`."
+            f"The model of the run, {known['file']!r}, isn't what it was: {file} has another hash. Give the one it was: `model`."
         )
-    return _of_file(path, digest, *_read_by(about["settings"]), tuple(about["classes"]))
-
-
-def _read_by(settings: Mapping[str, Any]) -> tuple[Preprocess | None, Decoding | None]:
-    """Return what images were read by; a file of Python that a manifest names isn't run."""
-    preprocess, decoding = settings.get("preprocess"), settings.get("decoding")
-    for said in (preprocess, decoding):
-        if isinstance(said, Mapping) and "object" in said:
-            raise _unreadable(said["object"])
-    try:
-        return resolve_preprocess(preprocess, may_run=False), None if decoding is None else Decoding(**decoding)
-    except OptionError as error:
-        raise _unreadable(preprocess) from error
-
-
-def _unreadable(what: Any) -> ResultError:
-    return ResultError(
-        f"The images of the run were read by {what!r}, which its manifest can't give back. Give the model with it, which takes "
-        "Python: `model=vizcnn.adapt(...)`."
-    )
+    return _of_file(path, digest, said)
 
 
 @lru_cache(maxsize=2)
-def _of_file(
-    path: str, digest: str, preprocess: Preprocess | None, decoding: Decoding | None, classes: tuple[str, ...]
-) -> Any:
+def _of_file(path: str, digest: str, said: str) -> ModelAdapter:
     """Return the adapter of a file as a run had it; the last ones are kept, with what is compiled for them."""
     del digest  # another one for another file of this name
-    is_bare = preprocess is None and decoding is None
-    adapter = as_adapter(path) if is_bare else adapt(path, preprocess=preprocess, decoding=decoding)
-    if classes and adapter.head(adapter.output_name(None)).names != classes:
-        adapter = adapt(path, preprocess=preprocess, decoding=decoding, labels=classes)
+    has_settings = (Path(path).parent / FILE_NAME).exists()
+    try:
+        return _adapted(adapt_alone if has_settings else as_adapter, adapt_alone, path, said)
+    except (ModelFileError, UnsupportedModelError) as error:
+        raise ResultError(
+            f"The model of the run can't be opened by what its manifest says: {error} If the run had more, give the model with "
+            f"it, which takes Python: `model=vizcnn.adapt(...)`."
+        ) from error
+
+
+def _adapted(
+    bare: Callable[[Any], ModelAdapter], by: Callable[..., ModelAdapter], model: Any, said: str
+) -> ModelAdapter:
+    """Adapt a model as the settings and classes of a run say it; by itself where they say nothing."""
+    settings, classes = json.loads(said)
+    arguments = arguments_of(settings)
+    adapter = by(model, **arguments) if arguments else bare(model)
+    adapter.prepare(tuple(settings["input_shape"]))
+    if classes and list(adapter.head(adapter.output_name(None)).names) != classes:
+        adapter = by(model, labels=classes, **arguments)
     return adapter
 
 
@@ -176,7 +204,13 @@ def asked_of(about: Mapping[str, Any], model: ModelAdapter) -> Any:
         return target
     model.prepare(tuple(about["settings"]["input_shape"]))
     if target is not None:
-        return read_target(target, model)
+        read = read_target(target, model)
+        for path, digest in (about["settings"].get("target_files") or {}).items():
+            if not Path(path).exists() or digest_of_files(Path(path)) != digest:
+                raise ResultError(
+                    f"What the run explained, {target!r}, isn't what it was: {path!r} is gone, or was changed."
+                )
+        return read
     default = default_target(model)
     return None if default == Class() else default
 

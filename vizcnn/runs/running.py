@@ -21,6 +21,7 @@ from vizcnn.runs.plan import Plan
 from vizcnn.runs.rows import rows_schema
 from vizcnn.runs.sampling import BY, check_labels
 from vizcnn.runs.worker import Worker
+from vizcnn.text import size_text
 
 Say = Callable[[str], None]
 
@@ -156,11 +157,16 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
     if manifest is not None:
         manifest.check_same(job.known(plan), folder)
         if retry:
+            if executor is None:  # others ask their model later
+                manifest.check_same(
+                    Worker.of(job, plan, tuple(manifest.about["settings"]["input_shape"])).known(), folder
+                )
             forget_failures(folder, manifest)
             manifest = Manifest.read(folder) or manifest
         if manifest.about["complete"]:
-            if job.model_file is None:
-                manifest.check_same(Worker.of(job, plan).known(), folder)
+            if not is_survey or executor is None:  # a survey by others is followed by a run of the same model
+                shape = tuple(manifest.about["settings"]["input_shape"])
+                manifest.check_same(Worker.of(job, plan, shape).known(), folder)
             if not is_survey:
                 say(f"All {len(plan):,} images are explained already, in {str(folder.path)!r}: nothing to do.")
             return
@@ -271,12 +277,12 @@ def _todo(job: Job, plan: Plan, manifest: Manifest, part: tuple[int, int], say: 
     size = estimated_bytes(plan, manifest, todo)
     of = "" if part[1] == 1 else f" of part {part[0] + 1} of {part[1]}"
     done = f"{mine - count:,} of {mine:,} images{of} are {job.verb}ed already; " if count < mine else ""
-    say(f"{done}{count:,} images{of} to {job.verb}, which take about {size / 1e6:,.1f} MB.")
+    say(f"{done}{count:,} images{of} to {job.verb}, which take about {size_text(size)}.")
     free = shutil.disk_usage(folder.path).free
     if size > free:
         raise ResultError(
-            f"`out` {str(folder.path)!r} lies on a disk with {free / 1e6:,.1f} MB free; the run needs about {size / 1e6:,.1f} "
-            f"MB. Free some, take fewer methods or a `sample`, or name a folder elsewhere."
+            f"`out` {str(folder.path)!r} lies on a disk with {size_text(free)} free; the run needs about {size_text(size)}. Free "
+            f"some, take fewer methods or a `sample`, or name a folder elsewhere."
         )
     return todo
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +77,10 @@ class Source(ABC):
             If the source can't be read, or lacks what it should have.
         """
 
+    def expect(self, entry: Entry) -> None:
+        """Be told that an image will be read; in the order of the run, whichever of them is read first."""
+        del entry  # most sources find it whenever they are asked
+
     @abstractmethod
     def read(self, entry: Entry) -> bytes | np.ndarray:
         """Return the bytes of an image's file, or the image.
@@ -128,3 +132,28 @@ def entries_of(source: Source, keys: Collection[str]) -> dict[str, Entry]:
             if len(found) == len(wanted):
                 break
     return found
+
+
+def entries_along(source: Source, keys: Iterable[str]) -> Iterator[Entry]:
+    """Yield the entries of images in the order of a run, as their rows call them; none of them is held.
+
+    Parameters
+    ----------
+    source : Source
+        The source; one that is read in order is gone through once.
+    keys : iterable of str
+        What the rows of a run call its images, or some of them.
+
+    Yields
+    ------
+    Entry
+        Without a place, where the source has no such image any more.
+    """
+    entries = source.entries() if source.in_order else iter(())
+    for key in keys:
+        yield next((entry for entry in entries if as_written(entry.key) == key), Entry(key))
+
+
+def as_written(key: str) -> str:
+    """Return what an image is called in the rows of a run, which are UTF-8."""
+    return key.encode("utf-8", "backslashreplace").decode()

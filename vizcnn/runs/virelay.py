@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from vizcnn.runs.exporting import checked_method, explained_parts, new_folder
 from vizcnn.runs.images import LoadedImage, Reader, read_ahead
 from vizcnn.runs.open_source import reopened
 from vizcnn.runs.redrawing import model_of
-from vizcnn.runs.source import Entry
+from vizcnn.runs.source import entries_along
 
 if TYPE_CHECKING:
     from vizcnn.runs.stored import StoredRun
@@ -132,7 +133,8 @@ def write_project(
             raise OptionError(f"`analyses` must be of maps by {method!r}; got those of {analyses.method!r}.")
         method, analyses = analyses.method, analyses_of(analyses)
     method = checked_method(run, method, "ViRelAy")
-    places = [row["index"] for rows, _ in explained_parts(run, method) for row in rows]
+    scale = f"{method}.scale"
+    places = [int(place) for rows in run.rows([scale]) for place in rows.index[rows[scale].notna()]]
     if not places:
         raise ResultError(f"The run in {str(run.path)!r} holds no map by {method!r} yet.")
     by = "SpRAy" if analyses else "likeness of maps"
@@ -183,7 +185,6 @@ def _write_images(run: StoredRun, folder: Path, method: str, model: Any, count: 
     num_classes, shape = len(run.about["classes"]), (_CHANNELS, height, width)
     source = reopened(run.about["source"])
     reader = Reader(source, model_of(run.about, model), (height, width, run.about["settings"]["input_shape"][2]))
-    places = {entry.key: entry for entry in source.entries()} if source.in_order else {}
     stored = {"chunks": (1, *shape), "compression": "gzip", "compression_opts": 1, "shuffle": True}
     with h5py.File(folder / "input.h5", "w") as inputs, h5py.File(folder / "attribution.h5", "w") as attributions:
         data = inputs.create_dataset("data", (count, *shape), "uint8", **stored)
@@ -194,11 +195,10 @@ def _write_images(run: StoredRun, folder: Path, method: str, model: Any, count: 
             "prediction", (count, num_classes), "float32", chunks=(1, num_classes), compression="gzip"
         )
         attributions.create_dataset("index", data=np.arange(count, dtype=np.uint32))
-        parts = (
-            ((row, of_image), [places.get(row["path"], Entry(row["path"]))])
-            for rows, maps in explained_parts(run, method)
-            for row, of_image in zip(rows, maps, strict=True)
-        )
+        pairs = (pair for part in explained_parts(run, method) for pair in zip(*part, strict=True))
+        asked, to_find = tee(pairs)  # no further apart than one
+        entries = entries_along(source, (row["path"] for row, _ in to_find))
+        parts = ((pair, [entry]) for pair, entry in zip(asked, entries, strict=True))
         for number, ((row, of_image), (read,), _) in enumerate(read_ahead(parts, reader, 1)):
             if not isinstance(read, LoadedImage) or read.sha256 != row["sha256"]:
                 raise ResultError(f"Image {row['path']!r} isn't what it was when the run was made.")

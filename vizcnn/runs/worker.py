@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter
 from vizcnn.errors import InputError
-from vizcnn.inputs import Preprocess
-from vizcnn.inputs.steps import Function
+from vizcnn.runs.adapting import files_of, known_of
 from vizcnn.runs.explaining import Answers, Explainer
 from vizcnn.runs.images import LoadedImage, Reader, read_ahead
 from vizcnn.runs.job import Job
 from vizcnn.runs.journal import Journal
 from vizcnn.runs.labels import Labels
-from vizcnn.runs.manifest import SCHEMA_VERSION, Manifest, digest_of_weights, versions
+from vizcnn.runs.manifest import SCHEMA_VERSION, Manifest
 from vizcnn.runs.maps import write_maps
 from vizcnn.runs.plan import Plan
 from vizcnn.runs.rows import journal_schema, maps_column, maps_of, write_rows
@@ -63,8 +62,17 @@ class Worker:
     sample_shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, job: Job, plan: Plan) -> Worker:
+    def of(cls, job: Job, plan: Plan, open_shape: tuple[int, ...] | None = None) -> Worker:
         """Load the model, and get it ready for the images.
+
+        Parameters
+        ----------
+        job : Job
+            What was asked for.
+        plan : Plan
+            The images by their places.
+        open_shape : tuple of int, default None
+            Shape (H, W, C) of the inputs of a model that leaves it open; None: that of the first image.
 
         Returns
         -------
@@ -76,7 +84,7 @@ class Worker:
             If none of the first images can be read, or the labels, or a target, mean nothing to the model.
         """
         model = job.open_model()
-        shape = cls._shape(job, plan, model)
+        shape = cls._shape(job, plan, model, open_shape)
         model.prepare(shape)
         labels = _labels(plan, model)
         _check_targets(plan, model)
@@ -86,10 +94,12 @@ class Worker:
         return cls(job, plan, explainer, shape)
 
     @staticmethod
-    def _shape(job: Job, plan: Plan, model: ModelAdapter) -> tuple[int, ...]:
+    def _shape(job: Job, plan: Plan, model: ModelAdapter, open_shape: tuple[int, ...] | None) -> tuple[int, ...]:
         shape = model.input_shape
         if shape and None not in shape:
             return tuple(size for size in shape if size is not None)
+        if open_shape is not None:
+            return open_shape
         return _first(Reader(job.source, model, shape), plan, 1)[0][1].images.sample_shape
 
     @property
@@ -99,24 +109,19 @@ class Worker:
 
     def known(self) -> dict[str, Any]:
         """Return what the manifest says of the model and the settings, now that the model is loaded."""
-        model, known = self.explainer.model, self.job.known(self.plan)
-        network = getattr(model, "model", None)
-        known["model"] = {
-            "name": model.name,
-            "sha256": self._digest,
-            **known["model"],
-        }
-        known["settings"] |= {
+        known, of_model = self.job.known(self.plan), self._of_model
+        settings = {
+            **known["settings"],
+            "target_files": files_of(self.explainer.target) or None,
             "batch_size": self.explainer.batch_size,
             "input_shape": list(self.sample_shape),
-            "preprocess": _plain_preprocess(model.preprocess),
-            "decoding": None if model.decoding is None else asdict(model.decoding),
+            **of_model["settings"],
         }
-        return {**known, "versions": versions(network)}
+        return {**known, **of_model, "model": {**of_model["model"], **known["model"]}, "settings": settings}
 
     @cached_property
-    def _digest(self) -> str | None:
-        return digest_of_weights(getattr(self.explainer.model, "model", None))
+    def _of_model(self) -> dict[str, Any]:
+        return known_of(self.explainer.model, is_file=self.job.model_file is not None)
 
     def manifest(self) -> tuple[Manifest, float]:
         """Explain a few images, and return the manifest of the run, and how long a batch takes, in seconds.
@@ -139,12 +144,10 @@ class Worker:
         if len(self.plan) > _TIMED * self.explainer.batch_size:  # what is compiled is compiled now
             self.explainer.batch(0, entries, images, layouts).record_batch()
         seconds = time.monotonic() - start
-        model = self.explainer.model
         about = {
             "schema": SCHEMA_VERSION,
             "complete": False,
             **self.known(),
-            "classes": list(model.head(model.output_name(None)).names),
             "maps": {method: layout.to_dict() for method, layout in layouts.items()},
             "counts": {"images": len(self.plan)},
         }
@@ -244,14 +247,6 @@ def _first(reader: Reader, plan: Plan, count: int) -> list[tuple[Entry, LoadedIm
     if not found:
         raise InputError(f"None of the first {place + 1} images of `source` can be read: {reason}")
     return found
-
-
-def _plain_preprocess(preprocess: Preprocess | None) -> Any:
-    """Return the text that means a preprocessing; what a function is called means nothing, be it the name of another one."""
-    if preprocess is None:
-        return None
-    has_function = any(isinstance(step, Function) for step in preprocess.steps)
-    return {"object": str(preprocess)} if has_function else str(preprocess)
 
 
 def _labels(plan: Plan, model: ModelAdapter) -> Labels:

@@ -91,6 +91,7 @@ class InnerInputAdapter(KerasAdapter):
         own: dict[str, Any] = {key: settings.get(key) for key in ("labels", "batch_size", "num_runs", "token_grid")}
         own |= {"source": source, "repairs": repairs, "loss": loss}
         super().__init__(rest, name=whole.name, fixed_inputs=values or None, preprocess="none", **own)
+        self.fixed_inputs = whole.fixed_inputs
         self.add_note(
             f"What is explained is the output of layer {self.input_layer!r}, not the input of the model.",
             "inner input",

@@ -1,8 +1,8 @@
 """Files that a runtime runs: SavedModels, whose graph can be looked into, and black boxes.
 
 A format is a module with `KIND` (its name), `WHAT` (what to call such a file), `NEEDS` (the extra with the library that runs it),
-`matches(file, head)` and `open(file, name, trusted=..., **settings)`, and its line in `RUNTIMES`. What runs a file is imported
-when one is opened.
+`PACKAGES` (what that library is installed as), `matches(file, head)` and `open(file, name, trusted=..., **settings)`, and its
+line in `RUNTIMES`. What runs a file is imported when one is opened.
 """
 
 from __future__ import annotations
@@ -55,4 +55,5 @@ def adapt_runtime(file: Path, kind: str, name: str, *, trusted: bool = False, **
             f"`model` file {str(file)!r} is {runtime.WHAT}, which requires {runtime.NEEDS}: pip install "
             f"'vizcnn[{runtime.NEEDS.lower()}]'."
         ) from error
+    adapter.packages = runtime.PACKAGES
     return adapter

@@ -34,10 +34,13 @@ class GraphSource(Source):
         The graph in its session.
     as_fed : callable
         Turns a batch of float32 (N, H, W, C) into what the graph is fed.
+    held : mapping of str to ndarray, shape (1, ...)
+        Values of the inputs that aren't explained, by name.
     """
 
     model: GraphModel = field(kw_only=True)
     as_fed: Callable[[Array], Array] = field(kw_only=True)
+    held: Mapping[int | str, Array] = field(default_factory=dict, kw_only=True)
 
 
 class GraphAdapter(BlackBoxAdapter):

@@ -10,6 +10,7 @@ from vizcnn.adapter.base import ModelAdapter
 from vizcnn.adapter.blackbox import BlackBoxAdapter
 
 KIND, WHAT, NEEDS = "onnx", "an ONNX model", "ONNX"
+PACKAGES = ("onnxruntime",)
 
 
 def matches(file: Path, head: bytes) -> bool:  # noqa: ARG001

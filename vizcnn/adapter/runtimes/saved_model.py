@@ -11,6 +11,7 @@ from vizcnn.adapter.fixed_values import held_values
 from vizcnn.adapter.preprocessing import resolve_preprocess
 
 KIND, WHAT, NEEDS = "savedmodel", "a TensorFlow SavedModel", "TensorFlow"
+PACKAGES = ("tensorflow",)
 
 
 def matches(file: Path, head: bytes) -> bool:
@@ -27,4 +28,7 @@ def open(file: Path, name: str, *, trusted: bool = False, fixed_inputs: Any = No
     if fixed_inputs is not None:
         preprocess, decoding = resolve_preprocess(settings.get("preprocess")), settings.get("decoding")
         fixed = partial(held_values, fixed_inputs, preprocess=preprocess, decoding=decoding)
-    return GraphAdapter(open_saved_model(file, trusted=trusted, fixed=fixed), name, **settings)
+    source = open_saved_model(file, trusted=trusted, fixed=fixed)
+    adapter = GraphAdapter(source, name, **settings)
+    adapter.fixed_inputs = source.held
+    return adapter

@@ -9,6 +9,7 @@ from vizcnn.adapter.base import ModelAdapter
 from vizcnn.adapter.blackbox import BlackBoxAdapter
 
 KIND, WHAT, NEEDS = "tflite", "a TensorFlow Lite model", "TensorFlow"
+PACKAGES = ("tensorflow",)
 
 
 def matches(file: Path, head: bytes) -> bool:  # noqa: ARG001
