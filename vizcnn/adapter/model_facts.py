@@ -41,7 +41,7 @@ class ModelFacts(OutputReader):
     """
 
     packages: tuple[str, ...] = ()
-    fixed_inputs: Mapping[int | str, Array] = MappingProxyType({})
+    fixed_inputs: Mapping[Any, Array] = MappingProxyType({})
     source: str = "a model"
     origin = renamed("origin", "source")
     repairs: tuple[str, ...] = ()

@@ -133,19 +133,23 @@ def model_of(about: Mapping[str, Any], model: Any) -> ModelAdapter:
         if file is None or not Path(file).exists():
             raise ResultError(f"The model of the run, {known['name']!r}, isn't there. Give it: `model`.")
         model = file
-    if not isinstance(model, ModelAdapter):
-        said = json.dumps([settings, about["classes"]], sort_keys=True)
-        if isinstance(model, str | os.PathLike):
-            model = _of_path(os.path.abspath(model), known, said) if Path(model).exists() else as_adapter(model)
-        else:
-            model = _adapted(as_adapter, adapt, model, said)
-    model.prepare(tuple(settings["input_shape"]))
-    now = known_of(model, is_file=file is not None)
+    adapter = model if isinstance(model, ModelAdapter) else _as_the_run_had_it(about, model)
+    adapter.prepare(tuple(settings["input_shape"]))
+    now = known_of(adapter, is_file=file is not None)
     del now["versions"], now["model"]["name"]  # it may be another machine, and a function has more than one name
     other = Manifest(dict(about)).difference(now)
     if other is not None:
         raise ResultError(f"`model` must be that of the run; it has another {other}. Give the one it was.")
-    return model
+    return adapter
+
+
+def _as_the_run_had_it(about: Mapping[str, Any], model: Any) -> ModelAdapter:
+    said = json.dumps([about["settings"], about["classes"]], sort_keys=True)
+    if not isinstance(model, str | os.PathLike):
+        return _adapted(as_adapter, adapt, model, said)
+    if not Path(model).exists():
+        return as_adapter(model)  # which says so
+    return _of_path(os.path.abspath(model), about["model"], said)
 
 
 def _of_path(path: str, known: Mapping[str, Any], said: str) -> ModelAdapter:

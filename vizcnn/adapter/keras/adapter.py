@@ -102,7 +102,7 @@ class KerasAdapter(KerasFacts):
         self.source = source
         self.repairs = repairs
         inputs = FixedInputs(model, fixed_inputs, self.preprocess, self.decoding) if fixed_inputs else None
-        self.fixed_inputs = {} if inputs is None else {**inputs.values}
+        self.fixed_inputs = {} if inputs is None else inputs.values
         self._view = view = ModelView(
             model, self.name, self.head, keep_alive=keep_alive, fixed_inputs=inputs, token_grid=self.token_grid
         )

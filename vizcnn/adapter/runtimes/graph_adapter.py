@@ -40,7 +40,7 @@ class GraphSource(Source):
 
     model: GraphModel = field(kw_only=True)
     as_fed: Callable[[Array], Array] = field(kw_only=True)
-    held: Mapping[int | str, Array] = field(default_factory=dict, kw_only=True)
+    held: Mapping[str, Array] = field(default_factory=dict, kw_only=True)
 
 
 class GraphAdapter(BlackBoxAdapter):

@@ -103,7 +103,7 @@ def open_saved_model(
     sample = (*shape[1:], *([1] if lacks_channels else []))
     found_endings = {name: last_activation((info.name, ()), kept[0].made_by) for name, info in returned}
     endings = {name: ending for name, ending in found_endings.items() if ending is not None}
-    return GraphSource(run, sample, "SavedModel", shape[0], endings=endings, model=model, as_fed=as_fed, held={**held})
+    return GraphSource(run, sample, "SavedModel", shape[0], endings=endings, model=model, as_fed=as_fed, held=held)
 
 
 Shape = tuple[int | None, ...]
