@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vizcnn.runs.source import Entry
 
-_PART = 2**14
+_PART = 2**12
 """Images that are objects of Python at a time, where all are gone through."""
 
 
@@ -66,7 +67,8 @@ class Listing:
         (3, Entry(key='b.png', label=None, target=None, place=None), ['cat'], [3])
         """
         keys, ends, places = bytearray(), array("q", [0]), array("q")
-        labels, targets = _Numbered(), _Numbered()
+        said = {"label": _Numbered(), "target": _Numbered()}
+        labels, targets = said.values()
         for key, label, target, place in entries:
             keys += key.encode("utf-8", "surrogatepass")  # of a path that is no UTF-8
             ends.append(len(keys))
@@ -75,11 +77,9 @@ class Listing:
             if place is not None:
                 places.extend(place)
         count = len(ends) - 1
+        values = {role: found.values for role, found in said.items() if found.values}
         columns = {"key": pa.Array.from_buffers(pa.large_binary(), count, [None, *map(pa.py_buffer, (ends, keys))])}
-        values = {role: found.values for role, found in (("label", labels), ("target", targets)) if found.values}
-        columns |= {
-            role: _array(found.numbers) for role, found in (("label", labels), ("target", targets)) if role in values
-        }
+        columns |= {role: _array(said[role].numbers) for role in values}
         if places:
             width, rest = divmod(len(places), count)
             if rest:
@@ -103,16 +103,17 @@ class Listing:
         if "place" in part.schema.names:
             said["place"] = list(map(tuple, part.column("place").to_pylist()))
         none = [None] * len(places)
-        return list(map(Entry, _texts(part), *(said.get(role, none) for role in ("label", "target", "place"))))
+        columns = (_texts(part), *(said.get(role, none) for role in ("label", "target", "place")))
+        return list(map(Entry._make, zip(*columns, strict=True)))
 
     def keys(self, places: range) -> list[str]:
         """Return what some of the images are called."""
         return _texts(self._part(places))
 
     def key_bytes(self, places: range) -> int:
-        """Return how many bytes the keys of images in a row have."""
-        ends = np.frombuffer(self.columns.column("key").buffers()[1], np.int64)
-        return int(ends[places.stop] - ends[places.start])
+        """Return how many bytes the keys of some of the images have."""
+        sizes = pc.binary_length(self._part(places).column("key"))
+        return int(pc.sum(sizes, min_count=0).as_py())
 
     def parts(self) -> Iterator[range]:
         """Yield all places in parts, each so small that there is room for its images as objects of Python."""

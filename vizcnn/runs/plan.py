@@ -122,7 +122,8 @@ class Plan:
         """What tells these images, with their labels and targets, from others."""
         digest = hashlib.sha256()
         for places in self.listing.parts():
-            said = "".join(repr(entry[:3]) for entry in self.listing.entries(places))
+            entries = self.listing.entries(places)
+            said = "".join(f"({key!r}, {label!r}, {target!r})" for key, label, target, _ in entries)
             digest.update(said.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
