@@ -13,6 +13,10 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+
 import vizcnn
 
 # What a script warns of stands on its page, without the place of this machine's files.
@@ -34,6 +38,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "gallery/*.ipynb"]
 templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["vizcnn.css"]
 html_theme = "pydata_sphinx_theme"
 html_title = "vizcnn"
 html_show_sourcelink = False
@@ -90,4 +96,24 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "show_memory": False,
     "min_reported_time": 1e9,
+    "write_computation_times": False,
+    "show_signature": False,
 }
+
+
+def _no_citations_in_tables(app: Sphinx, doctree: nodes.document) -> None:
+    """Take the marks of papers out of the summaries that the API's tables quote: the papers stand on the pages behind them."""
+    if app.env.docname == "api":
+        for mark in list(
+            doctree.findall(
+                lambda node: node.get("refdomain") == "citation" if isinstance(node, pending_xref) else False
+            )
+        ):
+            before = mark.parent[mark.parent.index(mark) - 1]
+            mark.parent.replace(before, nodes.Text(before.astext().rstrip()))
+            mark.parent.remove(mark)
+
+
+def setup(app: Sphinx) -> None:
+    """Connect it."""
+    app.connect("doctree-read", _no_citations_in_tables)

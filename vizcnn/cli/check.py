@@ -105,7 +105,11 @@ def _show(result: Checkup) -> None:
     for why, methods in reasons.items():
         echo(
             textwrap.fill(
-                ", ".join(methods), 118, initial_indent="  no   " if why else "  yes  ", subsequent_indent="       "
+                ", ".join(methods),
+                118,
+                initial_indent="  no   " if why else "  yes  ",
+                subsequent_indent="       ",
+                break_on_hyphens=False,
             )
         )
         if why:
