@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,6 +211,18 @@ def test_main_quiets_tensorflow_unless_the_user_said_otherwise(monkeypatch: pyte
     with pytest.raises(SystemExit, match="0"):
         cli.main()
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+
+@pytest.mark.parametrize("command", ["diagnose", "compare", "video"])
+def test_what_the_file_of_settings_holds_is_said_once(folder: Path, tmp_path: Path, command: str) -> None:
+    shutil.copy(folder / "tiny.keras", tmp_path)
+    (tmp_path / "vizcnn.toml").write_text("num_runs = 1\n", encoding="utf-8")
+    outs = {"compare": "which.npz", "video": "overlay.gif"}
+    more = ["--metric", "sparseness", "-m", "saliency"] if command == "compare" else []
+    images = folder / "images"
+    said = run(command, tmp_path / "tiny.keras", images, "--out", tmp_path / outs.get(command, "out"), *more)
+    assert said.exit_code == 0, said.output
+    assert said.output.count("vizcnn.toml") == 1
 
 
 # As a process --------------------------------------------------------------------------------------------------------

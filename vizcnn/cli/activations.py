@@ -8,7 +8,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import MODEL, command
-from vizcnn.cli.console import echo, echo_error, notes, run_method
+from vizcnn.cli.console import echo, echo_error, notes, run_method, unsaid
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.cli.picture_names import Plan
@@ -50,7 +50,7 @@ def activations(
             bad.append(Unreadable(file, str(error)))
             continue
         echo(str(result.save(paths["activations"], top=top)))
-        notes([*((image.names[0], note) for note in result.notes), *messages])
+        notes([*((image.names[0], note) for note in unsaid(adapter, result.notes)), *messages])
         done += 1
     for one in bad:
         echo_error(one.error)

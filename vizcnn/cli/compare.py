@@ -11,7 +11,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import DECISIONS, command
-from vizcnn.cli.console import catch_warnings, echo, notes
+from vizcnn.cli.console import catch_warnings, echo, notes, unsaid
 from vizcnn.cli.folders import check_file
 from vizcnn.cli.model import ModelFile
 
@@ -101,7 +101,7 @@ def compare(
         )
         stopped = _run(race, quiet=as_json)
         result = race.result("compare", {})
-    notes(("compare", text) for text in dict.fromkeys((*result.notes, *messages)))
+    notes(("compare", text) for text in unsaid(adapter, (*result.notes, *messages)))
     if as_json:
         echo(json.dumps(_as_json(result)))
     else:

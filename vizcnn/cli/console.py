@@ -7,11 +7,14 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vizcnn.errors import VizcnnError, VizcnnWarning
+
+if TYPE_CHECKING:
+    from vizcnn.adapter import ModelAdapter
 
 
 @contextmanager
@@ -71,6 +74,12 @@ def notes(messages: Iterable[tuple[str, str]]) -> None:
     """Print notes, each with what it is about."""
     for about, text in messages:
         echo(f"  note ({about}): {text}", err=True, dim=True)
+
+
+def unsaid(model: ModelAdapter, texts: Iterable[str]) -> list[str]:
+    """Return notes without those of the file of settings, which were printed when the model was loaded; each once."""
+    said = {str(note) for note in model.notes if note.kind == "settings"}
+    return [text for text in dict.fromkeys(texts) if text not in said]
 
 
 def echo_error(text: str) -> None:

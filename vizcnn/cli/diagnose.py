@@ -10,7 +10,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import MODEL, command
-from vizcnn.cli.console import echo, notes, run_method
+from vizcnn.cli.console import echo, notes, run_method, unsaid
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import safe_name
@@ -44,7 +44,7 @@ def diagnose(
     adapter = model.load()
     together, bad = read_images(images, adapter, to_the_end=True)
     result, messages = run_method("diagnose", adapter, together)
-    notes(("images", text) for text in dict.fromkeys((*result.notes, *(text for _, text in messages))))
+    notes(("images", text) for text in unsaid(adapter, (*result.notes, *(text for _, text in messages))))
     if as_json:
         whole = {**result.to_dict(), "findings": [_as_json(finding) for finding in result.findings]}
         echo(

@@ -8,7 +8,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import MODEL, command
-from vizcnn.cli.console import echo, notes, run_method
+from vizcnn.cli.console import echo, notes, run_method, unsaid
 from vizcnn.cli.folders import check_folder
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import file_stems, safe_name
@@ -48,6 +48,6 @@ def top_patches(
             "top_patches", adapter, together, name, channels=channel, num_patches=num_patches, spread=spread
         )
         echo(str(result.save(out / f"{file if name else safe_name(result.layer)}.top_patches.png")))
-        notes(("images", text) for text in dict.fromkeys((*result.notes, *(text for _, text in messages))))
+        notes(("images", text) for text in unsaid(adapter, (*result.notes, *(text for _, text in messages))))
     if bad:
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import DECISIONS, command
-from vizcnn.cli.console import catch_warnings, echo, notes
+from vizcnn.cli.console import catch_warnings, echo, notes, unsaid
 from vizcnn.cli.folders import check_file
 from vizcnn.cli.model import ModelFile
 from vizcnn.files import ANIMATIONS
@@ -76,4 +76,4 @@ def video(
     with catch_warnings():  # the notes are printed
         file = explained.save(out)
     echo(str(file), bold=True)
-    notes(("video", note) for note in explained.notes)
+    notes(("video", note) for note in unsaid(adapter, explained.notes))
