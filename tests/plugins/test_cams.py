@@ -174,6 +174,15 @@ def test_first_component_is_that_of_the_singular_value_decomposition(
         assert one.max() >= -one.min() * (1 - 1e-6)
 
 
+def test_first_component_of_zeros_is_zero_and_leaves_the_others_alone() -> None:
+    maps = np.zeros((3, 2, 2, 5))
+    maps[1, 0, :, 2] = -4.0, 3.0
+    maps[2, 1, :, :2] = [[0.0, 2.0], [1.999, 0.0]]  # the first vector is hardly ahead of the second
+    np.testing.assert_allclose(
+        first_component(maps), [[[0, 0], [0, 0]], [[4, -3], [0, 0]], [[0, 0], [2, 0]]], atol=1e-6
+    )
+
+
 def test_channel_that_is_zero_gives_nothing() -> None:
     model: Any = network().model
     kernel, bias = model.get_layer("maps").get_weights()

@@ -13,6 +13,12 @@ from vizcnn.targets.score import Score
 
 Rule = Literal["vanilla", "guided", "relu", "deconv", "rectified"]
 
+_IN_ONE_THREAD, _WORTH_IT = 2**18, 16
+"""Multiplications that OpenBLAS does in one thread at the most, and terms of a sum of products that are worth a call of it."""
+
+_SQUARINGS, _ROUNDING = 64, 1e-12
+"""How often a matrix is squared at the most, and how near to its own square it is left."""
+
 
 def feature_maps(
     model: ModelAdapter, inputs: np.ndarray, score: Score, layer: str | None, rule: str = "vanilla"
@@ -142,15 +148,46 @@ def first_component(maps: np.ndarray) -> np.ndarray:
     array([[[5., 0.]]], dtype=float32)
     """
     rows = maps.reshape(len(maps), -1, maps.shape[-1]).astype(np.float64)
+    columns = rows.transpose(0, 2, 1)
     # By the smaller of the two matrices of products: a layer has more channels than places, or the other way round.
     if rows.shape[1] <= rows.shape[2]:
-        values, vectors = np.linalg.eigh(rows @ rows.transpose(0, 2, 1))
-        cam = vectors[..., -1] * np.sqrt(np.maximum(values[:, -1:], 0))
+        vectors = _first_vectors(_product(rows, columns))
+        cam = (vectors * np.linalg.norm(columns @ vectors, axis=1, keepdims=True))[..., 0]
     else:
-        vectors = np.linalg.eigh(rows.transpose(0, 2, 1) @ rows)[1]
-        cam = (rows @ vectors[..., -1:])[..., 0]
+        cam = (rows @ _first_vectors(_product(columns, rows)))[..., 0]
     largest = np.take_along_axis(cam, np.abs(cam).argmax(axis=1)[:, None], axis=1)
     return np.asarray((cam * np.where(largest < 0, -1, 1)).reshape(maps.shape[:-1]), dtype=np.float32)
+
+
+def _first_vectors(products: np.ndarray) -> np.ndarray:
+    """Return the first eigenvector of each matrix of products (N, n, n), as (N, n, 1); zeros of one that is zero.
+
+    Squared again and again, and divided by its trace, such a matrix becomes that of its first vector alone. LAPACK would find
+    all of them, and call the threads of `_product`.
+    """
+    for _ in range(_SQUARINGS):
+        traces = np.trace(products, axis1=1, axis2=2)
+        products = products / np.where(traces > 0, traces, 1)[:, None, None]
+        if (np.square(products).sum(axis=(1, 2)) > 1 - _ROUNDING)[traces > 0].all():  # it is its own square
+            break
+        products = _product(products, products)
+    largest = np.diagonal(products, axis1=1, axis2=2).argmax(axis=1)[:, None, None]
+    columns = np.take_along_axis(products, largest, axis=2)
+    return ratio(columns, np.linalg.norm(columns, axis=1, keepdims=True))
+
+
+def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Multiply matrices, in this thread alone unless they are large.
+
+    NumPy's OpenBLAS would wake threads of its own, which then wait for more at full speed: for 25 ms the model's next run lacks
+    their processors.
+    """
+    size = first.shape[-2] * second.shape[-1]
+    step = _IN_ONE_THREAD // size
+    if step < _WORTH_IT:
+        return np.asarray(first @ second)
+    parts = (slice(start, start + step) for start in range(0, first.shape[-1], step))
+    return np.asarray(sum(first[..., part] @ second[..., part, :] for part in parts))
 
 
 def coarse(cam: np.ndarray, layer: str | None) -> tuple[Note, ...]:
