@@ -68,7 +68,7 @@ def main() -> None:
 def begun(source: Path, out: Path) -> tuple[Job, Plan]:
     model = vz.assets.DIGITS_CNN
     job = Job(partial(as_adapter, model), model, open_source(source), out, ("gradcam",), shard_size=SHARD_SIZE)
-    job.folder.journals.mkdir(parents=True)
+    job.folder.storage.prepare()
     plan = job.plan()
     begin_run(job, plan)
     return job, plan

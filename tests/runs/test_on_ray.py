@@ -174,6 +174,13 @@ def test_what_a_node_does_not_see_is_named(argument: str, images: Path, tmp_path
         Sent.of(replace(asked, **changed[argument]), plan).arrive()
 
 
+def test_run_in_an_object_store_needs_no_file_system_that_nodes_share(images: Path, tmp_path: Path, ray: Any) -> None:
+    bucket = pytest.importorskip("tests.runs.bucket")
+    done(job(images, tmp_path / "whole"))
+    done(job(images, bucket.url_of(tmp_path / "run")), RayCluster())
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
 def test_folder_that_is_another_one_on_the_nodes_is_refused(
     images: Path, tmp_path: Path, ray: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,15 +189,6 @@ def test_folder_that_is_another_one_on_the_nodes_is_refused(
         ResultError, match=r"`out` '.*' is another folder on the nodes of the cluster\. With `executor`"
     ):
         done(job(images, tmp_path / "out"), RayCluster())
-
-
-def test_address_of_an_object_store_is_no_folder(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        ResultError, match=r"`out` must be a folder of a file system; got 's3:/bucket/run'. A run appends"
-    ):
-        done(job(images, Path("s3://bucket/run")))
-    assert not list(tmp_path.iterdir())
 
 
 def test_error_of_an_actor_is_raised_where_it_was_asked(

@@ -82,7 +82,7 @@ def test_run_stopped_after_every_batch_ends_in_the_same_files(
 def test_run_killed_as_it_begins_ends_in_the_same_files(
     images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_: Any) -> None:
+    def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     for owner, name in ((finishing, "begin_arrays"), (Manifest, "write")):
@@ -98,9 +98,9 @@ def test_second_start_does_what_is_missing_alone_and_says_so(
     images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(whole, tmp_path / "out")
-    folder = RunFolder(tmp_path / "out")
-    folder.rows(2).unlink()
-    folder.manifest.write_text(folder.manifest.read_text().replace('"complete": true', '"complete": false'))
+    manifest = tmp_path / "out" / "manifest.json"
+    (tmp_path / "out" / RunFolder.rows(2)).unlink()
+    manifest.write_text(manifest.read_text().replace('"complete": true', '"complete": false'))
     batches: list[int] = []
     real = worker.Explainer.batch
     monkeypatch.setattr(
@@ -137,7 +137,7 @@ def test_torn_record_is_cut_off_and_computed_again(
         patch.setattr(journal.Journal, "append", append)
         with pytest.raises(KeyboardInterrupt):
             explained(images, tmp_path)
-    path = RunFolder(tmp_path).journal(0)
+    path = tmp_path / RunFolder.journal(0)
     data = path.read_bytes()
     path.write_bytes(data + data[: len(data) // 2])  # the next one, half written
     explained(images, tmp_path)
@@ -149,16 +149,17 @@ def test_record_whose_bytes_were_lost_is_computed_again(tmp_path: Path) -> None:
     import pyarrow as pa
 
     schema = pa.schema({"a": pa.int32()})
-    kept = journal.Journal.claim(tmp_path / "0", schema)
+    folder, path = RunFolder(tmp_path), tmp_path / RunFolder.journal(0)
+    kept = journal.Journal.claim(folder, 0, schema)
     for number in range(3):
         kept.append(pa.RecordBatch.from_pydict({"a": [number]}, schema=schema))
     kept.close()
-    data = bytearray((tmp_path / "0").read_bytes())
+    data = bytearray(path.read_bytes())
     data[-9] ^= 1
-    (tmp_path / "0").write_bytes(data)
-    again = journal.Journal.claim(tmp_path / "0", schema)
+    path.write_bytes(data)
+    again = journal.Journal.claim(folder, 0, schema)
     assert (again.count, again.table().to_pydict()) == (2, {"a": [0, 1]})
-    assert journal.Journal.claim(tmp_path / "0", schema) is None  # one process has it
+    assert journal.Journal.claim(folder, 0, schema) is None  # one process has it
     again.close()
 
 
@@ -303,5 +304,5 @@ def test_rows_which_say_that_a_shard_is_finished_reach_the_disk_after_its_maps(
         Path, "replace", lambda self, target: events.append(Path(target).parts[-1]) or real(self, target)
     )
     explained(images, tmp_path / "out", sample=8)
-    assert events[-8:-2] == ["on the disk", "0", "on the disk", "0", "on the disk", "00000.parquet"]
-    assert events[-2:] == ["failures.jsonl", "manifest.json"]
+    assert events[-10:-4] == ["on the disk", "0", "on the disk", "0", "on the disk", "00000.parquet"]
+    assert events[-4:] == ["on the disk", "failures.jsonl", "on the disk", "manifest.json"]

@@ -90,9 +90,7 @@ def test_run_whose_workers_were_all_killed_says_so(
     with pytest.raises(ResultError, match="All `workers` were killed from outside, by lack of memory perhaps"):
         run_job(asked, (0, 1), workers=2, retry=False, say=lambda _: None)
     explained = []
-    held = worker.Journal.claim(
-        asked.folder.journal(0), worker.journal_schema(worker_of_one.manifest()[0].layouts.values())
-    )
+    held = worker.Journal.claim(asked.folder, 0, worker.journal_schema(worker_of_one.manifest()[0].layouts.values()))
     run_job(asked, (0, 1), workers=1, retry=False, say=explained.append)
     held.close()
     assert explained[-1] == "8 images are in the hands of other processes."
@@ -114,7 +112,7 @@ def test_worker_takes_over_what_another_let_go(
     manifest, _ = worker.Worker.of(asked, asked.plan()).manifest()
     check_folder(asked.folder)
     begin(asked.folder, manifest)
-    held = worker.Journal.claim(asked.folder.journal(0), worker.journal_schema(manifest.layouts.values()))
+    held = worker.Journal.claim(asked.folder, 0, worker.journal_schema(manifest.layouts.values()))
     monkeypatch.setattr("vizcnn.runs.running.time.sleep", lambda _: held.close())  # the other one dies
     assert sum(work_on(asked, asked.plan(), (0, 1), 1)) == 40
 

@@ -32,13 +32,15 @@ def failures(
     from vizcnn.cli.folders import check_file
     from vizcnn.files import PICTURES
     from vizcnn.runs.dataset import check_extra
+    from vizcnn.runs.layout import RunFolder
     from vizcnn.runs.run import open_run
 
     check_file(out, (".html", *PICTURES))
     check_extra()
     with catch_warnings() as messages:
-        mistakes = open_run(run).mistakes(count, method, model=model)
-        about = {"run": str(run.resolve()), "mistakes": str(len(mistakes))}
+        opened = open_run(run)
+        mistakes = opened.mistakes(count, method, model=model)
+        about = {"run": RunFolder(opened.path).absolute, "mistakes": str(len(mistakes))}
         written = mistakes.to_html(out, about=about) if out.suffix.lower() == ".html" else mistakes.save(out)
     notes(("model", text) for text in messages)
     echo(str(written))

@@ -36,7 +36,7 @@ Folder = Annotated[
         "--out",
         "-o",
         metavar="DIR",
-        help="The folder of the run; one that was begun goes on.",
+        help="The folder of the run, or one in an object store, as s3://bucket/run; one that was begun goes on.",
         show_default=False,
     ),
 ]
@@ -113,6 +113,7 @@ def run(
     """Explain a whole dataset into a folder of tables and maps; stopped at any moment, it goes on where it was."""
     from vizcnn.adapter.labels import read_labels
     from vizcnn.runs.dataset import check_extra, ray_cluster
+    from vizcnn.runs.layout import place_of
     from vizcnn.runs.open_source import open_source
     from vizcnn.runs.run import open_run
     from vizcnn.targets.typed import read_target
@@ -128,7 +129,7 @@ def run(
         open_model=partial(_opened, model),
         model_file=Path(model.path),
         source=opened,
-        out=out,
+        out=place_of(out),
         methods=tuple(method or ("gradcam",)),
         metrics=tuple(metric or ()),
         target=target,
@@ -187,6 +188,8 @@ def _role(text: str) -> tuple[str, str]:
 
 
 def _tell(ran: Run) -> None:
+    from vizcnn.runs.layout import FAILURES, RunFolder
+
     counts = ran.about["counts"]
     if counts["labelled"]:
         share = counts["correct"] / counts["labelled"]
@@ -195,6 +198,6 @@ def _tell(ran: Run) -> None:
     if failed:
         echo_error(
             f"{counts['unreadable']:,} images can't be read, {failed - counts['unreadable']:,} maps couldn't be made: see "
-            f"{ran.path / 'failures.jsonl'}."
+            f"{RunFolder(ran.path).storage.address(FAILURES)}."
         )
         raise typer.Exit(1)

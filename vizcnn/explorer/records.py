@@ -22,7 +22,7 @@ from vizcnn.explorer.tags import Tags
 from vizcnn.explorer.work import PATIENT
 from vizcnn.runs import open_run, spray
 from vizcnn.runs.embedding import embedding
-from vizcnn.runs.layout import MANIFEST
+from vizcnn.runs.layout import MANIFEST, RunFolder, place_of
 
 if TYPE_CHECKING:
     import pandas
@@ -105,7 +105,7 @@ class Records(KeptFolder):
             for method in self.run.methods
         }
         return {
-            "name": self.run.path.name,
+            "name": RunFolder(self.run.path).name,
             "methods": numbers,
             "columns": list(_SHOWN[:-1]),
             "count": len(self.table),
@@ -297,7 +297,7 @@ def open_kept(folder: Path) -> Records | Training:
     Parameters
     ----------
     folder : Path
-        The folder of a run, or that of a training.
+        The folder of a run, or its URL in an object store; or the folder of a training.
 
     Returns
     -------
@@ -308,13 +308,15 @@ def open_kept(folder: Path) -> Records | Training:
     ResultError
         If it is none of these.
     """
-    if not folder.is_dir():
-        raise ResultError(f"`run` {str(folder)!r} isn't a folder.")
-    if not (folder / MANIFEST).exists():
-        training = Training(folder)
-        if training.pictures:
-            return training
-    return Records(open_run(folder))
+    place = place_of(folder)
+    if isinstance(place, Path):
+        if not place.is_dir():
+            raise ResultError(f"`run` {str(folder)!r} isn't a folder.")
+        if not (place / MANIFEST).exists():
+            training = Training(place)
+            if training.pictures:
+                return training
+    return Records(open_run(place))
 
 
 def routes(questions: Questions) -> list[Route]:

@@ -10,10 +10,10 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from vizcnn.errors import OptionError, ResultError
-from vizcnn.files import write_file
+from vizcnn.runs.layout import RunFolder
 
 FILE = "tags.csv"
 """The table's name in the folder of the run."""
@@ -32,14 +32,15 @@ class Tags:
 
     Parameters
     ----------
-    folder : Path
-        The folder of the run.
+    folder : Path or str
+        The folder of the run, or its URL.
     paths : mapping of int to str
         What the run's images are called, by their indices.
     """
 
-    def __init__(self, folder: Path, paths: Mapping[int, str]) -> None:
-        self.file = folder / FILE
+    def __init__(self, folder: Path | str, paths: Mapping[int, str]) -> None:
+        self._storage = RunFolder(folder).storage
+        self.file = self._storage.address(FILE)
         self._paths: dict[int, str] = dict(paths)
 
     def about(self) -> dict[str, Any]:
@@ -89,35 +90,35 @@ class Tags:
             paths.setdefault((index, tag), self._paths[index])
         if len(paths) > MAX_TAGS:
             raise OptionError(f"A run has up to {MAX_TAGS:,} tags.")
-        write_file(self.file, lambda file: _write(file, paths), (".csv",))
+        self._storage.write(FILE, _table(paths))
         return self._told(paths)
 
     def _read(self) -> dict[tuple[int, str], str]:
         """Return the table as it is now: the path of each image and tag of it."""
         paths: dict[tuple[int, str], str] = {}
         try:
-            with self.file.open(encoding="utf-8-sig", newline="") as file:
-                rows = csv.reader(file, strict=True)
-                head = next(rows, [])
-                if head != _HEAD:
-                    raise ValueError(f"its first line must be {','.join(_HEAD)}; it is {','.join(head)[:MAX_LENGTH]!r}")
-                for row in filter(None, rows):
-                    if len(row) != len(_HEAD) or not row[0].isdecimal():
-                        raise ValueError(f"line {rows.line_num} must be a number, a path and a tag")
-                    if row[2]:
-                        paths[int(row[0]), row[2]] = row[1]
+            data = self._storage.read(FILE)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, csv.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ResultError(f"The tags in {str(self.file)!r} can't be read: {reason}.") from error
+        try:
+            rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+            head = next(rows, [])
+            if head != _HEAD:
+                raise ValueError(f"its first line must be {','.join(_HEAD)}; it is {','.join(head)[:MAX_LENGTH]!r}")
+            for row in filter(None, rows):
+                if len(row) != len(_HEAD) or not row[0].isdecimal():
+                    raise ValueError(f"line {rows.line_num} must be a number, a path and a tag")
+                if row[2]:
+                    paths[int(row[0]), row[2]] = row[1]
+        except (ValueError, csv.Error) as error:
+            raise ResultError(f"The tags in {self.file!r} can't be read: {error}.") from error
         return paths
 
     def _told(self, paths: Mapping[tuple[int, str], str]) -> dict[str, Any]:
         tags: dict[int, list[str]] = {}
         for index, tag in paths:
             tags.setdefault(index, []).append(tag)
-        return {"tags": tags, "file": str(self.file)}
+        return {"tags": tags, "file": self.file}
 
     def _indices(self, body: bytes) -> list[int]:
         try:
@@ -129,9 +130,9 @@ class Tags:
         return indices
 
 
-def _write(file: BinaryIO, paths: Mapping[tuple[int, str], str]) -> None:
+def _table(paths: Mapping[tuple[int, str], str]) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(_HEAD)
     rows.writerows((index, paths[index, tag], tag) for index, tag in sorted(paths, key=lambda one: one[0]))
-    file.write(text.getvalue().encode())
+    return text.getvalue().encode()

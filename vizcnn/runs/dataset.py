@@ -13,6 +13,7 @@ from vizcnn.adapter import ModelAdapter, as_adapter
 from vizcnn.errors import OptionError, ResultError, check_choice
 from vizcnn.measures.run import Asked
 from vizcnn.registry import is_one
+from vizcnn.runs.layout import place_of
 from vizcnn.runs.open_source import open_source
 from vizcnn.runs.ray_rows import RayRows
 from vizcnn.runs.run import Run, open_run
@@ -61,7 +62,7 @@ def explain_dataset(
         itself, which must give the same images in the same order each time. A Ray Dataset has a column ``path``, which names
         each row, and ``image`` or ``bytes``.
     out : path
-        The folder of the run; made where it isn't there.
+        The folder of the run; made where it isn't there. Or the URL of one in an object store, as ``s3://bucket/run``.
     methods : sequence of str or (str, dict)
         Methods, as `vizcnn.explain` takes them.
     metrics : sequence of str or (str, dict), default ()
@@ -108,7 +109,7 @@ def explain_dataset(
     InputError
         If the source can't be read, is empty, lacks a column, or its labels mean no class of the model.
     ResultError
-        If the folder holds another run, it can't be written, or the disk is too small.
+        If the folder holds another run, it can't be written, the disk is too small, or the package of a store isn't there.
     OptionError
         If Ray isn't installed, no cluster answers, or its nodes don't see the model, the source or the folder.
     MethodError, OptionError, CapabilityError, LayerError
@@ -135,7 +136,7 @@ def explain_dataset(
         open_model=partial(as_adapter, model),
         model_file=Path(model) if isinstance(model, str | os.PathLike) else None,
         source=opened,
-        out=Path(out),
+        out=place_of(out),
         methods=asked(methods),
         metrics=asked(metrics),
         target=target,

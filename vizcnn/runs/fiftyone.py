@@ -15,6 +15,7 @@ from PIL import Image
 from vizcnn.errors import ResultError
 from vizcnn.files import file_stems
 from vizcnn.runs.exporting import checked_method, explained_parts, new_folder
+from vizcnn.runs.layout import RunFolder
 
 if TYPE_CHECKING:
     from vizcnn.runs.stored import StoredRun
@@ -54,7 +55,11 @@ def write_dataset(run: StoredRun, path: str | os.PathLike[str], method: str | No
             file.write("\n]}\n")
         if not count:
             raise ResultError(f"The run in {str(run.path)!r} holds no map by {method!r} yet.")
-        info = {"model": run.about["model"]["name"], "method": method, "run": str(run.path.absolute())}
+        info = {
+            "model": run.about["model"]["name"],
+            "method": method,
+            "run": RunFolder(run.path).absolute,
+        }
         (folder / "metadata.json").write_text(json.dumps({"info": info}, ensure_ascii=False), encoding="utf-8")
     return Path(path)
 

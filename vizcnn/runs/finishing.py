@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import reduce
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from vizcnn.errors import ResultError
-from vizcnn.files import unwritable, write_file
-from vizcnn.runs.journal import Journal
-from vizcnn.runs.layout import RunFolder
+from vizcnn.runs.layout import FAILURES, JOURNALS, LOCK, MANIFEST, RunFolder
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.maps import begin_arrays
+from vizcnn.runs.rows import read_all_rows
 
-_OWN = {"manifest.json", "failures.jsonl", "rows", "maps", "journal", "predictions"}
+_OWN = {MANIFEST, FAILURES, JOURNALS, LOCK, "rows", "maps", "predictions"}
 
 
 def check_folder(folder: RunFolder) -> None:
@@ -32,24 +28,14 @@ def check_folder(folder: RunFolder) -> None:
     Raises
     ------
     ResultError
-        If not, or it is the address of an object store.
+        If not.
     """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", folder.path.as_posix()):
-        raise ResultError(
-            f"`out` must be a folder of a file system; got {folder.path.as_posix()!r}. A run appends to its journals, which an "
-            f"object store doesn't let it: name a folder, and copy that when the run is complete."
-        )
-    try:
-        folder.journals.mkdir(parents=True, exist_ok=True)
-        others = [one.name for one in folder.path.iterdir() if one.name not in _OWN and not _is_partial(one)]
-    except OSError as error:
-        raise unwritable(folder.path, error, "out") from error
+    others = [name for name in folder.storage.names() if name not in _OWN and not _is_partial(name)]
     if others:
-        with suppress(OSError):
-            folder.journals.rmdir()
         raise ResultError(
-            f"`out` must be a new folder, or that of a run; {str(folder.path)!r} holds {others[0]!r}. Name another one."
+            f"`out` must be a new folder, or that of a run; {str(folder.path)!r} holds {min(others)!r}. Name another one."
         )
+    folder.storage.prepare()
 
 
 def begin(folder: RunFolder, manifest: Manifest) -> Manifest:
@@ -65,8 +51,8 @@ def begin(folder: RunFolder, manifest: Manifest) -> Manifest:
         if there is not None:
             return there
         begin_arrays(folder, manifest.layouts.values(), manifest.count, manifest.shard_size)
-        manifest.write(folder)
-        return manifest
+        manifest.write(folder, first=True)
+        return Manifest.read(folder) or manifest
 
 
 def unfinished(folder: RunFolder, manifest: Manifest) -> list[int]:
@@ -76,14 +62,14 @@ def unfinished(folder: RunFolder, manifest: Manifest) -> list[int]:
     -------
     list of int
     """
-    return [shard for shard in range(manifest.num_shards) if not folder.rows(shard).exists()]
+    return sorted(set(range(manifest.num_shards)) - set(folder.finished()))
 
 
 def forget_failures(folder: RunFolder, manifest: Manifest) -> None:
     """Let the shards in which something failed be worked on anew."""
-    for shard in range(manifest.num_shards):
-        if folder.rows(shard).exists() and next(_failures(folder, manifest, [shard]), None) is not None:
-            folder.rows(shard).unlink()
+    for shard in folder.finished():
+        if next(_failures(folder, manifest, [shard]), None) is not None:
+            folder.storage.remove(folder.rows(shard))
     with _alone(folder):
         Manifest({**manifest.about, "complete": False, "counts": {"images": manifest.count}}).write(folder)
 
@@ -93,27 +79,20 @@ def finish(folder: RunFolder, manifest: Manifest) -> None:
     with _alone(folder):
         shards = range(manifest.num_shards)
         lines = [json.dumps(failure, ensure_ascii=False) + "\n" for failure in _failures(folder, manifest, shards)]
-
-        def write(file: BinaryIO) -> None:
-            file.write("".join(lines).encode("utf-8", "backslashreplace"))
-
-        write_file(folder.failures, write, (".jsonl",))
+        folder.storage.write(FAILURES, "".join(lines).encode("utf-8", "backslashreplace"))
         Manifest({**manifest.about, "complete": True, "counts": _counts(folder, manifest)}).write(folder)
-        for partial in filter(_is_partial, folder.path.rglob(".vizcnn-*.part")):
-            partial.unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.journals.rmdir()
+        folder.storage.tidy(JOURNALS)
 
 
-def _is_partial(path: Path) -> bool:
-    return path.name.startswith(".vizcnn-") and path.suffix == ".part"
+def _is_partial(name: str) -> bool:
+    return name.startswith(".vizcnn-") and name.endswith(".part")
 
 
 @contextmanager
 def _alone(folder: RunFolder) -> Iterator[None]:
     lock = None
     while lock is None:
-        lock = Journal.claim(folder.journals / "lock", pa.schema([]))
+        lock = folder.storage.records(LOCK)
         time.sleep(0 if lock else 0.05)
     try:
         yield
@@ -123,8 +102,7 @@ def _alone(folder: RunFolder) -> Iterator[None]:
 
 def _failures(folder: RunFolder, manifest: Manifest, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
     columns = {"error": None, **{f"{method}.error": method for method in manifest.layouts}}
-    for shard in shards:
-        table = pq.read_table(folder.rows(shard), columns=["path", *columns])
+    for table in read_all_rows(folder, shards, ["path", *columns]):
         some = reduce(pc.or_, [table[column].is_valid() for column in columns])
         for row in table.filter(some).to_pylist():
             for column, method in columns.items():
@@ -138,8 +116,8 @@ def _counts(folder: RunFolder, manifest: Manifest) -> dict[str, Any]:
     notes: dict[str, Counter[str]] = {method: Counter() for method in manifest.layouts}
     failed: Counter[str] = Counter()
     columns = [name for method in notes for name in (f"{method}.notes", f"{method}.error")]
-    for shard in range(manifest.num_shards):
-        table = pq.read_table(folder.rows(shard), columns=["label_class", "predicted_class", "error", *columns])
+    said = ["label_class", "predicted_class", "error", *columns]
+    for table in read_all_rows(folder, range(manifest.num_shards), said):
         right = pc.equal(table["label_class"], table["predicted_class"])  # null where one of them is
         total["unreadable"] += _num_said(table["error"])
         total["labelled"] += _num_said(right)

@@ -32,8 +32,8 @@ class Job:
         The file of the model, where it is one.
     source : Source
         The images.
-    out : Path
-        The folder of the run.
+    out : Path or str
+        The folder of the run, as `place_of` returns it.
     methods : tuple or None
         As they were named; None: nothing is explained, only predicted.
     metrics : tuple
@@ -55,7 +55,7 @@ class Job:
     open_model: Callable[[], ModelAdapter]
     model_file: Path | None
     source: Source
-    out: Path
+    out: Path | str
     methods: tuple[Any, ...] | None
     metrics: tuple[Any, ...] = ()
     target: Any = None
@@ -97,7 +97,7 @@ class Job:
         """The run of predictions by which the sample is taken, in a folder of its own inside; None where none is needed."""
         if self.sample is None or self.sample_by == "class":
             return None
-        out = self.folder.predictions
+        out = self.folder.predictions.path
         return Job(self.open_model, self.model_file, self.source, out, None, shard_size=self.shard_size)
 
     @cached_property

@@ -6,24 +6,31 @@
     rows/00000.parquet       a row for each image of a shard; once it is there, the shard is finished
     maps/NAME/c/0/0/0        the maps of a shard by a method: a Zarr array of all images
     failures.jsonl           what couldn't be explained, and why; once all shards are finished
-    journal/00000            what a shard that isn't finished knows already
+    journal/00000            what a shard that isn't finished knows already; in an object store a folder of parts
+    lock                     of the process that writes the beginning or the end
     predictions/             a run of predictions alone, by which a sample was taken
 """
 
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from vizcnn.files import file_stems
 from vizcnn.runs import statistics
+from vizcnn.runs.local_storage import LocalStorage
+from vizcnn.runs.object_storage import ObjectStorage
+from vizcnn.runs.storage import Storage
 
-MANIFEST, FAILURES = "manifest.json", "failures.jsonl"
+MANIFEST, FAILURES, JOURNALS, LOCK = "manifest.json", "failures.jsonl", "journal", "lock"
 
 _CHUNK_BYTES = 2**18
 """Of one chunk, the least that is read of maps."""
@@ -148,39 +155,76 @@ def scaled(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths in the folder of a run."""
+    """The folder of a run: where it lies, and what its files are called.
 
-    path: Path
+    Attributes
+    ----------
+    path : Path or str
+        The folder; as text, its URL in an object store.
+    """
 
-    @property
-    def manifest(self) -> Path:
-        """The file that says what was run."""
-        return self.path / MANIFEST
+    path: Path | str
 
-    @property
-    def failures(self) -> Path:
-        """The ledger of what couldn't be explained."""
-        return self.path / FAILURES
-
-    @property
-    def maps(self) -> Path:
-        """The folder of the arrays of maps."""
-        return self.path / "maps"
+    @cached_property
+    def storage(self) -> Storage:
+        """What reads and writes its files."""
+        if isinstance(self.path, Path):
+            return LocalStorage(self.path)
+        return ObjectStorage(self.path)
 
     @property
-    def journals(self) -> Path:
-        """The folder of journals."""
-        return self.path / "journal"
+    def name(self) -> str:
+        """What it is called."""
+        return PurePath(self.path).name
 
     @property
-    def predictions(self) -> Path:
-        """The folder of the run of predictions by which a sample is taken."""
-        return self.path / "predictions"
+    def absolute(self) -> str:
+        """Where it lies, wherever one asks from."""
+        return self.path if isinstance(self.path, str) else str(self.path.absolute())
 
-    def rows(self, shard: int) -> Path:
+    @property
+    def predictions(self) -> RunFolder:
+        """The run of predictions by which a sample is taken."""
+        return RunFolder(place_of(f"{self.path}/predictions"))
+
+    @staticmethod
+    def rows(shard: int) -> str:
         """Return the file of a shard's rows."""
-        return self.path / "rows" / f"{shard:05d}.parquet"
+        return f"rows/{shard:05d}.parquet"
 
-    def journal(self, shard: int) -> Path:
-        """Return the file of a shard's journal."""
-        return self.journals / f"{shard:05d}"
+    @staticmethod
+    def journal(shard: int) -> str:
+        """Return what a shard's journal is called."""
+        return f"{JOURNALS}/{shard:05d}"
+
+    def is_finished(self, shard: int) -> bool:
+        """Tell whether a shard is finished."""
+        return self.storage.exists(self.rows(shard))
+
+    def finished(self) -> list[int]:
+        """Return the shards that are finished."""
+        found = (re.fullmatch(r"(\d+)\.parquet", name) for name in self.storage.names("rows"))
+        return sorted(int(one[1]) for one in found if one)
+
+
+def place_of(path: str | os.PathLike[str]) -> Path | str:
+    """Return where a run lies: the path of a folder, or as text the URL of one in an object store.
+
+    Returns
+    -------
+    Path or str
+
+    Examples
+    --------
+    >>> from pathlib import PurePosixPath
+    >>> from vizcnn.runs.layout import place_of
+    >>> place_of("s3://bucket/run/"), place_of(PurePosixPath("s3://bucket/run"))  # which makes one slash of two
+    ('s3://bucket/run', 's3://bucket/run')
+    """
+    found = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)(.*)", os.fspath(path))
+    if found is None:
+        return Path(path)
+    scheme, slashes, rest = found.groups()
+    if scheme in ("file", "local"):
+        return Path("/" if len(slashes) != 2 else "", rest)
+    return f"{scheme}://{rest.rstrip('/')}"

@@ -10,14 +10,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vizcnn._version import __version__
 from vizcnn.errors import ResultError
-from vizcnn.files import write_file
-from vizcnn.runs.layout import MapLayout, RunFolder
+from vizcnn.runs.layout import MANIFEST, MapLayout, RunFolder
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
@@ -223,14 +222,14 @@ class Manifest:
         ResultError
             If it can't be read, is no manifest, or is that of another version of vizcnn.
         """
-        name = repr(str(folder.manifest))
+        name = repr(folder.storage.address(MANIFEST))
         try:
-            about = json.loads(folder.manifest.read_bytes())
-            version = about["schema"]
-        except (FileNotFoundError, NotADirectoryError):
+            data = folder.storage.read(MANIFEST)
+        except FileNotFoundError:
             return None
-        except OSError as error:
-            raise ResultError(f"`out` {name} can't be read: {error.strerror or error}.") from error
+        try:
+            about = json.loads(data)
+            version = about["schema"]
         except (ValueError, KeyError, TypeError) as error:
             raise ResultError(f"`out` {name} isn't the manifest of a run. Name another folder.") from error
         if version != SCHEMA_VERSION:
@@ -240,14 +239,11 @@ class Manifest:
             )
         return cls(about)
 
-    def write(self, folder: RunFolder) -> None:
-        """Write it whole or not at all."""
+    def write(self, folder: RunFolder, *, first: bool = False) -> None:
+        """Write it whole or not at all; the first one only where there is none."""
         data = (json.dumps(self.about, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-
-        def write(file: BinaryIO) -> None:
-            file.write(data)
-
-        write_file(folder.manifest, write, (".json",))
+        write = folder.storage.write_first if first else folder.storage.write
+        write(MANIFEST, data)
 
     def check_same(self, asked: Mapping[str, Any], folder: RunFolder) -> None:
         """Make sure that what is asked for now is this run.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import zarr
 from zarr.storage import MemoryStore
 
-from vizcnn.files import write_file
 from vizcnn.runs.layout import MapLayout, RunFolder
 
 
@@ -31,11 +28,11 @@ def begin_arrays(folder: RunFolder, layouts: Iterable[MapLayout], count: int, sh
     """
     store: dict[str, Any] = {}
     zarr.create_group(MemoryStore(store), attributes={"of": "vizcnn run"})
-    _write(folder.maps / "zarr.json", store["zarr.json"].to_bytes())
+    folder.storage.write("maps/zarr.json", store["zarr.json"].to_bytes())
     for layout in layouts:
         store.clear()
         _array(store, layout, count, shard_size)
-        _write(folder.maps / layout.stem / "zarr.json", store["zarr.json"].to_bytes())
+        folder.storage.write(f"maps/{layout.stem}/zarr.json", store["zarr.json"].to_bytes())
 
 
 def write_maps(folder: RunFolder, layout: MapLayout, maps: np.ndarray, shard: int, count: int, shard_size: int) -> None:
@@ -59,12 +56,15 @@ def write_maps(folder: RunFolder, layout: MapLayout, maps: np.ndarray, shard: in
     _array(store, layout, count, shard_size)[start : start + len(maps)] = maps
     for name, data in store.items():
         if name != "zarr.json":  # the one file of these maps; none where all of them are missing
-            _write(folder.maps / layout.stem / name, data.to_bytes())
+            folder.storage.write(f"maps/{layout.stem}/{name}", data.to_bytes())
 
 
-def open_array(folder: RunFolder, layout: MapLayout) -> Any:
-    """Open the array of a method, as Zarr reads it."""
-    return zarr.open_array(folder.maps / layout.stem, mode="r")
+def read_maps(folder: RunFolder, layout: MapLayout, places: range) -> np.ndarray:
+    """Return the maps of a method at some places, as they are kept, (n, H, W) in float32; NaN where there is none."""
+    name = f"maps/{layout.stem}"
+    with folder.storage.reading(name):
+        array = zarr.open_array(folder.storage.for_zarr(name), mode="r")
+        return np.asarray(array[places.start : places.stop], np.float32)
 
 
 def _array(store: dict[str, Any], layout: MapLayout, count: int, shard_size: int) -> Any:
@@ -83,12 +83,3 @@ def _array(store: dict[str, Any], layout: MapLayout, count: int, shard_size: int
             "values": f"shares of each map's largest magnitude, which rows have as '{layout.method}.scale'",
         },
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    def write(file: BinaryIO) -> None:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-    write_file(path, write, (path.suffix,))

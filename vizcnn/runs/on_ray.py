@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from vizcnn.errors import OptionError, ResultError, warn
 from vizcnn.runs import gpus
 from vizcnn.runs.job import Job
+from vizcnn.runs.layout import place_of
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.plan import Plan
 from vizcnn.runs.ray_connection import connected, told
@@ -182,7 +183,7 @@ class RayCluster:
             for row in done.iter_rows():
                 _raise(row["error"])
                 yield int(row["images"])
-        if isinstance(job.source, RayRows) and not all(job.folder.rows(shard).exists() for shard in todo):
+        if isinstance(job.source, RayRows) and not set(todo) <= set(job.folder.finished()):
             raise _other_rows()
 
     @property
@@ -250,7 +251,7 @@ class Sent:
         files = [*about.get("files", ()), *([about["path"]] if "path" in about else [])]
         needed = [("model", self.job.model_file), ("out", self.job.out), *(("source", file) for file in files)]
         for argument, path in needed:
-            if path is not None and not Path(path).exists():
+            if path is not None and isinstance(place_of(path), Path) and not Path(path).exists():
                 where = os.path.join(self.home, path)
                 raise OptionError(f"`{argument}` {where!r} isn't there on the node {socket.gethostname()!r}. {_SHARED}")
 
@@ -323,11 +324,11 @@ def finish_shard(worker: Worker, manifest: Manifest, shard: int) -> int:
     int
         How many images it has.
     """
-    rows = worker.job.folder.rows(shard)
-    while not rows.exists():
+    folder = worker.job.folder
+    while not folder.is_finished(shard):
         for _ in worker.work(manifest, [shard]):
             pass
-        if not rows.exists():
+        if not folder.is_finished(shard):
             time.sleep(1)
     return len(worker.plan.shard(shard))
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vizcnn.files import write_file
 from vizcnn.runs.layout import MapLayout, RunFolder
 
 if TYPE_CHECKING:
@@ -110,16 +109,52 @@ def maps_of(table: pa.Table, layout: MapLayout) -> np.ndarray:
 def predictions_of(folder: RunFolder) -> pandas.DataFrame:
     """Return "label_class", "predicted_class" and "probability" of all images of a finished run, by their places."""
     columns = ["index", "label_class", "predicted_class", "probability"]
-    files = sorted(folder.rows(0).parent.glob("*.parquet"))
-    return pa.concat_tables([pq.read_table(file, columns=columns) for file in files]).to_pandas().set_index("index")
+    return pa.concat_tables(read_all_rows(folder, folder.finished(), columns)).to_pandas().set_index("index")
 
 
-def write_rows(table: pa.Table, path: Path) -> None:
+def write_rows(folder: RunFolder, shard: int, table: pa.Table) -> None:
     """Write the rows of a shard whole or not at all."""
+    data = pa.BufferOutputStream()
+    pq.write_table(table, data, compression="zstd")
+    folder.storage.write(folder.rows(shard), data.getvalue().to_pybytes())
 
-    def write(file: BinaryIO) -> None:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
 
-    write_file(path, write, (".parquet",))
+def read_rows(folder: RunFolder, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the rows of a shard, or some columns of them.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    ResultError
+        If they can't be read.
+    """
+    name = folder.rows(shard)
+    with folder.storage.reading(name):
+        return pq.read_table(folder.storage.for_arrow(name), columns=columns)
+
+
+def read_all_rows(folder: RunFolder, shards: Iterable[int], columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the rows of shards in their order; from afar the next ones are read meanwhile.
+
+    Yields
+    ------
+    pyarrow.Table
+    """
+    at_once = folder.storage.reads_at_once
+    if at_once == 1:
+        yield from (read_rows(folder, shard, columns) for shard in shards)
+        return
+    with ThreadPoolExecutor(at_once, "vizcnn-rows") as pool:
+        waiting: deque[Future[pa.Table]] = deque()
+        try:
+            for shard in shards:
+                waiting.append(pool.submit(read_rows, folder, shard, columns))
+                if len(waiting) == at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

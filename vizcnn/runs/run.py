@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vizcnn.errors import ResultError, check_choice
-from vizcnn.runs.layout import RunFolder
+from vizcnn.runs.layout import RunFolder, place_of
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.stored import StoredRun
 
@@ -30,8 +30,8 @@ class Run(StoredRun):
 
     Attributes
     ----------
-    path : Path
-        The folder.
+    path : Path or str
+        The folder; as text, its URL in an object store.
     about : dict
         Its manifest: model, source, settings, counts.
 
@@ -78,12 +78,13 @@ class Run(StoredRun):
         <Attributions 'gradcam' of 'digits_cnn.keras', values (1, 28, 28), layer='conv5'>
         """
         from vizcnn.runs.redrawing import redrawn
+        from vizcnn.runs.rows import read_rows
 
         layout, place = self.layout(method), self._places(index)[0]
         shard = place // self._manifest.shard_size
-        if not self._folder.rows(shard).exists():
+        if not self._folder.is_finished(shard):
             raise ResultError(f"Image {place} of the run isn't explained yet. Start the run again to go on with it.")
-        row = self._read(shard).slice(place - shard * self._manifest.shard_size, 1).to_pylist()[0]
+        row = read_rows(self._folder, shard).slice(place - shard * self._manifest.shard_size, 1).to_pylist()[0]
         return redrawn(self.about, layout.method, row, self._model if model is None else model)
 
     def top(self, column: str, count: int = 10, *, by: str | None = None, largest: bool = True) -> pandas.DataFrame:
@@ -152,6 +153,7 @@ class Run(StoredRun):
         10
         """
         from vizcnn.runs.aggregates import mean_maps
+        from vizcnn.runs.rows import read_all_rows
 
         groups = {"label": ["label"], "prediction": ["prediction"], "cell": ["label", "prediction"]}
         check_choice("by", by, groups)
@@ -159,8 +161,9 @@ class Run(StoredRun):
 
         def parts() -> Iterator[tuple[list[tuple[str, ...] | None], np.ndarray]]:
             scale = f"{layout.method}.scale"
-            for shard in self._finished():
-                rows = self._read(shard, [*groups[by], scale]).to_pylist()
+            shards, columns = self._finished(), [*groups[by], scale]
+            for shard, table in zip(shards, read_all_rows(self._folder, shards, columns), strict=True):
+                rows = table.to_pylist()
                 keys = [tuple(row[name] for name in groups[by]) for row in rows]
                 maps = self.maps(slice(shard * size, shard * size + len(rows)), layout.method)
                 if relative:
@@ -299,7 +302,7 @@ def open_run(path: str | os.PathLike[str], *, model: Any = None) -> Run:
     Parameters
     ----------
     path : path
-        The folder.
+        The folder, or its URL in an object store, as ``s3://bucket/run``.
     model : path, keras.Model or ModelAdapter, default None
         The model, for images that are explained again; None: the file that the run had.
 
@@ -320,7 +323,8 @@ def open_run(path: str | os.PathLike[str], *, model: Any = None) -> Run:
     ...
     vizcnn.errors.ResultError: `path` '...' isn't the folder of a run: it holds no manifest.json.
     """
-    manifest = Manifest.read(RunFolder(Path(path)))
+    folder = RunFolder(place_of(path))
+    manifest = Manifest.read(folder)
     if manifest is None:
         raise ResultError(f"`path` {os.fspath(path)!r} isn't the folder of a run: it holds no manifest.json.")
-    return Run(Path(path), manifest.about, model)
+    return Run(folder.path, manifest.about, model)

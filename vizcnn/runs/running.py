@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -113,6 +112,8 @@ def run_job(
     _check(job, workers)
     if executor is not None:
         executor.check(job)
+        if not job.folder.storage.is_shared:
+            raise OptionError(f"`out` {str(job.out)!r} is in the memory of this process, where no other one can write.")
     folder, survey = job.folder, job.survey
     listed = (survey or job).plan()
     if job.names is not None:
@@ -148,6 +149,7 @@ def _check(job: Job, workers: int) -> None:
     if job.sample is None and job.sample_by != "class":
         raise OptionError(f"`sample_by` {job.sample_by!r} needs a `sample`: how many images are taken.")
     job.calls(), job.metric_calls()
+    _ = job.folder.storage  # which may need a package
 
 
 def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | None, retry: bool, say: Say) -> None:
@@ -278,8 +280,8 @@ def _todo(job: Job, plan: Plan, manifest: Manifest, part: tuple[int, int], say: 
     of = "" if part[1] == 1 else f" of part {part[0] + 1} of {part[1]}"
     done = f"{mine - count:,} of {mine:,} images{of} are {job.verb}ed already; " if count < mine else ""
     say(f"{done}{count:,} images{of} to {job.verb}, which take about {size_text(size)}.")
-    free = shutil.disk_usage(folder.path).free
-    if size > free:
+    free = folder.storage.free
+    if free is not None and size > free:
         raise ResultError(
             f"`out` {str(folder.path)!r} lies on a disk with {size_text(free)} free; the run needs about {size_text(size)}. Free "
             f"some, take fewer methods or a `sample`, or name a folder elsewhere."

@@ -47,13 +47,13 @@ class StoredRun:
 
     Attributes
     ----------
-    path : Path
-        The folder.
+    path : Path or str
+        The folder; as text, its URL in an object store.
     about : dict
         Its manifest: model, source, settings, counts.
     """
 
-    path: Path
+    path: Path | str
     about: dict[str, Any]
 
     def __len__(self) -> int:
@@ -111,8 +111,10 @@ class StoredRun:
         >>> [len(rows) for rows in run.rows(["path", "gradcam.border"])]
         [4, 4, 2]
         """
-        for shard in self._finished():
-            yield self._rows(shard, columns)
+        from vizcnn.runs.rows import read_all_rows
+
+        names = None if columns is None else list(dict.fromkeys(["index", *columns]))
+        yield from map(_frame, read_all_rows(self._folder, self._finished(), names))
 
     def maps(self, index: int | slice, method: str | None = None) -> np.ndarray:
         """Return the map of an image, or of several, as it is kept: at the layer's resolution, or the input's.
@@ -142,16 +144,17 @@ class StoredRun:
         >>> run.maps(3).shape, run.maps(slice(0, 4)).shape
         ((28, 28), (4, 28, 28))
         """
-        from vizcnn.runs.maps import open_array
+        from vizcnn.runs.maps import read_maps
+        from vizcnn.runs.rows import read_rows
 
         layout = self.layout(method)
         places = self._places(index)
-        shares = open_array(self._folder, layout)[places.start : places.stop].astype(np.float32)
+        shares = read_maps(self._folder, layout, places)
         scale = np.full(len(places), np.nan, np.float32)
         column, size = f"{layout.method}.scale", self._manifest.shard_size
         for shard in {place // size for place in places}:
-            if self._folder.rows(shard).exists():
-                rows = self._rows(shard, [column])
+            if self._folder.is_finished(shard):
+                rows = _frame(read_rows(self._folder, shard, ["index", column]))
                 known = [place for place in places if place in rows.index]
                 scale[[place - places.start for place in known]] = rows.loc[known, column]
         maps: np.ndarray = shares * scale.reshape(-1, *[1] * len(layout.shape))
@@ -173,10 +176,12 @@ class StoredRun:
         >>> most.maps["gradcam"].shape
         (14, 14)
         """
-        for shard in self._finished():
-            rows, size = self._read(shard).to_pylist(), self._manifest.shard_size
+        from vizcnn.runs.rows import read_all_rows
+
+        shards, size = self._finished(), self._manifest.shard_size
+        for shard, table in zip(shards, read_all_rows(self._folder, shards), strict=True):
             maps = {method: self.maps(slice(shard * size, (shard + 1) * size), method) for method in self.methods}
-            for at, row in enumerate(rows):
+            for at, row in enumerate(table.to_pylist()):
                 yield RunImage(row, {method: of_all[at] for method, of_all in maps.items()})
 
     @property
@@ -231,25 +236,8 @@ class StoredRun:
     def _manifest(self) -> Manifest:
         return Manifest(self.about)
 
-    def _finished(self) -> Iterator[int]:
-        return (shard for shard in range(self._manifest.num_shards) if self._folder.rows(shard).exists())
-
-    def _rows(self, shard: int, columns: Sequence[str] | None = None) -> pandas.DataFrame:
-        import pandas
-        import pyarrow as pa
-
-        names = None if columns is None else list(dict.fromkeys(["index", *columns]))
-        with_missing = {pa.int32(): pandas.Int32Dtype()}  # a class that is missing doesn't make floats of the others
-        return self._read(shard, names).to_pandas(types_mapper=with_missing.get).set_index("index")
-
-    def _read(self, shard: int, columns: Sequence[str] | None = None) -> Any:
-        """Return the rows of a shard as a table of Arrow."""
-        import pyarrow.parquet as pq
-
-        try:
-            return pq.read_table(self._folder.rows(shard), columns=columns)
-        except (OSError, ValueError) as error:
-            raise ResultError(f"`path` {str(self._folder.rows(shard))!r} can't be read: {error}.") from error
+    def _finished(self) -> list[int]:
+        return [shard for shard in self._folder.finished() if shard < self._manifest.num_shards]
 
     def _columns(self) -> list[str]:
         from vizcnn.runs.rows import rows_schema
@@ -266,3 +254,12 @@ class StoredRun:
             raise OptionError(f"`index` must be the place of one of {len(self)} images; got {index!r}.")
         place = range(len(self))[index]
         return range(place, place + 1)
+
+
+def _frame(table: Any) -> pandas.DataFrame:
+    """Return rows as pandas has them."""
+    import pandas
+    import pyarrow as pa
+
+    with_missing = {pa.int32(): pandas.Int32Dtype()}  # a class that is missing doesn't make floats of the others
+    return table.to_pandas(types_mapper=with_missing.get).set_index("index")

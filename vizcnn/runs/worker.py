@@ -203,15 +203,16 @@ class Worker:
     ) -> Iterator[tuple[Batch, list[Entry]]]:
         folder, schema, size = self.job.folder, journal_schema(manifest.layouts.values()), self.explainer.batch_size
         for shard in shards:
-            if folder.rows(shard).exists():
+            if folder.is_finished(shard):
                 continue
-            journal = Journal.claim(folder.journal(shard), schema)
+            journal = Journal.claim(folder, shard, schema)
             if journal is None:
                 continue
-            if folder.rows(shard).exists():  # finished in between
+            opened.append(journal)
+            if folder.is_finished(shard):  # in between
+                opened.remove(journal)
                 journal.close(remove=True)
                 continue
-            opened.append(journal)
             places = self.plan.shard(shard)
             starts = places[::size][journal.count :]
             for start in starts:
@@ -227,7 +228,7 @@ class Worker:
             maps = maps_of(table, layout)
             write_maps(folder, layout, maps, batch.shard, manifest.count, manifest.shard_size)
             table = table.drop_columns(maps_column(layout))
-        write_rows(table.combine_chunks(), folder.rows(batch.shard))
+        write_rows(folder, batch.shard, table.combine_chunks())
         batch.journal.close(remove=True)
 
 

@@ -1,0 +1,286 @@
+"""A run in an object store: the same files as in a folder, whatever happens on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import vizcnn as vz
+from tests.runs.made import OCCLUSION, RISE, contents, explained, model, write_images
+from vizcnn.cli import app
+from vizcnn.errors import OptionError, ResultError
+from vizcnn.runs import journal, object_storage
+from vizcnn.runs.finishing import begin, check_folder
+from vizcnn.runs.job import Job
+from vizcnn.runs.layout import RunFolder, place_of
+from vizcnn.runs.object_storage import ObjectStorage
+from vizcnn.runs.open_source import open_source
+from vizcnn.runs.running import run_job, work_on
+from vizcnn.runs.storage import framed
+from vizcnn.runs.worker import Worker
+
+fsspec = pytest.importorskip("fsspec")
+bucket = pytest.importorskip("tests.runs.bucket")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("objects") / "images", 24, broken=(7,))
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path) -> Path:
+    """The folder of a run on a file system."""
+    explained(images, images.with_name("whole"), labels_by="folders")
+    return images.with_name("whole")
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    files = fsspec.filesystem("memory")
+    yield files
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+
+
+def asked(images: Path, out: str) -> Job:
+    return Job(model, None, open_source(images, labels_by="folders"), place_of(out), (OCCLUSION, RISE), shard_size=8)
+
+
+def test_run_in_a_store_is_that_in_a_folder_and_read_alike(
+    images: Path, whole: Path, memory: Any, tmp_path: Path
+) -> None:
+    run = explained(images, "memory://bucket/run", labels_by="folders")
+    objects = {path.removeprefix("/bucket/run/"): file.getvalue() for path, file in memory.store.items()}
+    assert {path: hashlib.sha256(data).hexdigest() for path, data in objects.items()} == contents(whole)
+    here = vz.open_run(whole, model=model())
+    assert repr(run) == repr(here) == repr(vz.open_run("memory://bucket/run"))
+    assert run.path == "memory://bucket/run"
+    assert run.table.equals(here.table)
+    assert run.top("score", 2, by="label").equals(here.top("score", 2, by="label"))
+    np.testing.assert_array_equal(run.maps(slice(5, 20), RISE), here.maps(slice(5, 20), RISE))
+    for one, other in zip(run.images(), here.images(), strict=True):
+        np.testing.assert_array_equal(one.maps[OCCLUSION], other.maps[OCCLUSION])
+    np.testing.assert_array_equal(run.result(3).values, here.result(3).values)
+    np.testing.assert_array_equal(run.mean_maps().means, here.mean_maps().means)
+    assert run.failures.equals(here.failures)
+    assert len(run.failures) == 1
+    folder = run.to_fiftyone(tmp_path / "fiftyone", OCCLUSION)
+    assert "memory://bucket/run" in (folder / "metadata.json").read_text()
+
+
+def test_run_stopped_after_every_batch_ends_in_the_same_objects(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_storage, "SECONDS", 0.0)
+    real, starts = journal.Journal.append, 0
+
+    def append(self: Any, batch: Any) -> None:
+        real(self, batch)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal.Journal, "append", append)
+    while starts < 100:
+        starts += 1
+        try:
+            explained(images, bucket.url_of(tmp_path / "run"), labels_by="folders")
+            break
+        except KeyboardInterrupt:
+            assert list((tmp_path / "run" / "journal").iterdir())
+    assert starts == 7  # of 24 images in batches of four each once, and one that writes the last shard
+    assert contents(tmp_path / "run") == contents(whole)
+
+
+def test_network_that_fails_at_random_ends_the_run_in_one_line_and_loses_nothing(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance, ends = random.Random(3), []
+
+    def disturb(operation: str, path: str) -> None:
+        if chance.random() < 0.1:
+            raise ConnectionError("Could not connect to the endpoint URL\nTraceback")
+
+    monkeypatch.setattr(object_storage, "SECONDS", 0.0)
+    monkeypatch.setattr(bucket.Bucket, "disturb", disturb)
+    while not ends or ends[-1]:
+        try:
+            explained(images, bucket.url_of(tmp_path / "run"), labels_by="folders")
+            ends.append("")
+        except ResultError as error:
+            ends.append(str(error))
+    assert 3 < len(ends) < 50
+    told = re.compile(r"`out` 'bucket://.*/run.*' can't be (read|written): Could not connect to the endpoint URL\.")
+    assert all(told.fullmatch(end) for end in ends[:-1])
+    assert contents(tmp_path / "run") == contents(whole)
+
+
+def test_what_a_killed_process_put_last_is_lost_alone(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = bucket.url_of(tmp_path / "run")
+    worker = Worker.of(asked(images, url), asked(images, url).plan())
+    check_folder(RunFolder(url))
+    manifest = begin(RunFolder(url), worker.manifest()[0])
+    work = worker.work(manifest, [0, 1, 2])
+    assert next(work) == 4
+    assert not (tmp_path / "run" / "journal").exists()  # a batch takes less than five seconds
+    work.close()  # Ctrl-C: it is put before
+    assert [path.name for path in (tmp_path / "run" / "journal" / "00000").iterdir()] == ["000000"]
+    explained(images, url, labels_by="folders")
+    assert contents(tmp_path / "run") == contents(whole)
+
+
+def test_two_machines_on_the_same_shards_write_the_same_objects(
+    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_storage, "SECONDS", 0.0)
+    job = asked(images, bucket.url_of(tmp_path / "run"))
+    check_folder(job.folder)
+    begin(job.folder, Worker.of(job, job.plan()).manifest()[0])
+    machines = {name: work_on(job, (0, 1), 0) for name in ("one", "other")}
+    done = dict.fromkeys(machines, 0)
+    while machines:
+        for name, work in list(machines.items()):
+            monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / name))
+            try:
+                done[name] += next(work)
+            except StopIteration:
+                del machines[name]
+    assert min(done.values()) > 12
+    run_job(job, (0, 1), retry=False, say=lambda _: None)  # finishes it
+    assert contents(tmp_path / "run") == contents(whole)
+    assert contents(tmp_path / "run") != {}
+
+
+def test_processes_of_a_machine_share_the_shards(images: Path, tmp_path: Path) -> None:
+    storage, said = ObjectStorage(bucket.url_of(tmp_path / "run")), []
+    one = storage.records(RunFolder.journal(0))
+    assert storage.records(RunFolder.journal(0)) is None
+    run_job(asked(images, storage.address()), (0, 1), retry=False, say=said.append)
+    assert said[-1] == "8 images are in the hands of other processes."
+    one.close()
+    storage.records(RunFolder.journal(0)).close()
+
+
+def test_records_are_read_as_far_as_they_are_whole_and_follow_each_other(tmp_path: Path) -> None:
+    storage = ObjectStorage(bucket.url_of(tmp_path))
+
+    def put(first: int, *records: bytes, lost: int = 0) -> None:
+        data = b"".join(part for one in records for part in framed(one))
+        storage.write(f"journal/00003/{first:06d}", data[: len(data) - lost])
+
+    put(0, b"a", b"b")
+    put(1, b"b", b"c", b"d", lost=1)  # of another machine, which was killed as it was put
+    put(4, b"e")  # what came before is missing
+    records = storage.records(RunFolder.journal(3))
+    assert (records.count, list(records)) == (3, [b"a", b"b", b"c"])
+    records.append(b"d")
+    records.close()
+    again = storage.records(RunFolder.journal(3))
+    assert list(again) == [b"a", b"b", b"c", b"d", b"e"]
+    again.close(remove=True)
+    assert storage.names("journal") == []
+
+
+def test_what_is_wrong_with_a_store_is_said_before_the_model_is_loaded(
+    images: Path, memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(url: str, message: str, **options: Any) -> None:
+        with pytest.raises(ResultError, match=message):
+            explained(images, url, model="no model.keras", **options)
+
+    refused("nowhere://bucket/run", "`out` 'nowhere://bucket/run' can't be reached: Protocol not known: nowhere")
+    memory.pipe_file("/thesis/a.tex", b"...")
+    refused("memory://thesis", "must be a new folder, or that of a run; 'memory://thesis' holds 'a.tex'")
+    explained(images, "memory://run", sample=4)
+    refused("memory://run", "`out` 'memory://run' holds a run with another sample")
+    for operation, path, error, message in (
+        ("put", ".part", PermissionError("Access Denied"), r"vizcnn-.*part' can't be written: Access Denied\."),
+        ("put", ".part", FileNotFoundError("The specified bucket does not exist"), "the|The specified bucket does not"),
+        ("get", "manifest.json", ValueError(), r"manifest.json' can't be read: ValueError\."),
+        ("list", "", OSError(5, "Slow down"), r"' can't be read: Slow down\."),
+    ):
+
+        def disturb(done: str, where: str, failing: Any = (operation, path, error)) -> None:
+            if done == failing[0] and where.endswith(failing[1]):
+                raise failing[2]
+
+        monkeypatch.setattr(bucket.Bucket, "disturb", disturb)
+        refused(bucket.url_of(tmp_path), message)
+    core = sys.modules["fsspec.core"]
+    with monkeypatch.context() as patch:
+        patch.setattr(core, "url_to_fs", lambda *_, **__: fsspec.get_filesystem_class("s3"))
+        patch.setitem(sys.modules, "s3fs", None)
+        refused("s3://bucket/run", r"`out` 's3://bucket/run' can't be reached: Install s3fs to access S3\.")
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    refused("s3://bucket/run", r"needs fsspec, which isn't installed: pip install 'vizcnn\[remote\]'\.")
+
+
+def test_memory_is_no_place_for_other_processes(images: Path, memory: Any) -> None:
+    job = asked(images, "memory://run")
+
+    class Elsewhere:
+        def check(self, job: Job) -> None:
+            pass
+
+    with pytest.raises(OptionError, match="`out` 'memory://run' is in the memory of this process, where no other one"):
+        run_job(job, (0, 1), executor=Elsewhere(), retry=False, say=lambda _: None)
+
+
+def test_manifest_of_whoever_came_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = ObjectStorage(bucket.url_of(tmp_path))
+    real = bucket.Bucket.pipe_file
+    for name, put in (("a", real), ("b", lambda self, path, value: real(self, path, value))):  # which knows no "create"
+        monkeypatch.setattr(bucket.Bucket, "pipe_file", put)
+        storage.write_first(name, b"one")
+        storage.write_first(name, b"other")
+        assert storage.read(name) == b"one"
+
+
+def test_what_failed_is_tried_again(tmp_path: Path) -> None:
+    images, url = write_images(tmp_path / "images", 9, broken=(7,)), bucket.url_of(tmp_path / "run")
+    assert len(explained(images, url).failures) == 1
+    write_images(images, 9)
+    assert len(explained(images, url, retry=True).failures) == 0
+    explained(images, tmp_path / "fresh")
+    assert contents(tmp_path / "run") == contents(tmp_path / "fresh")
+
+
+def test_places_are_told_from_paths() -> None:
+    for given, place in (
+        (Path("s3://bucket/run/"), "s3://bucket/run"),
+        ("file:///data/run", Path("/data/run")),
+        ("runs/a:b", Path("runs/a:b")),
+        ("C:/runs", Path("C:/runs")),
+    ):
+        assert place_of(given) == place
+
+
+def test_commands_take_an_address(images: Path, memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vizcnn.cli.run._opened", lambda _: model())
+    words = ["run", images / "a" / "000.png", images, "--out", "memory://run", "--method", RISE]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.stdout.splitlines()[-1].endswith(f"by '{RISE}': 24 of 24 images")
+    assert done.stderr.endswith("see memory://run/failures.jsonl.\n")
+    assert not list(Path.cwd().glob("memory:*"))
+    words = ["export", "memory://run", "--to", "fiftyone", "--out", tmp_path / "fiftyone"]
+    assert CliRunner().invoke(app, list(map(str, words))).exit_code == 0
+
+
+def test_explorer_opens_and_tags_a_run_in_a_store(images: Path, memory: Any) -> None:
+    records = pytest.importorskip("vizcnn.explorer.records")
+    explained(images, "memory://shared/run", sample=4)
+    kept = records.open_kept(Path("memory://shared/run"))
+    assert kept.about()["name"] == "run"
+    assert kept.tags.add(b"[0]", "odd") == {"tags": {0: ["odd"]}, "file": "memory://shared/run/tags.csv"}
+    assert records.open_kept(Path("memory://shared/run")).tags.about()["tags"] == {0: ["odd"]}
