@@ -8,6 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,20 +125,18 @@ def test_network_that_fails_at_random_ends_the_run_in_one_line_and_loses_nothing
     assert contents(tmp_path / "run") == contents(whole)
 
 
-def test_what_a_killed_process_put_last_is_lost_alone(
-    images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = bucket.url_of(tmp_path / "run")
-    worker = Worker.of(asked(images, url), asked(images, url).plan())
-    check_folder(RunFolder(url))
-    manifest = begin(RunFolder(url), worker.manifest()[0])
-    work = worker.work(manifest, [0, 1, 2])
+def test_records_wait_in_memory_for_five_seconds_or_ctrl_c(images: Path, tmp_path: Path) -> None:
+    job = replace(asked(images, bucket.url_of(tmp_path / "run")), shard_size=24)
+    worker = Worker.of(job, job.plan())
+    check_folder(job.folder)
+    work = worker.work(begin(job.folder, worker.manifest()[0]), [0])
     assert next(work) == 4
-    assert not (tmp_path / "run" / "journal").exists()  # a batch takes less than five seconds
-    work.close()  # Ctrl-C: it is put before
-    assert [path.name for path in (tmp_path / "run" / "journal" / "00000").iterdir()] == ["000000"]
-    explained(images, url, labels_by="folders")
-    assert contents(tmp_path / "run") == contents(whole)
+    assert not (tmp_path / "run" / "journal").exists()
+    work.close()
+    assert job.folder.storage.names("journal/00000") == ["000000"]
+    records = job.folder.storage.records("journal/00000")
+    assert 1 <= records.count <= 4
+    records.close(remove=True)
 
 
 def test_two_machines_on_the_same_shards_write_the_same_objects(
@@ -156,10 +155,9 @@ def test_two_machines_on_the_same_shards_write_the_same_objects(
                 done[name] += next(work)
             except StopIteration:
                 del machines[name]
-    assert min(done.values()) > 12
+    assert sum(done.values()) > 24  # some of them twice
     run_job(job, (0, 1), retry=False, say=lambda _: None)  # finishes it
     assert contents(tmp_path / "run") == contents(whole)
-    assert contents(tmp_path / "run") != {}
 
 
 def test_processes_of_a_machine_share_the_shards(images: Path, tmp_path: Path) -> None:
