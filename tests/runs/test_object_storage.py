@@ -146,7 +146,7 @@ def test_two_machines_on_the_same_shards_write_the_same_objects(
     job = asked(images, bucket.url_of(tmp_path / "run"))
     check_folder(job.folder)
     begin(job.folder, Worker.of(job, job.plan()).manifest()[0])
-    machines = {name: work_on(job, (0, 1), 0) for name in ("one", "other")}
+    machines = {name: work_on(job, job.plan(), (0, 1), 0) for name in ("one", "other")}
     done = dict.fromkeys(machines, 0)
     while machines:
         for name, work in list(machines.items()):
