@@ -41,6 +41,10 @@ class Storage(ABC):
     def read(self, name: str) -> bytes:
         """Return what a file holds.
 
+        Returns
+        -------
+        bytes
+
         Raises
         ------
         FileNotFoundError
