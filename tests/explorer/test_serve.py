@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from playwright.sync_api import Browser, expect
 
 import vizcnn as vz
@@ -32,3 +34,9 @@ def test_facts_are_the_model_s(digits: Server, nested: Server) -> None:
 def test_a_link_to_nowhere_shows_the_first_view(browser: Browser, digits: Server) -> None:
     with Look(browser, digits, "#/nowhere/at/all?x=1") as look:
         assert look.page.locator("nav [aria-current=page]").inner_text() == "Image"
+
+
+def test_what_is_small_is_sent_at_once(look: Look) -> None:
+    held = [one.transport.get_extra_info("socket") for one in look.server._server.server_state.connections]
+    assert held
+    assert all(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in held)

@@ -218,7 +218,8 @@ def _load(questions: Questions, app: Starlette, paint_first: bool) -> None:
 
 
 def _bound(port: int | None) -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Where the protocol is named asyncio sends what is small at once, and not 40 ms later with what comes next.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((ADDRESS, port or 0))
