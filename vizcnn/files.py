@@ -6,6 +6,8 @@ import contextlib
 import os
 import re
 import stat
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -120,6 +122,70 @@ def _partial(file: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(number: int, wait: bool) -> None:
+        while True:
+            try:
+                return msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+            except OSError:
+                if not wait:
+                    raise
+                time.sleep(0.02)
+
+else:
+    import fcntl
+
+    def _lock(number: int, wait: bool) -> None:
+        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def take_lock(number: int) -> bool:
+    """Take the lock of an open file, which ends where it is closed, or its process ends.
+
+    Parameters
+    ----------
+    number : int
+        The file's descriptor.
+
+    Returns
+    -------
+    bool
+        Whether it is taken; not where somebody else has it.
+    """
+    try:
+        _lock(number, wait=False)
+    except (BlockingIOError, PermissionError):  # the latter is Windows's
+        return False
+    return True
+
+
+@contextmanager
+def locked(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let one at a time, of threads and of processes, read a file and write it anew; others wait.
+
+    Parameters
+    ----------
+    path : path
+        The file. The lock is another one beside it, which stays.
+
+    Raises
+    ------
+    ResultError
+        If the lock can't be made.
+    """
+    lock = Path(path).with_name(f".{Path(path).name}.lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(lock.open("ab"))
+            _lock(file.fileno(), wait=True)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        yield
 
 
 class DistinctNames:

@@ -15,7 +15,8 @@ from tests import models
 from tests.browser.chromium import chromium
 from tests.explorer.look import Look, explorer
 from vizcnn.explorer import Server
-from vizcnn.explorer.records import Records, RunImages
+from vizcnn.explorer.records import Records
+from vizcnn.explorer.run_rows import RunImages
 from vizcnn.explorer.studio import Studio
 from vizcnn.runs import Run
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, expect
 
 import vizcnn as vz
 from tests.explorer.look import Look, ask, explorer
+from vizcnn.adapter.keras.adapter import KerasAdapter
 from vizcnn.explorer import Server
 from vizcnn.explorer.studio import Origin, Studio
 
@@ -89,6 +90,20 @@ def test_answers_are_kept_as_long_as_the_weights_are(server: Server, model: Any)
     assert ask(server, "api/map", image=1, method="saliency").body != bodies[0]
     model.set_weights(weights)
     assert ask(server, "api/map", image=1, method="saliency").body == bodies[0]
+
+
+def test_a_model_that_stays_as_it_is_is_gone_through_once_a_question(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, own = [], KerasAdapter.fingerprint
+    monkeypatch.setattr(KerasAdapter, "fingerprint", lambda adapter: (looked.append(1), own(adapter))[1])
+    for _ in range(2):
+        ask(server, "api/classes", image=3)
+    looked.clear()
+    for target in range(3):  # new ones, and ones that are answered already
+        ask(server, "api/map", image=3, method="saliency", target=target)
+        ask(server, "api/map", image=3, method="saliency", target=target)
+    assert len(looked) == 6
 
 
 def test_what_was_answered_while_the_weights_changed_is_not_kept(model: Any, images: np.ndarray) -> None:

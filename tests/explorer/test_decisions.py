@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -403,3 +405,57 @@ def test_the_strip_of_ten_thousand_images_loads_those_that_are_seen(browser: Bro
         expect(look.page.locator("a.small[aria-current] img")).to_be_in_viewport()
         assert look.page.locator("a.small").count() < 60
         assert len([url for url in look.asked if "api/small" in url]) < 120
+
+
+def test_what_would_take_hours_is_told_before_and_what_never_ends_is_refused(browser: Browser, digits: Server) -> None:
+    refused = ask(digits, "api/map", image=3, method="rise:num_samples=1000000000")
+    assert refused.status == 422
+    assert "would take 1,000,000,000 runs of the model; here a map may take up to 1,000,000" in refused.facts["error"]
+    assert ask(digits, "api/cost", image=3, method="rise:num_samples=700").facts["cost"]["runs"] == 700
+    slow = {"run": 1.0, "gradient": 3.0}
+    look = Look(browser, digits, "#/image?image=3&method=rise:num_samples=501")
+    look.page.route("**/api/speed*", lambda route: route.fulfill(json=slow))
+    with look:
+        expect(look.page.get_by_text("rise takes 501 runs of the model here, about 8 min.")).to_be_visible()
+        expect(look.page.locator(".main-map canvas").first).to_be_hidden()
+        with look.page.expect_request("**/api/map*"):
+            look.page.get_by_role("button", name="Make it").click()
+
+
+def test_a_region_of_the_map_is_drawn_on_the_image(browser: Browser) -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, padding="same", activation="softmax")])
+    with (
+        explorer("map", lambda: vz.adapt(model), [np.ones((8, 8, 1))]) as server,
+        Look(browser, server, "#/image?method=saliency") as look,
+    ):
+        look.page.get_by_text("Another class, a channel").click()
+        canvas = look.page.locator(".side canvas").first
+        box = canvas.bounding_box()
+        assert box is not None
+        cell = box["width"] / 8
+        look.page.mouse.move(box["x"] + 1.5 * cell, box["y"] + 2.5 * cell)
+        look.page.mouse.down()
+        look.page.mouse.move(box["x"] + 4.5 * cell, box["y"] + 6.5 * cell)
+        look.page.mouse.up()
+        form = look.page.locator("form", has=look.page.get_by_text("a region of the model's map"))
+        assert form.locator("input[type=number]").evaluate_all("all => all.map(one => one.value)") == [
+            "2",
+            "1",
+            "7",
+            "5",
+        ]
+        form.get_by_role("button", name="Explain").click()
+        look.settle()
+        assert look.page.evaluate("decodeURIComponent(location.hash)").endswith("target=region:2,1,7,5")
+        form.get_by_label("top").fill("")
+        form.get_by_role("button", name="Explain").click()
+        expect(look.page.get_by_text("A region has four edges: give all of them, or none.")).to_be_visible()
+
+
+def test_an_array_is_taken_as_an_image_too(digits: Server) -> None:
+    file = io.BytesIO()
+    np.save(file, np.zeros((28, 28), np.uint8))
+    image = ask(digits, "api/images", file.getvalue(), name="scan.npy").facts["image"]
+    about, arrays = ask(digits, "api/picture", image=image).arrays
+    assert (about["name"], arrays["pixels"].shape) == ("scan.npy", (28, 28, 3))

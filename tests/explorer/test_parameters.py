@@ -23,8 +23,8 @@ from starlette.datastructures import QueryParams
 import vizcnn as vz
 from tests.explorer.opening import opened
 from vizcnn.explorer import Server, channels
-from vizcnn.explorer.records import Training
 from vizcnn.explorer.studio import Studio
+from vizcnn.explorer.training import Training
 
 VALID = {
     "image": "0",

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
@@ -15,13 +21,19 @@ import vizcnn as vz
 from tests.browser.visit import DESK, PHONE
 from tests.explorer.look import Look, ask
 from vizcnn.cli import app
+from vizcnn.cli.model import ModelFile
+from vizcnn.cli.serve import _opened
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.explorer import Server
-from vizcnn.explorer.records import Records, RunImages, Training, open_kept
+from vizcnn.explorer.records import Records, open_kept
+from vizcnn.explorer.run_rows import RunImages
 from vizcnn.explorer.studio import Studio
 from vizcnn.explorer.tags import Tags
+from vizcnn.explorer.training import Training
+from vizcnn.inputs.pixels import Fetched
 from vizcnn.runs import Run
 from vizcnn.runs.embedding import embedding
+from vizcnn.runs.redrawing import SourceAgain
 
 
 def query(look: Look, words: str) -> None:
@@ -173,6 +185,74 @@ def test_tags_of_others_stay_and_what_was_deleted_by_hand_is_gone(tmp_path: Path
     assert Path(one.file).read_bytes() == told.encode()
 
 
+def test_two_explorers_that_tag_at_the_same_time_keep_both_tags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Tags._read
+    monkeypatch.setattr(Tags, "_read", lambda tags: (read(tags), time.sleep(0.05))[0])
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: Tags(tmp_path, {0: "a.png"}).add(b"[0]", name), ("one", "other")))
+    assert sorted(Tags(tmp_path, {}).about()["tags"][0]) == ["one", "other"]
+
+
+def test_a_run_that_goes_on_is_seen_as_far_as_it_has_come(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path / "rows", tmp_path / "rows")
+    first, *others = sorted((tmp_path / "rows").iterdir())
+    kept = [(file, file.read_bytes()) for file in others]
+    for file in others:
+        file.unlink()
+    records = Records(Run(tmp_path, {**run.about, "complete": False}))
+    images = RunImages(records)
+    assert (records.about()["count"], records.about()["all"], len(images)) == (4, 10, 4)
+    kept[0][0].write_bytes(kept[0][1])
+    assert (records.about()["count"], len(images)) == (8, 8)
+    assert images[7].name == run.table.loc[7, "path"]
+    for file in (first, kept[0][0]):
+        file.unlink()
+    assert (records.about()["count"], len(images), records.rows({})["rows"]) == (0, 0, [])
+    assert records.confusion()["names"] == []
+
+
+def test_images_of_a_run_are_read_as_they_are_needed_and_those_that_cannot_be_are_left_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, fetched = Records(run), []
+    read = SourceAgain.read
+    monkeypatch.setattr(SourceAgain, "read", lambda source, row: (fetched.append(row["path"]), read(source, row))[1])
+    studio = Studio("digits", lambda: (vz.assets.digits_cnn(), ()), [*RunImages(records), Path("gone.png")])
+    studio.load()
+    images, places = studio.folder()
+    assert places == list(range(10))
+    assert all(type(source) is Fetched for source in images.sources)
+    fetched.clear()
+    images.inputs(slice(2, 4))
+    assert fetched == list(run.table["path"][2:4])
+
+
+def test_a_mistake_is_another_class_and_not_another_name_of_it() -> None:
+    table = pandas.DataFrame(
+        {
+            "path": list("abc"),
+            "label": ["0", "1", "owl"],
+            "label_class": pandas.array([0, 1, None], dtype="Int32"),
+            "prediction": ["class 0", "class 0", "class 0"],
+            "predicted_class": pandas.array([0, 0, 0], dtype="Int32"),
+        }
+    )
+    records = Records(SimpleNamespace(table=table, path=Path(), is_complete=True, about={}))  # type: ignore[arg-type]
+    told = records.confusion()
+    assert told["names"] == ["1", "class 0", "owl"]
+    assert told["labels"] == ["1", "0", "owl"]
+    assert told["counts"].tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0]]
+
+
+def test_a_run_s_model_is_opened_as_the_run_had_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("vizcnn.explorer.records.model_of", lambda about, path: asked.append((about, path)))
+    _opened(ModelFile("model.keras", {}), Records(run))
+    assert asked == [(run.about, "model.keras")]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -234,8 +314,9 @@ def test_a_training_is_walked_through_and_two_checkpoints_stand_side_by_side(bro
     (tmp_path / "other.txt").write_text("no picture", encoding="utf-8")
     training = open_kept(tmp_path)
     assert isinstance(training, Training)
-    studio = Studio("digits", lambda: (vz.assets.digits_cnn(), ()), kept=training)
-    with Server(studio) as server, Look(browser, server) as look:  # which is shown first
+    assert training.model_file() is None
+    with Server(Studio("digits", None, kept=training)) as server, Look(browser, server) as look:
+        expect(look.page.get_by_role("navigation", name="Views")).to_have_text("Training")
         first, _ = look.page.get_by_role("slider", name="checkpoint").all()
         expect(look.page.get_by_role("img", name="a b.gradcam after epoch 1", exact=True)).to_be_visible()
         expect(look.page.get_by_role("img", name="a b.gradcam after epoch 5")).to_be_visible()
@@ -249,6 +330,8 @@ def test_a_training_is_walked_through_and_two_checkpoints_stand_side_by_side(bro
             look.assert_sound()
         picture = ask(server, "api/training/picture", series="a b.gradcam", epoch=5)
         assert picture.body == (tmp_path / "a b.gradcam.0005.png").read_bytes()
+        answer = ask(server, "api/layers")
+        assert (answer.status, answer.facts["error"]) == (422, "No model was given: vizcnn serve MODEL.")
         for series, epoch in [("other", 1), ("../a b.gradcam", 1), ("a b.gradcam", 3)]:
             assert ask(server, "api/training/picture", series=series, epoch=epoch).status == 422
 
@@ -262,6 +345,18 @@ def test_everybody_can_read_a_run(browser: Browser, kept: Server, pictures: Path
                 look.page.set_viewport_size(size)  # type: ignore[arg-type]
                 look.assert_sound()
                 look.page.screenshot(path=pictures / f"{urllib.parse.quote(view, safe='')}-{name}-{scheme}.png")
+
+
+def test_a_training_is_opened_with_its_latest_checkpoint(tmp_path: Path) -> None:
+    for at, name in enumerate(("b.keras", "a.keras")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (at, at))
+    with pytest.raises(
+        ResultError, match=r"holds models, and nothing that was explained. Open one: vizcnn serve .*a\.keras"
+    ):
+        open_kept(tmp_path)
+    (tmp_path / "x.gradcam.0001.png").touch()
+    assert open_kept(tmp_path).model_file() == str(tmp_path / "a.keras")
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path, run: Run) -> None:

@@ -61,7 +61,7 @@ def test_another_token_is_turned_away(digits: Server, token: str) -> None:
     for path in ("", "page/main.js", "api/facts", "api/events"):
         answer = get(digits, f"/{asked}/{path}")
         assert status(answer) == 404
-        assert b"The link is incomplete" in answer
+        assert b"each time the explorer is started it has a new link" in answer
         assert b"content-security-policy: default-src 'none'" in answer.lower()
 
 

@@ -15,12 +15,13 @@ import typer
 
 from vizcnn.cli import options
 from vizcnn.cli.app import DECISIONS, command
-from vizcnn.cli.console import echo, echo_error
+from vizcnn.cli.console import catch_warnings, echo, echo_error, quiet_stderr
 from vizcnn.cli.model import ModelFile
 from vizcnn.errors import ModelFileError, OptionError, VizcnnError
 
 if TYPE_CHECKING:
     from vizcnn.adapter import ModelAdapter
+    from vizcnn.explorer.records import Records
     from vizcnn.explorer.server import Server
 
 
@@ -42,7 +43,8 @@ def serve(
         typer.Option(
             "--run",
             metavar="DIR",
-            help="What 'vizcnn run' wrote, MODEL by default its own; or what ExplainCallback left while MODEL was trained.",
+            help="What 'vizcnn run' wrote, MODEL by default its own; or what ExplainCallback left of a training, MODEL by "
+            "default the latest one in that folder.",
             show_default=False,
         ),
     ] = None,
@@ -60,27 +62,39 @@ def serve(
     files: Sequence[Any] = image_files(images or ())
     for file in files:
         check_file(file, "`images` file")
-    kept = None
+    kept, records = None, None
     if run is not None:
-        from vizcnn.explorer.records import Records, RunImages, open_kept
+        from vizcnn.explorer.records import Records, open_kept
+        from vizcnn.explorer.run_rows import RunImages
 
         kept = open_kept(run)
+        file = kept.model_file() if model is None else model.path
+        is_plain = model is None or not any(model.settings.values())
         if isinstance(kept, Records):
-            model = model or ModelFile(kept.model_file(), dict.fromkeys(options.LOADING))
-            files = files or RunImages(kept)
-    if model is None:
+            files, records = files or RunImages(kept), kept if is_plain else None
+        if is_plain and file is not None:
+            model = ModelFile(
+                file, dict.fromkeys(options.LOADING) | ({"preprocess": records.preprocess} if records else {})
+            )
+    if model is not None:
+        if not Path(model.path).exists():
+            raise ModelFileError(f"`model` file {model.path!r} doesn't exist.")
+        origin = Origin(tuple(model.as_python()), tuple(model.as_words()))
+        studio = Studio(Path(model.path).name, partial(_opened, model, records), files, origin=origin, kept=kept)
+    elif run is not None:
+        studio = Studio(run.name, None, kept=kept)
+    else:
         raise OptionError("`model` must be given: vizcnn serve MODEL [IMAGE]..., or the folder of a run by --run.")
-    if not Path(model.path).exists():
-        raise ModelFileError(f"`model` file {model.path!r} doesn't exist.")
-    origin = Origin(tuple(model.as_python()), tuple(model.as_words()))
-    studio = Studio(Path(model.path).name, partial(_opened, model), files, origin=origin, kept=kept)
     run_server(Server(studio, port=port, paint_first=not no_browser), no_browser=no_browser)
 
 
-def _opened(model: ModelFile) -> tuple[ModelAdapter, list[str]]:
-    """Load the model; what is wrong with it is said on the page, and here."""
+def _opened(model: ModelFile, records: Records | None) -> tuple[ModelAdapter, list[str]]:
+    """Load the model, of a run as that had it; what is wrong with it is said on the page, and here."""
     try:
-        return model.open()
+        if records is None:
+            return model.open()
+        with quiet_stderr(), catch_warnings() as messages:
+            return records.model(model.path), messages
     except VizcnnError as error:
         echo_error(str(error))
         raise

@@ -114,15 +114,36 @@ class Questions:
             worker.leave(question)
 
     async def _asked(self, key: Hashable, ask: Callable[[], bytes], priority: int, lasts: bool) -> Question:
-        """Ask the model as it is now: what it answered in another state is another answer."""
-        studio = self.studio
-        state = await asyncio.to_thread(studio.state)
+        """Ask the model as it is now: what it answered in another state is another answer.
 
-        def answer() -> bytes:
-            studio.turn_to(state)
-            return ask()
+        To tell the state, all weights are gone through. So a model that stays as it is is asked in the belief that it still
+        does, and looked at once, afterwards; where it has become another one, it is asked again.
+        """
+        studio, worker = self.studio, self.worker
+        believed = studio.believed() if priority == URGENT else None
+        if believed is None or worker.keeps((key, believed)):
+            state = await asyncio.to_thread(studio.state)
 
-        return self.worker.ask((key, state), answer, priority, lambda: studio.is_still(state) and lasts)
+            def answer() -> bytes:
+                studio.turn_to(state)
+                return ask()
+
+            return worker.ask((key, state), answer, priority, lambda: studio.is_still(state) and lasts)
+        was_right = False
+
+        def answer_as_believed() -> bytes:
+            nonlocal was_right
+            studio.turn_to(believed)
+            found = ask()
+            was_right = studio.is_still(believed)
+            if not was_right:
+                state = studio.state()
+                studio.turn_to(state)
+                found = ask()
+                studio.is_still(state)
+            return found
+
+        return worker.ask((key, believed), answer_as_believed, priority, lambda: was_right and lasts)
 
     async def facts(self, request: Request, ask: Callable[[], Any], **options: Any) -> Response:
         """Do the same with facts, which are sent as JSON; see `answer`."""

@@ -120,11 +120,13 @@ class _Channels:
         path = layer_of(model, asked).path
         unit = whole(asked, "unit", 0, 0, 10**6)
         found = self._block(model, path, unit)
+        _, places = self.studio.folder()
         row = found.channels.index(unit)
         patches = np.stack([to_display(patch) for patch in found.patches[row]])
         about = {
             "values": found.values[row],
-            "images": found.images[row],
+            "images": np.asarray(places)[found.images[row]],
+            "unread": len(self.studio.sources) - len(places),
             "names": found.names[row],
             "boxes": found.boxes[row],
             "ranks": found.ranks[row],
@@ -168,7 +170,7 @@ class _Channels:
         model = self.studio.model
         path = layer_of(model, asked).path
         if self._diagnosis is None:
-            images = self.studio.folder().part(slice(0, _IMAGES))
+            images = self.studio.folder()[0].part(slice(0, _IMAGES))
             try:
                 self._diagnosis = registry.get("diagnose").function(model, images)
             except LayerError as error:  # no layer has an activation
@@ -191,7 +193,7 @@ class _Channels:
         return found
 
     def _found(self, model: ModelAdapter, path: str, unit: int) -> TopPatches:
-        images = self.studio.folder()
+        images, _ = self.studio.folder()
         shape = model.layer(path).output_shape
         if shape is None:
             model.prepare(images.sample_shape)

@@ -17,8 +17,8 @@ from vizcnn.algorithms.cost import GRADIENT
 from vizcnn.explorer import answers, changes, exports
 from vizcnn.explorer.app import Questions
 from vizcnn.explorer.asked import image_of, method_of, said_of
-from vizcnn.explorer.known import facts_of
-from vizcnn.explorer.maps import Made, Maps
+from vizcnn.explorer.known import facts_of, told_cost
+from vizcnn.explorer.maps import Made, Maps, cost_of
 from vizcnn.explorer.studio import Studio
 from vizcnn.explorer.work import PATIENT
 from vizcnn.inputs import Geometry
@@ -57,6 +57,14 @@ def routes(questions: Questions) -> list[Route]:
 
         return await questions.facts(request, ask)
 
+    async def cost(request: Request) -> Response:
+        def ask() -> dict[str, Any]:
+            images = image_of(studio, request.query_params)
+            found = cost_of(studio, method_of(studio, request.query_params), images)
+            return {"cost": None if found is None else told_cost(found)}
+
+        return await questions.facts(request, ask)
+
     async def map_(request: Request) -> Response:
         return await questions.answer(request, lambda: _map(maps.of(request.query_params)))
 
@@ -81,6 +89,7 @@ def routes(questions: Questions) -> list[Route]:
         Route("/api/warm", warm),
         Route("/api/speed", speed),
         Route("/api/classes", classes),
+        Route("/api/cost", cost),
         Route("/api/map", map_),
         Route("/api/drawn", drawn),
         Route("/api/trust", trust),

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from vizcnn.explanation import explain
 from vizcnn.explorer.app import Questions
 from vizcnn.explorer.asked import image_of, method_of, target_of
-from vizcnn.explorer.maps import Maps
+from vizcnn.explorer.maps import Maps, cost_of
 from vizcnn.explorer.studio import Origin, Studio
 from vizcnn.files import file_stems
 from vizcnn.results.base import Picture
@@ -107,8 +107,10 @@ def report_of(studio: Studio, given: Mapping[str, str], methods: list[str]) -> b
     bytes
     """
     calls = [method_of(studio, {**given, "method": method}) for method in methods or [""]]
-    asked = [(call.plugin.name, call.options) for call in calls]
-    explanation = explain(studio.model, image_of(studio, given), target_of(studio, given.get("target")), methods=asked)
+    images, asked = image_of(studio, given), [(call.plugin.name, call.options) for call in calls]
+    for call in calls:
+        cost_of(studio, call, images)
+    explanation = explain(studio.model, images, target_of(studio, given.get("target")), methods=asked)
     with tempfile.TemporaryDirectory() as folder:
         return explanation.to_html(Path(folder) / "report.html").read_bytes()
 

@@ -6,7 +6,7 @@ import hmac
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -16,6 +16,16 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
+
+NO_SUCH_LINK = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>vizcnn explorer: not this link</title>
+<h1>This link doesn't open the explorer</h1>
+<p>Either a part of it is missing, or it is from an earlier start: each time the explorer is started it has a new link.
+<p>Copy the whole of the last one, from where <code>vizcnn serve</code> printed it, or from <code>server.url</code> in Python.
+</html>
+"""
+"""What is answered without the token."""
 
 IN_NOTEBOOKS = "http://127.0.0.1:* http://localhost:*"
 """Pages of this machine that may show the explorer in a frame."""
@@ -70,9 +80,7 @@ class Guards:
             return PlainTextResponse("Another page asked for this.", 403)
         first, slash, _ = scope["path"][1:].partition("/")
         if not slash or not hmac.compare_digest(first.encode(), self._token.encode()):
-            return PlainTextResponse(
-                "The link is incomplete: copy the whole of it from where `vizcnn serve` printed it.", 404
-            )
+            return HTMLResponse(NO_SUCH_LINK, 404)
         return None
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from vizcnn.adapter import ModelAdapter
+from vizcnn.algorithms.cost import Cost
 from vizcnn.errors import UnsupportedModelError, VizcnnError
 from vizcnn.explorer.asked import default_method, explained_of, image_of
 from vizcnn.explorer.studio import Studio
@@ -23,6 +24,15 @@ _KINDS = {2: "signal", 3: "image"}
 """What an input is by its axes; of four axes it is a clip or a volume."""
 
 
+FILES = {
+    "image": "image/*,.npy",
+    "signal": ".npy",
+    "video": "video/*,.gif,.webp,.tif,.tiff,.npy",
+    "volume": ".tif,.tiff,.gif,.npy",
+}
+"""Files that an input may be in, as a browser's window for choosing one takes them."""
+
+
 def facts_of(studio: Studio) -> dict[str, Any]:
     """Return what the page knows from the start.
 
@@ -35,6 +45,8 @@ def facts_of(studio: Studio) -> dict[str, Any]:
     -------
     dict
     """
+    if not studio.has_model:
+        return {"model": None, **_of_all(studio)}
     model = studio.model
     if studio.sources:  # a model whose layers are only made when it sees an image shows them from now on
         with suppress(VizcnnError):
@@ -46,6 +58,7 @@ def facts_of(studio: Studio) -> dict[str, Any]:
             "source": model.source,
             "input": model.input_shape,
             "kind": kind_of(model),
+            "files": FILES[kind_of(model)],
             "labels": model.labels,
             "notes": studio.notes,
             "outputs": _outputs(model),
@@ -64,6 +77,14 @@ def facts_of(studio: Studio) -> dict[str, Any]:
             for info in model.layers
             if info.rank == 2 and info.is_spatial and info.output_shape and not info.is_container
         ],
+        **_of_all(studio),
+    }
+
+
+def _of_all(studio: Studio) -> dict[str, Any]:
+    """Return what the page knows whether there is a model or not."""
+    return {
+        "name": studio.name,
         "images": len(studio.sources),
         "changes": studio.changes,
         "kept": studio.kept.kind if studio.kept is not None else None,
@@ -112,7 +133,12 @@ def _cost(studio: Studio, plugin: Plugin) -> dict[str, Any] | None:
         cost = None if None in shape else plugin.cost_on(studio.model, [int(length or 1) for length in shape])
     except VizcnnError:  # an option that this input is too small for
         cost = None
-    return None if cost is None else {"runs": cost.runs, "gradients": cost.gradients, "text": str(cost)}
+    return None if cost is None else told_cost(cost)
+
+
+def told_cost(cost: Cost) -> dict[str, Any]:
+    """Return a cost as the page takes it."""
+    return {"runs": cost.runs, "gradients": cost.gradients, "text": str(cost)}
 
 
 def _method(studio: Studio, plugin: Plugin) -> dict[str, Any]:

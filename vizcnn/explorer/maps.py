@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from vizcnn.errors import VizcnnError
+from vizcnn.algorithms.cost import Cost
+from vizcnn.errors import OptionError, VizcnnError
 from vizcnn.explorer.asked import image_of, method_of, target_of
 from vizcnn.explorer.studio import Studio
 from vizcnn.inputs import ImageSet
@@ -21,6 +22,9 @@ from vizcnn.report.parts import LONGEST, trust_of
 from vizcnn.results import Attributions
 from vizcnn.stream import MethodCall, stream
 from vizcnn.targets import resolve_on
+
+MAX_RUNS = 1_000_000
+"""Runs of the model that a map may take, runs back counted as three."""
 
 MAX_MAPS = 64
 """Results that are kept, to be measured without being made again."""
@@ -35,6 +39,36 @@ class Made:
     target: Any
     result: Attributions
     seconds: float
+
+
+def cost_of(studio: Studio, call: MethodCall, images: ImageSet) -> Cost | None:
+    """Return what a map of an image costs by a method; None where that doesn't tell.
+
+    Parameters
+    ----------
+    studio : Studio
+        The model.
+    call : MethodCall
+        The method, with its options.
+    images : ImageSet
+        The image.
+
+    Returns
+    -------
+    Cost or None
+
+    Raises
+    ------
+    OptionError
+        If it is more than `MAX_RUNS`: nobody waits for that in a browser, and its numbers may not fit in memory.
+    """
+    cost = call.plugin.cost_on(studio.model, images.sample_shape, call.options)
+    if cost is not None and cost.seconds(1.0) > MAX_RUNS:
+        raise OptionError(
+            f"{call.name} would take {cost} of the model; here a map may take up to {MAX_RUNS:,}, one back counting as three. "
+            f"Give it smaller options, or ask for it by vizcnn explain."
+        )
+    return cost
 
 
 class Maps:
@@ -64,6 +98,7 @@ class Maps:
     def _make(self, given: Mapping[str, str]) -> Made:
         studio = self._studio
         call, images = method_of(studio, given), image_of(studio, given)
+        cost_of(studio, call, images)
         target = target_of(studio, given.get("target"))
         start = time.perf_counter()
         (batch,) = stream(studio.model, images, target, [call], longest=LONGEST)

@@ -58,6 +58,6 @@ def _result(studio: Studio, what: str, given: Mapping[str, str]) -> Picture:
         arguments = {"layer": layer_of(model, given).path}
     elif what == "patches":
         unit = whole(given, "unit", 0, 0, 10**6)
-        arguments = {"images": studio.folder(), "layer": layer_of(model, given).path, "channels": unit}
+        arguments = {"images": studio.folder()[0], "layer": layer_of(model, given).path, "channels": unit}
     result: Picture = method(model, **arguments)
     return result

@@ -1,10 +1,10 @@
-"""Questions about what was kept: the folder of a run, its rows, mistakes and maps; and that of a training, epoch by epoch."""
+"""Questions about the folder of a run: its rows, mistakes and maps; and which questions there are about what was kept."""
 
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +17,21 @@ from vizcnn.errors import OptionError, ResultError, check_choice
 from vizcnn.explorer import answers
 from vizcnn.explorer.app import Questions, received
 from vizcnn.explorer.asked import whole
-from vizcnn.explorer.studio import KeptFolder, Later
-from vizcnn.explorer.tags import Tags
+from vizcnn.explorer.run_rows import RunRows
+from vizcnn.explorer.studio import KeptFolder
+from vizcnn.explorer.training import Training
 from vizcnn.explorer.work import PATIENT
 from vizcnn.runs import open_run, spray
+from vizcnn.runs.columns import meanings_of
 from vizcnn.runs.embedding import embedding
 from vizcnn.runs.layout import MANIFEST, RunFolder, place_of
+from vizcnn.runs.redrawing import model_of
 
 if TYPE_CHECKING:
     import pandas
 
     from vizcnn.adapter import ModelAdapter
+    from vizcnn.explorer.tags import Tags
     from vizcnn.results import Spray
     from vizcnn.runs import Run
     from vizcnn.runs.aggregates import MeanMaps
@@ -41,12 +45,11 @@ CLUSTERS, EXAMPLES = 40, 16
 MAX_TAGGED = 10_000_000
 """Bytes of a list of images that are tagged at once."""
 
-_FRAME = re.compile(r"(.+)\.(\d{4,})\.png")
 _SHOWN = ("path", "label", "prediction", "probability", "target", "score", "error")
 
 
 class Records(KeptFolder):
-    """A run's folder, read once and kept.
+    """A run's folder, read once and kept; of a run that isn't finished, again whenever it has come further.
 
     Parameters
     ----------
@@ -58,21 +61,59 @@ class Records(KeptFolder):
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._lock = threading.Lock()
+        self._rows: RunRows | None = None
 
-    @functools.cached_property
+    @property
+    def rows_now(self) -> RunRows:
+        """Its rows, as far as it has come, and what is made of them."""
+        with self._lock:
+            if self._rows is None or self._rows.is_behind:
+                self._rows = RunRows(self.run)
+                Records.means.cache_clear()
+                Records.sprayed.cache_clear()
+            return self._rows
+
+    @property
     def table(self) -> pandas.DataFrame:
         """Its rows, as far as it has come."""
-        return self.run.table
+        return self.rows_now.table
 
-    @functools.cached_property
+    @property
     def tags(self) -> Tags:
         """Tags on its images."""
-        return Tags(self.run.path, self.table["path"].to_dict())
+        return self.rows_now.tags
 
     @functools.cache  # noqa: B019 - there is one for as long as the explorer runs
     def means(self, method: str) -> MeanMaps:
         """Return the mean maps of the cells of the confusion matrix."""
         return self.run.mean_maps(method, by="cell")
+
+    def model(self, path: str) -> ModelAdapter:
+        """Return the model as the run had it: with its preprocessing and its names of classes.
+
+        Parameters
+        ----------
+        path : str
+            Its file.
+
+        Returns
+        -------
+        ModelAdapter
+
+        Raises
+        ------
+        ResultError
+            If it is another one by now.
+        """
+        adapter: ModelAdapter = model_of(self.run.about, path)
+        return adapter
+
+    @property
+    def preprocess(self) -> str | None:
+        """The run's preprocessing as it was typed; None where it had none, or it was no text."""
+        typed = self.run.about["settings"].get("preprocess")
+        return typed if isinstance(typed, str) else None
 
     def model_file(self) -> str:
         """Return the path of the model that made it.
@@ -108,6 +149,7 @@ class Records(KeptFolder):
             "name": RunFolder(self.run.path).name,
             "methods": numbers,
             "columns": list(_SHOWN[:-1]),
+            "meanings": meanings_of(self.run.methods, columns),
             "count": len(self.table),
             "all": len(self.run),
             "labels": _names(self.table, "label"),
@@ -121,7 +163,7 @@ class Records(KeptFolder):
             if given.get(column):
                 table = table[table[column] == given[column]]
         if given.get("wrong"):
-            table = table[(table["label_class"] != table["predicted_class"]).fillna(value=False).astype(bool)]
+            table = table[_mistaken(table)]
         if given.get("text"):
             table = table[table["path"].str.contains(given["text"], case=False, regex=False, na=False)]
         sort = given.get("sort")
@@ -132,19 +174,25 @@ class Records(KeptFolder):
         part = table.iloc[start : start + ROWS]
         shown = [*_SHOWN, *(name for names in self.about()["methods"].values() for name in names)]
         rows = [
-            {"index": int(index), **{name: _cell(value) for name, value in row.items()}}
-            for index, row in zip(part.index, part[shown].to_dict("records"), strict=True)
+            {"index": int(index), "mistaken": bool(wrong), **{name: _cell(value) for name, value in row.items()}}
+            for index, wrong, row in zip(part.index, _mistaken(part), part[shown].to_dict("records"), strict=True)
         ]
         return {"count": len(table), "start": start, "rows": rows}
 
     def confusion(self) -> dict[str, Any]:
-        """Return how many images of each true class were taken for each class."""
+        """Return how many images of each true class were taken for each; source and model may call one by other names."""
         known = self.table.dropna(subset=["label", "prediction"])
-        names = sorted({*known["label"], *known["prediction"]}, key=_in_order)
+        named = known.dropna(subset=["label_class"])
+        called = dict(zip(known["predicted_class"], known["prediction"], strict=True))
+        labels = dict(zip(named["label_class"], named["label"], strict=True))
+        called_as = {label: called.get(number, label) for number, label in labels.items()}
+        true = known["label"].map(lambda label: called_as.get(label, label))
+        names = sorted({*true, *known["prediction"]}, key=_in_order)
         counts = np.zeros((len(names), len(names)), np.int32)
         at = {name: place for place, name in enumerate(names)}
-        np.add.at(counts, (known["label"].map(at).to_numpy(int), known["prediction"].map(at).to_numpy(int)), 1)
-        return {"names": names, "counts": counts}
+        np.add.at(counts, (true.map(at).to_numpy(int), known["prediction"].map(at).to_numpy(int)), 1)
+        own = {name: label for label, name in called_as.items()}
+        return {"names": names, "labels": [own.get(name, name) for name in names], "counts": counts}
 
     def mean(self, given: Mapping[str, str]) -> bytes:
         """Return the mean map of a cell of the confusion matrix."""
@@ -204,91 +252,9 @@ class Records(KeptFolder):
             "paths": list(rows["path"]),
             "labels": [_cell(value) for value in rows["label"]],
             "predictions": [_cell(value) for value in rows["prediction"]],
+            "mistaken": list(map(bool, _mistaken(rows))),
         }
         return answers.arrays(about, {"points": found.points, "indices": found.indices.astype(np.int32)})
-
-
-class RunImages(Sequence[Any]):
-    """The images of a run by their places in it, read when they are looked at.
-
-    Parameters
-    ----------
-    records : Records
-        The run.
-    """
-
-    def __init__(self, records: Records) -> None:
-        self._records = records
-
-    def __len__(self) -> int:
-        return len(self._records.run)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[at] for at in range(len(self))[index]]
-        return Kept(self._records, range(len(self))[index])
-
-
-class Kept(Later):
-    """An image of a run.
-
-    Attributes
-    ----------
-    name : str
-        Its path in the run's source.
-    """
-
-    def __init__(self, records: Records, index: int) -> None:
-        self._records = records
-        self._index = index
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        """Its path in the run's source."""
-        return str(self._row["path"]) if self._index in self._records.table.index else f"image {self._index}"
-
-    @property
-    def _row(self) -> Any:
-        return self._records.table.loc[self._index]
-
-    def open(self) -> Any:
-        """Return what it is read from, if that is what it was when it was explained."""
-        from vizcnn.runs.redrawing import image_of
-
-        if self._index not in self._records.table.index:
-            raise ResultError(f"Image {self._index} of the run isn't explained yet.")
-        return image_of(self._records.run.about, self._row)
-
-
-class Training(KeptFolder):
-    """The folder that `ExplainCallback` left: a picture of each image and method after each epoch.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    """
-
-    kind = "training"
-
-    def __init__(self, folder: Path) -> None:
-        self.pictures: dict[str, dict[int, Path]] = {}
-        for file in sorted(folder.iterdir()):
-            found = _FRAME.fullmatch(file.name)
-            if found:
-                self.pictures.setdefault(found[1], {})[int(found[2])] = file
-
-    def about(self) -> dict[str, Any]:
-        """Return which pictures there are: of each series its epochs."""
-        return {"series": [{"name": name, "epochs": sorted(frames)} for name, frames in self.pictures.items()]}
-
-    def picture(self, given: Mapping[str, str]) -> bytes:
-        """Return one picture."""
-        frames = self.pictures.get(given.get("series", ""), {})
-        epoch = whole(given, "epoch", 0, 0, 10**9)
-        if epoch not in frames:
-            raise OptionError("There is no such picture in the folder of the training.")
-        return frames[epoch].read_bytes()
 
 
 def open_kept(folder: Path) -> Records | Training:
@@ -316,6 +282,11 @@ def open_kept(folder: Path) -> Records | Training:
             training = Training(place)
             if training.pictures:
                 return training
+            checkpoint = training.model_file()
+            if checkpoint is not None:
+                raise ResultError(
+                    f"`run` {str(folder)!r} holds models, and nothing that was explained. Open one: vizcnn serve {checkpoint}."
+                )
     return Records(open_run(place))
 
 
@@ -332,17 +303,18 @@ def routes(questions: Questions) -> list[Route]:
     list of Route
     """
     studio, kept, reader = questions.studio, questions.studio.kept, questions.reader
+    lasts = not isinstance(kept, Records) or kept.run.is_complete
 
     def facts(path: str, ask: Any) -> Route:
         async def answer(request: Request) -> Response:
-            return await questions.facts(request, lambda: ask(request.query_params), worker=reader)
+            return await questions.facts(request, lambda: ask(request.query_params), worker=reader, lasts=lasts)
 
         return Route(f"/api/{path}", answer)
 
     def content(path: str, ask: Any, media_type: str = "application/octet-stream") -> Route:
         async def answer(request: Request) -> Response:
             return await questions.answer(
-                request, lambda: ask(request.query_params), worker=reader, media_type=media_type
+                request, lambda: ask(request.query_params), worker=reader, media_type=media_type, lasts=lasts
             )
 
         return Route(f"/api/{path}", answer)
@@ -373,6 +345,11 @@ def routes(questions: Questions) -> list[Route]:
     if isinstance(kept, Training):
         return [facts("training", lambda _: kept.about()), content("training/picture", kept.picture, "image/png")]
     return []
+
+
+def _mistaken(table: pandas.DataFrame) -> Any:
+    """Return whether each image was taken for another class than its true one, as far as the model has that."""
+    return (table["label_class"] != table["predicted_class"]).fillna(value=False).astype(bool)
 
 
 def _names(table: pandas.DataFrame, column: str) -> list[str]:

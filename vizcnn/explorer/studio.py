@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,8 @@ class Studio:
     ----------
     name : str
         What the model is called before it is loaded.
-    open_model : callable
-        Loads it, and returns what there is to say of it too.
+    open_model : callable or None
+        Loads it, and returns what there is to say of it too; None: there is none, and only what was kept is looked at.
     images : sequence, default ()
         The images of the folder: whatever `vizcnn.inputs.load` takes, each an entry.
     origin : Origin, default None
@@ -121,7 +122,7 @@ class Studio:
     def __init__(
         self,
         name: str,
-        open_model: OpenModel,
+        open_model: OpenModel | None,
         images: Sequence[Any] = (),
         *,
         origin: Origin | None = None,
@@ -143,11 +144,18 @@ class Studio:
         self.changes = 0
         self.forgets: list[Callable[[], None]] = []
         self._last: tuple[Hashable, ...] | None = None
+        self._stays = False
         self._turned_to: Hashable = None
         self._state_lock = threading.Lock()
+        self._folder: tuple[int, ImageSet, list[int]] | None = None
+        self._folder_lock = threading.Lock()
 
     def load(self) -> None:
         """Load the model; what goes wrong is told on the page, not raised."""
+        if self._open_model is None:
+            self.stage = "ready"
+            self.ready.set()
+            return
         try:
             model, notes = self._open_model()
         except VizcnnError as error:
@@ -160,8 +168,15 @@ class Studio:
         self.ready.set()
 
     @property
+    def has_model(self) -> bool:
+        """Whether there is a model, loaded or not yet."""
+        return self._open_model is not None
+
+    @property
     def model(self) -> ModelAdapter:
         """The model; `NotReadyError` while it is loaded."""
+        if not self.has_model:
+            raise InputError("No model was given: vizcnn serve MODEL.")
         if self._model is None:
             raise NotReadyError(self.error or "The model is being loaded.")
         return self._model
@@ -178,11 +193,20 @@ class Studio:
             try:
                 state = model.num_params, model.shown_shape, model.fingerprint() if self.origin is None else None
             except (VizcnnError, RuntimeError):  # a training has the weights for itself, which JAX tells as the latter
+                self._stays = False
                 return object()
             last, self._last = self._last, state
+            self._stays = last == state
             if last is not None and last[0] == state[0] and last[2] != state[2]:
                 self.changes += 1
         return state
+
+    def believed(self) -> Hashable | None:
+        """Return the state that the model was seen in last, where it was in that before too; else None.
+
+        What is found of it in the belief that it still is has to be checked, by `is_still`.
+        """
+        return self._last if self._stays else None
 
     def turn_to(self, state: Hashable) -> None:
         """Forget what was found of the model in another state; on the thread that asks it."""
@@ -242,21 +266,37 @@ class Studio:
             f"{MAX_UPLOADED // 1_000_000} MB."
         )
 
-    def folder(self) -> ImageSet:
-        """Return all images of the folder.
+    def folder(self) -> tuple[ImageSet, list[int]]:
+        """Return all images of the folder that can be read; they are read as they are needed.
 
         Returns
         -------
-        ImageSet
+        (ImageSet, list of int)
+            The images, and their places in the folder.
 
         Raises
         ------
         InputError
-            If there are none, or they can't be read.
+            If there are none, or none can be read.
         """
         if not self.sources:
             raise InputError("That takes a folder of images: vizcnn serve MODEL IMAGES.")
-        return self._read([opened(source) for source in self.sources])
+        with self._folder_lock:
+            count = len(self.sources)
+            if self._folder is None or self._folder[0] != count:  # of a run that goes on there are more and more
+                self._folder = count, *self._readable()
+            return self._folder[1:]
+
+    def _readable(self) -> tuple[ImageSet, list[int]]:
+        sources = [opened(source) for source in self.sources]
+        with suppress(InputError):
+            return self._read(sources), list(range(len(sources)))
+        good = []
+        for number, source in enumerate(sources):
+            with suppress(InputError):
+                self._read(source)
+                good.append(number)
+        return self._read([sources[number] for number in good]), good
 
     def place_of(self, key: str) -> str | None:
         """Return the path of an image; None where it is no file.
@@ -309,7 +349,10 @@ class Studio:
             If it is no image that the model takes.
         """
         upload = Upload(name, content, len(content))
-        self._read(upload.open()).preview(0, 1)
+        images = self._read(upload.open())
+        images.preview(0, 1)
+        if all(hasattr(source, "dtype") for source in images.sources):  # of an .npy file, whose arrays have no names
+            upload = replace(upload, content=replace(images, names=(name,) * len(images)))
         return self._keep(f"u{hashlib.sha256(content).hexdigest()[:16]}", upload)
 
     def add_changed(self, images: ImageSet, pixels: np.ndarray, name: str) -> str:

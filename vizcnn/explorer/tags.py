@@ -1,6 +1,6 @@
 """Tags on images of a run: kept in a table beside what the run wrote, each time that somebody tags.
 
-The table alone holds them: it may be edited by hand, and by other explorers of the same run.
+The table alone holds them: it may be edited by hand, and by other explorers of the same run, one after another.
 """
 
 from __future__ import annotations
@@ -85,12 +85,14 @@ class Tags:
                 f"A tag has from 1 to {MAX_LENGTH} characters, and begins with none of {' '.join(_FORMULA)}, which a "
                 f"spreadsheet would take for a formula; got {name[:MAX_LENGTH]!r}."
             )
-        indices, paths = self._indices(body), self._read()
-        for index in indices:
-            paths.setdefault((index, tag), self._paths[index])
-        if len(paths) > MAX_TAGS:
-            raise OptionError(f"A run has up to {MAX_TAGS:,} tags.")
-        self._storage.write(FILE, _table(paths))
+        indices = self._indices(body)
+        with self._storage.changing(FILE):
+            paths = self._read()
+            for index in indices:
+                paths.setdefault((index, tag), self._paths[index])
+            if len(paths) > MAX_TAGS:
+                raise OptionError(f"A run has up to {MAX_TAGS:,} tags.")
+            self._storage.write(FILE, _table(paths))
         return self._told(paths)
 
     def _read(self) -> dict[tuple[int, str], str]:

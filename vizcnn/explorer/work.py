@@ -134,6 +134,11 @@ class Worker:
             question.waiting += 1
             return question
 
+    def keeps(self, key: Hashable) -> bool:
+        """Tell whether the answer to a question is there already."""
+        with self._changed:
+            return key in self._kept
+
     def leave(self, question: Question) -> None:
         """Say that one who asked doesn't wait any more; where nobody does, the question is dropped."""
         with self._changed:

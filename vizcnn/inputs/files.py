@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ _SPECIAL = {
 }
 
 _NUMPY = "an array of NumPy"
+
+NPY = b"\x93NUMPY"
+"""What an ``.npy`` file begins with."""
 
 # What a file begins with, to what it is and what to do. Of formats that are images, the ones that Pillow can't read, or could
 # only by starting another program.
@@ -134,19 +139,42 @@ def read_npy(path: str | os.PathLike[str], subject: str, *, max_bytes: int = MAX
     [[1, 0], [0, 1]]
     """
     check_file(path, subject)
-    name = f"{subject} {os.fspath(path)!r}"
+    return _read_npy(Path(path).open, f"{subject} {os.fspath(path)!r}", max_bytes)
+
+
+def npy_of(data: bytes, subject: str) -> np.ndarray:
+    """Read what an ``.npy`` file of numbers holds, as `read_npy` does.
+
+    Parameters
+    ----------
+    data : bytes
+        The file's bytes.
+    subject : str
+        What it is, to begin a message with.
+
+    Returns
+    -------
+    ndarray
+    """
+    return _read_npy(lambda _: io.BytesIO(data), subject, MAX_BYTES)
+
+
+def _read_npy(opened: Callable[[Any], Any], name: str, max_bytes: int) -> np.ndarray:
     try:
-        with Path(path).open("rb") as file:
+        with opened("rb") as file:
             shape, fortran, dtype = _read_header(file)
             if dtype.kind not in "fiub":
                 raise InputError(f"{name} holds {dtype}, which are no numbers; save an array of numbers.")
-            size, rest = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
+            start = file.tell()
+            size, rest = math.prod(shape) * dtype.itemsize, file.seek(0, os.SEEK_END) - start
             promised = f"{name} promises {size:,} bytes of values, shape {shape}"
             if size > rest:
                 raise InputError(f"{promised}, but holds {rest:,}: it is cut off, or its header is wrong.")
             if size > max_bytes:
                 raise InputError(f"{promised}; at most {max_bytes:,} are read. Give a part of it.")
-            values = np.fromfile(file, dtype, math.prod(shape))
+            file.seek(start)
+            values = np.empty(math.prod(shape), dtype)
+            file.readinto(values.view(np.uint8))
     except InputError:
         raise
     except Exception as error:  # NumPy's reader of headers raises many kinds

@@ -9,7 +9,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -113,6 +113,31 @@ class OpenedOnce(Encoded):
     def image(self) -> Image.Image:
         """The image, which stays open."""
         return _open(io.BytesIO(self.data), self.name)
+
+
+class Fetched(Encoded):
+    """The bytes of an image file that are fetched whenever they are asked for, and not kept.
+
+    Parameters
+    ----------
+    fetch : callable
+        Returns them.
+    name : str
+        What to call the file.
+    """
+
+    _fetch: Callable[[], bytes]
+
+    def __init__(self, fetch: Callable[[], bytes], name: str) -> None:
+        object.__setattr__(self, "_fetch", fetch)
+        object.__setattr__(self, "name", name)
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]
+        """What the file holds."""
+        return self._fetch()
+
+    __eq__, __hash__ = object.__eq__, object.__hash__  # by what they hold all would be fetched
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from vizcnn.errors import InputError, Note, VizcnnError, listed
-from vizcnn.inputs.files import MAX_BYTES
+from vizcnn.inputs.files import MAX_BYTES, NPY, npy_of
 from vizcnn.inputs.pixels import Encoded
 
 MAX_IMAGES = 10_000
@@ -84,9 +84,9 @@ class Sources:
         elif isinstance(images, Image.Image | Encoded) or hasattr(images, "num_frames"):
             yield images  # a clip that is open already is what it is
         elif isinstance(images, bytes | bytearray | memoryview):
-            yield Encoded(bytes(images), "image")
+            yield _held(Encoded(bytes(images), "image"))
         elif hasattr(images, "read"):
-            yield _read(images)
+            yield _held(_read(images))
         elif isinstance(images, Mapping | Set):
             raise InputError(_unordered(images))
         elif hasattr(images, "as_numpy_iterator"):
@@ -267,6 +267,11 @@ def _read(file: Any) -> Encoded:
         )
         raise InputError(f"`images` {describe(file)} {what}. Open the image's file by open(path, 'rb').")
     return Encoded(bytes(data), name)
+
+
+def _held(file: Encoded) -> Encoded | np.ndarray:
+    """Return a file as it is, or the array that it holds."""
+    return npy_of(file.data, f"`images` file {file.name!r}") if file.data.startswith(NPY) else file
 
 
 def _unordered(images: Mapping[Any, Any] | Set[Any]) -> str:

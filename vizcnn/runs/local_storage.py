@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from vizcnn.errors import ResultError
-from vizcnn.files import unwritable, write_file
+from vizcnn.files import locked, unwritable, write_file
 from vizcnn.runs.storage import Records, Storage, claimed, framed, let_go, whole_records
 
 
@@ -96,6 +96,10 @@ class LocalStorage(Storage):
     def free(self) -> int:
         """See `Storage.free`."""
         return shutil.disk_usage(self.root).free
+
+    def changing(self, name: str) -> AbstractContextManager[None]:
+        """See `Storage.changing`; of other machines too, where these see the same file system."""
+        return locked(self.root / name)
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:

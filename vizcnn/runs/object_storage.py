@@ -14,12 +14,12 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from vizcnn.errors import ResultError
-from vizcnn.files import unwritable
+from vizcnn.files import locked, unwritable
 from vizcnn.runs.storage import Records, Storage, claimed, framed, let_go, whole_records
 
 SECONDS = 5.0
@@ -138,6 +138,10 @@ class ObjectStorage(Storage):
     def free(self) -> None:
         """See `Storage.free`."""
         return None
+
+    def changing(self, name: str) -> AbstractContextManager[None]:
+        """See `Storage.changing`."""
+        return locked(self._lock_file(name))
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vizcnn.adapter import ModelAdapter, adapt, adapt_alone, as_adapter
 from vizcnn.adapter.settings import FILE_NAME
@@ -84,17 +86,53 @@ def images_of(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> li
     -------
     list of file or ndarray
     """
-    source = reopened(about["source"])
-    entries = entries_of(source, [row["path"] for row in rows])
-    images = []
-    for row in rows:
-        data = source.read(entries.get(row["path"], Entry(row["path"])))
+    source = SourceAgain(about, [row["path"] for row in rows])
+    return [as_given(source.read(row), row["path"]) for row in rows]
+
+
+class SourceAgain:
+    """What the source of a run holds still; an archive is gone through once.
+
+    Parameters
+    ----------
+    about : mapping
+        The manifest of the run.
+    paths : collection of str
+        The images that will be asked for.
+
+    Raises
+    ------
+    InputError
+        If it can't be opened again.
+    """
+
+    def __init__(self, about: Mapping[str, Any], paths: Collection[str]) -> None:
+        self._source = reopened(about["source"])
+        self._entries = entries_of(self._source, paths) if self._source.in_order else {}
+
+    def read(self, row: Mapping[str, Any]) -> bytes | np.ndarray:
+        """Return an image's file, or the image, if that is what it was.
+
+        Parameters
+        ----------
+        row : mapping
+            What the run says of the image.
+
+        Returns
+        -------
+        bytes or ndarray
+
+        Raises
+        ------
+        ResultError
+            If it isn't.
+        """
+        data = self._source.read(self._entries.get(row["path"], Entry(row["path"])))
         if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() != row["sha256"]:
             raise ResultError(
                 f"Image {row['path']!r} isn't what it was when the run was made: its file has another hash."
             )
-        images.append(as_given(data, row["path"]))
-    return images
+        return data
 
 
 def loaded(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], model: ModelAdapter) -> ImageSet:

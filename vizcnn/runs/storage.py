@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from vizcnn.files import take_lock
+
 
 class Storage(ABC):
     """The place of a run's files, each of which is called by its path there, as ``rows/00000.parquet``.
@@ -58,6 +60,10 @@ class Storage(ABC):
     @abstractmethod
     def write_first(self, name: str, data: bytes) -> None:
         """Write a file that isn't there yet; who finds one there leaves it, as far as the place lets that be known."""
+
+    @abstractmethod
+    def changing(self, name: str) -> AbstractContextManager[None]:
+        """Let one at a time, of the processes of this machine, read a file and write it anew; others wait."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
@@ -151,7 +157,7 @@ def claimed(path: Path) -> BinaryIO | None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
-    if _lock(file.fileno()):
+    if take_lock(file.fileno()):
         return file
     file.close()
     return None
@@ -164,24 +170,3 @@ def let_go(file: BinaryIO, path: Path, *, remove: bool) -> None:
     file.close()
     if remove:
         path.unlink(missing_ok=True)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(number: int) -> bool:
-        try:
-            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _lock(number: int) -> bool:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

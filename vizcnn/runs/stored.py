@@ -85,8 +85,10 @@ class StoredRun:
         """
         import pandas
 
+        from vizcnn.runs.rows import rows_schema
+
         frames = list(self.rows())
-        return pandas.concat(frames) if frames else pandas.DataFrame()
+        return pandas.concat(frames) if frames else _frame(rows_schema(self._manifest.layouts.values()).empty_table())
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[pandas.DataFrame]:
         """Yield the rows of a shard at a time, so that no more of them are in memory.

@@ -67,7 +67,8 @@ export class Classes {
     Object.assign(this, { facts, first: null });
     this.said = el("p", { class: "unseen", role: "status" });
     this.list = el("div", {});
-    this.element = el("div", { class: "classes" }, this.list, this.said);
+    this.unnamed = el("p", { class: "hint" });
+    this.element = el("div", { class: "classes" }, this.list, this.unnamed, this.said);
   }
 
   show({ outputs }, target) {
@@ -75,6 +76,8 @@ export class Classes {
     this.outputs = outputs;
     this.target = partsOf(this.facts, target ?? "").join(" minus ");
     const { explains } = this.facts.model;
+    const isUnnamed = !this.facts.model.labels?.length && outputs.some(({ predicted }) => predicted !== null);
+    fill(this.unnamed, isUnnamed ? ["Classes have no names here: give them by ", el("code", {}, "vizcnn serve … --labels FILE"), "."] : null);
     fill(this.list, EXPLAINED[explains] ? el("p", { class: "hint" }, EXPLAINED[explains]) : null, outputs.map((output) => this.output(output, outputs.length > 1)));
     if (focused) this.list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }

@@ -1,9 +1,9 @@
 // A grid of maps of one image: methods down, classes and layers across; enlarged and read together, on one scale of colors where that is asked for.
 import { Refused } from "./api.js";
 import { breaking, highest, inNumbers, typed } from "./classes.js";
+import { askFirst, bare, costOf } from "./cost.js";
 import { el, fill } from "./dom.js";
 import { exports } from "./export.js";
-import { bare, costOf } from "./gallery.js";
 import { controls, follow } from "./looks.js";
 import { askMap, drawnMap, KEYS, MapView, Together } from "./map_view.js";
 import { pictureOf } from "./pictures.js";
@@ -14,15 +14,18 @@ export const name = "compare", title = "Compare";
 const SCALES = [["own", "its own"], ["row", "one for each method"], ["all", "one for all"]];
 const USUAL = ["gradcam", "saliency", "occlusion"];
 
+const NARROW = matchMedia("(max-width: 48rem)");
+
 const several = (text) => (text ? text.split("|") : []);
 const joined = (list) => (list.length ? list.join("|") : null);
 
 export function open(root, { facts, classes, speed, signal }) {
   let together = new Together(), cells = [];
-  const bar = el("div", { class: "choices" }), grid = el("div", { class: "wide", role: "region", "aria-label": "The maps", tabindex: 0 }), said = el("p", { class: "hint", role: "status" });
+  const bar = el("div", { class: "choices" }), chosen = el("summary", {}), choices = el("details", { class: "picker" }, chosen, bar), grid = el("div", { class: "wide", role: "region", "aria-label": "The maps", tabindex: 0 }), said = el("p", { class: "hint", role: "status" });
   const head = el("div", {});
   const keep = el("div", {});
-  fill(root, bar, said, grid, head, keep, el("p", { class: "unseen", id: "keys" }, KEYS, " Plus and minus enlarge all maps, 0 shows them whole."));
+  choices.open = !NARROW.matches;  // on a phone the maps come first
+  fill(root, choices, said, grid, head, keep, el("p", { class: "unseen", id: "keys" }, KEYS, " Plus and minus enlarge all maps, 0 shows them whole."));
   follow(() => cells.forEach((cell) => cell.view?.redraw()), signal);
   let drawn = null;
 
@@ -36,7 +39,9 @@ export function open(root, { facts, classes, speed, signal }) {
 
   function drawBar(asked, isSignal) {
     const { methods, targets, layers, scale } = asked, has = document.activeElement?.closest?.(".choices") ? document.activeElement.dataset.name : null;
-    const chosen = (title, list, key, texts, options) => el("fieldset", {}, el("legend", {}, title),
+    const of = (count, one) => `${count} ${one}${count === 1 ? "" : one.endsWith("s") ? "es" : "s"}`;
+    chosen.textContent = `${of(methods.length, "method")}, ${of(targets.length, "class")}${layers.length > 1 ? `, ${of(layers.length, "layer")}` : ""}: choose others`;
+    const field = (title, list, key, texts, options) => el("fieldset", {}, el("legend", {}, title),
       el("ul", { class: "chips" }, list.map((one, at) => el("li", {}, el("span", {}, texts(one)), list.length > 1 ? el("button", { type: "button", "data-name": `${key} ${one}`, "aria-label": `leave out ${texts(one)}`,
         onclick: () => change({ [key]: joined(list.filter((_, other) => other !== at)) }) }, "×") : null))),
       el("select", { "aria-label": `add to ${title}`, "data-name": key, onchange: (event) => { if (event.target.value !== "+") change({ [key]: joined([...list, event.target.value]) }); } },
@@ -44,10 +49,10 @@ export function open(root, { facts, classes, speed, signal }) {
     const outputs = classes.outputs ?? [], tops = outputs.filter((output) => output.predicted !== null).flatMap((output) => highest(facts, output).map((entry) => [typed(facts, output.name, entry.index),
       `${outputs.length > 1 ? `${output.name}: ` : ""}${entry.name} ${inNumbers(entry.value, output.are_probabilities)}`, entry.name]));
     fill(bar,
-      chosen("methods", methods, "methods", (one) => one, facts.methods.map(({ name: one }) => [one, `${one}: ${costOf(one, facts, speed.known)}`])),
-      chosen("classes", targets, "targets", (one) => nameOfTarget(one, tops), [["", "what the model says"], ...tops]),
-      facts.layers.length ? chosen("layers", layers, "layers", (one) => one || "chosen by the method", [["", "chosen by the method"], ...facts.layers.map(({ path }) => [path, path])]) : null,
-      isSignal ? null : el("label", {}, "Scale of colors ", el("select", { "data-name": "scale", onchange: (event) => change({ scale: event.target.value }, { instead: true }) },
+      field("methods", methods, "methods", (one) => one, facts.methods.map(({ name: one }) => [one, `${one}: ${costOf(one, facts, speed.known)}`])),
+      field("classes", targets, "targets", (one) => nameOfTarget(one, tops), [["", "what the model says"], ...tops]),
+      facts.layers.length ? field("layers", layers, "layers", (one) => one || "chosen by the method", [["", "chosen by the method"], ...facts.layers.map(({ path }) => [path, path])]) : null,
+      isSignal ? null : el("fieldset", {}, el("legend", {}, "scale of colors"), el("select", { "aria-label": "scale of colors", "data-name": "scale", onchange: (event) => change({ scale: event.target.value }, { instead: true }) },
         SCALES.map(([value, text]) => el("option", { value, selected: value === scale }, text)))));
     if (has) bar.querySelector(`[data-name="${CSS.escape(has)}"]`)?.focus();
     return (one) => nameOfTarget(one, tops);
@@ -63,10 +68,14 @@ export function open(root, { facts, classes, speed, signal }) {
     drawn = key;
     fill(keep, exports({ image, method: asked.methods[0], layer: asked.layers[0], target: asked.targets[0] }, { methods: asked.methods }));
     for (const cell of cells) {
-      if (cell.map || cell.failed) continue;
-      const left = cells.filter((one) => !one.map && !one.failed).length, question = { image, method: cell.method, target: cell.target, layer: cell.layer };
+      if (cell.map || cell.failed || cell.waits) continue;
+      const left = cells.filter((one) => !one.map && !one.failed && !one.waits).length, question = { image, method: cell.method, target: cell.target, layer: cell.layer };
       said.textContent = `${cell.method}: being made; ${left} to go.`;
       try {
+        const first = await askFirst(question, { facts, speed, signal: until }, () => { cell.waits = false; update({ parameters, signal: until }); });
+        cell.waits = Boolean(first);
+        if (first) { fill(cell.place, el("p", {}, first)); continue; }
+        if (cell.view && !cell.view.figure.isConnected) fill(cell.place, cell.view.figure);
         const map = await askMap(question, { signal: until });
         if (map.signal) fill(cell.place, el("div", { class: "drawn" }, await drawnMap(question, map, picture)));
         cell.map = map;
@@ -101,11 +110,12 @@ export function open(root, { facts, classes, speed, signal }) {
     const rowHead = (...children) => el("th", { scope: "row" }, ...children), columnHead = (...children) => el("th", { scope: "col" }, ...children);
     const ofMethod = (method) => el("b", {}, breaking(method));
     // A single row of methods takes less room than a single column; curves are wide, and lie below each other.
-    const [heads, rows] = columns.length === 1 && !picture.signal
-      ? [methods.map((method) => columnHead(ofMethod(method))), [el("tr", {}, rowHead(heading(columns[0])), methods.map((method) => cellOf(method, columns[0])))]]
-      : [columns.map((column) => columnHead(heading(column))), methods.map((method) => el("tr", {}, rowHead(ofMethod(method)), columns.map((column) => cellOf(method, column))))];
-    fill(grid, el("table", { class: "grid" }, el("caption", { class: "unseen" }, "Maps by method, class and layer"),
-      el("thead", {}, el("tr", {}, el("td", {}), heads)), el("tbody", {}, rows)));
+    const isRow = columns.length === 1 && !picture.signal;
+    const [heads, rows] = isRow
+      ? [methods.map((method) => columnHead(ofMethod(method))), [el("tr", {}, methods.map((method) => cellOf(method, columns[0])))]]
+      : [[el("td", {}), columns.map((column) => columnHead(heading(column)))].flat(), methods.map((method) => el("tr", {}, rowHead(ofMethod(method)), columns.map((column) => cellOf(method, column))))];
+    fill(grid, el("table", { class: "grid" }, isRow ? el("caption", {}, "Why ", el("b", {}, heading(columns[0])), "?") : el("caption", { class: "unseen" }, "Maps by method, class and layer"),
+      el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows)));
   }
 
   function rescale(scale, picture) {

@@ -14,6 +14,7 @@ import * as why from "./why.js";
 
 export const title = "Image", path = ["image"];
 export const matches = (path) => path[0] === "image";
+export const applies = (facts) => facts.model !== null;
 
 const PARTS = [why, compare, paint, keep], OF_ALL = [why, compare];  // signals, clips and volumes can't be painted on
 
@@ -66,9 +67,9 @@ class Desk {
     this.body = el("div", { class: "part" });
     this.side = el("aside", { class: "side", "aria-label": "The image, and what the model says of it" },
       el("figure", { class: "image" }, el("div", { class: "stage" }, this.canvas, this.curve), this.caption), this.classes.element);
-    const more = el("section", { class: "more", "aria-label": "What else can be explained" }, this.notes, targetPicker(facts, () => this.classes.explained()));
+    const more = el("section", { class: "more", "aria-label": "What else can be explained" }, this.notes, targetPicker(facts, () => this.classes.explained(), this.canvas));
     this.work = el("div", { class: "desk" }, this.side, el("div", { class: "asked" }, this.tabs, this.heading, this.body), more);
-    this.nothing = el("p", { class: "nothing" }, "There is no image yet: drop or paste one here, choose a file, or take a photo.");
+    this.nothing = el("p", { class: "nothing" }, facts.model.kind === "image" ? "There is no image yet: choose one, take a photo, or drop or paste one here." : `There is no ${facts.model.kind} yet: choose a file (${facts.model.files.replaceAll(",", ", ")}), or drop one here.`);
     this.element = el("div", { class: "decision" }, el("h2", { class: "unseen" }, "An image, and why the model decides as it does"), strip.element, this.wrong, this.nothing, this.work);
   }
 

@@ -1,27 +1,12 @@
 // The methods, by family, each with what it costs before it is asked for; and the options of the one that is shown.
+import { bare, costOf } from "./cost.js";
 import { el, fill } from "./dom.js";
 import { change } from "./router.js";
-
-export const bare = (method) => method.split(":", 1)[0];
 
 // The options in "rise:num_samples=500,keep=0.3".
 export function optionsOf(method) {
   const [, text = ""] = method.split(/:(.*)/s);
   return Object.fromEntries(text.split(/,(?=\s*\w+\s*=)/).filter(Boolean).map((part) => part.split(/=(.*)/s, 2).map((half) => half.trim())));
-}
-
-// What a method costs on this machine, in words.
-export function costOf(method, facts, speed) {
-  const { cost } = facts.methods.find(({ name }) => name === bare(method)) ?? {};
-  if (!cost) return "";
-  const seconds = speed ? cost.runs * speed.run + cost.gradients * speed.gradient : null;
-  return seconds === null ? cost.text : `${cost.text}, ${duration(seconds)}`;
-}
-
-export function duration(seconds) {
-  if (seconds < 1) return "under a second";
-  if (seconds < 90) return `about ${Math.round(seconds)} s`;
-  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min` : `about ${Math.round(seconds / 3600)} h`;
 }
 
 export class Gallery {

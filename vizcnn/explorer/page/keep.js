@@ -1,8 +1,8 @@
 // Keep the most important x %: a walk along the insertion curve of a map, with the picture that the model is shown.
 import { askArrays } from "./api.js";
 import { inNumbers } from "./classes.js";
+import { askFirst, costOf } from "./cost.js";
 import { el, fill, svg } from "./dom.js";
-import { costOf } from "./gallery.js";
 import { asSeen, paint as paintOn, rgba } from "./pictures.js";
 import { change } from "./router.js";
 
@@ -56,8 +56,11 @@ export function open(root, { facts, speed }) {
     const asked = { image, method: present, layer, target, on: ON.some(([value]) => value === parameters.on) ? parameters.on : "blur" };
     const names = facts.methods.map((one) => one.name);
     on.value = asked.on;
-    fill(method, (names.includes(present) ? names : [present, ...names]).map((one) => el("option", { value: one, selected: one === present }, `${one} (${costOf(one, facts, speed.known)})`)));
+    fill(method, (names.includes(present) ? names : [present, ...names]).map((one) => el("option", { value: one, selected: one === present }, [one, costOf(one, facts, speed.known)].filter(Boolean).join(": "))));
     if (key === JSON.stringify(asked)) return;
+    const first = await askFirst(asked, { facts, speed, signal }, () => update({ parameters, signal }));
+    if (signal.aborted) return;
+    if (first) { fill(wait, first); return; }
     wait.textContent = "The map, and 21 pictures of it, are being asked about …";
     try {
       const { about, arrays } = await askArrays("kept", asked, { signal });

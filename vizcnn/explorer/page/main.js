@@ -9,8 +9,8 @@ import * as network from "./network.js";
 import * as records from "./records.js";
 
 // A view: `title`, `path` of its entry in the bar, `matches(path)`, and `show(root, { path, parameters, facts, signal })`, which draws it
-// (a view that is drawn already may change in place). What it begins ends with its `signal`. `applies(facts)` says whether there is one,
-// of a folder that was asked for: it is shown first.
+// (a view that is drawn already may change in place). What it begins ends with its `signal`. `applies(facts)` says whether there is one;
+// that of a folder that was asked for, `isAsked`, is shown first.
 const VIEWS = [decision, network, records, epochs];
 
 const content = document.getElementById("content"), status = document.getElementById("status"), progress = document.getElementById("progress");
@@ -33,9 +33,10 @@ function tellState({ stage, error, working, changes }) {
 
 async function start() {
   facts = await ask("facts");
-  document.title = `${facts.model.name}, vizcnn explorer`;
-  document.querySelector("h1").textContent = facts.model.name;
-  decision.prepare(facts, (error) => content.prepend(el("p", { class: "wrong", role: "alert" }, error.message)));
+  const name = facts.model?.name ?? facts.name;
+  document.title = `${name}, vizcnn explorer`;
+  document.querySelector("h1").textContent = name;
+  if (facts.model) decision.prepare(facts, (error) => content.prepend(el("p", { class: "wrong", role: "alert" }, error.message)));
   await show();
 }
 
@@ -44,7 +45,7 @@ async function show() {
   leaving.abort();
   leaving = new AbortController();
   const { path, parameters } = read(), { signal } = leaving;
-  const views = VIEWS.filter((one) => one.applies?.(facts) ?? true), view = views.find((one) => one.matches(path)) ?? views.find((one) => one.applies) ?? views[0];
+  const views = VIEWS.filter((one) => one.applies(facts)), view = views.find((one) => one.matches(path)) ?? views.find((one) => one.isAsked) ?? views[0];
   fill(document.querySelector("nav"), views.map((one) => el("a", { href: link(one.path, { image: parameters.image }), "aria-current": one === view && "page" }, one.title)));
   content.setAttribute("aria-busy", "true");
   try {

@@ -12,6 +12,7 @@ import { showUnit } from "./network/unit.js";
 
 export const title = "Network", path = ["layers"];
 export const matches = (path) => path[0] === "layers" || path[0] === "layer";
+export const applies = (facts) => facts.model !== null;
 
 const NARROW = matchMedia("(max-width: 60rem)");
 

@@ -1,5 +1,6 @@
 // Images as they are shown: { name, shape, notes, signal, width, height, color, gray }, the last two as RGBA pixels; the latest are kept.
-import { askArrays } from "./api.js";
+import { address, askArrays } from "./api.js";
+import { el } from "./dom.js";
 import { grayOf } from "./drawing.js";
 
 const KEPT = 40, known = new Map();
@@ -26,6 +27,17 @@ export function rgba(rgb) {
     color[to + 3] = 255;
   }
   return color;
+}
+
+// A small picture of an image; of one that can't be read a box that says so.
+export function thumbnail(image, alt, size) {
+  const picture = el("img", { src: address("small", { image }), alt, loading: "lazy", width: size, height: size });
+  picture.addEventListener("error", () => {
+    const missing = el("span", { class: "missing", role: "img", "aria-label": `${picture.alt} (can't be read)`, title: "This image can't be read." }, "?");
+    Object.assign(missing.style, { width: `${size}px`, height: `${size}px` });
+    picture.replaceWith(missing);
+  });
+  return picture;
 }
 
 // What stands below the picture that a model is given, and how large that is shown.

@@ -9,13 +9,13 @@ import * as rows from "./records/rows.js";
 
 export const title = "Run", path = ["run"];
 export const matches = (path) => path[0] === "run";
-export const applies = (facts) => facts.kept === "run";
+export const applies = (facts) => facts.kept === "run", isAsked = true;
 
 const PARTS = [rows, confusion, plane, clusters];
 let about = null;
 
 export async function show(root, { path, parameters, facts, signal }) {
-  about ??= await ask("run", {}, { signal });
+  if (!about || about.count < about.all) about = await ask("run", {}, { signal });
   if (signal.aborted) return;
   const part = PARTS.find(({ name }) => name === path[1]) ?? rows, body = el("div", {});
   const method = about.methods[parameters.method] ? parameters.method : Object.keys(about.methods)[0];
@@ -24,6 +24,7 @@ export async function show(root, { path, parameters, facts, signal }) {
   if (signal.aborted) return;
   const focused = document.activeElement?.id;
   fill(root, el("h2", {}, `Run “${about.name}”: ${about.count.toLocaleString("en")} of ${about.all.toLocaleString("en")} images`),
+    about.count < about.all && el("p", {}, "The run isn't finished: this is as far as it has come. Start ", el("code", {}, "vizcnn run"), " again to go on with it; what comes is shown when the page is loaded again."),
     el("div", { class: "parts", role: "group", "aria-label": "Parts of this view" },
       PARTS.map((one) => el("a", { href: link(["run", ...(one === rows ? [] : [one.name])], { method: parameters.method }), "aria-current": one === part && "page" }, one.title))),
     body);

@@ -1,7 +1,8 @@
 // The images: small ones in a row, drawn as they come into view, and others that are dropped, pasted, chosen or photographed.
-import { address, ask, post } from "./api.js";
+import { ask, post } from "./api.js";
 import { el } from "./dom.js";
 import { keyOf } from "./keys.js";
+import { thumbnail } from "./pictures.js";
 import { change, go, link, read } from "./router.js";
 
 const CELL = 76, PAGE = 200;  // pixels of one, with what is around it; names that are asked for at once
@@ -10,7 +11,8 @@ const TAKES_IMAGE = ["image", "layer", "layers"];  // what a path begins with wh
 export class Strip {
   constructor(facts, tellError) {
     Object.assign(this, { facts, tellError, count: facts.images, uploads: [], names: new Map(), cells: new Map(), image: null });
-    const file = el("input", { type: "file", accept: "image/*", class: "unseen", id: "file", tabindex: -1, "aria-hidden": "true" });
+    const { kind, files } = facts.model;
+    const file = el("input", { type: "file", accept: files, multiple: true, class: "unseen", id: "file", tabindex: -1, "aria-hidden": "true" });
     const photo = el("input", { type: "file", accept: "image/*", capture: "environment", class: "unseen", id: "photo", tabindex: -1, "aria-hidden": "true" });
     for (const input of [file, photo]) input.addEventListener("change", () => { this.take(input.files); input.value = ""; });
     this.row = el("div", { class: "row-of-images" });
@@ -20,8 +22,9 @@ export class Strip {
     this.said = el("span", { class: "hint", role: "status" });
     this.element = el("div", { class: "strip" },
       el("div", { class: "gets" },
-        el("button", { type: "button", onclick: () => file.click() }, "Choose an image"), el("button", { type: "button", onclick: () => photo.click() }, "Take a photo"), file, photo,
-        el("span", { class: "hint droppable" }, "or drop or paste one"), this.walk, this.said),
+        el("button", { type: "button", onclick: () => file.click() }, kind === "image" ? "Choose an image" : `Choose a ${kind}`),
+        kind === "image" ? el("button", { type: "button", class: "photo", onclick: () => photo.click() }, "Take a photo") : null, file, photo,
+        el("span", { class: "hint droppable" }, kind === "image" ? "or drop or paste one" : "or drop one"), this.walk, this.said),
       this.scroller);
     this.scroller.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(this.scroller);
@@ -85,7 +88,7 @@ export class Strip {
 
   cell(image) {
     const name = this.nameOf(image);
-    const cell = el("a", { class: "small", title: name }, el("img", { src: address("small", { image }), alt: name, loading: "lazy", width: 64, height: 64 }));
+    const cell = el("a", { class: "small", title: name }, thumbnail(image, name, 64));
     this.cells.set(image, cell);
     this.row.append(cell);
     return cell;
@@ -99,7 +102,9 @@ export class Strip {
       names.forEach((name, at) => {
         this.names.set(String(start + at), name);
         const cell = this.cells.get(String(start + at));
-        if (cell) [cell.title, cell.firstElementChild.alt] = [name, name];
+        if (!cell) return;
+        cell.title = name;
+        cell.querySelector("img")?.setAttribute("alt", name);
       });
     }
   }

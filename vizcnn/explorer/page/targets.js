@@ -1,10 +1,12 @@
 // Picks what is explained beside the classes of the list: any class by its name, an output, a unit, a channel, a region, likeness to another image.
 import { el, fill } from "./dom.js";
 import { change } from "./router.js";
+import { drawRegion } from "./region.js";
 import { ELSE, classOf, partsOf, typed } from "./classes.js";
 
-export function targetPicker(facts, explained) {
-  const { outputs } = facts.model, maps = outputs.some((output) => output.is_map);
+// `canvas`: the image, on which a region can be drawn while the picker is open.
+export function targetPicker(facts, explained, canvas) {
+  const { outputs } = facts.model, map = outputs.find((output) => output.is_map);
   const against = el("input", { type: "checkbox" });
   const said = el("p", { class: "wrong", role: "alert" });
   const take = (text) => {
@@ -38,18 +40,25 @@ export function targetPicker(facts, explained) {
     if (channel.value === "") throw new Error("Which channel?");
     return row.value !== "" && column.value !== "" ? `unit:${layer.value}:${row.value},${column.value},${channel.value}` : `channel:${layer.value}:${channel.value}`;
   });
-  const ofRegion = form("a region of the model's map", [number("top", "top"), number("left", "left"), number("bottom", "bottom"), number("right", "right"), field("class", "class", { size: 12 }),
-    el("span", { class: "hint" }, "without numbers: where the class is predicted")], ({ top, left, bottom, right, class: name }) => {
-    const edges = [top, left, bottom, right].map((edge) => edge.value);
-    return `region:${edges.some((edge) => edge !== "") ? edges.join(",") : ""}${name.value ? `:${name.value}` : ""}`;
+  const [rows, columns] = map?.shape?.slice(-3, -1) ?? [], isSized = Number.isInteger(rows) && Number.isInteger(columns);
+  const ofRegion = form("a region of the model's map", [
+    el("p", { class: "hint" }, isSized ? `Draw it on the image, or give its edges: rows 0 to ${rows}, columns 0 to ${columns}. ` : "Give its edges, in rows and columns of the map. ", "Without edges it is where the class is predicted."),
+    number("top", "top"), number("left", "left"), number("bottom", "bottom"), number("right", "right"),
+    field("class", "class", { size: 12, list: "class-names" })], ({ top, left, bottom, right, class: name }) => {
+    const edges = [top, left, bottom, right].map((edge) => edge.value), given = edges.filter((edge) => edge !== "").length;
+    if (given % 4) throw new Error("A region has four edges: give all of them, or none.");
+    if (given && (Number(top.value) >= Number(bottom.value) || Number(left.value) >= Number(right.value))) throw new Error("The region is empty: its top must be above its bottom, and its left before its right.");
+    return `region:${given ? edges.join(",") : ""}${name.value ? `:${name.value}` : ""}`;
   });
   const likeness = form("likeness to another image", [field("image, by its number", "image", { size: 10, required: true }), layers("layer", el("option", { value: "" }, "what the model returns"))],
     ({ image, layer }) => `like:${image.value.trim()}${layer.value ? `;layer=${layer.value}` : ""}`);
   const anything = form("as it is typed on the command line", [field("target", "text", { size: 24, required: true })], ({ text }) => text.value.trim());
-  return el("details", { class: "picker" }, el("summary", {}, ELSE),
+  const picker = el("details", { class: "picker" }, el("summary", {}, ELSE),
     el("label", {}, against, " against what is explained now (A minus B)"),
-    ofClass, facts.layers.length ? ofUnit : null, maps ? ofRegion : null, likeness, anything, said,
+    ofClass, facts.layers.length ? ofUnit : null, map ? ofRegion : null, likeness, anything, said,
     el("button", { type: "button", onclick: () => change({ target: null }) }, "Back to what the model says"));
+  if (map && isSized) drawRegion(canvas, picker, ofRegion.elements, rows, columns);
+  return picker;
 }
 
 // What is explained, as a question where it is of classes, with the questions that come next.

@@ -1,5 +1,6 @@
 // Why: the map of one method for what is explained, what it may not be read as, and how far it can be trusted.
 import { ask, Refused } from "./api.js";
+import { askFirst } from "./cost.js";
 import { el, fill } from "./dom.js";
 import { exports } from "./export.js";
 import { Gallery } from "./gallery.js";
@@ -33,10 +34,17 @@ export function open(root, { facts, classes, speed, signal }) {
     if (shown?.key !== key) {
       fill(trust);
       fill(kept);
-      line.textContent = "The map is being made …";
+      const again = () => update({ parameters, signal: until }), making = new AbortController();
+      let offer = null;
+      until.addEventListener("abort", () => making.abort());
       view.figure.setAttribute("aria-busy", "true");
       try {
-        const [map, picture] = await Promise.all([askMap(asked, { signal: until }), pictureOf(image, facts)]);
+        line.textContent = "The map is being made …";
+        const first = await askFirst(asked, { facts, speed, signal: until }, again);
+        if (until.aborted) return;
+        if (first) { waiting(...first); return; }
+        offer = setTimeout(() => line.append(" ", el("button", { type: "button", onclick: () => making.abort() }, "Stop")), 1000);
+        const [map, picture] = await Promise.all([askMap(asked, { signal: making.signal }), pictureOf(image, facts)]);
         if (until.aborted) return;
         shown = { key, layer: map.layer, map };
         view.figure.hidden = Boolean(map.signal);
@@ -56,18 +64,29 @@ export function open(root, { facts, classes, speed, signal }) {
         speed.ask(image).then((known) => { if (!until.aborted) gallery.show(method, { layer, speed: known, used: map.layer }); }, () => {});
       } catch (error) {
         if (until.aborted) return;
+        if (making.signal.aborted) { waiting("Stopped. ", el("button", { type: "button", onclick: again }, "Make it")); return; }
         shown = null;
-        view.figure.hidden = drawn.hidden = true;
+        view.figure.hidden = drawn.hidden = looks.hidden = true;
         fill(line, el("span", { class: "wrong", role: "alert" }, error.message), target ? [" ", el("button", { type: "button", onclick: () => change({ target: null }) }, "Explain what the model says")] : null);
         fill(doubt);
         fill(notes);
         if (!(error instanceof Refused)) throw error;
         return;
       } finally {
+        clearTimeout(offer);
         view.figure.removeAttribute("aria-busy");
       }
     }
     await showTrust(asked, parameters.trust, until);
+  }
+
+  // Says why there is no map (yet).
+  function waiting(...said) {
+    shown = null;
+    view.figure.hidden = drawn.hidden = looks.hidden = true;
+    fill(line, said);
+    fill(doubt);
+    fill(notes);
   }
 
   async function showTrust(asked, wanted, until) {

@@ -1,8 +1,9 @@
 // Clusters of the maps of each class: images that are decided by something else than the others. They are looked for when it is asked for.
-import { address, askArrays } from "../api.js";
+import { askArrays } from "../api.js";
 import { usual } from "../colors.js";
 import { el, fill } from "../dom.js";
 import { drawMap } from "../drawing.js";
+import { thumbnail } from "../pictures.js";
 import { link } from "../router.js";
 
 export const name = "clusters", title = "Clusters";
@@ -44,5 +45,5 @@ function article({ label, is_suspect, verdict, region, images, paths }, at, { me
     el("div", { class: "found" },
       el("figure", { class: "mean" }, el("div", { class: "stage" }, canvas, frame), el("figcaption", {}, "mean map")),
       el("ul", { class: "thumbs" }, images.map((image, place) => el("li", {}, el("a", { href: link(["image"], { image, method }) },
-        el("img", { src: address("small", { image }), alt: `look at ${paths[place]}`, loading: "lazy", width: 64, height: 64 })))))));
+        thumbnail(image, `look at ${paths[place]}`, 64)))))));
 }

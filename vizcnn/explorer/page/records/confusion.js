@@ -8,7 +8,7 @@ export const name = "confusion", title = "Confusion matrix";
 const MOST = 60;  // classes that are shown
 
 export async function show(root, { parameters, signal }) {
-  const { names, counts } = await ask("run/confusion", {}, { signal });
+  const { names, labels, counts } = await ask("run/confusion", {}, { signal });
   if (!names.length) {
     fill(root, el("p", {}, "The run knows no true classes: give them to vizcnn run by --labels-by folders or a column."));
     return;
@@ -19,13 +19,14 @@ export async function show(root, { parameters, signal }) {
   const cell = (from, to) => {
     const count = counts[from][to], of = counts[from].reduce((sum, one) => sum + one, 0);
     if (!count) return el("td", { class: "none" }, "·");
-    const open = el("a", { href: link(["run"], { label: names[from], prediction: names[to], method: parameters.method }), "aria-label": `${count} of ${of} images of ${names[from]} were taken for ${names[to]}` }, count);
+    const open = el("a", { href: link(["run"], { label: labels[from], prediction: names[to], method: parameters.method }), "aria-label": `${count} of ${of} images of ${names[from]} were taken for ${names[to]}` }, count);
     return el("td", { class: from === to ? "right" : "mistaken" }, open);
   };
-  fill(root, mistakes.length > 0 && el("p", {}, "The most frequent mistakes: ", mistakes.map(([from, to], at) => [at ? ", " : "", el("a", { href: link(["run"], { label: names[from], prediction: names[to], method: parameters.method }) }, `${names[from]} as ${names[to]} (${counts[from][to]})`)]).flat(), "."),
+  fill(root, mistakes.length > 0 && el("p", {}, "The most frequent mistakes: ", mistakes.map(([from, to], at) => [at ? ", " : "", el("a", { href: link(["run"], { label: labels[from], prediction: names[to], method: parameters.method }) }, `${names[from]} as ${names[to]} (${counts[from][to]})`)]).flat(), "."),
     names.length > MOST && el("p", {}, `Of ${names.length} classes the ${MOST} with most mistakes are shown.`),
+    el("p", {}, "Rows: the true class; columns: what the model took it for."),
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Confusion matrix" }, el("table", { class: "matrix" },
-      el("caption", {}, "Rows: the true class; columns: what the model took it for"),
+      el("caption", { class: "unseen" }, "Confusion matrix"),
       el("thead", {}, el("tr", {}, el("td", {}), order.map((to) => el("th", { scope: "col" }, names[to])))),
       el("tbody", {}, order.map((from) => el("tr", {}, el("th", { scope: "row" }, names[from]), order.map((to) => cell(from, to))))))));
 }

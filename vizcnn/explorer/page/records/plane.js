@@ -1,6 +1,7 @@
 // The images on a plane: those whose maps are alike lie together. A lasso, a class's button or the keyboard chooses some.
-import { address, askArrays } from "../api.js";
+import { askArrays } from "../api.js";
 import { el, fill } from "../dom.js";
+import { thumbnail } from "../pictures.js";
 import { link } from "../router.js";
 import { tagForm } from "./tags.js";
 
@@ -29,7 +30,7 @@ export async function show(root, { parameters, signal }) {
       context.arc(x, y, marked.has(one) ? 6 : 4, 0, 2 * Math.PI);
       if (isRing(names.indexOf(about.predictions[one]))) context.stroke();
       else context.fill();
-      if (about.labels[one] !== null && about.labels[one] !== about.predictions[one]) { context.strokeStyle = style.color; context.lineWidth = 1.5; context.strokeRect(x - 6, y - 6, 12, 12); }
+      if (about.mistaken[one]) { context.strokeStyle = style.color; context.lineWidth = 1.5; context.strokeRect(x - 6, y - 6, 12, 12); }
       if (marked.has(one)) { context.strokeStyle = style.color; context.lineWidth = 2; context.stroke(); }
     }
     context.strokeStyle = style.color;
@@ -42,7 +43,7 @@ export async function show(root, { parameters, signal }) {
     chosen = some;
     told.textContent = some.length ? `${some.length} ${some.length === 1 ? "image is" : "images are"} chosen${some.length > SHOWN ? `; the first ${SHOWN} are shown` : ""}.` : "None is chosen.";
     fill(chosenOnes, some.slice(0, SHOWN).map((one) => el("li", {}, el("a", { href: link(["image"], { image: indices[one], method: parameters.method }) },
-      el("img", { src: address("small", { image: indices[one] }), alt: `image ${indices[one]}, taken for ${about.predictions[one]}`, loading: "lazy", width: 64, height: 64 })))));
+      thumbnail(indices[one], `image ${indices[one]}, taken for ${about.predictions[one]}`, 64)))));
     draw();
   }
 

@@ -1,8 +1,9 @@
 // The rows of a run: filtered, sorted, a hundred at a time.
-import { address, ask, askArrays } from "../api.js";
+import { ask, askArrays } from "../api.js";
 import { usual } from "../colors.js";
 import { el, fill } from "../dom.js";
 import { drawMap, short } from "../drawing.js";
+import { thumbnail } from "../pictures.js";
 import { change, link } from "../router.js";
 import { load, tagForm, tagsOf } from "./tags.js";
 
@@ -28,7 +29,7 @@ export async function show(root, { parameters, about, facts, signal }) {
   const head = (column) => {
     const sorted = parameters.sort === column, down = sorted && Boolean(parameters.down);
     return el("th", { scope: "col", "aria-sort": sorted && (down ? "descending" : "ascending") },
-      el("button", { type: "button", id: `sort-${column}`, onclick: () => again({ sort: column, down: sorted && !down ? 1 : null }) }, `${column}${sorted ? (down ? " ↓" : " ↑") : ""}`));
+      el("button", { type: "button", id: `sort-${column}`, title: about.meanings[column], onclick: () => again({ sort: column, down: sorted && !down ? 1 : null }) }, `${column}${sorted ? (down ? " ↓" : " ↑") : ""}`));
   };
   const marks = rows.map((row) => el("input", { type: "checkbox", "aria-label": `choose ${row.path}`, onchange: (event) => (event.target.checked ? chosen.add(row) : chosen.delete(row)) }));
   const cells = rows.map(() => el("td", { class: "tags" }));
@@ -41,13 +42,16 @@ export async function show(root, { parameters, about, facts, signal }) {
       el("label", {}, wrong, " mistakes only"), el("label", {}, "Path contains ", text), el("label", {}, "Numbers of ", method)),
     mean,
     tagForm(() => [...chosen].map(({ index }) => index), showTags, untold),
-    el("p", { role: "status" }, `${count.toLocaleString("en")} ${count === 1 ? "image" : "images"}; ${count ? `${start + 1} to ${start + rows.length} are shown` : "none fit"}.`),
+    el("p", { role: "status" }, `${count.toLocaleString("en")} ${count === 1 ? "image" : "images"}; ${count ? `${start + 1} to ${start + rows.length} are shown` : about.count ? "none fit" : "none is explained yet"}.`),
+    el("details", { class: "meanings" }, el("summary", {}, "What the columns mean"),
+      el("dl", {}, columns.filter((column) => about.meanings[column]).flatMap((column) => [el("dt", {}, column), el("dd", {}, about.meanings[column])]))),
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Rows" }, el("table", { class: "rows" },
       el("thead", {}, el("tr", {}, el("td", {}), el("td", {}), columns.map(head), el("th", { scope: "col" }, "tags"))),
       el("tbody", {}, rows.map((row, at) => el("tr", {}, el("td", {}, marks[at]),
-        el("td", {}, row.error ? row.error : el("a", { href: link(["image"], { image: row.index, method: parameters.method }) }, el("img", { src: address("small", { image: row.index }), alt: `look at ${row.path}`, loading: "lazy", width: 40, height: 40 }))),
-        columns.map((column) => el("td", { class: column === "prediction" && (row.label ?? row.prediction) !== row.prediction && "mistaken" }, told(row[column]))), cells[at]))))),
-    el("p", {}, step("Those before", Math.max(0, start - PAGE), start > 0), " ", step("Those after", start + PAGE, start + rows.length < count)));
+        el("td", {}, row.error ? null : el("a", { href: link(["image"], { image: row.index, method: parameters.method }) }, thumbnail(row.index, `look at ${row.path}`, 40))),
+        row.error ? [...columns.slice(0, 2).map((column) => el("td", {}, told(row[column]))), el("td", { class: "error", colspan: columns.length - 2 }, row.error)]
+          : columns.map((column) => el("td", { class: column === "prediction" && row.mistaken ? "mistaken" : typeof row[column] === "number" ? "number" : null }, told(row[column]))), cells[at]))))),
+    count > PAGE && el("p", {}, step("Those before", Math.max(0, start - PAGE), start > 0), " ", step("Those after", start + PAGE, start + rows.length < count)));
 }
 
 // Tags that can't be read don't take the images away.
