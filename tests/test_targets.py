@@ -148,9 +148,7 @@ def test_score_of_other_images_is_rejected(network: Any) -> None:
 
 def test_label_of_a_model_without_labels_is_rejected() -> None:
     adapter = vz.adapt(linear_model(np.zeros((1, 2)), (1, 1, 1)))
-    with pytest.raises(
-        vz.errors.TargetError, match=r"'cat' is a label, but model 'linear' has none\. Give .*labels=\[\.\.\.\]"
-    ):
+    with pytest.raises(vz.errors.TargetError, match=r"'cat' is a label, but model 'linear' has none\. Give .*--labels"):
         adapter.scores(np.zeros((1, 1, 1, 1)), "cat")
 
 

@@ -321,7 +321,7 @@ def remarks(traits: Traits, head: Head) -> list[str]:
     elif head.units == 1 and not head.is_two_sided and traits.task is None:
         notes.append(
             f"output {head.output!r} is one number that no sigmoid makes a probability, and is explained as a number. If it is "
-            f"the logit of two classes, name them: vizcnn.adapt(model, labels=[..., ...])."
+            f"the logit of two classes, name them: `labels` of vizcnn.adapt, or --labels."
         )
     elif not head.is_classes and head.units > 1:
         notes.append(

@@ -94,7 +94,7 @@ def maximize(
             ends = (0.0, 1.0)
             text = (
                 f"Model {model.name!r} doesn't say what range its inputs have: the image was made for 0 to 1. Give "
-                f"vizcnn.adapt the `preprocess` of training, or `input_range`."
+                f"the `preprocess` of training (vizcnn.adapt, or --preprocess), or `input_range`."
             )
             notes.append(Note(text, "range"))
     climb = model.ascend(

@@ -158,8 +158,8 @@ class SanityChecks:
                 else "how the model scales them can't be seen"
             )
             text = (
-                f"and {reason}: most models are trained on -1..1 or 0..1. Give vizcnn.adapt the `preprocess` of training, or "
-                f"'none' if raw pixels are right."
+                f"and {reason}: most models are trained on -1..1 or 0..1. Give the `preprocess` of training (vizcnn.adapt, or "
+                f"--preprocess), or 'none' if raw pixels are right."
             )
             yield from _note_on_range(ends, lambda of: of[1] > _PIXELS, text, names)
 

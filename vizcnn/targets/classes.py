@@ -263,7 +263,7 @@ def _label_index(label: str, model: Model, head: Head | ClassNames) -> int:
     if not model.labels:
         raise TargetError(
             f"`target` {label!r} is a label, but model {model.name!r} has none. Give the class index, or name the classes: "
-            f"vizcnn.adapt(model, labels=[...])."
+            f"`labels` of vizcnn.adapt, or --labels."
         )
     labels = head.names
     matches = [i for i, name in enumerate(labels) if name == label]

@@ -215,7 +215,7 @@ def _told_grid(
     else:
         raise TargetError(
             f"`target` Box can't tell how many boxes are at each place of output {layout.boxes[0]!r} of model {model.name!r}, "
-            f"{width} numbers. Name the classes, vizcnn.adapt(model, labels=...), or give the `anchors` of a BoxLayout."
+            f"{width} numbers. Name the classes (`labels` of vizcnn.adapt, or --labels), or give the `anchors` of a BoxLayout."
         )
     if count < 0 or width % (5 + count):
         raise TargetError(

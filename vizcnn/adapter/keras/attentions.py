@@ -191,7 +191,8 @@ def _attended_in(run: ForwardPass, rows: int | None = None) -> Attended:
     if count is None or grid is None:
         raise CapabilityError(
             f"Layer {pairs[0][2]!r} of model {view.name!r} attends among {count or 'an unknown number of'} tokens, which lie on "
-            f"no known grid of patches. If they are patches of the whole input, give vizcnn.adapt the `token_grid`."
+            f"no known grid of patches. If they are patches of the whole input, give the `token_grid` "
+            f"(vizcnn.adapt, or --token-grid)."
         )
     sizes = tuple(int(length or 0) for length in grid)
     others = {path: tuple(one.output.shape[-2:]) for _, one, path in softmaxes if _is_cross(one)}

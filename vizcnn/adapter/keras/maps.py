@@ -106,8 +106,8 @@ class Layout:
             return ()
         text = (
             f"Layer {layer!r} has {shape[1]} tokens: the first {extra} (class, distillation or register tokens) are left out, "
-            f"and the others are taken to lie on a grid of {grid[0]}x{grid[1]} patches. If that is wrong, give vizcnn.adapt the "
-            f"`token_grid`."
+            f"and the others are taken to lie on a grid of {grid[0]}x{grid[1]} patches. If that is wrong, give the `token_grid` "
+            f"(vizcnn.adapt, or --token-grid)."
         )
         return (Note(text, "tokens"),)
 
