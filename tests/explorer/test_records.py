@@ -24,7 +24,7 @@ from vizcnn.cli import app
 from vizcnn.cli.model import ModelFile
 from vizcnn.cli.serve import _opened
 from vizcnn.errors import OptionError, ResultError
-from vizcnn.explorer import Server
+from vizcnn.explorer import Server, run_rows
 from vizcnn.explorer.records import Records, open_kept
 from vizcnn.explorer.run_rows import RunImages
 from vizcnn.explorer.studio import Studio
@@ -195,7 +195,10 @@ def test_two_explorers_that_tag_at_the_same_time_keep_both_tags(
     assert sorted(Tags(tmp_path, {}).about()["tags"][0]) == ["one", "other"]
 
 
-def test_a_run_that_goes_on_is_seen_as_far_as_it_has_come(run: Run, tmp_path: Path) -> None:
+def test_a_run_that_goes_on_is_seen_as_far_as_it_has_come(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_rows, "LOOK_SECONDS", 0)
     shutil.copytree(run.path / "rows", tmp_path / "rows")
     first, *others = sorted((tmp_path / "rows").iterdir())
     kept = [(file, file.read_bytes()) for file in others]

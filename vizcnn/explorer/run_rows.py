@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,10 @@ from vizcnn.runs.redrawing import SourceAgain
 
 if TYPE_CHECKING:
     from vizcnn.runs import Run
+
+
+LOOK_SECONDS = 2.0
+"""Seconds after which it is looked again whether a run has come further."""
 
 
 class RunRows:
@@ -36,25 +41,25 @@ class RunRows:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._state = self._last_change()  # before they are read: what comes meanwhile makes them look old, and not new
+        self._shards = RunFolder(
+            run.path
+        ).finished()  # before they are read: what comes meanwhile makes them look old, and not new
+        self._looked = time.monotonic()
         self.table = run.table
         self.tags = Tags(run.path, self.table["path"])
 
     @property
     def is_behind(self) -> bool:
-        """Whether the run has come further by now."""
-        return not self._run.is_complete and self._state != self._last_change()
+        """Whether the run has come further by now, as was seen at most `LOOK_SECONDS` ago."""
+        if self._run.is_complete or time.monotonic() < self._looked + LOOK_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        return self._shards != RunFolder(self._run.path).finished()
 
     @functools.cached_property
     def source(self) -> SourceAgain:
         """What the run's images are read from again."""
         return SourceAgain(self._run.about, set(self.table["path"]))
-
-    def _last_change(self) -> int:
-        try:
-            return RunFolder(self._run.path).rows(0).parent.stat().st_mtime_ns
-        except OSError:  # no shard is finished yet
-            return 0
 
 
 class _HasRows(Protocol):

@@ -133,7 +133,7 @@ class Fetched(Encoded):
         object.__setattr__(self, "name", name)
 
     @property
-    def data(self) -> bytes:  # type: ignore[override]
+    def data(self) -> bytes:
         """What the file holds."""
         return self._fetch()
 
