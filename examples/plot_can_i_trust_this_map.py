@@ -74,7 +74,8 @@ print("wrote", OUT / "can_i_trust_this_map_untrained.png")
 # %%
 # Over more images
 # ----------------
-# One image may be luck. Over ten, a method that is no better than the middle of the image will show it.
+# One image may be luck. These digits all lie in the middle, where a spot is hard to beat: over ten of them hardly any map is
+# better than that. On images whose objects lie elsewhere more can be told.
 
 explained = vz.explain(cnn, digits, methods=METHODS, trust=True)
 for method, trust in explained.trust.items():

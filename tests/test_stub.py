@@ -25,6 +25,10 @@ def test_each_public_name_stands_in_the_stub_once() -> None:
     assert {name for name in dir(vz) if not name.startswith("_")} <= set(names)
 
 
+def test_an_installed_package_says_that_it_has_types() -> None:
+    assert (STUB.parent / "py.typed").is_file()
+
+
 def test_type_checkers_see_the_methods_and_their_options(tmp_path: Path) -> None:
     mypy = pytest.importorskip("mypy.api")
     code = """

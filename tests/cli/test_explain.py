@@ -401,4 +401,4 @@ def test_a_plugin_that_does_not_explain_images_is_refused(folder: Path, tmp_path
         del registry.INSTALLED.entries["blueprint"]
     assert result.exit_code == 2
     assert "vizcnn: `method` 'blueprint' doesn't explain images. Methods that do: 'ablationcam', " in result.stderr
-    assert "  blueprint: Look at the model alone. (from tests) (from Python only)\n" in listed.stdout
+    assert "  blueprint: Look at the model alone. (from tests) (not by --method)\n" in listed.stdout

@@ -56,7 +56,7 @@ def _list(plugins: Iterable[Plugin]) -> None:
             echo(f"{family}: {meaning}" if family else meaning, bold=True)
         for plugin in members:
             origin = "" if plugin.package == "vizcnn" else f" (from {plugin.package})"
-            echo(f"  {plugin.name}: {plugin.summary}{origin}" + ("" if plugin.explains else " (from Python only)"))
+            echo(f"  {plugin.name}: {plugin.summary}{origin}" + ("" if plugin.explains else " (not by --method)"))
 
 
 def _options_of(registered: Registered) -> None:
