@@ -13,9 +13,11 @@ import pandas
 import pyarrow.parquet
 import pytest
 import zarr
+from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests.runs.made import OCCLUSION, RISE, explained, model, write_images
+from vizcnn.cli.app import app
 from vizcnn.errors import InputError, MethodError, OptionError, ResultError
 from vizcnn.plugins import registry
 from vizcnn.results import AttributionBatch
@@ -222,6 +224,18 @@ def test_what_is_wrong_with_a_call_is_said_before_the_model_is_loaded(images: Pa
     ):
         with pytest.raises(error, match=message):
             explained(images, tmp_path, **{"model": "no model.keras", **options})
+
+
+def test_what_is_typed_amiss_is_said_before_the_model_is_loaded(images: Path, tmp_path: Path) -> None:
+    for message, words in (
+        ("'--column': must have the form ROLE=NAME; got 'path='", ["--column", "path="]),
+        ("must name the column 'path' once; got 'a' and 'b'", ["--column", "path=a", "--column", "path=b"]),
+        ("must have the form ROWSxCOLUMNS; got '4'", ["--token-grid", "4", "--workers", "2"]),
+        ("`num_gpus` must be 0 or more; got nan", ["--executor", "ray", "--num-gpus", "nan"]),
+    ):
+        said = CliRunner().invoke(app, ["run", "no model.keras", str(images), "--out", str(tmp_path / "out"), *words])
+        assert said.exit_code == 2
+        assert message in " ".join(said.output.split())
 
 
 def test_several_workers_need_the_file_of_the_model(images: Path, tmp_path: Path) -> None:

@@ -178,6 +178,12 @@ def test_signed_heatmap_has_nothing_in_the_middle(tmp_path: Path) -> None:
         values = run.maps(int(Path(heatmap["map_path"]).stem))
         pixels = np.asarray(Image.open(heatmap["map_path"])).astype(float)
         np.testing.assert_allclose((pixels - 128) / 127, values / np.abs(values).max(), atol=0.5 / 127 + 1e-6)
+    next((tmp_path / "images").rglob("*.png")).unlink()
+    with pytest.raises(
+        ResultError, match=r"Image '.*png' isn't there any more; FiftyOne looks at images where they are"
+    ):
+        run.to_fiftyone(tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(digits: vz.Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -24,6 +25,7 @@ from vizcnn.cli import app
 from vizcnn.errors import InputError, OptionError, ResultError
 from vizcnn.runs import dataset, on_ray
 from vizcnn.runs.job import Job
+from vizcnn.runs.layout import place_of
 from vizcnn.runs.on_ray import RayCluster, Sent, ShardActor
 from vizcnn.runs.open_source import open_source
 from vizcnn.runs.ray_rows import HeldRows, RayRows
@@ -384,6 +386,32 @@ def dataset_of(**columns: list[Any]) -> RayRows:
         context=SimpleNamespace(execution_options=SimpleNamespace(preserve_order=False)),
     )
     return RayRows(dataset, {})
+
+
+def test_dataset_is_listed_by_the_cluster_that_the_run_is_connected_to(tmp_path: Path) -> None:
+    """A Ray Dataset that is asked for its rows before starts a cluster of its own, which nobody ends."""
+    events: list[str] = []
+
+    class Held(HeldRows):
+        travels = False
+
+        def entries(self) -> Iterator[Entry]:
+            events.append("listed")
+            raise InputError("that far")
+
+    class Theirs:
+        check = shared = staticmethod(lambda _: None)
+
+        @contextmanager
+        def ready(self, job: Job) -> Iterator[None]:
+            events.append("ready")
+            yield
+            events.append("ended")
+
+    job = Job(model, tmp_path / "model.keras", Held({}, {"kind": "rows"}), place_of(tmp_path / "out"), (OCCLUSION,))
+    with pytest.raises(InputError, match="that far"):
+        run_job(job, (0, 1), executor=Theirs(), retry=False, say=print)
+    assert events == ["ready", "listed"]
 
 
 def test_rows_that_a_dataset_gives_no_more_are_missed(images: Path, tmp_path: Path, ray: Any) -> None:

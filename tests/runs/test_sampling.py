@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import vizcnn as vz
 from tests.runs.made import OCCLUSION, contents, explained, model, softmax, write_images
+from vizcnn.cli.run import _tell
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.runs import journal
 from vizcnn.runs.files import Folder
@@ -160,3 +161,15 @@ def test_sample_is_that_of_a_slow_one_by_one(rows: list[tuple[Any, Any, Any]], c
         found = [known[at] for at in turns([min(int(10 * rows[at][2]), 9) for at in known])]
         others = [at for at in range(len(rows)) if at not in known][: count - len(found)]
         assert by_confidence(probabilities, count).tolist() == sorted(found + others)
+
+
+def test_command_says_how_right_the_model_is_on_all_images_and_not_on_its_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = write_images(tmp_path / "images", 12)
+    run = explained(images, tmp_path / "out", methods=OCCLUSION, labels_by="folders", sample=2, sample_by="mistakes")
+    everything = vz.open_run(tmp_path / "out" / "predictions").table
+    share = (everything["label_class"] == everything["predicted_class"]).mean()
+    assert (run.table["label_class"] == run.table["predicted_class"]).mean() < share
+    _tell(run)
+    assert capsys.readouterr().out == f"{share:.1%} of 12 images with a true class are predicted right.\n"

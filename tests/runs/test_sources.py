@@ -390,6 +390,14 @@ def test_archive_is_gone_through_once_and_not_kept_in_memory(tmp_path: Path) -> 
     assert peak < 400_000  # what tarfile knows of all of them takes two million bytes
 
 
+def test_column_of_what_a_source_has_not_is_refused(tmp_path: Path) -> None:
+    table, records = tmp_path / "images.csv", tmp_path / "images.tfrecord"
+    for file, role, what in ((table, "image", "a table of paths"), (records, "path", "an archive of images")):
+        file.write_text("path\na.png\n")
+        with pytest.raises(OptionError, match=f"`columns` must not name '{role}': `source` is {what}"):
+            open_source(file, columns={role: "path"})
+
+
 def test_parquet_of_images_alone_is_listed_without_reading_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import vizcnn as vz
 from tests.runs.made import contents, explained, model, write_images
 from vizcnn.errors import InputError, ResultError
 from vizcnn.runs import finishing, journal, worker
@@ -198,6 +199,9 @@ def test_images_that_cannot_be_read_are_in_the_ledger_and_tried_again_when_asked
         run.result(place)
     write_images(images, 20)
     assert len(explained(images, tmp_path / "out").failures) == 1
+    with pytest.raises(ResultError, match="another batch_size"):
+        explained(images, tmp_path / "out", retry=True, model=model(2))
+    assert len(vz.open_run(tmp_path / "out").failures) == 1  # nothing was forgotten for it
     assert len(explained(images, tmp_path / "out", retry=True).failures) == 0
     explained(images, tmp_path / "fresh")
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")

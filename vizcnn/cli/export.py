@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli.app import DATASET, command
-from vizcnn.cli.console import echo
+from vizcnn.cli.console import echo, quiet_stderr
 
 
 @command(
@@ -53,4 +53,6 @@ def export(
     if to == "fiftyone":
         echo(str(opened.to_fiftyone(out, method)))
         return
-    echo(str(opened.to_virelay(out, method, model=model, analyses=found)))
+    with quiet_stderr():
+        written = opened.to_virelay(out, method, model=model, analyses=found)
+    echo(str(written))

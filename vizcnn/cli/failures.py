@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli.app import DATASET, command
-from vizcnn.cli.console import catch_warnings, echo, notes
+from vizcnn.cli.console import catch_warnings, echo, notes, quiet_stderr
 
 
 @command(
@@ -37,7 +37,7 @@ def failures(
 
     check_file(out, (".html", *PICTURES))
     check_extra()
-    with catch_warnings() as messages:
+    with quiet_stderr(), catch_warnings() as messages:
         opened = open_run(run)
         mistakes = opened.mistakes(count, method, model=model)
         about = {"run": RunFolder(opened.path).absolute, "mistakes": str(len(mistakes))}

@@ -37,6 +37,13 @@ class ModelFile:
         notes(("model", text) for text in messages)
         return adapter
 
+    def check(self) -> None:
+        """Check how the options are written, without running or loading anything: other processes may open the model."""
+        _decoding(self.settings["decode"])
+        _token_grid(self.settings["token_grid"])
+        for text in self.settings["fixed_inputs"] or ():
+            _fixed(text)
+
     def open(self) -> tuple[ModelAdapter, list[str]]:
         """Load the model without the noise of its framework; return what vizcnn has to say of it too."""
         from vizcnn.adapter.labels import read_labels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -123,7 +123,8 @@ def run(
     from vizcnn.runs.plan import part_of_shards
     from vizcnn.runs.running import run_job
 
-    opened = open_source(source, labels_by=labels_by, columns=dict(map(_role, column or ())))
+    model.check()
+    opened = open_source(source, labels_by=labels_by, columns=_columns(column or ()))
     ray = ray_cluster(executor, opened, workers, num_cpus, num_gpus)
     job = Job(
         open_model=partial(_opened, model),
@@ -180,20 +181,31 @@ def _termination() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _role(text: str) -> tuple[str, str]:
-    role, equals, name = text.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"must have the form ROLE=NAME; got {text!r}.", param_hint="'--column'")
-    return role, name
+def _columns(texts: Sequence[str]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for text in texts:
+        role, equals, name = text.partition("=")
+        if not (equals and name):
+            raise typer.BadParameter(f"must have the form ROLE=NAME; got {text!r}.", param_hint="'--column'")
+        if role in columns:
+            raise typer.BadParameter(
+                f"must name the column {role!r} once; got {columns[role]!r} and {name!r}.", param_hint="'--column'"
+            )
+        columns[role] = name
+    return columns
 
 
 def _tell(ran: Run) -> None:
     from vizcnn.runs.layout import FAILURES, RunFolder
+    from vizcnn.runs.run import open_run
 
-    counts = ran.about["counts"]
-    if counts["labelled"]:
-        share = counts["correct"] / counts["labelled"]
-        echo(f"{share:.1%} of {counts['labelled']:,} images with a true class are predicted right.")
+    counts, settings = ran.about["counts"], ran.about["settings"]
+    of_all = counts
+    if settings["sample"] is not None and settings["sample_by"] != "class":  # which says nothing of a model
+        of_all = open_run(RunFolder(ran.path).predictions.path).about["counts"]
+    if of_all["labelled"]:
+        share = of_all["correct"] / of_all["labelled"]
+        echo(f"{share:.1%} of {of_all['labelled']:,} images with a true class are predicted right.")
     failed = counts["unreadable"] + sum(of["failed"] for of in counts["methods"].values())
     if failed:
         echo_error(

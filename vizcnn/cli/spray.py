@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vizcnn.cli.app import DATASET, command
-from vizcnn.cli.console import catch_warnings, echo, notes
+from vizcnn.cli.console import catch_warnings, echo, notes, quiet_stderr
 
 
 @command(
@@ -60,7 +60,7 @@ def spray(
     if out is not None:
         check_file(out, Spray.suffixes)
     check_spray()
-    with catch_warnings() as messages:
+    with quiet_stderr(), catch_warnings() as messages:
         found = look(open_run(run), method, model=model, classes=target or None, sample=sample, cover=cover)
         written = found.save(out) if out is not None else None
     notes(("model", text) for text in messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -193,7 +194,7 @@ def ray_cluster(
                 raise OptionError(f"`{name}` {number} is for `executor` 'ray', which isn't asked for.")
         return None
     for name, number in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
-        if number is not None and number < 0:
+        if number is not None and not 0 <= number < math.inf:
             raise OptionError(f"`{name}` must be 0 or more; got {number}.")
     if importlib.util.find_spec("ray") is None:
         raise OptionError("`executor` 'ray' needs Ray Data, which isn't installed: pip install 'vizcnn[ray]'.")

@@ -50,6 +50,10 @@ def write_dataset(run: StoredRun, path: str | os.PathLike[str], method: str | No
                     name = f"{stem}/{row['index']:08d}.png"
                     Image.fromarray(_pixels(of_image, signed=layout["signed"])).save(folder / name)
                     sample = _sample(row, root, method, str(target / name), run.about["classes"])
+                    if not os.path.exists(sample["filepath"]):
+                        raise ResultError(
+                            f"Image {row['path']!r} isn't there any more; FiftyOne looks at images where they are."
+                        )
                     file.write(("," if count else "") + "\n" + json.dumps(sample, ensure_ascii=False))
                     count += 1
             file.write("\n]}\n")

@@ -299,6 +299,8 @@ def _difference(what: str, there: Any, now: Any) -> str:
 
 
 def _called(part: str, name: str) -> str:
+    if name == "labelled":
+        return "source of its labels (whether folders are classes)"
     if name in ("sha256", "digest"):
         return f"{part} ({name} of its {'files or weights' if part == 'model' else 'images'})"
     return f"{name} of its {part}" if part in ("model", "source") else f"{name} ({part})"

@@ -79,6 +79,9 @@ def _of_files(files: tuple[Path, ...], columns: dict[str, str]) -> Source:
     if columns and suffixes & {*LISTS, *TARS}:
         raise OptionError(f"`columns` is for tables, Parquet and TFRecord; `source` is of {listed(sorted(suffixes))}.")
     archive = _archive_of(files[0], columns)
+    idle, what = ("image", "a table of paths") if archive is None else ("path", "an archive of images")
+    if idle in columns:
+        raise OptionError(f"`columns` must not name {idle!r}: `source` is {what}.")
     if archive is not None:
         return archive(files, columns)
     if len(files) > 1:

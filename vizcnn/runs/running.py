@@ -115,21 +115,25 @@ def run_job(
         if not job.folder.storage.is_shared:
             raise OptionError(f"`out` {str(job.out)!r} is in the memory of this process, where no other one can write.")
     folder, survey = job.folder, job.survey
-    listed = (survey or job).plan()
-    if job.names is not None:
-        listed.labels(job.names, named=True)
-    if job.sample_by == "mistakes":
-        check_labels(listed.listing)
-    manifest = Manifest.read(folder)
-    if manifest is None:
-        check_folder(folder)
-    else:
-        manifest.check_same(job.known(), folder)
-    if executor is None:
-        job = replace(job, open_model=cache(job.open_model))
     with ExitStack() as stack:
-        if executor is not None:
+        is_theirs = executor is not None and not job.source.travels
+        if executor is not None and is_theirs:  # who lists the images too: a Ray Dataset itself would start a cluster
             stack.enter_context(executor.ready(job))
+        listed = (survey or job).plan()
+        if job.names is not None:
+            listed.labels(job.names, named=True)
+        if job.sample_by == "mistakes":
+            check_labels(listed.listing)
+        manifest = Manifest.read(folder)
+        if manifest is None:
+            check_folder(folder)
+        else:
+            manifest.check_same(job.known(), folder)
+        if executor is None:
+            job = replace(job, open_model=cache(job.open_model))
+        else:
+            if not is_theirs:
+                stack.enter_context(executor.ready(job))
             listed = stack.enter_context(executor.shared(listed))
         if survey is not None:
             survey = replace(survey, open_model=job.open_model)
@@ -156,19 +160,17 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
     """Do what is missing of a run, a survey to its end: what other processes have of it is waited for."""
     folder, is_survey = job.folder, job.methods is None
     manifest = Manifest.read(folder)
+    worker: Worker | None = None
     if manifest is not None:
         manifest.check_same(job.known(plan), folder)
+        is_complete = manifest.about["complete"]
+        if executor is None or (is_complete and not is_survey):  # others ask their own model, where they have work
+            worker = Worker.of(job, plan, tuple(manifest.about["settings"]["input_shape"]))
+            manifest.check_same(worker.known(), folder)
         if retry:
-            if executor is None:  # others ask their model later
-                manifest.check_same(
-                    Worker.of(job, plan, tuple(manifest.about["settings"]["input_shape"])).known(), folder
-                )
             forget_failures(folder, manifest)
             manifest = Manifest.read(folder) or manifest
         if manifest.about["complete"]:
-            if not is_survey or executor is None:  # a survey by others is followed by a run of the same model
-                shape = tuple(manifest.about["settings"]["input_shape"])
-                manifest.check_same(Worker.of(job, plan, shape).known(), folder)
             if not is_survey:
                 say(f"All {len(plan):,} images are explained already, in {str(folder.path)!r}: nothing to do.")
             return
@@ -183,10 +185,10 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
         todo = _todo(job, plan, manifest, part, say)
         done = executor.work(job, plan, part, todo)
     else:
-        worker = Worker.of(job, plan)
+        worker = worker or Worker.of(job, plan)
         if manifest is None:
             manifest = _begin(worker, say)
-        manifest.check_same(worker.known(), folder)
+            manifest.check_same(worker.known(), folder)  # which another process may have written
         todo = _todo(job, plan, manifest, part, say)
         done = _beside_others(worker, manifest, part, 0) if is_survey else worker.work(manifest, todo)
     total = sum(len(plan.shard(shard)) for shard in todo)
