@@ -111,12 +111,12 @@ def expected_gradients(
         change,
         companions=companions,
         tolerance=tolerance,
-        error=lambda changed, counts, _: _share(changed, counts),
+        error=lambda changed, counts, _: _share(*_moments(changed, counts), counts),
         stops=rounds(16, num_samples),
         sums={"mean": _plain, "squares": _squared},
     )
-    mean, _ = _moments(changed, counts)
-    errors = {"standard error": _share(changed, counts)} if num_samples > 1 else {}
+    mean, square = _moments(changed, counts)
+    errors = {"standard error": _share(mean, square, counts)} if num_samples > 1 else {}
     first = _mean_scores(model, changed.score, starts, counts)
     gap, notes = completeness(mean, changed.scores - first, changed.scores, "more `num_samples` come closer")
     used, unsettled = samples_used(errors.get("standard error", np.full(len(inputs), np.inf)), tolerance, counts)
@@ -136,9 +136,8 @@ def _moments(changed: Changed, counts: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return changed.sums["mean"] / number, changed.sums["squares"] / number
 
 
-def _share(changed: Changed, counts: np.ndarray) -> np.ndarray:
+def _share(mean: np.ndarray, square: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the standard error of the mean as a share of it."""
-    mean, square = _moments(changed, counts)
     free = np.where(counts > 1, counts - 1, np.nan).reshape(-1, *[1] * (mean.ndim - 1))
     return share_of_map(np.sqrt(np.maximum(square - mean**2, 0) / free), mean)
 

@@ -115,7 +115,7 @@ def partition_shap(
     changed = ask(maps, 1)
     hidden = changed.copy_scores[:, 0]
     trees = [_Tree(grid, float(low), float(high)) for low, high in zip(hidden, changed.scores, strict=True)]
-    for _ in _rounds(min(num_samples, grid.runs()), len(inputs)):
+    for _ in _rounds(grid.runs(num_samples), len(inputs)):
         halved = [tree.largest(num_samples) for tree in trees]
         if not any(halved):
             break
@@ -161,14 +161,14 @@ class _Grid:
         """Return for each axis what makes pixels of the smallest parts, (H, rows), (W, columns)."""
         return [np.repeat(np.eye(len(lengths)), lengths, axis=0) for lengths in self.lengths]
 
-    def runs(self) -> int:
-        """Return how many copies there are until no part can be halved any more."""
+    def runs(self, most: int) -> int:
+        """Return how many copies there are until no part can be halved any more, up to `most`."""
         parts, ways, runs = [tuple(slice(0, cells) for cells in self.cells)], 1, 1
-        while parts:
+        while parts and runs < most:
             halved = [halves for part in parts if (halves := self.halves(part)) is not None]
             runs += 2 * ways * len(halved)
             parts, ways = [half for halves in halved for half in halves], 2 * ways
-        return runs
+        return min(runs, most)
 
     def halves(self, part: tuple[slice, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
         """Return the halves of a part, along its longest axis; None where they would be too small."""

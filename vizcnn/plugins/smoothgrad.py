@@ -122,7 +122,7 @@ def smoothgrad(
         add_noise(num_samples, inputs.shape[1:], seed=seed, name="smoothgrad", remedy="Fewer `num_samples` take less."),
         companions={"scale": noise * np.ptp(inputs, axis=axes)},
         tolerance=tolerance,
-        error=lambda changed, counts, _: _share(changed, counts),
+        error=lambda changed, counts, _: _share(*_moments(changed, counts), counts),
         stops=rounds(16, num_samples),
         sums={"values": moment, "squares": _SQUARES[moment]},
         rule=rule,
@@ -130,7 +130,7 @@ def smoothgrad(
     mean, variance = _moments(changed, counts)
     values = variance if statistic == "variance" else mean
     known = statistic != "variance" and num_samples > 1
-    errors = {"standard error": _share(changed, counts)} if known else {}
+    errors = {"standard error": _share(mean, variance, counts)} if known else {}
     used, notes = samples_used(errors.get("standard error", np.full(len(inputs), np.inf)), tolerance, counts)
     return AttributionBatch.of(
         changed,
@@ -150,9 +150,8 @@ def _moments(changed: Changed, counts: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return mean, variance
 
 
-def _share(changed: Changed, counts: np.ndarray) -> np.ndarray:
+def _share(mean: np.ndarray, variance: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the standard error of the mean as a share of it."""
-    mean, variance = _moments(changed, counts)
     return share_of_map(np.sqrt(variance / _beside(np.where(counts > 1, counts - 1, np.nan), variance)), mean)
 
 
