@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import vizcnn as vz
 from tests.runs.made import OCCLUSION, RISE, contents, explained, model, write_images
 from vizcnn.cli import app
-from vizcnn.errors import OptionError, ResultError
+from vizcnn.errors import InputError, OptionError, ResultError
 from vizcnn.runs import journal, object_storage
 from vizcnn.runs.finishing import begin, check_folder
 from vizcnn.runs.job import Job
@@ -282,3 +282,52 @@ def test_explorer_opens_and_tags_a_run_in_a_store(images: Path, memory: Any) -> 
     assert kept.about()["name"] == "run"
     assert kept.tags.add(b"[0]", "odd") == {"tags": {0: ["odd"]}, "file": "memory://shared/run/tags.csv"}
     assert records.open_kept(Path("memory://shared/run")).tags.about()["tags"] == {0: ["odd"]}
+
+
+def test_images_in_a_store_are_explained_as_those_in_a_folder(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (images / "a" / ".hidden.png").write_bytes(b"")
+    (images / "notes.md").write_bytes(b"")
+    options: dict[str, Any] = {"methods": RISE, "labels_by": "folders"}
+    here = explained(images, tmp_path / "here", **options).table
+    run = explained(bucket.url_of(images), tmp_path / "there", **options)
+    same = [name for name in here if name != "error"]  # which names the file
+    assert run.table[same].equals(here[same])
+    assert run.result(0).values.shape == (1, 8, 8)
+    with pytest.raises(
+        ResultError, match=r"FiftyOne shows images that are files; '.*png' of the run lies in an object store"
+    ):
+        run.to_fiftyone(tmp_path / "fiftyone")
+    addresses = tmp_path / "list.txt"
+    addresses.write_text("\n".join(f"{bucket.url_of(images)}/{path}" for path in [*here["path"], "a/gone.png"]))
+    listed = explained(addresses, tmp_path / "listed", methods=RISE).table
+    assert sorted(listed["score"].dropna()) == sorted(here["score"].dropna())
+    reasons = listed.set_index("path")["error"].dropna()
+    assert reasons[f"{bucket.url_of(images)}/a/gone.png"].endswith("a/gone.png' doesn't exist.")
+
+
+def test_store_of_images_that_does_not_answer_ends_the_run_and_blames_none_of_them(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disturb(operation: str, path: str) -> None:
+        if operation == "get" and path.endswith("022.png"):
+            raise PermissionError("The provided token has expired.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bucket.Bucket, "disturb", disturb)
+        with pytest.raises(
+            InputError, match=r"`source` .*022.png' can't be read: The provided token has expired. Start"
+        ):
+            explained(bucket.url_of(images), tmp_path / "out")
+    assert len(explained(bucket.url_of(images), tmp_path / "out").failures) == 1
+    for source, message in (
+        (f"{bucket.url_of(images)}/none", "`source` 'bucket://.*/none' doesn't exist"),
+        (
+            "s3://bucket/shards.tar",
+            "`source` in an object store must be a folder of images; got 's3://bucket/shards.tar'",
+        ),
+        ("nowhere://bucket", "`source` 'nowhere://bucket' can't be reached: Protocol not known"),
+    ):
+        with pytest.raises(InputError, match=message):
+            explained(source, tmp_path / "new", model="no model.keras")

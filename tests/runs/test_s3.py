@@ -92,6 +92,14 @@ def test_processes_of_which_one_dies_end_in_the_same_objects(
     assert objects(store, "bucket/two") == contents(whole)
 
 
+def test_images_in_s3_are_explained_as_those_in_a_folder(store: Any, images: Path, whole: Path, tmp_path: Path) -> None:
+    store.put(f"{images}/", "bucket/images/", recursive=True)
+    run = explained("s3://bucket/images", tmp_path / "run")
+    here = vz.open_run(whole).table
+    assert run.table["score"].equals(here["score"])
+    assert run.table["path"].equals(here["path"])
+
+
 def test_who_comes_second_leaves_what_is_there(store: Any) -> None:
     storage = ObjectStorage("s3://bucket/first")
     storage.write_first("manifest.json", b"one")

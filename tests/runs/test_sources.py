@@ -97,7 +97,7 @@ def test_list_is_a_path_a_line(tmp_path: Path) -> None:
     [
         (lambda folder: folder / "none", "doesn't exist"),
         (lambda folder: folder, "holds no image"),
-        (lambda folder: folder / "model.h5", "must be a folder of images, a list of paths"),
+        (lambda folder: folder / "model.h5", "must be a folder of images, here or in an object store, a list of paths"),
         (lambda folder: folder / "bad.parquet", "can't be read as Parquet"),
         (lambda folder: folder / "bad.txt", "isn't a list in UTF-8"),
         (lambda folder: folder / "gap.csv", "must name a file in every row; row 2 names none"),

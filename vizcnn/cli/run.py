@@ -24,8 +24,8 @@ Source = Annotated[
     Path,
     typer.Argument(
         metavar="SOURCE",
-        help="A folder of images and of folders of these, a list of paths (.txt), a table with a column of paths (.csv, .tsv, "
-        ".parquet), or archives of images ('*.tar', .tfrecord, .parquet).",
+        help="A folder of images and of folders of these, here or as s3://bucket/photos, a list of paths (.txt), a table with a "
+        "column of paths (.csv, .tsv, .parquet), or archives of images ('*.tar', .tfrecord, .parquet).",
         show_default=False,
     ),
 ]

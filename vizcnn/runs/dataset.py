@@ -57,11 +57,11 @@ def explain_dataset(
     model : path, keras.Model or ModelAdapter
         The model; with several `workers`, or on Ray, the path of its file.
     source : path, (x, y), PyDataset, tf.data.Dataset or ray.data.Dataset
-        A folder of images and of folders of these; a list of paths, one a line (``.txt``); a table (``.csv``, ``.tsv``,
-        ``.parquet``) with a column ``path``, and perhaps ``label`` and ``target``, paths being relative to it; one or several
-        (``"*.tar"``) archives of images: WebDataset's tar, Parquet with a column of bytes, TFRecord; or data of the program
-        itself, which must give the same images in the same order each time. A Ray Dataset has a column ``path``, which names
-        each row, and ``image`` or ``bytes``.
+        A folder of images and of folders of these, here or in an object store (``s3://bucket/photos``); a list of paths, one a
+        line (``.txt``); a table (``.csv``, ``.tsv``, ``.parquet``) with a column ``path``, and perhaps ``label`` and ``target``,
+        paths being relative to it; one or several (``"*.tar"``) archives of images: WebDataset's tar, Parquet with a column of
+        bytes, TFRecord; or data of the program itself, which must give the same images in the same order each time. A Ray Dataset
+        has a column ``path``, which names each row, and ``image`` or ``bytes``.
     out : path
         The folder of the run; made where it isn't there. Or the URL of one in an object store, as ``s3://bucket/run``.
     methods : sequence of str or (str, dict)

@@ -15,7 +15,7 @@ from PIL import Image
 from vizcnn.errors import ResultError
 from vizcnn.files import file_stems
 from vizcnn.runs.exporting import checked_method, explained_parts, new_folder
-from vizcnn.runs.layout import RunFolder
+from vizcnn.runs.layout import RunFolder, place_of
 
 if TYPE_CHECKING:
     from vizcnn.runs.stored import StoredRun
@@ -38,7 +38,7 @@ def write_dataset(run: StoredRun, path: str | os.PathLike[str], method: str | No
     source, layout = run.about["source"], run.about["maps"][method]
     if source["kind"] not in ("folder", "table"):
         raise ResultError(f"FiftyOne shows images that are files; those of the run lie in a {source['kind']}.")
-    root = Path(source["path"]) if source["kind"] == "folder" else Path(source["path"]).parent
+    root = place_of(source["path"]) if source["kind"] == "folder" else Path(source["path"]).parent
     target, count = Path(path).absolute(), 0
     (stem,) = file_stems([method])
     with new_folder(path) as folder:
@@ -68,8 +68,12 @@ def write_dataset(run: StoredRun, path: str | os.PathLike[str], method: str | No
     return Path(path)
 
 
-def _sample(row: dict[str, Any], root: Path, method: str, map_path: str, classes: Sequence[str]) -> dict[str, Any]:
+def _sample(
+    row: dict[str, Any], root: Path | str, method: str, map_path: str, classes: Sequence[str]
+) -> dict[str, Any]:
     """Return an image as FiftyOne's importer takes it; fields that are missing are left out."""
+    if isinstance(root, str) or isinstance(place_of(row["path"]), str):
+        raise ResultError(f"FiftyOne shows images that are files; {row['path']!r} of the run lies in an object store.")
     sample: dict[str, Any] = {"filepath": str(root / row["path"]), "tags": [], "_media_type": "image"}
     if row["label"] is not None:
         known = row["label_class"]  # called as the prediction is, which it is compared with

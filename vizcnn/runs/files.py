@@ -13,6 +13,8 @@ from typing import Any
 from vizcnn.errors import InputError, listed
 from vizcnn.inputs.files import MAX_BYTES, check_file
 from vizcnn.inputs.pixels import SUFFIXES
+from vizcnn.runs.layout import place_of
+from vizcnn.runs.object_source import read_object
 from vizcnn.runs.source import Entry, Source, SourceGoneError
 
 
@@ -79,7 +81,7 @@ class Table(Source):
     Attributes
     ----------
     file : Path
-        The list; paths in it are relative to its folder.
+        The list; paths in it are relative to its folder, or addresses in an object store.
     columns : mapping of str to str
         "path", "label" and "target" to the names of their columns, where they are called otherwise.
     """
@@ -115,6 +117,8 @@ class Table(Source):
 
     def read(self, entry: Entry) -> bytes:
         """See `Source.read`."""
+        if isinstance(place_of(entry.key), str):
+            return read_object(entry.key)
         return read_bytes(self.file.parent / entry.key, self.file.parent)
 
 

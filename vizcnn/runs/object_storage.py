@@ -34,6 +34,8 @@ class ObjectStorage(Storage):
     url : str
         The URL, as ``s3://bucket/run``. Who asks, and where the store is, comes from where the package of the store looks for it:
         variables of the environment and its files.
+    argument : str, default "out"
+        What errors call it.
 
     Raises
     ------
@@ -43,19 +45,19 @@ class ObjectStorage(Storage):
 
     reads_at_once = 16
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, argument: str = "out") -> None:
+        self._url, self._argument = url, argument
         try:
             from fsspec.core import url_to_fs
         except ImportError as error:
             raise ResultError(
-                f"`out` {url!r} needs fsspec, which isn't installed: pip install 'vizcnn[remote]'."
+                f"`{argument}` {url!r} needs fsspec, which isn't installed: pip install 'vizcnn[remote]'."
             ) from error
         try:
             # A listing that is kept would hide what other processes write.
             self._files, self._root = url_to_fs(url, use_listings_cache=False)
         except Exception as error:
-            raise ResultError(f"`out` {url!r} can't be reached: {_reason(error)}.") from error
+            raise ResultError(f"`{argument}` {url!r} can't be reached: {_reason(error)}.") from error
         self.is_shared = not url.startswith("memory:")
 
     def address(self, name: str = "") -> str:
@@ -105,6 +107,23 @@ class ObjectStorage(Storage):
             return []
         return [one.rpartition("/")[2] for one in found if one != path]  # an empty object may stand for the folder
 
+    def all_names(self) -> Iterator[str]:
+        """Yield what all files are called, those of one folder after another.
+
+        Yields
+        ------
+        str
+
+        Raises
+        ------
+        FileNotFoundError
+            If there are none.
+        """
+        with self._asking(""):
+            for folder, _, names in self._files.walk(self._root, on_error="raise"):
+                inside = str(folder).strip("/").removeprefix(self._root.strip("/")).strip("/")
+                yield from (f"{inside}/{name}" if inside else name for name in names if name)
+
     def remove(self, name: str) -> None:
         """See `Storage.remove`."""
         with self._writing(name), suppress(FileNotFoundError):
@@ -150,7 +169,7 @@ class ObjectStorage(Storage):
             with self._asking(name):
                 yield
         except FileNotFoundError as error:
-            raise ResultError(f"`out` {self.address(name)!r} isn't there.") from error
+            raise ResultError(f"`{self._argument}` {self.address(name)!r} isn't there.") from error
 
     def for_arrow(self, name: str) -> Any:
         """See `Storage.for_arrow`; the whole of it, which is faster than several parts."""
@@ -172,14 +191,16 @@ class ObjectStorage(Storage):
         except (FileNotFoundError, ResultError):
             raise
         except Exception as error:
-            raise ResultError(f"`out` {self.address(name)!r} can't be read: {_reason(error)}.") from error
+            raise ResultError(f"`{self._argument}` {self.address(name)!r} can't be read: {_reason(error)}.") from error
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raise ResultError(f"`out` {self.address(name)!r} can't be written: {_reason(error)}.") from error
+            raise ResultError(
+                f"`{self._argument}` {self.address(name)!r} can't be written: {_reason(error)}."
+            ) from error
 
     def _lock_file(self, name: str) -> Path:
         key = hashlib.sha256(self._url.encode()).hexdigest()[:16]

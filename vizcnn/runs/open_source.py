@@ -5,19 +5,22 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vizcnn.errors import InputError, OptionError, check_choice, listed
 from vizcnn.runs.archives import TARS, TFRECORDS, Archives, ParquetImages, Tar, TFRecords, image_column
 from vizcnn.runs.datasets import elements_of
 from vizcnn.runs.files import DELIMITERS, LISTS, PARQUET, Folder, Table, open_parquet
+from vizcnn.runs.layout import place_of
+from vizcnn.runs.object_source import ObjectFolder
 from vizcnn.runs.ray_rows import RayRows, is_ray_dataset
 from vizcnn.runs.source import Source
 
 _FORMS = (
-    "a folder of images, a list of paths (.txt), a table with a column of paths (.csv, .tsv, .parquet), archives (.tar, "
-    ".tfrecord, .parquet with a column of bytes), arrays (x, y), a PyDataset, a tf.data.Dataset or a Ray Dataset"
+    "a folder of images, here or in an object store, a list of paths (.txt), a table with a column of paths (.csv, .tsv, "
+    ".parquet), archives (.tar, .tfrecord, .parquet with a column of bytes), arrays (x, y), a PyDataset, a tf.data.Dataset "
+    "or a Ray Dataset"
 )
 _ARCHIVES: tuple[type[Archives], ...] = (Tar, TFRecords, ParquetImages)
 
@@ -57,7 +60,10 @@ def open_source(source: Any, *, labels_by: str | None = None, columns: Mapping[s
         if elements is None:
             raise InputError(f"`source` must be {_FORMS}; got {type(source).__name__}.")
         return elements
-    files = [Path(source)]
+    place = place_of(source)
+    if isinstance(place, str):
+        return _of_store(place, labels_by == "folders", columns)
+    files = [place]
     if glob.has_magic(os.fspath(source)) and not files[0].exists():
         files = [Path(name) for name in sorted(glob.glob(os.fspath(source)))]
     if not files or not files[0].exists():
@@ -69,6 +75,19 @@ def open_source(source: Any, *, labels_by: str | None = None, columns: Mapping[s
     if labels_by is not None:
         raise OptionError(f"`labels_by` {labels_by!r} is for folders; elsewhere true classes are a column, `label`.")
     return _of_files(tuple(files), dict(columns or {}))
+
+
+def _of_store(url: str, labelled: bool, columns: Mapping[str, str] | None) -> Source:
+    """Return a folder in an object store."""
+    suffix = PurePosixPath(url).suffix.lower()
+    if suffix in {*TARS, *TFRECORDS, *PARQUET, *DELIMITERS, *LISTS}:
+        raise InputError(
+            f"`source` in an object store must be a folder of images; got {url!r}. Copy the file here: paths in a list "
+            f"or a table may be addresses."
+        )
+    if columns:
+        raise OptionError("`columns` is for tables and archives; `source` is a folder.")
+    return ObjectFolder(url, labelled)
 
 
 def _of_files(files: tuple[Path, ...], columns: dict[str, str]) -> Source:
@@ -114,7 +133,10 @@ def reopened(about: Mapping[str, Any]) -> Source:
         If it was no file or folder.
     """
     if about["kind"] == "folder":
-        return Folder(Path(about["path"]), about["labelled"])
+        place = place_of(about["path"])
+        if isinstance(place, str):
+            return ObjectFolder(place, about["labelled"])
+        return Folder(place, about["labelled"])
     if about["kind"] == "table":
         return Table(Path(about["path"]), about["columns"])
     for kind in _ARCHIVES:
