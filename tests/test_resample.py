@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vizcnn.render import image
-from vizcnn.resample import blur, blur_matrix, resize
+from vizcnn.resample import blur, blur_matrix, linear_weights, read_between, resize
 
 maps = arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -18,6 +18,15 @@ maps = arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 5)), eleme
 @pytest.mark.parametrize(("length", "sigma"), [(28, 5.6), (7, 3.0), (9, 0.7), (5, 0.01), (1, 2.0)])
 def test_matrix_of_a_blur_is_what_it_makes_of_ones(length: int, sigma: float) -> None:
     np.testing.assert_allclose(blur_matrix(length, sigma), blur(np.eye(length), (sigma,)), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_reading_between_rows_is_what_the_matrix_does(count: int) -> None:
+    rows, at = (
+        np.random.default_rng(0).normal(size=(count, 3)),
+        np.array([-2.0, 0.0, 0.3, 1.75, count - 1, count + 0.5]),
+    )
+    np.testing.assert_allclose(read_between(rows, at), linear_weights(at, count) @ rows, atol=1e-12)
 
 
 def test_enlarging_is_bilinear_with_half_pixel_centers():

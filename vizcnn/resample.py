@@ -188,6 +188,36 @@ def linear_weights(at: np.ndarray, count: int) -> np.ndarray:
     return np.stack([np.interp(at, np.arange(count), one) for one in np.eye(count)], axis=1)
 
 
+def read_between(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Read the rows of an array at some places: linear between them, and constant beyond the outer ones.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (count, ...)
+        The rows.
+    at : ndarray, shape (n,)
+        The places; 0 is the first row's, 1 the second's.
+
+    Returns
+    -------
+    ndarray, shape (n, ...)
+        What `linear_weights` multiplied by the rows gives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vizcnn.resample import read_between
+    >>> read_between(np.array([2.0, 6.0]), np.array([-1.0, 0.25, 1.0]))
+    array([2., 3., 6.])
+    """
+    at = np.clip(at, 0, len(values) - 1)
+    before = at.astype(int)
+    after = np.minimum(before + 1, len(values) - 1)
+    share = (at - before).reshape(-1, *[1] * (values.ndim - 1))
+    read: np.ndarray = values[before] + share * (values[after] - values[before])
+    return read
+
+
 def blur(image: np.ndarray, sigma: tuple[float, ...]) -> np.ndarray:
     """Blur an image, a signal or a volume by a Gaussian.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vizcnn.errors import OptionError
-from vizcnn.resample import linear_weights, resize
+from vizcnn.resample import read_between, resize
 
 Size = tuple[int, int]
 
@@ -219,11 +219,11 @@ class Geometry:
             cut = resize(cut, self.size)
         cut = cut[rows, columns]
         top, left, bottom, right = self.seen
-        down, is_down = _reading((top, bottom), self.picture[0], shown[0], cut.shape[0])
-        across, is_across = _reading((left, right), self.picture[1], shown[1], cut.shape[1])
+        rows_at, height, is_down = _reading((top, bottom), self.picture[0], shown[0], cut.shape[0])
+        columns_at, width, is_across = _reading((left, right), self.picture[1], shown[1], cut.shape[1])
         # Where it shrinks, values are averaged first, so that none is skipped.
-        small = resize(cut, (len(down[0]), len(across[0])))
-        laid = down @ small.astype(np.float64) @ across.T
+        small = resize(cut, (height, width)).astype(np.float64)
+        laid = read_between(read_between(small, rows_at).T, columns_at).T
         return np.where(is_down[:, None] & is_across[None, :], laid, outside).astype(np.float32)
 
     @property
@@ -243,10 +243,10 @@ class Geometry:
         return top, left, height, width
 
 
-def _reading(seen: tuple[float, float], length: int, shown: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the matrix that reads the cells of an axis at the pixels of the picture as shown, and which of these are seen."""
+def _reading(seen: tuple[float, float], length: int, shown: int, cells: int) -> tuple[np.ndarray, int, np.ndarray]:
+    """Return where the pixels of the picture as shown lie on an axis, among how many cells, and which of them are seen."""
     at = (np.arange(shown) + 0.5) * length / shown
     share = (at - seen[0]) / (seen[1] - seen[0])
     pixels = (seen[1] - seen[0]) * shown / length
     count = max(1, min(cells, round(pixels)))
-    return linear_weights(share * count - 0.5, count), (share >= 0) & (share <= 1)
+    return share * count - 0.5, count, (share >= 0) & (share <= 1)
