@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import vizcnn as vz
-from tests.runs.made import contents, explained, model, write_images
+from tests.runs.made import contents, explained, model, softmax, write_images
 from vizcnn.errors import InputError, ResultError
 from vizcnn.runs import finishing, journal, worker
 from vizcnn.runs.layout import RunFolder
@@ -116,6 +116,30 @@ def test_second_start_does_what_is_missing_alone_and_says_so(
     assert contents(tmp_path / "out") == contents(whole)
     explained(images, tmp_path / "out", say=said.append)
     assert said[1:] == [f"All 40 images are explained already, in {str(tmp_path / 'out')!r}: nothing to do."]
+
+
+def test_run_that_knows_nothing_of_later_settings_goes_on_without_them(
+    images: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(whole, tmp_path / "out")
+    manifest = Manifest.read(RunFolder(out))
+    assert manifest is not None
+    later = {"target_files", "image_size", "num_runs", "token_grid", "fixed_inputs", "input_layer"}
+    manifest.about["settings"] = {
+        name: value for name, value in manifest.about["settings"].items() if name not in later
+    }
+    del manifest.about["model"]["network"]
+    manifest.about["complete"] = False
+    manifest.write(RunFolder(out))
+    rows = out / "rows" / "00002.parquet"
+    before = rows.read_bytes()
+    rows.unlink()
+    run = explained(images, out)
+    assert (run.is_complete, rows.read_bytes() == before) == (True, True)
+    assert len(run.result(0)) == 1
+    twice = vz.adapt(softmax, input_shape=(8, 8, 3), labels=[*"abc"], batch_size=4, preprocess="none", num_runs=2)
+    with pytest.raises(ResultError, match=r"another num_runs \(settings\): there None, now 2"):
+        explained(images, out, model=twice)
 
 
 def test_parts_by_several_machines_make_the_same_files_as_one(images: Path, whole: Path, tmp_path: Path) -> None:
