@@ -16,6 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.framework import needs_tensorflow
+from vizcnn import comparison
 from vizcnn.cli import app, checkup
 from vizcnn.errors import VizcnnWarning
 from vizcnn.plugins import registry
@@ -73,7 +74,9 @@ def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     first, *others = map(Image.fromarray, generator.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8))
     first.save(tmp_path / "clip.gif", save_all=True, append_images=others)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checkup, "every_method", lambda: ["saliency", "occlusion"])  # `vizcnn check` has its own tests
+    # All methods are run by tests of their own: `check` and `compare` take two where none is named.
+    monkeypatch.setattr(checkup, "every_method", lambda: ["saliency", "occlusion"])
+    monkeypatch.setattr(comparison, "_able", lambda model, left_out: ["saliency", "occlusion"])
     registry.names()  # loaded
     monkeypatch.setattr(registry.INSTALLED, "entries", dict(registry.INSTALLED.entries))  # a page may register a method
     x = generator.uniform(size=(16, 32, 32, 3)).astype(np.float32)

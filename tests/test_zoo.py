@@ -194,7 +194,7 @@ def test_channels_first_answers_as_its_twin_with_channels_last() -> None:
 @pytest.mark.parametrize("token", [True, False])
 def test_gradcam_of_a_transformer_is_taken_before_its_last_attention_on_the_grid_of_its_patches(token: bool) -> None:
     keras.utils.set_random_seed(1)
-    model = transformer(token=token)
+    model = transformer(token=token, blocks=2)
     x = images(2)
     result = vz.gradcam(model, x, 1)
     assert result.layer == "norm_1"

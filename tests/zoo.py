@@ -175,11 +175,11 @@ class ClassToken(layers.Layer):
         return ops.concatenate([ops.repeat(self.token, ops.shape(x)[0], axis=0), x], axis=1)
 
 
-def transformer(*, token: bool) -> Any:
+def transformer(*, token: bool, blocks: int = 1) -> Any:
     image = keras.Input(SHAPE)
     x = layers.Reshape((16, 8))(layers.Conv2D(8, 2, strides=2, name="patches")(image))
     x = ClassToken(name="token")(x) if token else x
-    for i in range(2):
+    for i in range(blocks):
         y = layers.LayerNormalization(name=f"norm_{i}")(x)
         x = x + layers.MultiHeadAttention(2, 4, name=f"attention_{i}")(y, y)
         x = x + layers.Dense(8, activation="gelu")(layers.LayerNormalization()(x))
