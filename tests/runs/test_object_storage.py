@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,12 +22,15 @@ from tests.runs.made import OCCLUSION, RISE, contents, explained, model, write_i
 from vizcnn.cli import app
 from vizcnn.errors import InputError, OptionError, ResultError
 from vizcnn.runs import journal, object_storage
-from vizcnn.runs.finishing import begin, check_folder
+from vizcnn.runs.finishing import begin, check_folder, finish
 from vizcnn.runs.job import Job
 from vizcnn.runs.layout import RunFolder, place_of
+from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.object_storage import ObjectStorage
 from vizcnn.runs.open_source import open_source
+from vizcnn.runs.ray_rows import HeldRows
 from vizcnn.runs.running import run_job, work_on
+from vizcnn.runs.source import Entry, SourceGoneError
 from vizcnn.runs.storage import framed
 from vizcnn.runs.worker import Worker
 
@@ -123,6 +127,23 @@ def test_network_that_fails_at_random_ends_the_run_in_one_line_and_loses_nothing
     told = re.compile(r"`out` 'bucket://.*/run.*' can't be (read|written): Could not connect to the endpoint URL\.")
     assert all(told.fullmatch(end) for end in ends[:-1])
     assert contents(tmp_path / "run") == contents(whole)
+
+
+def test_end_of_a_run_reads_each_shard_once(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    before = contents(whole)
+    folder, got = RunFolder(bucket.url_of(tmp_path / "run")), []
+    manifest = Manifest.read(folder)
+    assert manifest is not None
+    (tmp_path / "run" / "failures.jsonl").unlink()
+    unfinished = Manifest({**manifest.about, "complete": False, "counts": {"images": 24}})
+    unfinished.write(folder)
+    monkeypatch.setattr(bucket.Bucket, "disturb", lambda *asked: got.append(asked))
+    finish(folder, unfinished)
+    assert contents(tmp_path / "run") == before
+    assert sorted(Path(path).name for what, path in got if what == "get" and "/rows/" in path) == [
+        f"{shard:05d}.parquet" for shard in range(3)
+    ]
 
 
 def test_records_wait_in_memory_for_five_seconds_or_ctrl_c(images: Path, tmp_path: Path) -> None:
@@ -305,6 +326,26 @@ def test_images_in_a_store_are_explained_as_those_in_a_folder(
     assert sorted(listed["score"].dropna()) == sorted(here["score"].dropna())
     reasons = listed.set_index("path")["error"].dropna()
     assert reasons[f"{bucket.url_of(images)}/a/gone.png"].endswith("a/gone.png' doesn't exist.")
+
+
+def test_row_of_a_ray_dataset_is_read_at_the_address_that_is_its_path(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(url: str) -> bytes | np.ndarray:
+        return HeldRows.of({"path": [url]}, {}).read(Entry(url))
+
+    file = images / "a" / "000.png"
+    assert read(bucket.url_of(file)) == file.read_bytes()
+    with pytest.raises(InputError, match=r"`images` file 'bucket://.*/gone.png' doesn't exist") as caught:
+        read(bucket.url_of(images / "gone.png"))
+    assert not isinstance(caught.value, SourceGoneError)  # which would stop the whole run
+
+    def disturb(operation: str, path: str) -> None:
+        raise PermissionError("The provided token has expired.")
+
+    monkeypatch.setattr(bucket.Bucket, "disturb", disturb)
+    with pytest.raises(SourceGoneError, match=r"000.png' can't be read: The provided token has expired. Start the run"):
+        read(bucket.url_of(file))
 
 
 def test_store_of_images_that_does_not_answer_ends_the_run_and_blames_none_of_them(

@@ -241,7 +241,7 @@ def test_rows_of_a_shard_are_explained_in_their_order_alone(images: Path, tmp_pa
             on_ray._raise(given(part)["error"][0])
 
 
-def test_row_is_bytes_an_array_a_record_or_the_path_of_a_file(images: Path) -> None:
+def test_row_is_bytes_an_array_a_record_or_what_lies_at_its_path(images: Path) -> None:
     file = images / "a" / "000.png"
     array = np.zeros((2, 2, 3), np.uint8)
     rows = HeldRows.of(
@@ -250,16 +250,14 @@ def test_row_is_bytes_an_array_a_record_or_the_path_of_a_file(images: Path) -> N
     assert rows.read(Entry("bytes")) == b"1"
     assert rows.read(Entry("record")) == b"2"
     assert rows.read(Entry("array")) is array
-    assert HeldRows.of({"path": [str(file)]}, {}).read(Entry(str(file))) == file.read_bytes()
+    for path in (str(file), file.as_uri()):
+        assert HeldRows.of({"path": [path]}, {}).read(Entry(path)) == file.read_bytes()
     with pytest.raises(InputError, match="`source` row 'other' isn't among those that were read"):
         rows.read(Entry("other"))
-    for path, message in (
-        (str(images / "gone" / "a.png"), "gone/a.png"),
-        ("s3://bucket/a.png", "names an address, and has no image.* must have a column 'image' or 'bytes'"),
-    ):
-        with pytest.raises(InputError, match=message) as caught:
-            HeldRows.of({"path": [path]}, {}).read(Entry(path))
-        assert not isinstance(caught.value, SourceGoneError)  # which would stop the whole run
+    gone = str(images / "gone" / "a.png")
+    with pytest.raises(InputError, match=r"gone/a.png") as caught:
+        HeldRows.of({"path": [gone]}, {}).read(Entry(gone))
+    assert not isinstance(caught.value, SourceGoneError)  # which would stop the whole run
 
 
 def test_what_does_not_go_with_ray_is_said_before_a_model_is_loaded(

@@ -117,9 +117,7 @@ class Table(Source):
 
     def read(self, entry: Entry) -> bytes:
         """See `Source.read`."""
-        if isinstance(place_of(entry.key), str):
-            return read_object(entry.key)
-        return read_bytes(self.file.parent / entry.key, self.file.parent)
+        return read_place(entry.key, self.file.parent)
 
 
 PARQUET = (".parquet", ".pq")
@@ -155,6 +153,19 @@ def read_bytes(path: Path, root: Path | None = None) -> bytes:
     if is_too_large:
         raise InputError(f"`images` file {str(path)!r} has more than 4 GiB.")
     return data
+
+
+def read_place(path: str, root: Path | None = None) -> bytes:
+    """Return what lies at a path, from `root` on if that is given, or at an address in an object store.
+
+    Returns
+    -------
+    bytes
+    """
+    place = place_of(path)
+    if isinstance(place, str):
+        return read_object(place)
+    return read_bytes(place if root is None else root / place, root)
 
 
 def wanted_columns(names: Sequence[str], columns: Mapping[str, str], file: Path, first: str) -> dict[str, str]:

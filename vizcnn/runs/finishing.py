@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any
@@ -67,8 +67,9 @@ def unfinished(folder: RunFolder, manifest: Manifest) -> list[int]:
 
 def forget_failures(folder: RunFolder, manifest: Manifest) -> None:
     """Let the shards in which something failed be worked on anew."""
-    for shard in folder.finished():
-        if next(_failures(folder, manifest, [shard]), None) is not None:
+    shards, errors = folder.finished(), _errors(manifest.layouts)
+    for shard, table in zip(shards, read_all_rows(folder, shards, ["path", *errors]), strict=True):
+        if next(_failures(table, errors), None) is not None:
             folder.storage.remove(folder.rows(shard))
     with _alone(folder):
         Manifest({**manifest.about, "complete": False, "counts": {"images": manifest.count}}).write(folder)
@@ -77,10 +78,13 @@ def forget_failures(folder: RunFolder, manifest: Manifest) -> None:
 def finish(folder: RunFolder, manifest: Manifest) -> None:
     """Write the ledger of failures and the counts, once all shards are there, and put away what was left on the way."""
     with _alone(folder):
-        shards = range(manifest.num_shards)
-        lines = [json.dumps(failure, ensure_ascii=False) + "\n" for failure in _failures(folder, manifest, shards)]
+        counts, errors, lines = _Counts(manifest.layouts), _errors(manifest.layouts), []
+        for table in read_all_rows(folder, range(manifest.num_shards), ["path", *errors, *counts.columns]):
+            lines += [json.dumps(failure, ensure_ascii=False) + "\n" for failure in _failures(table, errors)]
+            counts.add(table)
         folder.storage.write(FAILURES, "".join(lines).encode("utf-8", "backslashreplace"))
-        Manifest({**manifest.about, "complete": True, "counts": _counts(folder, manifest)}).write(folder)
+        about = {**manifest.about, "complete": True, "counts": {"images": manifest.count, **counts.to_dict()}}
+        Manifest(about).write(folder)
         folder.storage.tidy(JOURNALS)
 
 
@@ -100,41 +104,52 @@ def _alone(folder: RunFolder) -> Iterator[None]:
         lock.close(remove=True)
 
 
-def _failures(folder: RunFolder, manifest: Manifest, shards: Iterable[int]) -> Iterator[dict[str, Any]]:
-    columns = {"error": None, **{f"{method}.error": method for method in manifest.layouts}}
-    for table in read_all_rows(folder, shards, ["path", *columns]):
-        some = reduce(pc.or_, [table[column].is_valid() for column in columns])
-        for row in table.filter(some).to_pylist():
-            for column, method in columns.items():
-                if row[column] is not None:
-                    yield {"path": row["path"], "method": method, "reason": row[column]}
+def _errors(methods: Iterable[str]) -> dict[str, str | None]:
+    """Return the columns of errors, each with the method that failed; None: the image couldn't be read."""
+    return {"error": None, **{f"{method}.error": method for method in methods}}
 
 
-def _counts(folder: RunFolder, manifest: Manifest) -> dict[str, Any]:
-    """Count over all rows, a shard at a time."""
-    total: Counter[str] = Counter()
-    notes: dict[str, Counter[str]] = {method: Counter() for method in manifest.layouts}
-    failed: Counter[str] = Counter()
-    columns = [name for method in notes for name in (f"{method}.notes", f"{method}.error")]
-    said = ["label_class", "predicted_class", "error", *columns]
-    for table in read_all_rows(folder, range(manifest.num_shards), said):
+def _failures(table: pa.Table, errors: Mapping[str, str | None]) -> Iterator[dict[str, Any]]:
+    some = reduce(pc.or_, [table[column].is_valid() for column in errors])
+    for row in table.select(["path", *errors]).filter(some).to_pylist():
+        for column, method in errors.items():
+            if row[column] is not None:
+                yield {"path": row["path"], "method": method, "reason": row[column]}
+
+
+class _Counts:
+    """What is counted over all rows, a shard at a time."""
+
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._total: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._notes: dict[str, Counter[str]] = {method: Counter() for method in methods}
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it reads, beside those of errors."""
+        return ["label_class", "predicted_class", *(f"{method}.notes" for method in self._notes)]
+
+    def add(self, table: pa.Table) -> None:
+        """Count the rows of one more shard."""
         right = pc.equal(table["label_class"], table["predicted_class"])  # null where one of them is
-        total["unreadable"] += _num_said(table["error"])
-        total["labelled"] += _num_said(right)
-        total["correct"] += pc.sum(right).as_py() or 0
-        for method, kinds in notes.items():
-            failed[method] += _num_said(table[f"{method}.error"])
+        self._total["unreadable"] += _num_said(table["error"])
+        self._total["labelled"] += _num_said(right)
+        self._total["correct"] += pc.sum(right).as_py() or 0
+        for method, kinds in self._notes.items():
+            self._failed[method] += _num_said(table[f"{method}.error"])
             for found in pc.value_counts(pc.list_flatten(table[f"{method}.notes"])).to_pylist():
                 kinds[found["values"]] += found["counts"]
-    return {
-        "images": manifest.count,
-        "unreadable": total["unreadable"],
-        "labelled": total["labelled"],
-        "correct": total["correct"],
-        "methods": {
-            method: {"failed": failed[method], "notes": dict(sorted(kinds.items()))} for method, kinds in notes.items()
-        },
-    }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return them as the manifest has them."""
+        return {
+            **{name: self._total[name] for name in ("unreadable", "labelled", "correct")},
+            "methods": {
+                method: {"failed": self._failed[method], "notes": dict(sorted(kinds.items()))}
+                for method, kinds in self._notes.items()
+            },
+        }
 
 
 def _num_said(column: pa.ChunkedArray) -> int:

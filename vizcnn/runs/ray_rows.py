@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vizcnn.errors import InputError, listed
-from vizcnn.runs.files import read_bytes
+from vizcnn.runs.files import read_place
 from vizcnn.runs.source import Entry, Source
 
 _IMAGES = ("image", "bytes")
@@ -34,7 +33,7 @@ class HeldRows(Source):
     Attributes
     ----------
     rows : mapping of str to (bytes, ndarray or None)
-        The image of each; None: the file at its path.
+        The image of each; None: what lies at its path, or at that address.
     dataset : dict
         What the dataset that they are from says of itself.
     """
@@ -64,13 +63,7 @@ class HeldRows(Source):
             raise InputError(f"`source` row {entry.key!r} isn't among those that were read.")
         image: Any = self.rows[entry.key]
         if image is None:
-            if "://" in entry.key:
-                raise InputError(
-                    f"`source` row {entry.key!r} names an address, and has no image: a Ray Dataset whose paths are no files must "
-                    f"have a column 'image' or 'bytes', as ray.data.read_images makes it; say by `columns` if it is called "
-                    f"otherwise."
-                )
-            return read_bytes(Path(entry.key))
+            return read_place(entry.key)
         if isinstance(image, Mapping):  # as Hugging Face's datasets have it
             image = image["bytes"]
         return image if isinstance(image, bytes) else np.asarray(image)
