@@ -26,7 +26,7 @@ from vizcnn.runs.finishing import begin, check_folder, finish
 from vizcnn.runs.job import Job
 from vizcnn.runs.layout import RunFolder, place_of
 from vizcnn.runs.manifest import Manifest
-from vizcnn.runs.object_storage import ObjectStorage
+from vizcnn.runs.object_storage import ObjectStorage, check_url
 from vizcnn.runs.open_source import open_source
 from vizcnn.runs.ray_rows import HeldRows
 from vizcnn.runs.running import run_job, work_on
@@ -243,6 +243,25 @@ def test_what_is_wrong_with_a_store_is_said_before_the_model_is_loaded(
         refused("s3://bucket/run", r"`out` 's3://bucket/run' can't be reached: Install s3fs to access S3\.")
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     refused("s3://bucket/run", r"needs fsspec, which isn't installed: pip install 'vizcnn\[remote\]'\.")
+
+
+def test_address_with_a_password_or_a_query_is_refused_and_told_without_it(images: Path, tmp_path: Path) -> None:
+    for url, told in (
+        ("sftp://me:secret@host:22/run", "sftp://...@host:22/run"),
+        ("s3://AKIA:secret/secret@bucket/run.tar", "s3://...@bucket/run.tar"),
+        ("https://host/run.tar?sig=secret/?secret", "https://host/run.tar?..."),
+    ):
+        message = re.escape(
+            f"must be an address without a password or a query; got '{told}'. Who asks is said by variables"
+        )
+        with pytest.raises(ResultError, match=f"^`out` {message}"):
+            explained(images, url, model="no model.keras")
+        with pytest.raises(ResultError, match=f"^`path` {message}"):
+            vz.open_run(url)
+        with pytest.raises(InputError, match=f"^`source` {message}"):
+            explained(url, tmp_path / "run", model="no model.keras")
+    for url in ("az://photos@account.dfs.core.windows.net/run", "hdfs://host:8020/me@home/a:b@c", "s3://bucket/a:b@c"):
+        check_url(url, "out")
 
 
 def test_memory_is_no_place_for_other_processes(images: Path, memory: Any) -> None:

@@ -27,7 +27,7 @@ import numpy as np
 from vizcnn.files import file_stems
 from vizcnn.runs import statistics
 from vizcnn.runs.local_storage import LocalStorage
-from vizcnn.runs.object_storage import ObjectStorage
+from vizcnn.runs.object_storage import ObjectStorage, check_url
 from vizcnn.runs.storage import Storage
 
 MANIFEST, FAILURES, JOURNALS, LOCK = "manifest.json", "failures.jsonl", "journal", "lock"
@@ -161,16 +161,20 @@ class RunFolder:
     ----------
     path : Path or str
         The folder; as text, its URL in an object store.
+    argument : str, default "out"
+        What errors call it.
     """
 
     path: Path | str
+    argument: str = "out"
 
     @cached_property
     def storage(self) -> Storage:
         """What reads and writes its files."""
         if isinstance(self.path, Path):
-            return LocalStorage(self.path)
-        return ObjectStorage(self.path)
+            return LocalStorage(self.path, self.argument)
+        check_url(self.path, self.argument)
+        return ObjectStorage(self.path, self.argument)
 
     @property
     def name(self) -> str:
@@ -185,7 +189,7 @@ class RunFolder:
     @property
     def predictions(self) -> RunFolder:
         """The run of predictions by which a sample is taken."""
-        return RunFolder(place_of(f"{self.path}/predictions"))
+        return RunFolder(place_of(f"{self.path}/predictions"), self.argument)
 
     @staticmethod
     def rows(shard: int) -> str:

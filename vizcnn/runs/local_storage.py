@@ -23,9 +23,12 @@ class LocalStorage(Storage):
     ----------
     root : Path
         The folder.
+    argument : str, default "out"
+        What errors call it.
     """
 
     root: Path
+    argument: str = "out"
 
     def address(self, name: str = "") -> str:
         """See `Storage.address`."""
@@ -118,14 +121,16 @@ class LocalStorage(Storage):
         return self.root / name
 
     def _unreadable(self, name: str, error: Exception) -> ResultError:
-        return ResultError(f"`out` {self.address(name)!r} can't be read: {getattr(error, 'strerror', None) or error}.")
+        return ResultError(
+            f"`{self.argument}` {self.address(name)!r} can't be read: {getattr(error, 'strerror', None) or error}."
+        )
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise unwritable(self.root / name, error, "out") from error
+            raise unwritable(self.root / name, error, self.argument) from error
 
 
 class RecordFile(Records):

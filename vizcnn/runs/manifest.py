@@ -222,7 +222,7 @@ class Manifest:
         ResultError
             If it can't be read, is no manifest, or is that of another version of vizcnn.
         """
-        name = repr(folder.storage.address(MANIFEST))
+        name = f"`{folder.argument}` {folder.storage.address(MANIFEST)!r}"
         try:
             data = folder.storage.read(MANIFEST)
         except FileNotFoundError:
@@ -231,10 +231,10 @@ class Manifest:
             about = json.loads(data)
             version = about["schema"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ResultError(f"`out` {name} isn't the manifest of a run. Name another folder.") from error
+            raise ResultError(f"{name} isn't the manifest of a run. Name another folder.") from error
         if version != SCHEMA_VERSION:
             raise ResultError(
-                f"`out` {name} must have the schema version {SCHEMA_VERSION}; got {version!r}. It was written by vizcnn "
+                f"{name} must have the schema version {SCHEMA_VERSION}; got {version!r}. It was written by vizcnn "
                 f"{about.get('versions', {}).get('vizcnn', '?')}, this is {__version__}: use that one, or another folder."
             )
         return cls(about)

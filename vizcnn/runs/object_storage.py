@@ -11,6 +11,7 @@ import getpass
 import hashlib
 import io
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,12 +19,51 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vizcnn.errors import ResultError
+from vizcnn.errors import ResultError, VizcnnError
 from vizcnn.files import locked, unwritable
 from vizcnn.runs.storage import Records, Storage, claimed, framed, let_go, whole_records
 
 SECONDS = 5.0
 """How long records are kept in memory alone: what a killed process loses, at the most."""
+
+
+def check_url(url: str, argument: str, kind: type[VizcnnError] = ResultError) -> None:
+    """Make sure that an address tells no secret: a run's files, its errors and its pages say where it lies and what it read.
+
+    Parameters
+    ----------
+    url : str
+        The address of a folder.
+    argument : str
+        What errors call it.
+    kind : type of VizcnnError, default ResultError
+        What is raised.
+
+    Raises
+    ------
+    ResultError
+        Or another one, if it has a password or a query.
+
+    Examples
+    --------
+    >>> from vizcnn.runs.object_storage import check_url
+    >>> check_url("az://photos@account.dfs.core.windows.net/run", "out")
+    >>> check_url("s3://key:secret@bucket/run", "out")
+    Traceback (most recent call last):
+    ...
+    vizcnn.errors.ResultError: `out` must be an address without a password or a query; got 's3://...@bucket/run'. Who asks ...
+    """
+    told = re.sub(r"\?.*", "?...", re.sub(_PASSWORD, "://...@", url))
+    if told != url:
+        raise kind(
+            f"`{argument}` must be an address without a password or a query; got {told!r}. Who asks is said by variables of the "
+            f"environment: those of the store, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+            f"fsspec's, as FSSPEC_SFTP_PASSWORD."
+        )
+
+
+_PASSWORD = r"://[^/@:]*:(?!\d+/)[^@]*@"
+"""A user and a password, which may hold a slash; but not a host's port, and an @ later on."""
 
 
 class ObjectStorage(Storage):

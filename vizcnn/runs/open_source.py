@@ -14,6 +14,7 @@ from vizcnn.runs.datasets import elements_of
 from vizcnn.runs.files import DELIMITERS, LISTS, PARQUET, Folder, Table, open_parquet
 from vizcnn.runs.layout import place_of
 from vizcnn.runs.object_source import ObjectFolder
+from vizcnn.runs.object_storage import check_url
 from vizcnn.runs.ray_rows import RayRows, is_ray_dataset
 from vizcnn.runs.source import Source
 
@@ -79,6 +80,7 @@ def open_source(source: Any, *, labels_by: str | None = None, columns: Mapping[s
 
 def _of_store(url: str, labelled: bool, columns: Mapping[str, str] | None) -> Source:
     """Return a folder in an object store."""
+    check_url(url, "source", InputError)
     suffix = PurePosixPath(url).suffix.lower()
     if suffix in {*TARS, *TFRECORDS, *PARQUET, *DELIMITERS, *LISTS}:
         raise InputError(

@@ -323,7 +323,7 @@ def open_run(path: str | os.PathLike[str], *, model: Any = None) -> Run:
     ...
     vizcnn.errors.ResultError: `path` '...' isn't the folder of a run: it holds no manifest.json.
     """
-    folder = RunFolder(place_of(path))
+    folder = RunFolder(place_of(path), "path")
     manifest = Manifest.read(folder)
     if manifest is None:
         raise ResultError(f"`path` {os.fspath(path)!r} isn't the folder of a run: it holds no manifest.json.")

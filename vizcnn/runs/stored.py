@@ -232,7 +232,7 @@ class StoredRun:
 
     @property
     def _folder(self) -> RunFolder:
-        return RunFolder(self.path)
+        return RunFolder(self.path, "path")
 
     @property
     def _manifest(self) -> Manifest:
