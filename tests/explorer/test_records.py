@@ -232,6 +232,30 @@ def test_images_of_a_run_are_read_as_they_are_needed_and_those_that_cannot_be_ar
     assert fetched == list(run.table["path"][2:4])
 
 
+def test_one_bad_image_of_a_run_leaves_the_others_there_and_those_that_come_are_seen(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_rows, "LOOK_SECONDS", 0)
+    shutil.copytree(run.path / "rows", tmp_path / "rows")
+    second = sorted((tmp_path / "rows").iterdir())[1]  # the others are by another process, which is ahead
+    rows = second.read_bytes()
+    second.unlink()
+    changed, read = run.table["path"][2], SourceAgain.read
+
+    def read_again(source: SourceAgain, row: pandas.Series) -> bytes | np.ndarray:
+        if row["path"] == changed:
+            raise ResultError("It has another hash.")
+        return read(source, row)
+
+    monkeypatch.setattr(SourceAgain, "read", read_again)
+    records = Records(Run(tmp_path, {**run.about, "complete": False}))
+    studio = Studio("digits", lambda: (vz.assets.digits_cnn(), ()), RunImages(records), kept=records)
+    studio.load()
+    assert studio.folder()[1] == [0, 1, 3, 8, 9]
+    second.write_bytes(rows)
+    assert studio.folder()[1] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
+
+
 def test_a_mistake_is_another_class_and_not_another_name_of_it() -> None:
     table = pandas.DataFrame(
         {

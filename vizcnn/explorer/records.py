@@ -80,6 +80,11 @@ class Records(KeptFolder):
         return self.rows_now.table
 
     @property
+    def count(self) -> int:
+        """How many images were explained so far."""
+        return len(self.table)
+
+    @property
     def tags(self) -> Tags:
         """Tags on its images."""
         return self.rows_now.tags

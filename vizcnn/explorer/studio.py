@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vizcnn.errors import InputError, VizcnnError
+from vizcnn.errors import InputError, ResultError, VizcnnError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,9 @@ MAX_UPLOAD = 64_000_000
 
 MAX_UPLOADS, MAX_UPLOADED = 100, 512_000_000
 """How many uploads, and painted pictures, are kept, and how many bytes of them; the oldest go first."""
+
+_UNREAD = (InputError, ResultError)
+"""What is told of an image that can't be read, or of a run's that isn't what it was."""
 
 OpenModel = Callable[[], tuple["ModelAdapter", Sequence[str]]]
 """Loads the model; returns what there is to say of it too."""
@@ -52,6 +55,11 @@ class KeptFolder:
 
     kind: str
     """What the page knows it by."""
+
+    @property
+    def count(self) -> int:
+        """How many images it holds so far."""
+        return 0
 
 
 class Later:
@@ -147,7 +155,7 @@ class Studio:
         self._stays = False
         self._turned_to: Hashable = None
         self._state_lock = threading.Lock()
-        self._folder: tuple[int, ImageSet, list[int]] | None = None
+        self._folder: tuple[tuple[int, int], ImageSet, list[int]] | None = None
         self._folder_lock = threading.Lock()
 
     def load(self) -> None:
@@ -282,21 +290,23 @@ class Studio:
         if not self.sources:
             raise InputError("That takes a folder of images: vizcnn serve MODEL IMAGES.")
         with self._folder_lock:
-            count = len(self.sources)
-            if self._folder is None or self._folder[0] != count:  # of a run that goes on there are more and more
-                self._folder = count, *self._readable()
+            counts = len(self.sources), 0 if self.kept is None else self.kept.count
+            if self._folder is None or self._folder[0] != counts:  # of a run that goes on there are more and more
+                self._folder = counts, *self._readable()
             return self._folder[1:]
 
     def _readable(self) -> tuple[ImageSet, list[int]]:
-        sources = [opened(source) for source in self.sources]
-        with suppress(InputError):
-            return self._read(sources), list(range(len(sources)))
-        good = []
-        for number, source in enumerate(sources):
-            with suppress(InputError):
+        there, good = {}, {}
+        for number, source in enumerate(self.sources):
+            with suppress(*_UNREAD):
+                there[number] = opened(source)
+        with suppress(*_UNREAD):
+            return self._read([*there.values()]), [*there]
+        for number, source in there.items():
+            with suppress(*_UNREAD):
                 self._read(source)
-                good.append(number)
-        return self._read([sources[number] for number in good]), good
+                good[number] = source
+        return self._read([*good.values()]), [*good]
 
     def place_of(self, key: str) -> str | None:
         """Return the path of an image; None where it is no file.
