@@ -256,6 +256,38 @@ def test_one_bad_image_of_a_run_leaves_the_others_there_and_those_that_come_are_
     assert studio.folder()[1] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
 
 
+def test_what_is_made_of_a_run_that_goes_on_is_made_again_and_of_the_rows_that_are_known(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Found(list[SimpleNamespace]):
+        suspects = notes = ()
+        clusters = property(list)
+        num_images = property(lambda found: len(found[0].images))
+
+    def spray(run: Run, method: str, *, model: object) -> Found:
+        said = {"label": "0", "kind": "group", "is_suspect": False, "verdict": "", "region": ""}
+        return Found([SimpleNamespace(images=[*run.table.index][::-1], mean_map=np.zeros((2, 2)), **said)])
+
+    monkeypatch.setattr("vizcnn.explorer.records.spray", spray)
+    shutil.copytree(run.path, tmp_path / "run")
+    last = sorted((tmp_path / "run" / "rows").iterdir())[-1]
+    rows, cell = last.read_bytes(), dict(run.table.loc[9, ["label", "prediction"]])
+    last.unlink()
+    records = Records(Run(tmp_path / "run", {**run.about, "complete": False}))
+    studio = Studio("digits", lambda: (vz.assets.digits_cnn(), ()), kept=records)
+    monkeypatch.setattr(run_rows, "LOOK_SECONDS", 1e9)
+    with Server(studio) as server:
+        assert studio.ready.wait(60)
+        assert ask(server, "api/run").facts["count"] == 8
+        assert ask(server, "api/run/mean", **cell).status == 422
+        last.write_bytes(rows)  # as another process does, between two looks
+        assert ask(server, "api/run/plane").arrays[1]["indices"].tolist() == list(range(8))
+        assert ask(server, "api/run/clusters").arrays[0]["clusters"][0]["images"] == list(range(8))[::-1]
+        monkeypatch.setattr(run_rows, "LOOK_SECONDS", 0)
+        assert ask(server, "api/run/mean", **cell).status == 200
+        assert ask(server, "api/run/clusters").arrays[0]["num_images"] == 10
+
+
 def test_a_mistake_is_another_class_and_not_another_name_of_it() -> None:
     table = pandas.DataFrame(
         {

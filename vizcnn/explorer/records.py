@@ -203,6 +203,7 @@ class Records(KeptFolder):
         """Return the mean map of a cell of the confusion matrix."""
         method = given.get("method") or self.run.methods[0]
         check_choice("method", method, self.run.methods)
+        self.rows_now  # noqa: B018 - whose reading forgets what was found of fewer rows
         means, key = self.means(method), (given.get("label", ""), given.get("prediction", ""))
         if key not in means.keys:
             raise OptionError(f"No image of the class {key[0]!r} was taken for {key[1]!r}.")
@@ -223,8 +224,9 @@ class Records(KeptFolder):
         """Return what is decided by something else than the others of its class, the strangest first."""
         method = given.get("method") or self.run.methods[0]
         check_choice("method", method, self.run.methods)
+        table = self.table  # whose reading forgets what was found of fewer rows
         found = self.sprayed(method, model)
-        shown = found.clusters[:CLUSTERS]
+        shown = [(one, [at for at in one.images if at in table.index][:EXAMPLES]) for one in found.clusters[:CLUSTERS]]
         about = {
             "method": method,
             "count": len(found),
@@ -238,19 +240,21 @@ class Records(KeptFolder):
                     "is_suspect": one.is_suspect,
                     "verdict": one.verdict,
                     "region": one.region,
-                    "images": one.images[:EXAMPLES],
-                    "paths": list(self.table.loc[one.images[:EXAMPLES], "path"]),
+                    "images": examples,
+                    "paths": list(table.loc[examples, "path"]),
                 }
-                for one in shown
+                for one, examples in shown
             ],
         }
-        return answers.arrays(about, {"means": np.stack([one.mean_map for one in shown]).astype(np.float32)})
+        return answers.arrays(about, {"means": np.stack([one.mean_map for one, _ in shown]).astype(np.float32)})
 
     def plane(self, given: Mapping[str, str]) -> bytes:
         """Return the images on a plane, by the likeness of their maps."""
         method = given.get("method") or self.run.methods[0]
-        found = embedding(self.run, method)
-        rows = self.table.loc[found.indices]
+        table, found = self.table, embedding(self.run, method)
+        known = np.isin(found.indices, table.index)  # the run may have come further since
+        indices, points = found.indices[known], found.points[known]
+        rows = table.loc[indices]
         about = {
             "method": method,
             "shares": found.shares,
@@ -259,7 +263,7 @@ class Records(KeptFolder):
             "predictions": [_cell(value) for value in rows["prediction"]],
             "mistaken": list(map(bool, _mistaken(rows))),
         }
-        return answers.arrays(about, {"points": found.points, "indices": found.indices.astype(np.int32)})
+        return answers.arrays(about, {"points": points, "indices": indices.astype(np.int32)})
 
 
 def open_kept(folder: Path) -> Records | Training:
@@ -328,7 +332,7 @@ def routes(questions: Questions) -> list[Route]:
 
         async def clusters(request: Request) -> Response:
             return await questions.answer(
-                request, lambda: kept.clusters(request.query_params, studio.model), priority=PATIENT
+                request, lambda: kept.clusters(request.query_params, studio.model), priority=PATIENT, lasts=lasts
             )
 
         async def tags(request: Request) -> Response:
