@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import pytest
 import vizcnn as vz
 from tests.runs.made import contents, explained, model, softmax, write_images
 from vizcnn.errors import InputError, ResultError
-from vizcnn.runs import finishing, journal, worker
+from vizcnn.runs import finishing, journal, storage, worker
 from vizcnn.runs.layout import RunFolder
 from vizcnn.runs.manifest import Manifest
 
@@ -181,11 +182,37 @@ def test_record_whose_bytes_were_lost_is_computed_again(tmp_path: Path) -> None:
     kept.close()
     data = bytearray(path.read_bytes())
     data[-9] ^= 1
-    path.write_bytes(data)
-    again = journal.Journal.claim(folder, 0, schema)
-    assert (again.count, again.table().to_pydict()) == (2, {"a": [0, 1]})
-    assert journal.Journal.claim(folder, 0, schema) is None  # one process has it
-    again.close()
+    for lost in (bytes(data), bytes(data[: len(data) // 3 * 2]) + bytes(100)):  # and zeros that were never overwritten
+        path.write_bytes(lost)
+        again = journal.Journal.claim(folder, 0, schema)
+        assert (again.count, again.table().to_pydict()) == (2, {"a": [0, 1]})
+        assert journal.Journal.claim(folder, 0, schema) is None  # one process has it
+        again.close()
+
+
+def test_file_that_is_removed_by_whoever_had_it_is_claimed_by_one_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = tmp_path / "lock", storage.take_lock
+    held = [storage.claimed(path)]
+
+    def let_go_before(number: int) -> bool:
+        storage.let_go(held.pop(), path, remove=True)
+        monkeypatch.setattr(storage, "take_lock", real)
+        return real(number)
+
+    monkeypatch.setattr(storage, "take_lock", let_go_before)  # between the opening and the lock
+    held.append(storage.claimed(path))
+    assert storage.claimed(path) is None
+
+    class Closed:
+        def close(self) -> None:
+            held.pop(0).close()
+            held.append(storage.claimed(path))
+
+    storage.let_go(Closed(), path, remove=True)
+    assert storage.claimed(path) is None  # the one who came in between has it
+    held.pop().close()
 
 
 def test_source_that_vanishes_stops_the_run_and_none_of_its_images_is_blamed(
@@ -278,6 +305,14 @@ def test_folder_with_other_files_is_refused(images: Path, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("left", ["rows/00000.parquet", "journal/00000", "failures.jsonl"])
+def test_folder_with_what_another_run_has_left_is_refused(images: Path, tmp_path: Path, left: str) -> None:
+    (tmp_path / left).parent.mkdir(exist_ok=True)
+    (tmp_path / left).touch()
+    with pytest.raises(ResultError, match=f"holds '{left.partition('/')[0]}'. Name another one"):
+        explained(images, tmp_path, model="no model.keras")
+
+
 def test_disk_that_cannot_hold_the_run_is_refused_before_it_begins(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,14 +332,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
+def fill(disk: Path) -> None:
+    """Leave no room on a disk, whoever else is writing there."""
+    with contextlib.suppress(OSError), (disk / "filler").open("ab", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+
+
 def test_disk_that_fills_up_in_the_middle_is_told_and_loses_nothing(
     images: Path, whole: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = worker.Explainer.batch
 
     def batch(self: Any, start: int, *given: Any) -> Any:
-        if start == 16:
-            (small_disk / "filler").write_bytes(b"0" * (shutil.disk_usage(small_disk).free - 4096))
+        if start >= 16:
+            fill(small_disk)
         return real(self, start, *given)
 
     with monkeypatch.context() as patch:

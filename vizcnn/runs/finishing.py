@@ -19,19 +19,20 @@ from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.maps import begin_arrays
 from vizcnn.runs.rows import read_all_rows
 
-_OWN = {MANIFEST, FAILURES, JOURNALS, LOCK, "rows", "maps", "predictions"}
+_BEFORE = {LOCK, "maps", "predictions"}
+"""What a run leaves that is stopped before its manifest is written."""
 
 
 def check_folder(folder: RunFolder) -> None:
-    """Make sure that a folder that is no run yet is empty, and can be written.
+    """Make sure that a folder that is no run yet is empty, or left by the beginning of one, and can be written.
 
     Raises
     ------
     ResultError
         If not.
     """
-    others = [name for name in folder.storage.names() if name not in _OWN and not _is_partial(name)]
-    if others:
+    others = [name for name in folder.storage.names() if name not in _BEFORE and not _is_partial(name)]
+    if others and not folder.storage.exists(MANIFEST):  # which another process may have written by now
         raise ResultError(
             f"`out` must be a new folder, or that of a run; {str(folder.path)!r} holds {min(others)!r}. Name another one."
         )

@@ -8,7 +8,7 @@ import sys
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -139,7 +139,7 @@ def whole_records(file: BinaryIO, size: int) -> Iterator[bytes]:
     """Yield the records of an open file of that size, as far as they were written whole."""
     while len(head := file.read(_HEAD.size)) == _HEAD.size:
         length, checksum = _HEAD.unpack(head)
-        if length > size:
+        if not length or length > size:  # zeros stand where a machine went down before its bytes were on the disk
             return
         data = file.read(length)
         if len(data) != length or zlib.crc32(data) != checksum:
@@ -156,17 +156,22 @@ def claimed(path: Path) -> BinaryIO | None:
         None where another process of this machine, or of others on its file system, has it open.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
-    if take_lock(file.fileno()):
-        return file
-    file.close()
-    return None
+    while True:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+        if not take_lock(file.fileno()):
+            file.close()
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # who had it has removed it, since it was opened here
 
 
 def let_go(file: BinaryIO, path: Path, *, remove: bool) -> None:
-    """Close a file that was claimed, and remove it."""
+    """Close a file that was claimed, and remove it, unless it is somebody else's by then."""
     if remove and sys.platform != "win32":
         path.unlink(missing_ok=True)  # while nobody else can have it
     file.close()
-    if remove:
-        path.unlink(missing_ok=True)
+    if remove and sys.platform == "win32":
+        with suppress(PermissionError):  # where somebody else has opened it; who has it open himself can't remove it
+            path.unlink(missing_ok=True)
