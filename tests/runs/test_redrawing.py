@@ -22,7 +22,7 @@ from vizcnn.runs import redrawing
 from vizcnn.runs.adapting import _plain_preprocess, arguments_of, files_of, settings_of
 from vizcnn.runs.archives import Tar
 from vizcnn.runs.covering import Coverer
-from vizcnn.runs.manifest import digest_of_files, digest_of_network, plain
+from vizcnn.runs.manifest import digest_of_files, plain
 from vizcnn.runs.redrawing import asked_of, images_of, model_of, target_of
 from vizcnn.targets import Class, Contrast, Region, Similarity
 
@@ -73,7 +73,7 @@ def test_adapter_is_kept_for_as_long_as_the_file_holds_the_same(
 def test_file_of_a_model_is_read_as_the_run_read_it(tmp_path: Path) -> None:
     file = tmp_path / "digits.keras"
     shutil.copy(vz.assets.DIGITS_CNN, file)
-    settings: dict[str, Any] = {"preprocess": "/ 255", "decoding": None, "input_shape": [28, 28, 1]}
+    settings: dict[str, Any] = {**settings_of(vz.adapt(softmax)), "preprocess": "/ 255", "input_shape": [28, 28, 1]}
     about = {"model": {"file": str(file)}, "settings": settings, "classes": [*"abcdefghij"]}
     (tmp_path / "vizcnn.toml").write_text('preprocess = "crop, bgr"\nnum_runs = 3\nlabels = ["x"]\n')  # of a later day
     adapter = model_of(about, None)
@@ -124,18 +124,53 @@ def test_what_a_model_was_adapted_by_goes_into_its_manifest_and_comes_back() -> 
     assert settings_of(vz.adapt(softmax)) == dict.fromkeys(settings_of(asked))  # nothing, of one that was given nothing
 
 
-def test_network_is_told_by_its_layers_and_not_by_their_names() -> None:
+def beside(file: Path, number: int) -> None:
+    """Write what is adapted beside a model: an input with more numbers than a manifest holds, and a setting."""
+    file.with_name("vizcnn.toml").write_text(f"num_runs = 2\n[fixed_inputs]\nmore = {[number] * 1001}\n")
+
+
+@pytest.fixture
+def two_inputs(tmp_path: Path) -> tuple[vz.Run, Path]:
+    """A run of a small model in a file, which takes another input too."""
     import keras
 
-    def network(scale: float, name: str) -> Any:
-        layers = [keras.Input((4,)), keras.layers.Rescaling(scale, name=name), keras.layers.Dense(2)]
-        return keras.Sequential(layers)
+    image, more = keras.Input((SIZE, SIZE, 3)), keras.Input((1001,), name="more")
+    pooled = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(image), more])
+    file = tmp_path / "two.keras"
+    keras.Model([image, more], keras.layers.Dense(2)(pooled)).save(file)
+    beside(file, 1)
+    images = write_images(tmp_path / "images", 1)
+    return explained(images, tmp_path / "out", model=str(file), methods=OCCLUSION), file
 
-    first = digest_of_network(network(0.5, "a"))
-    compiled = network(0.5, "b")
-    compiled.compile("sgd", "mse")
-    assert first == digest_of_network(compiled) is not None
-    assert digest_of_network(network(0.25, "a")) != first  # of the same weights
+
+def test_settings_beside_the_model_tell_what_its_manifest_does_not(two_inputs: tuple[vz.Run, Path]) -> None:
+    run, file = two_inputs
+    older = {name: said for name, said in run.about["settings"].items() if name not in ("num_runs", "fixed_inputs")}
+    for settings in (run.about["settings"], older):
+        assert model_of({**run.about, "settings": settings}, None).num_runs == 2
+    beside(file, 2)
+    assert model_of({**run.about, "settings": older}, None).fixed_inputs[1][0, 0] == 2  # of which that run says nothing
+    for text in (file.with_name("vizcnn.toml").read_text(), "num_runs = 2", "preprocess = 'own.py:function'"):
+        file.with_name("vizcnn.toml").write_text(text)
+        with pytest.raises(
+            ResultError, match=r"explained with `fixed_inputs` 'array .1, 1001., sha256.*can't give back"
+        ):
+            model_of(run.about, None)
+
+
+def test_weights_tell_a_model_that_is_given_from_that_of_the_file(two_inputs: tuple[vz.Run, Path]) -> None:
+    import keras
+
+    run, file = two_inputs
+    network = keras.models.load_model(file)
+    network.trainable = False
+    given = vz.adapt(network, fixed_inputs={"more": np.ones(1001)}, num_runs=2)
+    assert model_of(run.about, given) is given
+    network.set_weights([weight + 1 for weight in network.get_weights()])
+    with pytest.raises(ResultError, match="it has another weights of its model"):
+        model_of(run.about, given)
+    older = {name: said for name, said in run.about["model"].items() if name != "weights"}
+    assert model_of({**run.about, "model": older}, given) is given
 
 
 def test_file_that_a_target_reads_is_a_part_of_it(tmp_path: Path) -> None:

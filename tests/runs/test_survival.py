@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 import vizcnn as vz
-from tests.runs.made import contents, explained, model, softmax, write_images
+from tests.runs.made import OCCLUSION, contents, explained, model, softmax, write_images
 from vizcnn.errors import InputError, ResultError
 from vizcnn.runs import finishing, journal, storage, worker
 from vizcnn.runs.layout import RunFolder
-from vizcnn.runs.manifest import Manifest
+from vizcnn.runs.manifest import Manifest, digest_of_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked, and killed as Unix does it")
 
@@ -119,28 +119,47 @@ def test_second_start_does_what_is_missing_alone_and_says_so(
     assert said[1:] == [f"All 40 images are explained already, in {str(tmp_path / 'out')!r}: nothing to do."]
 
 
-def test_run_that_knows_nothing_of_later_settings_goes_on_without_them(
-    images: Path, whole: Path, tmp_path: Path
-) -> None:
-    out = shutil.copytree(whole, tmp_path / "out")
-    manifest = Manifest.read(RunFolder(out))
-    assert manifest is not None
-    later = {"target_files", "image_size", "num_runs", "token_grid", "fixed_inputs", "input_layer"}
-    manifest.about["settings"] = {
-        name: value for name, value in manifest.about["settings"].items() if name not in later
-    }
-    del manifest.about["model"]["network"]
-    manifest.about["complete"] = False
-    manifest.write(RunFolder(out))
-    rows = out / "rows" / "00002.parquet"
-    before = rows.read_bytes()
-    rows.unlink()
-    run = explained(images, out)
-    assert (run.is_complete, rows.read_bytes() == before) == (True, True)
-    assert len(run.result(0)) == 1
+def test_run_that_knows_nothing_of_later_settings_goes_on(images: Path, tmp_path: Path) -> None:
     twice = vz.adapt(softmax, input_shape=(8, 8, 3), labels=[*"abc"], batch_size=4, preprocess="none", num_runs=2)
-    with pytest.raises(ResultError, match=r"another num_runs \(settings\): there None, now 2"):
-        explained(images, out, model=twice)
+    out = explained(images, tmp_path / "out", model=twice, methods=OCCLUSION, sample=16).path
+    rows = out / "rows" / "00001.parquet"
+    before = rows.read_bytes()
+
+    def again(*later: str, **asked: Any) -> None:
+        manifest = Manifest.read(RunFolder(out))
+        assert manifest is not None
+        for name in later:
+            del manifest.about["settings"][name]
+        manifest.about["complete"] = False
+        manifest.write(RunFolder(out))
+        rows.unlink()
+        explained(images, out, methods=OCCLUSION, sample=16, **asked)
+
+    with pytest.raises(ResultError, match=r"another num_runs \(settings\): there 2, now None"):
+        again()
+    rows.write_bytes(b"")
+    again("target_files", "image_size", "num_runs", "token_grid", "fixed_inputs", "input_layer", model=twice)
+    assert rows.read_bytes() == before
+
+
+def test_finished_run_needs_neither_the_versions_nor_the_file_of_its_model(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"methods": OCCLUSION, "sample": 4}
+    explained(images, tmp_path / "out", **options)
+    monkeypatch.setattr("vizcnn.runs.adapting.versions", lambda _: {"pillow": "99"})
+    explained(images, tmp_path / "out", **options)
+    with pytest.raises(ResultError, match=r"another numpy \(versions\)|another pillow \(versions\)"):
+        explained(images, tmp_path / "out", retry=True, **options)
+    file = tmp_path / "model.keras"
+    file.write_bytes(b"no model")
+    manifest = Manifest.read(RunFolder(tmp_path / "out"))
+    assert manifest is not None
+    manifest.about["model"]["sha256"] = digest_of_files(file)
+    manifest.write(RunFolder(tmp_path / "out"))
+    said: list[str] = []
+    explained(images, tmp_path / "out", model=str(file), say=said.append, **options)
+    assert said == [f"All 4 images are explained already, in {str(tmp_path / 'out')!r}: nothing to do."]
 
 
 def test_parts_by_several_machines_make_the_same_files_as_one(images: Path, whole: Path, tmp_path: Path) -> None:

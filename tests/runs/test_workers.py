@@ -24,7 +24,7 @@ from vizcnn.runs.files import Folder
 from vizcnn.runs.finishing import begin, check_folder
 from vizcnn.runs.job import Job
 from vizcnn.runs.open_source import open_source
-from vizcnn.runs.running import run_job, work_on
+from vizcnn.runs.running import begin_run, run_job, work_on
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,22 @@ def test_run_whose_workers_were_all_killed_says_so(
     run_job(asked, (0, 1), workers=1, retry=False, say=explained.append)
     held.close()
     assert explained[-1] == "8 images are in the hands of other processes."
+
+
+def test_workers_forget_no_failure_before_the_run_is_known_to_be_the_same(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(job(images, tmp_path / "out"), model_file=images / "a" / "000.png")
+    run_job(asked, (0, 2), retry=False, say=lambda _: None)
+    finished = asked.folder.finished()
+    monkeypatch.setattr(workers, "begin", begin_run)
+    monkeypatch.setattr(workers, "work", lambda *_: iter(()))
+    with pytest.raises(ResultError, match=r"another batch_size .settings.: there 4, now 2"):
+        run_job(replace(asked, open_model=partial(model, 2)), (0, 1), workers=2, retry=True, say=lambda _: None)
+    assert asked.folder.finished() == finished
+    with pytest.raises(ResultError, match="All `workers` were killed"):
+        run_job(asked, (0, 1), workers=2, retry=True, say=lambda _: None)
+    assert len(asked.folder.finished()) < len(finished)
 
 
 def test_error_of_a_worker_is_raised_where_it_was_started(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.inputs import Decoding, Preprocess
 from vizcnn.inputs.steps import Function
-from vizcnn.runs.manifest import digest_of_files, digest_of_network, digest_of_weights, plain, versions
+from vizcnn.runs.manifest import digest_of_files, digest_of_weights, plain, versions
 from vizcnn.targets import Similarity
 
 if TYPE_CHECKING:
@@ -32,17 +32,20 @@ def known_of(model: ModelAdapter, *, is_file: bool) -> dict[str, Any]:
     model : ModelAdapter
         The model.
     is_file : bool
-        Whether it is known by the hash of its file; else that of its weights is taken.
+        Whether it is known by the hash of its file; else it is by that of its weights, which is said of a file too.
 
     Returns
     -------
     dict
         "model", "settings", "versions" and "classes".
     """
-    network = getattr(model.image_model, "model", None)
-    weights = {} if is_file else {"sha256": digest_of_weights(network)}
+    weights = digest_of_weights(getattr(model.image_model, "model", None))
     return {
-        "model": {"name": model.name, **weights, "network": digest_of_network(network)},
+        "model": {
+            "name": model.name,
+            **({} if is_file else {"sha256": weights}),
+            **({} if weights is None else {"weights": weights}),
+        },
         "settings": settings_of(model),
         "versions": versions(model),
         "classes": list(model.head(model.output_name(None)).names),
@@ -74,29 +77,66 @@ def settings_of(model: ModelAdapter) -> dict[str, Any]:
 
 
 def arguments_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `vizcnn.adapt` that the settings of a run mean, those that were given; no code is run.
+    """Return the arguments of `vizcnn.adapt` that the settings of a run mean, those that were given and can be given back.
+
+    No code is run.
 
     Returns
     -------
     dict
+    """
+    return _read(settings)[0]
+
+
+def _read(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the arguments of `vizcnn.adapt`, and what is said of those that a manifest can't give back."""
+    arguments: dict[str, Any] = {}
+    lost: dict[str, str] = {}
+    for name, said in ((name, settings.get(name)) for name in _READERS):
+        values = (said, *said.values()) if isinstance(said, Mapping) else ()
+        objects = [value["object"] for value in values if isinstance(value, Mapping) and "object" in value]
+        if objects:
+            lost[name] = objects[0]
+        elif said is not None:
+            try:
+                arguments[name] = _READERS[name](said)
+            except OptionError:
+                lost[name] = said
+    return arguments, lost
+
+
+def says_all(settings: Mapping[str, Any]) -> bool:
+    """Tell whether a manifest knows all settings, and gives them back; else ``vizcnn.toml`` may know the others.
+
+    Returns
+    -------
+    bool
+    """
+    return not _read(settings)[1] and all(name in settings for name in _READERS)
+
+
+def check_found(settings: Mapping[str, Any], model: ModelAdapter | None) -> None:
+    """Make sure that a model was adapted by what the manifest of a run can't give back.
+
+    Parameters
+    ----------
+    settings : mapping
+        The settings of the run.
+    model : ModelAdapter or None
+        The model; None: it couldn't be adapted.
 
     Raises
     ------
     ResultError
-        If a manifest can't give one of them back.
+        If it wasn't.
     """
-    given = {name: settings.get(name) for name in _READERS if settings.get(name) is not None}
-    for name, said in given.items():
-        if isinstance(said, Mapping):
-            lost = [
-                value["object"] for value in (said, *said.values()) if isinstance(value, Mapping) and "object" in value
-            ]
-            if lost:
-                raise _lost(name, lost[0])
-    try:
-        return {name: _READERS[name](said) for name, said in given.items()}
-    except OptionError as error:
-        raise _lost("preprocess", given["preprocess"]) from error
+    found = {} if model is None else settings_of(model)
+    for name, what in _read(settings)[1].items():
+        if found.get(name) != settings[name]:
+            raise ResultError(
+                f"The images of the run were explained with `{name}` {what!r}, which its manifest can't give back. Give the "
+                "model with it, which takes Python: `model=vizcnn.adapt(...)`."
+            )
 
 
 def files_of(target: Any) -> dict[str, str]:
@@ -121,13 +161,6 @@ def _paths(target: Any) -> Iterator[str]:
             yield from _paths(one)
     elif isinstance(target, Mapping):
         yield from _paths([*target.values()])
-
-
-def _lost(name: str, what: Any) -> ResultError:
-    return ResultError(
-        f"The images of the run were explained with `{name}` {what!r}, which its manifest can't give back. Give the model with "
-        "it, which takes Python: `model=vizcnn.adapt(...)`."
-    )
 
 
 def _plain_preprocess(preprocess: Preprocess | None) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import json
-import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -43,7 +42,11 @@ def _version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:  # installed by another name, as tensorflow-cpu
-        return str(sys.modules[name].__version__)
+        return str(importlib.import_module(_MODULES.get(name, name)).__version__)
+
+
+_MODULES = {"pillow": "PIL", "opencv-python-headless": "cv2"}
+"""Packages to their modules, where these are called otherwise."""
 
 
 def digest_of_files(path: Path) -> str:
@@ -79,55 +82,6 @@ def digest_of_weights(model: Any) -> str | None:
         digest.update(f"{array.dtype} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def digest_of_network(model: Any) -> str | None:
-    """Return the SHA-256 of what a Keras model is built of beside its weights; None where that isn't known.
-
-    What its layers are called, and how it was compiled, moves no numbers, and isn't a part of it; nor is the code of a Lambda
-    layer, which isn't the same text each time.
-
-    Returns
-    -------
-    str or None
-    """
-    if not hasattr(model, "to_json"):
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            network = json.loads(model.to_json())
-    except Exception:  # noqa: BLE001 - of a stranger's layers, which needn't say what they are
-        return None
-    numbers: dict[str, int] = {}
-    for name in _names(network):
-        numbers.setdefault(name, len(numbers))
-    return hashlib.sha256(json.dumps(_unnamed(network, numbers), sort_keys=True).encode()).hexdigest()
-
-
-def _names(part: Any) -> Iterator[str]:
-    """Yield what the layers of a network are called, in their order."""
-    if isinstance(part, Mapping):
-        if isinstance(part.get("name"), str):
-            yield part["name"]
-        for value in part.values():
-            yield from _names(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _names(value)
-
-
-def _unnamed(part: Any, numbers: Mapping[str, int]) -> Any:
-    """Return a part of a network with numbers in place of names."""
-    if isinstance(part, Mapping):
-        return {key: _unnamed(value, numbers) for key, value in part.items() if key not in _LEFT_OUT}
-    if isinstance(part, list):
-        return [_unnamed(value, numbers) for value in part]
-    return numbers.get(part, part) if isinstance(part, str) else part
-
-
-_LEFT_OUT = ("compile_config", "code", "shared_object_id")
-"""What moves no number, or isn't the same each time."""
 
 
 def plain(value: Any) -> Any:
@@ -269,7 +223,7 @@ class Manifest:
     def difference(self, asked: Mapping[str, Any]) -> str | None:
         """Return the first thing in which what is asked for isn't this run, what it is there, and what now.
 
-        A setting that a manifest doesn't know is that of a run without it; what else it doesn't know may be the same.
+        What a manifest doesn't know, one of a run before it was written, may be the same.
 
         Parameters
         ----------
@@ -285,10 +239,9 @@ class Manifest:
             have, now = self.about.get(part, {}), asked.get(part, {})
             names = [*now, *(name for name in have if part == "versions" and now and name not in now)]
             for name in names:
-                is_known = name in have or part == "settings"
                 is_told_by_hash = (part, name) == ("model", "name") and have.get("sha256") is not None
-                if is_known and not is_told_by_hash and have.get(name) != now.get(name):
-                    return _difference(_called(part, name), have.get(name), now.get(name))
+                if name in have and not is_told_by_hash and have[name] != now.get(name):
+                    return _difference(_called(part, name), have[name], now.get(name))
         if self.about.get("classes", []) != asked.get("classes", self.about.get("classes", [])):
             return _difference("list of classes", self.about["classes"], asked["classes"])
         return None

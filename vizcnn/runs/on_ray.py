@@ -117,7 +117,7 @@ class RayCluster:
         return nullcontext(plan)
 
     def begin(self, job: Job, plan: Plan) -> None:
-        """Begin a run on a node of the cluster; see `begin_run`."""
+        """Begin a run on a node of the cluster, or check it; see `begin_run`."""
         import ray
 
         begun = ray.remote(max_calls=1, **self._resources)(_begun)  # the process ends, and gives its GPU back
@@ -350,7 +350,7 @@ def _in_order(job: Job) -> Iterator[None]:
 
 
 def _begun(sent: Sent) -> bytes:
-    """Begin a run; return what went wrong."""
+    """Begin a run, or check it; return what went wrong."""
     try:
         sent.arrive()
         begin_run(sent.job, sent.plan)

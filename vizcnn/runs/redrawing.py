@@ -15,9 +15,9 @@ import numpy as np
 
 from vizcnn.adapter import ModelAdapter, adapt, adapt_alone, as_adapter
 from vizcnn.adapter.settings import FILE_NAME
-from vizcnn.errors import ModelFileError, ResultError, UnsupportedModelError
+from vizcnn.errors import ModelFileError, ResultError, UnsupportedModelError, VizcnnError
 from vizcnn.plugins import registry
-from vizcnn.runs.adapting import arguments_of, known_of
+from vizcnn.runs.adapting import arguments_of, check_found, known_of, says_all
 from vizcnn.runs.images import as_given
 from vizcnn.runs.manifest import Manifest, digest_of_files
 from vizcnn.runs.open_source import reopened
@@ -146,7 +146,10 @@ def loaded(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], model: M
 
 
 def model_of(about: Mapping[str, Any], model: Any) -> ModelAdapter:
-    """Return the adapter of a run's model, adapted as the run had it, whatever ``vizcnn.toml`` beside it says now.
+    """Return the adapter of a run's model, adapted as the run had it.
+
+    ``vizcnn.toml`` beside it is asked for what the manifest can't give back, or, of an older run, doesn't say. The weights of a
+    model that is given for a file are compared where the manifest says them and they can be read.
 
     Parameters
     ----------
@@ -197,16 +200,17 @@ def _of_path(path: str, known: Mapping[str, Any], said: str) -> ModelAdapter:
         raise ResultError(
             f"The model of the run, {known['file']!r}, isn't what it was: {file} has another hash. Give the one it was: `model`."
         )
-    return _of_file(path, digest, said)
+    settings = Path(path).parent / FILE_NAME
+    return _of_file(path, digest, digest_of_files(settings) if settings.exists() else None, said)
 
 
 @lru_cache(maxsize=2)
-def _of_file(path: str, digest: str, said: str) -> ModelAdapter:
+def _of_file(path: str, digest: str, beside: str | None, said: str) -> ModelAdapter:
     """Return the adapter of a file as a run had it; the last ones are kept, with what is compiled for them."""
     del digest  # another one for another file of this name
-    has_settings = (Path(path).parent / FILE_NAME).exists()
+    by = adapt_alone if says_all(json.loads(said)[0]) else adapt
     try:
-        return _adapted(adapt_alone if has_settings else as_adapter, adapt_alone, path, said)
+        return _adapted(as_adapter if beside is None or by is adapt else by, by, path, said)
     except (ModelFileError, UnsupportedModelError) as error:
         raise ResultError(
             f"The model of the run can't be opened by what its manifest says: {error} If the run had more, give the model with "
@@ -220,10 +224,15 @@ def _adapted(
     """Adapt a model as the settings and classes of a run say it; by itself where they say nothing."""
     settings, classes = json.loads(said)
     arguments = arguments_of(settings)
-    adapter = by(model, **arguments) if arguments else bare(model)
-    adapter.prepare(tuple(settings["input_shape"]))
-    if classes and list(adapter.head(adapter.output_name(None)).names) != classes:
-        adapter = by(model, labels=classes, **arguments)
+    try:
+        adapter = by(model, **arguments) if arguments else bare(model)
+        adapter.prepare(tuple(settings["input_shape"]))
+        if classes and list(adapter.head(adapter.output_name(None)).names) != classes:
+            adapter = by(model, labels=classes, **arguments)
+    except VizcnnError:
+        check_found(settings, None)
+        raise
+    check_found(settings, adapter)
     return adapter
 
 

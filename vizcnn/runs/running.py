@@ -38,7 +38,7 @@ class Executor(Protocol):
         """Bring what is listed to where all that work on it read one copy, until it is left."""
 
     def begin(self, job: Job, plan: Plan) -> None:
-        """Begin it; see `begin_run`."""
+        """Begin it, or check it; see `begin_run`."""
 
     def work(self, job: Job, plan: Plan, part: tuple[int, int], todo: list[int]) -> Iterator[int]:
         """Work on shards, those of a part; yield how many images are done, as they come."""
@@ -163,17 +163,22 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
     worker: Worker | None = None
     if manifest is not None:
         manifest.check_same(job.known(plan), folder)
-        is_complete = manifest.about["complete"]
-        if executor is None or (is_complete and not is_survey):  # others ask their own model, where they have work
-            worker = Worker.of(job, plan, tuple(manifest.about["settings"]["input_shape"]))
-            manifest.check_same(worker.known(), folder)
-        if retry:
-            forget_failures(folder, manifest)
-            manifest = Manifest.read(folder) or manifest
-        if manifest.about["complete"]:
+        if manifest.about["complete"] and not retry:
+            if executor is None and (is_survey or job.model_file is None):  # to do nothing no file is opened
+                known = Worker.of(job, plan, _shape_of(manifest)).known()
+                del known["versions"]  # which move nothing any more
+                manifest.check_same(known, folder)
             if not is_survey:
                 say(f"All {len(plan):,} images are explained already, in {str(folder.path)!r}: nothing to do.")
             return
+        if executor is None:
+            worker = Worker.of(job, plan, _shape_of(manifest))
+            manifest.check_same(worker.known(), folder)
+        elif retry:
+            executor.begin(job, plan)  # which checks that, where the model is
+        if retry:
+            forget_failures(folder, manifest)
+            manifest = Manifest.read(folder) or manifest
     else:
         check_folder(folder)
     if executor is not None:
@@ -188,7 +193,6 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
         worker = worker or Worker.of(job, plan)
         if manifest is None:
             manifest = _begin(worker, say)
-            manifest.check_same(worker.known(), folder)  # which another process may have written
         todo = _todo(job, plan, manifest, part, say)
         done = _beside_others(worker, manifest, part, 0) if is_survey else worker.work(manifest, todo)
     total = sum(len(plan.shard(shard)) for shard in todo)
@@ -205,8 +209,13 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
 
 
 def begin_run(job: Job, plan: Plan) -> None:
-    """Begin a run: what one of several processes does first."""
-    _begin(Worker.of(job, plan), lambda _: None)
+    """Begin a run, or make sure that it is the one that is there: what one of several processes does first."""
+    manifest = Manifest.read(job.folder)
+    worker = Worker.of(job, plan, None if manifest is None else _shape_of(manifest))
+    if manifest is None:
+        _begin(worker, lambda _: None)
+    else:
+        manifest.check_same(worker.known(), job.folder)
 
 
 def work_on(job: Job, plan: Plan, part: tuple[int, int], turn: int) -> Iterator[int]:
@@ -248,10 +257,15 @@ def _beside_others(worker: Worker, manifest: Manifest, part: tuple[int, int], tu
 def _begin(worker: Worker, say: Say) -> Manifest:
     manifest, seconds = worker.manifest()
     manifest = begin(worker.job.folder, manifest)
+    manifest.check_same(worker.known(), worker.job.folder)  # which another process may have written
     batches = -(-manifest.count // worker.explainer.batch_size)
     if seconds * batches > 5:
         say(f"About {_duration(seconds * batches)} on one process like this one.")
     return manifest
+
+
+def _shape_of(manifest: Manifest) -> tuple[int, ...]:
+    return tuple(manifest.about["settings"]["input_shape"])
 
 
 def _read(folder: RunFolder) -> Manifest:

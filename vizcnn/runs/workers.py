@@ -59,7 +59,7 @@ def shared(plan: Plan) -> Iterator[Plan]:
 
 
 def begin(job: Job, plan: Plan) -> None:
-    """Begin a run in a process of its own, which gives back the memory that its model took."""
+    """Begin a run, or check it, in a process of its own, which gives back the memory that its model took."""
     for _ in _messages([_started("begin_run", job, plan)]):
         pass
 
