@@ -164,13 +164,15 @@ def take_lock(number: int) -> bool:
 
 
 @contextmanager
-def locked(path: str | os.PathLike[str]) -> Iterator[None]:
+def locked(path: str | os.PathLike[str], argument: str = "path") -> Iterator[None]:
     """Let one at a time, of threads and of processes, read a file and write it anew; others wait.
 
     Parameters
     ----------
     path : path
         The file. The lock is another one beside it, which stays.
+    argument : str, default "path"
+        What errors call the path.
 
     Raises
     ------
@@ -184,7 +186,7 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
             file = stack.enter_context(lock.open("ab"))
             _lock(file.fileno(), wait=True)
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise unwritable(path, error, argument) from error
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import re
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from typer.testing import CliRunner
 
 import vizcnn as vz
@@ -278,11 +280,68 @@ def test_memory_is_no_place_for_other_processes(images: Path, memory: Any) -> No
 def test_manifest_of_whoever_came_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = ObjectStorage(bucket.url_of(tmp_path))
     real = bucket.Bucket.pipe_file
-    for name, put in (("a", real), ("b", lambda self, path, value: real(self, path, value))):  # which knows no "create"
+    for name, put in (
+        ("a", real),
+        ("b", lambda self, path, value: real(self, path, value)),  # which knows no "create"
+        ("c", lambda self, path, value, mode="": real(self, path, value)),  # which leaves it out without a word
+    ):
         monkeypatch.setattr(bucket.Bucket, "pipe_file", put)
         storage.write_first(name, b"one")
         storage.write_first(name, b"other")
         assert storage.read(name) == b"one"
+
+
+def test_arrays_are_those_of_the_machine_that_began_first(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = asked(images, bucket.url_of(tmp_path / "run"))
+    first = Worker.of(job, job.plan()).manifest()[0]
+    second = Manifest({**first.about, "settings": {**first.about["settings"], "shard_size": 4}})
+
+    def disturb(operation: str, path: str) -> None:
+        """Let the first machine begin when the second one has seen no manifest, and puts its arrays."""
+        if operation == "put" and path.endswith("/maps/zarr.json"):
+            monkeypatch.undo()
+            monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "other machine"))
+            begin(job.folder, first)
+
+    monkeypatch.setattr(bucket.Bucket, "disturb", disturb)
+    assert begin(job.folder, second).about == first.about
+    array = zarr.open_array(job.folder.storage.for_zarr(f"maps/{first.layouts[RISE].stem}"), mode="r")
+    assert array.shards[0] == 8
+
+
+def test_lock_files_lie_where_nobody_else_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    storage = ObjectStorage(bucket.url_of(tmp_path / "run"))
+    with storage.changing("tags.csv"):
+        pass
+    (own,) = (tmp_path / "temporary").iterdir()
+    storage.records("journal/00000").close(remove=True)
+    if sys.platform == "win32":
+        return  # where each user has a folder of temporary files
+    assert own.stat().st_mode & 0o777 == 0o700
+
+    def refused(message: str) -> None:
+        with pytest.raises(ResultError, match=f"`TMPDIR` .*{message}"):
+            storage.records("journal/00000")
+        with pytest.raises(ResultError, match=f"`TMPDIR` .*{message}"), storage.changing("tags.csv"):
+            pass
+
+    own.chmod(0o770)
+    refused(f"temporary' must be where '{own.name}' is this user's own folder; others can write into it")
+    own.chmod(0o700)
+    own.rename(tmp_path / "elsewhere")
+    own.symlink_to(tmp_path / "elsewhere")
+    refused("is this user's own folder")
+    own.unlink()
+    own.write_bytes(b"")
+    refused(f"{own.name}' can't be written: File exists")
+    own.unlink()
+    user = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    (tmp_path / "temporary" / f"vizcnn-{user + 1}").mkdir(mode=0o700)
+    refused("is this user's own folder")
 
 
 def test_what_failed_is_tried_again(tmp_path: Path) -> None:

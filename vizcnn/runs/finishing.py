@@ -53,7 +53,10 @@ def begin(folder: RunFolder, manifest: Manifest) -> Manifest:
             return there
         begin_arrays(folder, manifest.layouts.values(), manifest.count, manifest.shard_size)
         manifest.write(folder, first=True)
-        return Manifest.read(folder) or manifest
+        there = Manifest.read(folder) or manifest
+        if there.about != manifest.about:  # another machine was faster: the arrays are of its run
+            begin_arrays(folder, there.layouts.values(), there.count, there.shard_size)
+        return there
 
 
 def unfinished(folder: RunFolder, manifest: Manifest) -> list[int]:

@@ -102,7 +102,7 @@ class LocalStorage(Storage):
 
     def changing(self, name: str) -> AbstractContextManager[None]:
         """See `Storage.changing`; of other machines too, where these see the same file system."""
-        return locked(self.root / name)
+        return locked(self.root / name, self.argument)
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:

@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -122,6 +123,8 @@ class ObjectStorage(Storage):
 
     def write_first(self, name: str, data: bytes) -> None:
         """See `Storage.write_first`."""
+        if self.exists(name):  # a store may leave out the mode without a word
+            return
         try:
             self._files.pipe_file(self._path(name), data, mode="create")
         except Exception:  # noqa: BLE001 - it is there, or the store knows no such mode: each says so in its own way
@@ -175,7 +178,7 @@ class ObjectStorage(Storage):
         try:
             file = claimed(path)
         except OSError as error:
-            raise unwritable(path, error, "out") from error
+            raise unwritable(path, error, "TMPDIR") from error
         if file is None:
             return None
         try:
@@ -200,7 +203,7 @@ class ObjectStorage(Storage):
 
     def changing(self, name: str) -> AbstractContextManager[None]:
         """See `Storage.changing`."""
-        return locked(self._lock_file(name))
+        return locked(self._lock_file(name), "TMPDIR")
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
@@ -244,7 +247,7 @@ class ObjectStorage(Storage):
 
     def _lock_file(self, name: str) -> Path:
         key = hashlib.sha256(self._url.encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir(), f"vizcnn-{_user()}", key, name.replace("/", "-"))
+        return _own_folder() / key / name.replace("/", "-")
 
 
 class RecordObjects(Records):
@@ -317,5 +320,22 @@ def _reason(error: Exception) -> str:
     return text.strip().splitlines()[0].rstrip(".")
 
 
-def _user() -> object:
-    return os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # a container may know no name
+def _own_folder() -> Path:
+    """Return this user's folder of lock files, which anybody could have laid there: then it isn't written into."""
+    has_owners = hasattr(os, "getuid")
+    user = os.getuid() if has_owners else getpass.getuser()  # a container may know no name
+    folder = Path(tempfile.gettempdir(), f"vizcnn-{user}")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = folder.lstat()
+    except OSError as error:
+        raise unwritable(folder, error, "TMPDIR") from error
+    if has_owners and (about.st_uid != user or not stat.S_ISDIR(about.st_mode) or about.st_mode & _OF_OTHERS):
+        raise ResultError(
+            f"`TMPDIR` {str(folder.parent)!r} must be where {folder.name!r} is this user's own folder; others can write into it. "
+            f"Remove it, or name another folder for temporary files."
+        )
+    return folder
+
+
+_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
