@@ -16,7 +16,10 @@ from vizcnn.cli.run import _tell
 from vizcnn.errors import OptionError, ResultError
 from vizcnn.runs import journal
 from vizcnn.runs.files import Folder
+from vizcnn.runs.manifest import Manifest
+from vizcnn.runs.running import work_on
 from vizcnn.runs.sampling import by_confidence, by_turns, mistakes_first
+from vizcnn.runs.worker import Worker
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
 
@@ -105,6 +108,26 @@ def test_parts_of_several_machines_share_the_predictions(images: Path, by_mistak
     for part in ("2/2", "1/2"):
         taken(images, tmp_path, "mistakes", shard=part)
     assert contents(tmp_path) == contents(by_mistakes.path)
+
+
+def test_parts_begin_the_predictions_elsewhere(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(worker: Worker, manifest: Manifest, shards: list[int]) -> Any:
+        raise Stopped(worker.job, shards)
+
+    monkeypatch.setattr(Worker, "work", work)
+    for part, order in (("1/1", [0, 1, 2, 3, 4]), ("1/2", [0, 1, 2, 3, 4]), ("2/2", [2, 3, 4, 0, 1])):
+        with pytest.raises(Stopped) as stopped:
+            taken(images, tmp_path, "mistakes", shard=part)
+        job, shards = stopped.value.args
+        assert shards == order
+    for turn, order in ((0, [2, 3, 4, 0, 1]), (1, [3, 4, 0, 1, 2])):  # of the processes of the second machine
+        with pytest.raises(Stopped) as stopped:
+            next(work_on(job, job.plan(), (1, 2), turn))
+        assert stopped.value.args[1] == order
+
+
+class Stopped(Exception):
+    """With a job, and the shards it would work on."""
 
 
 def test_model_is_loaded_once_for_both(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

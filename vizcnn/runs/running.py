@@ -137,7 +137,7 @@ def run_job(
             listed = stack.enter_context(executor.shared(listed))
         if survey is not None:
             survey = replace(survey, open_model=job.open_model)
-            _work(survey, listed, (0, 1), executor=executor, retry=False, say=say)
+            _work(survey, listed, part, executor=executor, retry=False, say=say)
             listed = job.plan(listed)
             if executor is not None:
                 listed = stack.enter_context(executor.shared(listed))
@@ -201,7 +201,7 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
     left = unfinished(folder, manifest)
     if not left:
         finish(folder, manifest)
-    elif mine := _of_part(left, part):
+    elif mine := _mine(job, left, part):
         if executor is not None:
             raise _killed(folder)
         others = sum(len(plan.shard(shard)) for shard in mine)
@@ -244,11 +244,11 @@ def work_on(job: Job, plan: Plan, part: tuple[int, int], turn: int) -> Iterator[
 
 
 def _beside_others(worker: Worker, manifest: Manifest, part: tuple[int, int], turn: int) -> Iterator[int]:
-    folder = worker.job.folder
-    while todo := _of_part(unfinished(folder, manifest), part):
+    job, folder = worker.job, worker.job.folder
+    while todo := _mine(job, unfinished(folder, manifest), part):
         start = turn % len(todo)
         yield from worker.work(manifest, [*todo[start:], *todo[:start]])
-        if left := _of_part(unfinished(folder, manifest), part):
+        if left := _mine(job, unfinished(folder, manifest), part):
             time.sleep(0.5)  # others are at work on these; where one dies, its shard is taken over
             if left == todo:
                 time.sleep(1)
@@ -282,18 +282,22 @@ def _killed(folder: RunFolder) -> ResultError:
     )
 
 
-def _of_part(shards: list[int], part: tuple[int, int]) -> list[int]:
-    return [shard for shard in shards if shard % part[1] == part[0]]
+def _mine(job: Job, shards: list[int], part: tuple[int, int]) -> list[int]:
+    """Return the shards of a part, in the order in which it works on them; of a survey all, but each part begins elsewhere."""
+    if job.methods is not None:
+        return [shard for shard in shards if shard % part[1] == part[0]]
+    start = len(shards) * part[0] // part[1]
+    return [*shards[start:], *shards[:start]]
 
 
 def _todo(job: Job, plan: Plan, manifest: Manifest, part: tuple[int, int], say: Say) -> list[int]:
     """Return the shards that are missing, and say how much that is; refuse what the disk can't hold."""
     folder = job.folder
-    todo = _of_part(unfinished(folder, manifest), part)
-    mine = sum(len(plan.shard(shard)) for shard in _of_part(list(range(plan.num_shards)), part))
+    todo = _mine(job, unfinished(folder, manifest), part)
+    mine = sum(len(plan.shard(shard)) for shard in _mine(job, list(range(plan.num_shards)), part))
     count = sum(len(plan.shard(shard)) for shard in todo)
     size = estimated_bytes(plan, manifest, todo)
-    of = "" if part[1] == 1 else f" of part {part[0] + 1} of {part[1]}"
+    of = "" if mine == len(plan) else f" of part {part[0] + 1} of {part[1]}"
     done = f"{mine - count:,} of {mine:,} images{of} are {job.verb}ed already; " if count < mine else ""
     say(f"{done}{count:,} images{of} to {job.verb}, which take about {size_text(size)}.")
     free = folder.storage.free
