@@ -23,8 +23,9 @@ from tests.explorer.look import Look, ask
 from vizcnn.cli import app
 from vizcnn.cli.model import ModelFile
 from vizcnn.cli.serve import _opened
-from vizcnn.errors import OptionError, ResultError
+from vizcnn.errors import ModelFileError, OptionError, ResultError
 from vizcnn.explorer import Server, run_rows
+from vizcnn.explorer.known import facts_of
 from vizcnn.explorer.records import Records, open_kept
 from vizcnn.explorer.run_rows import RunImages
 from vizcnn.explorer.studio import Studio
@@ -407,7 +408,7 @@ def test_everybody_can_read_a_run(browser: Browser, kept: Server, pictures: Path
 
 
 def test_a_training_is_opened_with_its_latest_checkpoint(tmp_path: Path) -> None:
-    for at, name in enumerate(("b.keras", "a.keras")):
+    for at, name in enumerate(("b.keras", "a.keras", "a.weights.h5")):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (at, at))
     with pytest.raises(
@@ -416,6 +417,18 @@ def test_a_training_is_opened_with_its_latest_checkpoint(tmp_path: Path) -> None
         open_kept(tmp_path)
     (tmp_path / "x.gradcam.0001.png").touch()
     assert open_kept(tmp_path).model_file() == str(tmp_path / "a.keras")
+
+
+def test_a_training_whose_latest_checkpoint_cannot_be_loaded_is_walked_through_and_tells_so(tmp_path: Path) -> None:
+    (tmp_path / "x.gradcam.0001.png").touch()
+
+    def broken() -> None:
+        raise ModelFileError("It is no model.")
+
+    studio = Studio("a.keras", broken, kept=open_kept(tmp_path), is_needed=False)  # type: ignore[arg-type]
+    studio.load()
+    facts = facts_of(studio)
+    assert (studio.stage, facts["model"], facts["error"]) == ("ready", None, "It is no model.")
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path, run: Run) -> None:

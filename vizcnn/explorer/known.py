@@ -85,6 +85,7 @@ def _of_all(studio: Studio) -> dict[str, Any]:
     """Return what the page knows whether there is a model or not."""
     return {
         "name": studio.name,
+        "error": studio.error,
         "images": len(studio.sources),
         "changes": studio.changes,
         "kept": studio.kept.kind if studio.kept is not None else None,

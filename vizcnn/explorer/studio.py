@@ -118,9 +118,13 @@ class Studio:
         How the model is opened elsewhere; None: it is no file.
     kept : KeptFolder, default None
         The folder of a run or a training that is looked at too; see `vizcnn.explorer.records`.
+    is_needed : bool, default True
+        Whether nothing is shown where the model can't be loaded; else that is told, and what was kept is looked at alone.
 
     Attributes
     ----------
+    error : str or None
+        Why the model can't be loaded.
     changes : int
         How often the model was seen to have other weights than before.
     forgets : list of callable
@@ -135,6 +139,7 @@ class Studio:
         *,
         origin: Origin | None = None,
         kept: KeptFolder | None = None,
+        is_needed: bool = True,
     ) -> None:
         self.name = name
         self.origin = origin
@@ -148,6 +153,7 @@ class Studio:
         self._uploads: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
         self._open_model = open_model
+        self._is_needed = is_needed
         self.ready = threading.Event()
         self.changes = 0
         self.forgets: list[Callable[[], None]] = []
@@ -167,13 +173,18 @@ class Studio:
         try:
             model, notes = self._open_model()
         except VizcnnError as error:
-            self.error, self.stage = str(error), "failed"
+            self._do_without(str(error))
         except Exception:  # noqa: BLE001 - a thread of its own: nobody else would tell it
-            self.error, self.stage = traceback.format_exc(limit=-1).strip(), "failed"
+            self._do_without(traceback.format_exc(limit=-1).strip())
         else:
             self._model, self.stage = model, "ready"
             self.notes = [*notes, *(str(note) for note in model.notes)]
         self.ready.set()
+
+    def _do_without(self, error: str) -> None:
+        self.error, self.stage = error, "failed" if self._is_needed else "ready"
+        if not self._is_needed:
+            self._open_model = None
 
     @property
     def has_model(self) -> bool:

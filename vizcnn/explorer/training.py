@@ -14,6 +14,9 @@ from vizcnn.explorer.studio import KeptFolder
 CHECKPOINTS = (".keras", ".h5", ".hdf5")
 """Files that a training leaves of its model."""
 
+WEIGHTS = ".weights.h5"
+"""What it leaves of its weights alone, which are no model."""
+
 _FRAME = re.compile(r"(.+)\.(\d{4,})\.png")
 
 
@@ -35,7 +38,7 @@ class Training(KeptFolder):
             found = _FRAME.fullmatch(file.name)
             if found:
                 self.pictures.setdefault(found[1], {})[int(found[2])] = file
-            elif file.suffix.lower() in CHECKPOINTS:
+            elif file.name.lower().endswith(CHECKPOINTS) and not file.name.lower().endswith(WEIGHTS):
                 self.checkpoints.append(file)
 
     def model_file(self) -> str | None:

@@ -7,12 +7,14 @@ export const title = "Training", path = ["training"];
 export const matches = (path) => path[0] === "training";
 export const applies = (facts) => facts.kept === "training", isAsked = true;
 
-export async function show(root, { parameters, signal }) {
+export async function show(root, { parameters, facts, signal }) {
   const { series } = await ask("training", {}, { signal });
   if (signal.aborted) return;
   const one = series.find(({ name }) => name === parameters.series) ?? series[0], { epochs } = one;
   const choose = el("select", { onchange: () => change({ series: choose.value, left: null, right: null }) }, series.map(({ name }) => el("option", { value: name, selected: name === one.name }, name)));
-  fill(root, el("h2", {}, "The same image, epoch by epoch"), el("form", { class: "controls below", "aria-label": "What is shown", onsubmit: (event) => event.preventDefault() }, el("label", {}, "Image and method ", choose)),
+  fill(root, el("h2", {}, "The same image, epoch by epoch"),
+    facts.error && el("p", { class: "hint" }, `The latest checkpoint, ${facts.name}, can't be looked into: ${facts.error}`),
+    el("form", { class: "controls below", "aria-label": "What is shown", onsubmit: (event) => event.preventDefault() }, el("label", {}, "Image and method ", choose)),
     el("div", { class: "checkpoints" }, side("left", "First", epochs[0]), side("right", "Second", epochs.at(-1))));
 
   function side(name, words, usual) {
