@@ -413,15 +413,24 @@ def test_what_would_take_hours_is_told_before_and_what_never_ends_is_refused(bro
     assert "would take 1,000,000,000 runs of the model; here a map may take up to 1,000,000" in refused.facts["error"]
     assert ask(digits, "api/cost", image=3, method="rise:num_samples=700").facts["cost"]["runs"] == 700
     slow = {"run": 1.0, "gradient": 3.0}
-    look = Look(browser, digits, "#/image?image=3&method=rise:num_samples=501", allowed="422")
+    look = Look(browser, digits, "#/image?image=3&method=rise:num_samples=100", allowed="422")
     asked = {"error": "It is asked for."}  # which is as cheap as a test should be
     look.page.route("**/api/map*", lambda route: route.fulfill(status=422, json=asked))
     look.page.route("**/api/speed*", lambda route: route.fulfill(json=slow))
     with look:
-        expect(look.page.get_by_text("rise takes 501 runs of the model here, about 8 min.")).to_be_visible()
+        expect(look.page.get_by_text("rise takes 100 runs of the model here, about 2 min.")).to_be_visible()
         expect(look.page.locator(".main-map canvas").first).to_be_hidden()
         look.page.get_by_role("button", name="Make it").click()
         expect(look.page.get_by_text("It is asked for.")).to_be_visible()
+        look.go("#/image/keep?image=3&method=saliency")
+        picture, offer = look.page.locator(".painting"), look.page.get_by_role("button", name="Make it")
+        expect(picture).to_be_visible()
+        look.go("#/image/keep?image=3&method=rise:num_samples=99")  # neither stays under the name of the other
+        expect(offer).to_be_visible()
+        expect(picture).to_be_hidden()
+        look.go("#/image/keep?image=3&method=saliency")
+        expect(picture).to_be_visible()
+        expect(offer).to_be_hidden()
 
 
 def test_a_region_of_the_map_is_drawn_on_the_image(browser: Browser) -> None:

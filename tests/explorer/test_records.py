@@ -9,6 +9,7 @@ import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas
@@ -19,12 +20,13 @@ from typer.testing import CliRunner
 
 import vizcnn as vz
 from tests.browser.visit import DESK, PHONE
-from tests.explorer.look import Look, ask
+from tests.explorer.look import Answer, Look, ask
 from vizcnn.cli import app
 from vizcnn.cli.model import ModelFile
 from vizcnn.cli.serve import _opened
-from vizcnn.errors import ModelFileError, OptionError, ResultError
+from vizcnn.errors import ModelFileError, OptionError, ResultError, silent
 from vizcnn.explorer import Server, run_rows
+from vizcnn.explorer.channels import _Channels
 from vizcnn.explorer.known import facts_of
 from vizcnn.explorer.records import Records, open_kept
 from vizcnn.explorer.run_rows import RunImages
@@ -252,9 +254,19 @@ def test_one_bad_image_of_a_run_leaves_the_others_there_and_those_that_come_are_
     records = Records(Run(tmp_path, {**run.about, "complete": False}))
     studio = Studio("digits", lambda: (vz.assets.digits_cnn(), ()), RunImages(records), kept=records)
     studio.load()
+    channels = _Channels(studio)
+
+    def patches() -> dict[str, Any]:
+        with silent():  # of dead channels, as the worker is
+            return Answer(200, None, channels.patches({"layer": "conv1", "unit": "0"})).arrays[0]
+
     assert studio.folder()[1] == [0, 1, 3, 8, 9]
+    assert set(patches()["images"]) == {0, 1, 3, 8, 9}
+    assert patches()["notes"] == ["5 images can't be read, and are left out."]
     second.write_bytes(rows)
     assert studio.folder()[1] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
+    assert set(patches()["images"]) == {0, 1, 3, 4, 5, 6, 7, 8, 9}
+    assert patches()["notes"] == ["1 image can't be read, and is left out."]
 
 
 def test_what_is_made_of_a_run_that_goes_on_is_made_again_and_of_the_rows_that_are_known(

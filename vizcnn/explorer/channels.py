@@ -21,6 +21,7 @@ from vizcnn.explorer.asked import layer_of, unit_of, whole
 from vizcnn.explorer.network import CHANNEL_BY_CHANNEL
 from vizcnn.explorer.studio import Studio
 from vizcnn.explorer.work import PATIENT
+from vizcnn.inputs import ImageSet
 from vizcnn.plugins import registry
 from vizcnn.render.image import to_display
 from vizcnn.results import Diagnosis, TopPatches
@@ -59,19 +60,23 @@ def routes(questions: Questions) -> list[Route]:
     -------
     list of Route
     """
-    channels = _Channels(questions.studio)
+    channels, lasts = _Channels(questions.studio), questions.studio.is_whole
 
     async def kernel(request: Request) -> Response:
         return await questions.answer(request, lambda: channels.kernel(request.query_params))
 
     async def patches(request: Request) -> Response:
-        return await questions.answer(request, lambda: channels.patches(request.query_params), priority=PATIENT)
+        return await questions.answer(
+            request, lambda: channels.patches(request.query_params), priority=PATIENT, lasts=lasts
+        )
 
     async def preferred(request: Request) -> Response:
         return await questions.answer(request, lambda: channels.preferred(request.query_params), priority=PATIENT)
 
     async def health(request: Request) -> Response:
-        return await questions.facts(request, lambda: channels.health(request.query_params), priority=PATIENT)
+        return await questions.facts(
+            request, lambda: channels.health(request.query_params), priority=PATIENT, lasts=lasts
+        )
 
     return [
         Route("/api/kernel", kernel),
@@ -88,11 +93,22 @@ class _Channels:
         self.studio = studio
         self._blocks: OrderedDict[tuple[str, int], TopPatches] = OrderedDict()
         self._diagnosis: Diagnosis | None = None
+        self._images: ImageSet | None = None
         studio.forgets.append(self._forget)
 
     def _forget(self) -> None:
         self._blocks.clear()
         self._diagnosis = None
+
+    def _folder(self) -> tuple[ImageSet, list[int], list[str]]:
+        """Return the folder's images, their places, and what there is to say of the others; forget what was found of fewer."""
+        images, places = self.studio.folder()
+        if images is not self._images:
+            self._forget()
+        self._images = images
+        unread = len(self.studio.sources) - len(places)
+        said = f"{unread} {'image' if unread == 1 else 'images'} can't be read, and {'is' if unread == 1 else 'are'} left out."
+        return images, places, [said] if unread else []
 
     def kernel(self, asked: Mapping[str, str]) -> bytes:
         """Return the weights of one kernel, a picture for each input channel, the strongest first."""
@@ -119,14 +135,14 @@ class _Channels:
         model = self.studio.model
         path = layer_of(model, asked).path
         unit = whole(asked, "unit", 0, 0, 10**6)
-        found = self._block(model, path, unit)
-        _, places = self.studio.folder()
+        images, places, notes = self._folder()
+        found = self._block(model, images, path, unit)
         row = found.channels.index(unit)
         patches = np.stack([to_display(patch) for patch in found.patches[row]])
         about = {
             "values": found.values[row],
             "images": np.asarray(places)[found.images[row]],
-            "unread": len(self.studio.sources) - len(places),
+            "notes": notes,
             "names": found.names[row],
             "boxes": found.boxes[row],
             "ranks": found.ranks[row],
@@ -169,10 +185,10 @@ class _Channels:
         """Return how a unit fares on the folder's first images, in sentences."""
         model = self.studio.model
         path = layer_of(model, asked).path
+        images, _, notes = self._folder()
         if self._diagnosis is None:
-            images = self.studio.folder()[0].part(slice(0, _IMAGES))
             try:
-                self._diagnosis = registry.get("diagnose").function(model, images)
+                self._diagnosis = registry.get("diagnose").function(model, images.part(slice(0, _IMAGES)))
             except LayerError as error:  # no layer has an activation
                 return {"sentences": [str(error)], "told_at": None}
         told_at = _told_at(model, path, self._diagnosis.layers)
@@ -180,20 +196,19 @@ class _Channels:
         if told_at is None:
             text = "No activation follows that could be dead or saturated, so there is nothing to tell of its health."
             return {"sentences": [text], "told_at": None}
-        return {"sentences": self._diagnosis.unit_in_words(told_at, unit), "told_at": told_at}
+        return {"sentences": [*self._diagnosis.unit_in_words(told_at, unit), *notes], "told_at": told_at}
 
-    def _block(self, model: ModelAdapter, path: str, unit: int) -> TopPatches:
+    def _block(self, model: ModelAdapter, images: ImageSet, path: str, unit: int) -> TopPatches:
         key = (path, unit // _BLOCK)
         found = self._blocks.pop(key, None)
         if found is None:
-            found = self._found(model, path, unit)
+            found = self._found(model, images, path, unit)
         self._blocks[key] = found
         while len(self._blocks) > _BLOCKS_KEPT:
             self._blocks.popitem(last=False)
         return found
 
-    def _found(self, model: ModelAdapter, path: str, unit: int) -> TopPatches:
-        images, _ = self.studio.folder()
+    def _found(self, model: ModelAdapter, images: ImageSet, path: str, unit: int) -> TopPatches:
         shape = model.layer(path).output_shape
         if shape is None:
             model.prepare(images.sample_shape)

@@ -35,6 +35,7 @@ def routes(questions: Questions) -> list[Route]:
     -------
     list of Route
     """
+    studio, lasts = questions.studio, questions.studio.is_whole
 
     async def export(request: Request) -> Response:
         what, suffix = request.path_params["what"], f".{request.path_params['suffix']}"
@@ -42,9 +43,9 @@ def routes(questions: Questions) -> list[Route]:
             raise HTTPException(404, f"What can be kept: {', '.join(METHODS)}, as {', '.join(MEDIA_TYPES)}.")
         given = request.query_params
         answer = await questions.answer(
-            request, lambda: saved(_result(questions.studio, what, given), suffix), media_type=MEDIA_TYPES[suffix]
+            request, lambda: saved(_result(studio, what, given), suffix), media_type=MEDIA_TYPES[suffix], lasts=lasts
         )
-        return named(answer, f"{safe_name(given.get('layer') or questions.studio.name)}.{what}{suffix}")
+        return named(answer, f"{safe_name(given.get('layer') or studio.name)}.{what}{suffix}")
 
     return [Route("/api/export/network/{what}.{suffix}", export)]
 

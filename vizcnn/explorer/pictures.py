@@ -42,7 +42,9 @@ def routes(questions: Questions) -> list[Route]:
 
     async def images(request: Request) -> Response:
         start = whole(request.query_params, "start", 0, 0, max(0, len(studio.sources) - 1))
-        return await questions.facts(request, lambda: names_from(questions, start), worker=questions.reader)
+        return await questions.facts(
+            request, lambda: names_from(questions, start), worker=questions.reader, lasts=studio.is_whole
+        )
 
     async def small(request: Request) -> Response:
         key = request.query_params.get("image", "0")

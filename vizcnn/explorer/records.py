@@ -85,6 +85,11 @@ class Records(KeptFolder):
         return len(self.table)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the run is finished."""
+        return self.run.is_complete
+
+    @property
     def tags(self) -> Tags:
         """Tags on its images."""
         return self.rows_now.tags
@@ -312,7 +317,7 @@ def routes(questions: Questions) -> list[Route]:
     list of Route
     """
     studio, kept, reader = questions.studio, questions.studio.kept, questions.reader
-    lasts = not isinstance(kept, Records) or kept.run.is_complete
+    lasts = studio.is_whole
 
     def facts(path: str, ask: Any) -> Route:
         async def answer(request: Request) -> Response:

@@ -61,6 +61,11 @@ class KeptFolder:
         """How many images it holds so far."""
         return 0
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it holds all that it ever will."""
+        return True
+
 
 class Later:
     """An image that is read when it is looked at."""
@@ -285,6 +290,11 @@ class Studio:
             f"{MAX_UPLOADED // 1_000_000} MB."
         )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all images of the folder are there; of a run that goes on there are more and more."""
+        return self.kept is None or self.kept.is_complete
+
     def folder(self) -> tuple[ImageSet, list[int]]:
         """Return all images of the folder that can be read; they are read as they are needed.
 
@@ -302,7 +312,7 @@ class Studio:
             raise InputError("That takes a folder of images: vizcnn serve MODEL IMAGES.")
         with self._folder_lock:
             counts = len(self.sources), 0 if self.kept is None else self.kept.count
-            if self._folder is None or self._folder[0] != counts:  # of a run that goes on there are more and more
+            if self._folder is None or self._folder[0] != counts:
                 self._folder = counts, *self._readable()
             return self._folder[1:]
 

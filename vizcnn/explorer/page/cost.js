@@ -2,7 +2,7 @@
 import { ask } from "./api.js";
 import { el } from "./dom.js";
 
-const LONG = 60, FEW = 500;  // seconds of a long one; runs that never take so long as to ask how fast the model is
+const LONG = 60, FEW = 20;  // seconds of a long one; runs that don't wait to hear how fast the model is, where that isn't known yet
 const wanted = new Set(), typed = new Map();
 
 export const bare = (method) => method.split(":", 1)[0];
@@ -31,8 +31,8 @@ export async function askFirst(question, { facts, speed, signal }, begin) {
   const usual = facts.methods.find(({ name }) => name === method)?.cost;
   const cost = usual ?? (await ask("cost", { image, method, layer }, { signal })).cost;
   if (cost && !usual) typed.set(method, cost);
-  if (!cost || cost.runs + 3 * cost.gradients <= FEW) return null;
-  const seconds = secondsOf(cost, await speed.ask(image));
+  if (!cost || (!speed.known && cost.runs + 3 * cost.gradients <= FEW)) return null;
+  const seconds = secondsOf(cost, speed.known ?? await speed.ask(image));
   if (seconds < LONG) return null;
   return [`${bare(method)} takes ${cost.text} of the model here, ${duration(seconds)}. `,
     el("button", { type: "button", onclick: () => { wanted.add(keyOf(question)); begin(); } }, "Make it")];

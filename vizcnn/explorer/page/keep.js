@@ -16,10 +16,11 @@ export function open(root, { facts, speed }) {
   const on = el("select", { name: "on", onchange: () => change({ on: on.value }, { instead: true }) }, ON.map(([value, text]) => el("option", { value }, text)));
   const method = el("select", { name: "method", onchange: () => change({ method: method.value, layer: null }) });
   const canvas = el("canvas", { role: "img" }), caption = el("figcaption", {}), curve = el("div", { class: "curve" }), line = el("p", { role: "status", class: "score-line" }), wait = el("p", { class: "hint" });
+  const painting = el("div", { class: "painting" }, el("figure", {}, el("div", { class: "stage" }, canvas), caption), el("div", { class: "scores" }, line, curve));
   fill(root, el("p", {}, "What does the model say when it sees only the parts that a map marks most? The rest is painted over."),
     el("form", { class: "controls", "aria-label": "What is kept", autocomplete: "off", onsubmit: (event) => event.preventDefault() },
       el("div", {}, el("label", { for: "kept" }, "Keep the most important"), " ", range, " ", said), el("label", {}, "on ", on), el("label", {}, "by ", method)),
-    wait, el("div", { class: "painting" }, el("figure", {}, el("div", { class: "stage" }, canvas), caption), el("div", { class: "scores" }, line, curve)));
+    wait, painting);
   let kept = null, key = null;
 
   function draw() {
@@ -57,10 +58,19 @@ export function open(root, { facts, speed }) {
     const names = facts.methods.map((one) => one.name);
     on.value = asked.on;
     fill(method, (names.includes(present) ? names : [present, ...names]).map((one) => el("option", { value: one, selected: one === present }, [one, costOf(one, facts, speed.known)].filter(Boolean).join(": "))));
-    if (key === JSON.stringify(asked)) return;
+    const shows = () => key === JSON.stringify(asked);
+    if (shows()) {
+      wait.textContent = "";
+      painting.hidden = false;
+      return;
+    }
     const first = await askFirst(asked, { facts, speed, signal }, () => update({ parameters, signal }));
     if (signal.aborted) return;
-    if (first) { fill(wait, first); return; }
+    if (first) {
+      fill(wait, first);
+      painting.hidden = true;  // it is another's
+      return;
+    }
     wait.textContent = "The map, and 21 pictures of it, are being asked about …";
     try {
       const { about, arrays } = await askArrays("kept", asked, { signal });
@@ -70,7 +80,10 @@ export function open(root, { facts, speed }) {
       draw();
       fill(caption, asSeen(canvas));
     } finally {
-      wait.textContent = "";
+      if (!signal.aborted) {
+        wait.textContent = "";
+        painting.hidden = !shows();
+      }
     }
   }
 
