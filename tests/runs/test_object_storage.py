@@ -213,6 +213,24 @@ def test_records_are_read_as_far_as_they_are_whole_and_follow_each_other(tmp_pat
     assert storage.names("journal") == []
 
 
+def test_records_that_cannot_be_removed_get_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = ObjectStorage(bucket.url_of(tmp_path))
+    records = storage.records(RunFolder.journal(3))
+    for seconds in (0.0, 5.0):
+        monkeypatch.setattr(object_storage, "SECONDS", seconds)
+        records.append(b"a")
+
+    def disturb(operation: str, path: str) -> None:
+        if operation == "remove":
+            raise ConnectionError
+
+    monkeypatch.setattr(bucket.Bucket, "disturb", disturb)
+    with pytest.raises(ResultError, match="can't be written: ConnectionError"):
+        records.close(remove=True)
+    records.close()
+    assert storage.names(RunFolder.journal(3)) == ["000000"]
+
+
 def test_what_is_wrong_with_a_store_is_said_before_the_model_is_loaded(
     images: Path, memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,9 +362,19 @@ def test_lock_files_lie_where_nobody_else_can_write(tmp_path: Path, monkeypatch:
     refused("is this user's own folder")
 
 
-def test_what_failed_is_tried_again(tmp_path: Path) -> None:
+def test_what_failed_is_tried_again_whatever_journals_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, url = write_images(tmp_path / "images", 9, broken=(7,)), bucket.url_of(tmp_path / "run")
-    assert len(explained(images, url).failures) == 1
+
+    def disturb(operation: str, path: str) -> None:
+        if operation == "remove" and "/journal/" in path:
+            raise ConnectionError("Could not connect to the endpoint URL")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(object_storage, "SECONDS", 0.0)
+        patch.setattr(bucket.Bucket, "disturb", disturb)
+        with pytest.raises(ResultError, match="journal/00000/000000' can't be written: Could not connect"):
+            explained(images, url)
+    assert RunFolder(url).finished() == RunFolder(url).begun() == [0]
     write_images(images, 9)
     assert len(explained(images, url, retry=True).failures) == 0
     explained(images, tmp_path / "fresh")

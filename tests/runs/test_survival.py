@@ -20,6 +20,7 @@ from tests.runs.made import OCCLUSION, contents, explained, model, softmax, writ
 from vizcnn.errors import InputError, ResultError
 from vizcnn.runs import finishing, journal, storage, worker
 from vizcnn.runs.layout import RunFolder
+from vizcnn.runs.local_storage import LocalStorage
 from vizcnn.runs.manifest import Manifest, digest_of_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked, and killed as Unix does it")
@@ -100,9 +101,7 @@ def test_second_start_does_what_is_missing_alone_and_says_so(
     images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(whole, tmp_path / "out")
-    manifest = tmp_path / "out" / "manifest.json"
-    (tmp_path / "out" / RunFolder.rows(2)).unlink()
-    manifest.write_text(manifest.read_text().replace('"complete": true', '"complete": false'))
+    (tmp_path / "out" / RunFolder.rows(2)).unlink()  # whatever the manifest says
     batches: list[int] = []
     real = worker.Explainer.batch
     monkeypatch.setattr(
@@ -207,6 +206,10 @@ def test_record_whose_bytes_were_lost_is_computed_again(tmp_path: Path) -> None:
         assert (again.count, again.table().to_pydict()) == (2, {"a": [0, 1]})
         assert journal.Journal.claim(folder, 0, schema) is None  # one process has it
         again.close()
+    for most, kept in ((2, 2), (1, 0)):  # the latter of batches of another size
+        again = journal.Journal.claim(folder, 0, schema, most)
+        assert again.count == kept
+        again.close()
 
 
 def test_file_that_is_removed_by_whoever_had_it_is_claimed_by_one_other(
@@ -272,6 +275,53 @@ def test_images_that_cannot_be_read_are_in_the_ledger_and_tried_again_when_asked
     with pytest.raises(ResultError, match="another batch_size"):
         explained(images, tmp_path / "out", retry=True, model=model(2))
     assert len(vz.open_run(tmp_path / "out").failures) == 1  # nothing was forgotten for it
+    assert len(explained(images, tmp_path / "out", retry=True).failures) == 0
+    explained(images, tmp_path / "fresh")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_parts_are_tried_again_one_by_one_and_after_a_stop_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, out = write_images(tmp_path / "images", 16, broken=(0, 7)), tmp_path / "out"
+    assert list(explained(images, out).failures["path"]) == ["b/007.png", "a/000.png"]  # of one shard, and of the other
+    write_images(images, 16)
+    explained(images, out, retry=True, shard="2/2")
+    assert list(vz.open_run(out).failures["path"]) == ["b/007.png"]
+
+    def stop(self: Any, name: str) -> None:
+        (self.root / name).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStorage, "remove", stop)
+        with pytest.raises(KeyboardInterrupt):
+            explained(images, out, retry=True)
+    folder = RunFolder(out)
+    manifest = Manifest.read(folder)
+    assert manifest is not None
+    assert manifest.about["complete"] is False
+    finishing.finish(folder, manifest)  # by a process that saw all shards, just before
+    assert Manifest.read(folder) == manifest
+    assert len(explained(images, out).failures) == 0
+    explained(images, tmp_path / "fresh")
+    assert contents(out) == contents(tmp_path / "fresh")
+
+
+def test_what_failed_of_an_unfinished_shard_is_tried_again_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = write_images(tmp_path / "images", 8, broken=(5,))
+    real = journal.Journal.append
+
+    def append(self: Any, batch: Any) -> None:
+        real(self, batch)
+        if batch["error"].null_count < len(batch):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Journal, "append", append)
+        with pytest.raises(KeyboardInterrupt):
+            explained(images, tmp_path / "out")
+    write_images(images, 8)
     assert len(explained(images, tmp_path / "out", retry=True).failures) == 0
     explained(images, tmp_path / "fresh")
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import reduce
 from typing import Any
 
@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vizcnn.errors import ResultError
+from vizcnn.runs.journal import Journal
 from vizcnn.runs.layout import FAILURES, JOURNALS, LOCK, MANIFEST, RunFolder
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.maps import begin_arrays
-from vizcnn.runs.rows import read_all_rows
+from vizcnn.runs.rows import journal_schema, read_all_rows
 
 _BEFORE = {LOCK, "maps", "predictions"}
 """What a run leaves that is stopped before its manifest is written."""
@@ -69,19 +70,35 @@ def unfinished(folder: RunFolder, manifest: Manifest) -> list[int]:
     return sorted(set(range(manifest.num_shards)) - set(folder.finished()))
 
 
-def forget_failures(folder: RunFolder, manifest: Manifest) -> None:
-    """Let the shards in which something failed be worked on anew."""
-    shards, errors = folder.finished(), _errors(manifest.layouts)
-    for shard, table in zip(shards, read_all_rows(folder, shards, ["path", *errors]), strict=True):
-        if next(_failures(table, errors), None) is not None:
-            folder.storage.remove(folder.rows(shard))
+def forget_failures(folder: RunFolder, manifest: Manifest, shards: Collection[int]) -> None:
+    """Let those of some shards in which something failed be worked on anew, whether they are written or in journals.
+
+    The manifest says before that the run isn't whole any more: who is stopped on the way leaves what can be gone on with.
+    """
+    errors, schema = _errors(manifest.layouts), journal_schema(manifest.layouts.values())
     with _alone(folder):
-        Manifest({**manifest.about, "complete": False, "counts": {"images": manifest.count}}).write(folder)
+        about = {**manifest.about, "complete": False, "counts": {"images": manifest.count}}
+        Manifest(about).write(folder)
+        finished = [shard for shard in folder.finished() if shard in shards]
+        tables = read_all_rows(folder, finished, ["path", *errors])
+        failed = {shard for shard, table in zip(finished, tables, strict=True) if any(_failures(table, errors))}
+        begun = {shard for shard in folder.begun() if shard in shards} - {*finished}
+        for shard in sorted(failed | begun):
+            journal = Journal.claim(folder, shard, schema)
+            if journal is None:
+                continue  # somebody is at work on it
+            with closing(journal):
+                if shard in failed:
+                    folder.storage.remove(folder.rows(shard))
+                if shard in failed or any(_failures(journal.table(), errors)):
+                    journal.close(remove=True)
 
 
 def finish(folder: RunFolder, manifest: Manifest) -> None:
     """Write the ledger of failures and the counts, once all shards are there, and put away what was left on the way."""
     with _alone(folder):
+        if unfinished(folder, manifest):
+            return  # another process lets some be worked on anew
         counts, errors, lines = _Counts(manifest.layouts), _errors(manifest.layouts), []
         for table in read_all_rows(folder, range(manifest.num_shards), ["path", *errors, *counts.columns]):
             lines += [json.dumps(failure, ensure_ascii=False) + "\n" for failure in _failures(table, errors)]

@@ -23,7 +23,7 @@ class Journal:
         self._records, self._schema = records, schema
 
     @classmethod
-    def claim(cls, folder: RunFolder, shard: int, schema: pa.Schema) -> Journal | None:
+    def claim(cls, folder: RunFolder, shard: int, schema: pa.Schema, most: int | None = None) -> Journal | None:
         """Open the journal of a shard, or make it.
 
         Parameters
@@ -34,6 +34,8 @@ class Journal:
             The shard.
         schema : Schema
             The columns of its batches.
+        most : int, default None
+            Batches of the shard: a journal that holds more is another one's, and is begun anew.
 
         Returns
         -------
@@ -41,6 +43,9 @@ class Journal:
             None where another process has it open.
         """
         records = folder.storage.records(folder.journal(shard))
+        if records is not None and most is not None and records.count > most:
+            records.close(remove=True)
+            records = folder.storage.records(folder.journal(shard))
         return None if records is None else cls(records, schema)
 
     @property

@@ -207,7 +207,14 @@ class RunFolder:
 
     def finished(self) -> list[int]:
         """Return the shards that are finished."""
-        found = (re.fullmatch(r"(\d+)\.parquet", name) for name in self.storage.names("rows"))
+        return self._shards("rows", r"(\d+)\.parquet")
+
+    def begun(self) -> list[int]:
+        """Return the shards that have a journal."""
+        return self._shards(JOURNALS, r"(\d+)")
+
+    def _shards(self, folder: str, pattern: str) -> list[int]:
+        found = (re.fullmatch(pattern, name) for name in self.storage.names(folder))
         return sorted(int(one[1]) for one in found if one)
 
 

@@ -283,7 +283,9 @@ class RecordObjects(Records):
         yield from self._records
 
     def close(self, *, remove: bool = False) -> None:
-        """See `Records.close`."""
+        """See `Records.close`; once it is closed, it stays as it is."""
+        if self._lock.closed:
+            return
         try:
             if remove:
                 for one in self._objects:

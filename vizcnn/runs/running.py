@@ -163,7 +163,7 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
     worker: Worker | None = None
     if manifest is not None:
         manifest.check_same(job.known(plan), folder)
-        if manifest.about["complete"] and not retry:
+        if manifest.about["complete"] and not retry and not unfinished(folder, manifest):
             if executor is None and (is_survey or job.model_file is None):  # to do nothing no file is opened
                 known = Worker.of(job, plan, _shape_of(manifest)).known()
                 del known["versions"]  # which move nothing any more
@@ -177,7 +177,7 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
         elif retry:
             executor.begin(job, plan)  # which checks that, where the model is
         if retry:
-            forget_failures(folder, manifest)
+            forget_failures(folder, manifest, range(part[0], manifest.num_shards, part[1]))
             manifest = Manifest.read(folder) or manifest
     else:
         check_folder(folder)

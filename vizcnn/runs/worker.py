@@ -192,7 +192,8 @@ class Worker:
             batch.journal.append(answers.record_batch())
         if batch.journal.count == self._num_batches(batch.shard):
             self._finish(batch, manifest)
-            opened.remove(batch.journal)
+            opened.remove(batch.journal)  # first, so that it isn't closed, and kept, where the removal fails
+            batch.journal.close(remove=True)
         return len(batch.places)
 
     def _num_batches(self, shard: int) -> int:
@@ -205,7 +206,7 @@ class Worker:
         for shard in shards:
             if folder.is_finished(shard):
                 continue
-            journal = Journal.claim(folder, shard, schema)
+            journal = Journal.claim(folder, shard, schema, self._num_batches(shard))
             if journal is None:
                 continue
             opened.append(journal)
@@ -229,7 +230,6 @@ class Worker:
             write_maps(folder, layout, maps, batch.shard, manifest.count, manifest.shard_size)
             table = table.drop_columns(maps_column(layout))
         write_rows(folder, batch.shard, table.combine_chunks())
-        batch.journal.close(remove=True)
 
 
 def _first(reader: Reader, plan: Plan, count: int) -> list[tuple[Entry, LoadedImage]]:
