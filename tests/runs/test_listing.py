@@ -144,7 +144,7 @@ def test_other_processes_map_one_file_that_is_gone_in_the_end(tmp_path: Path, mo
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     plan = Plan.of(Made(*MIXED * 100), 4)
     with workers.shared(plan) as sent:
-        assert_lists(sent.listing, plan.listing.entries(range(700)))
+        assert sent.listing.columns is plan.listing.columns  # Windows removes no file that is mapped
         packed = pickle.dumps(sent)
         assert len(packed) < 1000
         there = pickle.loads(packed)
@@ -182,7 +182,7 @@ def test_folder_of_temporary_files_that_takes_none_is_named(tmp_path: Path, monk
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Listing, "mapped", full)
+    monkeypatch.setattr(Listing, "written", full)
     with (
         pytest.raises(ResultError, match=r"`TMPDIR` '.*' can't be written: No space left on device"),
         workers.shared(Plan.of(Made(*MIXED), 4)),

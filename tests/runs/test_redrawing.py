@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from vizcnn.runs import redrawing
 from vizcnn.runs.adapting import _plain_preprocess, arguments_of, files_of, settings_of
 from vizcnn.runs.archives import Tar
 from vizcnn.runs.covering import Coverer
-from vizcnn.runs.manifest import digest_of_files, plain
-from vizcnn.runs.redrawing import asked_of, images_of, model_of, target_of
+from vizcnn.runs.manifest import Manifest, digest_of_files, plain
+from vizcnn.runs.redrawing import asked_of, image_of, images_of, model_of, target_of
+from vizcnn.runs.source import entries_of
 from vizcnn.targets import Class, Contrast, Region, Similarity
 
 pytestmark = pytest.mark.filterwarnings("ignore::vizcnn.errors.VizcnnWarning")
@@ -129,18 +131,19 @@ def beside(file: Path, number: int) -> None:
     file.with_name("vizcnn.toml").write_text(f"num_runs = 2\n[fixed_inputs]\nmore = {[number] * 1001}\n")
 
 
-@pytest.fixture
-def two_inputs(tmp_path: Path) -> tuple[vz.Run, Path]:
+@pytest.fixture(scope="module")
+def two_inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[vz.Run, Path]:
     """A run of a small model in a file, which takes another input too."""
     import keras
 
     image, more = keras.Input((SIZE, SIZE, 3)), keras.Input((1001,), name="more")
     pooled = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(image), more])
-    file = tmp_path / "two.keras"
+    folder = tmp_path_factory.mktemp("two inputs")
+    file = folder / "two.keras"
     keras.Model([image, more], keras.layers.Dense(2)(pooled)).save(file)
     beside(file, 1)
-    images = write_images(tmp_path / "images", 1)
-    return explained(images, tmp_path / "out", model=str(file), methods=OCCLUSION), file
+    images = write_images(folder / "images", 1)
+    return explained(images, folder / "out", model=str(file), methods=OCCLUSION), file
 
 
 def test_settings_beside_the_model_tell_what_its_manifest_does_not(two_inputs: tuple[vz.Run, Path]) -> None:
@@ -186,7 +189,13 @@ def test_file_that_a_target_reads_is_a_part_of_it(tmp_path: Path) -> None:
     ):
         asked_of({"settings": settings}, model())
     large = np.zeros(10_000)
-    assert plain(Similarity(large)) != plain(Similarity(large + (np.arange(10_000) == 5000)))
+    there, other = (
+        {"target": plain(Contrast("a", {"side": Similarity(array)}))}
+        for array in (large, large + (np.arange(10_000) == 5000))
+    )
+    assert "target (settings)" in str(Manifest({"settings": there}).difference({"settings": other}))
+    older = {"target": {"object": there["target"]["object"]}}
+    assert Manifest({"settings": older}).difference({"settings": there}) is None  # it doesn't know the numbers
 
 
 def test_run_keeps_how_images_are_decoded(tmp_path: Path) -> None:
@@ -270,3 +279,20 @@ def test_images_of_an_archive_are_found_in_one_go(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Tar, "_inside", counted)
     assert len(images_of({"source": source.about}, rows[::-1])) == 6
     assert len(gone_through) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes as a name")
+def test_image_whose_path_is_no_utf8_is_explained_and_found_again(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", 1)
+    odd = images / "\udcff"
+    odd.mkdir()
+    (images / "a" / "000.png").rename(odd / "\udcff.png")
+    write_images(images, 1)
+    run = explained(images, tmp_path / "out", methods=OCCLUSION, labels_by="folders")
+    row = run.table[run.table["path"] == r"\udcff/\udcff.png"].iloc[0]
+    assert row["label"] == r"\udcff"
+    assert image_of(run.about, row).read() == (odd / "\udcff.png").read_bytes()
+    with tarfile.open(tmp_path / "images.tar", "w") as tar:
+        tar.add(images, "images")
+    key = r"images.tar/images/\udcff/\udcff.png"
+    assert entries_of(Tar((tmp_path / "images.tar",), {}), [key])[key].key.endswith("\udcff.png")

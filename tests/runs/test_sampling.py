@@ -14,7 +14,7 @@ import vizcnn as vz
 from tests.runs.made import OCCLUSION, contents, explained, model, softmax, write_images
 from vizcnn.cli.run import _tell
 from vizcnn.errors import OptionError, ResultError
-from vizcnn.runs import journal
+from vizcnn.runs import journal, running, workers
 from vizcnn.runs.files import Folder
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.running import work_on
@@ -148,6 +148,26 @@ def test_images_are_listed_once_for_both(images: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(Folder, "entries", lambda source: listed.append(source) or entries(source))
     taken(images, tmp_path, "confidence")
     assert len(listed) == 1
+
+
+def test_other_processes_are_given_one_listing_at_a_time(
+    images: Path, by_mistakes: vz.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary, shared = tmp_path / "temporary", []
+
+    def work(job: Any, plan: Any, part: tuple[int, int], count: int) -> Any:
+        shared.append([*temporary.iterdir()])
+        return running.work_on(job, plan, part, count)
+
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr("vizcnn.runs.dataset.as_adapter", lambda _: model())
+    monkeypatch.setattr(workers, "begin", running.begin_run)
+    monkeypatch.setattr(workers, "work", work)
+    run = taken(images, tmp_path / "out", "mistakes", model=images / "a" / "000.png", workers=2)
+    assert run.table["path"].tolist() == by_mistakes.table["path"].tolist()
+    assert list(map(len, shared)) == [1, 1]  # of all images, and then of the sample
+    assert not [*temporary.iterdir()]
 
 
 def test_what_is_not_known_is_taken_last() -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from vizcnn.errors import InputError, ResultError
 from vizcnn.runs import finishing, journal, storage, worker
 from vizcnn.runs.layout import RunFolder
 from vizcnn.runs.local_storage import LocalStorage
-from vizcnn.runs.manifest import Manifest, digest_of_files
+from vizcnn.runs.manifest import Manifest, digest_of_files, versions
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked, and killed as Unix does it")
 
@@ -159,6 +160,18 @@ def test_finished_run_needs_neither_the_versions_nor_the_file_of_its_model(
     said: list[str] = []
     explained(images, tmp_path / "out", model=str(file), say=said.append, **options)
     assert said == [f"All 4 images are explained already, in {str(tmp_path / 'out')!r}: nothing to do."]
+
+
+def test_packages_that_are_installed_by_another_name_have_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+    import PIL
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    found = versions(model())
+    assert (found["pillow"], found["opencv-python-headless"]) == (PIL.__version__, cv2.__version__)
 
 
 def test_parts_by_several_machines_make_the_same_files_as_one(images: Path, whole: Path, tmp_path: Path) -> None:

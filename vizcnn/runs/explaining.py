@@ -175,7 +175,7 @@ class Explainer:
             "index": list(range(start, start + len(read))),
             "path": [as_written(entry.key) for entry in entries],
             "sha256": [one.sha256 for one in read],
-            "label": [entry.label for entry in entries],
+            "label": [None if entry.label is None else as_written(entry.label) for entry in entries],
             "label_class": [self.labels.index(entry.label) for entry in entries],
             "error": [one.reason if isinstance(one, UnreadImage) else None for one in read],
         }

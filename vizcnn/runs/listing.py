@@ -33,7 +33,7 @@ class Listing:
     values : mapping of str to tuple
         What there is by "label" and "target", as they came first.
     file : Path or None
-        The file that the columns are mapped from; None: they are in memory.
+        The file that other processes map the columns from; None: they are sent.
     """
 
     columns: pa.RecordBatch
@@ -141,8 +141,8 @@ class Listing:
         """Return some of the images, in another order."""
         return replace(self, columns=self.columns.take(pa.array(places, pa.int64())), file=None)
 
-    def mapped(self, file: Path) -> Listing:
-        """Write the columns into a file, and return them as they lie there.
+    def written(self, file: Path) -> Listing:
+        """Write the columns into a file, which other processes map; this one keeps them in memory, and may remove the file.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class Listing:
         Returns
         -------
         Listing
-            Where memory is scarce the system forgets of it what isn't looked at.
+            In another process where memory is scarce the system forgets of it what isn't looked at.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class Listing:
         """
         with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, self.columns.schema) as writer:
             writer.write_batch(self.columns)
-        return _opened(file, self.values)
+        return replace(self, file=file)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Listing, (self.columns, self.values)) if self.file is None else (_opened, (self.file, self.values))

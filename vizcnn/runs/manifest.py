@@ -110,7 +110,7 @@ def plain(value: Any) -> Any:
         return {"object": f"array {value.shape}, sha256 {hashlib.sha256(value.tobytes()).hexdigest()}"}
     if dataclasses.is_dataclass(value) or not callable(value):
         arrays = [plain(array)["object"] for array in _arrays(value)]  # of which `str` shows the corners alone
-        return {"object": "; ".join([str(value), *arrays])}
+        return {"object": str(value), **({"arrays": arrays} if arrays else {})}
     return {"object": f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"}
 
 
@@ -120,6 +120,8 @@ def _arrays(value: Any) -> Iterator[np.ndarray]:
     elif isinstance(value, list | tuple):
         for one in value:
             yield from _arrays(one)
+    elif isinstance(value, Mapping):
+        yield from _arrays([*value.values()])
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from _arrays(getattr(value, field.name))
@@ -240,11 +242,21 @@ class Manifest:
             names = [*now, *(name for name in have if part == "versions" and now and name not in now)]
             for name in names:
                 is_told_by_hash = (part, name) == ("model", "name") and have.get("sha256") is not None
-                if name in have and not is_told_by_hash and have[name] != now.get(name):
+                if name in have and not is_told_by_hash and not _may_be_same(have[name], now.get(name)):
                     return _difference(_called(part, name), have[name], now.get(name))
         if self.about.get("classes", []) != asked.get("classes", self.about.get("classes", [])):
             return _difference("list of classes", self.about["classes"], asked["classes"])
         return None
+
+
+def _may_be_same(there: Any, now: Any) -> bool:
+    """Tell whether two settings are the same as far as both are known: older runs don't know the arrays of an object."""
+    if isinstance(there, Mapping) and isinstance(now, Mapping):
+        names = there.keys() & now.keys() if "object" in there and "object" in now else there.keys() | now.keys()
+        return all(name in there and name in now and _may_be_same(there[name], now[name]) for name in names)
+    if isinstance(there, list) and isinstance(now, list):
+        return len(there) == len(now) and all(map(_may_be_same, there, now))
+    return bool(there == now)
 
 
 def _difference(what: str, there: Any, now: Any) -> str:

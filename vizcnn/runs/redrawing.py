@@ -21,7 +21,7 @@ from vizcnn.runs.adapting import arguments_of, check_found, known_of, says_all
 from vizcnn.runs.images import as_given
 from vizcnn.runs.manifest import Manifest, digest_of_files
 from vizcnn.runs.open_source import reopened
-from vizcnn.runs.source import Entry, entries_of
+from vizcnn.runs.source import entries_of, entry_of
 from vizcnn.targets.classes import Class, Region
 from vizcnn.targets.default import default_target
 from vizcnn.targets.typed import read_target
@@ -127,7 +127,7 @@ class SourceAgain:
         ResultError
             If it isn't.
         """
-        data = self._source.read(self._entries.get(row["path"], Entry(row["path"])))
+        data = self._source.read(self._entries.get(row["path"], entry_of(row["path"])))
         if isinstance(data, bytes) and hashlib.sha256(data).hexdigest() != row["sha256"]:
             raise ResultError(
                 f"Image {row['path']!r} isn't what it was when the run was made: its file has another hash."

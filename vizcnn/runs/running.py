@@ -131,17 +131,16 @@ def run_job(
             manifest.check_same(job.known(), folder)
         if executor is None:
             job = replace(job, open_model=cache(job.open_model))
-        else:
-            if not is_theirs:
-                stack.enter_context(executor.ready(job))
-            listed = stack.enter_context(executor.shared(listed))
+        elif not is_theirs:
+            stack.enter_context(executor.ready(job))
+        share: Callable[[Plan], AbstractContextManager[Plan]] = nullcontext if executor is None else executor.shared
         if survey is not None:
             survey = replace(survey, open_model=job.open_model)
-            _work(survey, listed, part, executor=executor, retry=False, say=say)
+            with share(listed) as shared:
+                _work(survey, shared, part, executor=executor, retry=False, say=say)
             listed = job.plan(listed)
-            if executor is not None:
-                listed = stack.enter_context(executor.shared(listed))
-        _work(job, listed, part, executor=executor, retry=retry, say=say)
+        with share(listed) as shared:
+            _work(job, shared, part, executor=executor, retry=retry, say=say)
 
 
 def _check(job: Job, workers: int) -> None:

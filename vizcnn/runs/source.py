@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -111,7 +112,7 @@ def entries_of(source: Source, keys: Collection[str]) -> dict[str, Entry]:
     source : Source
         The source.
     keys : collection of str
-        What they are called.
+        What the rows of a run call them.
 
     Returns
     -------
@@ -124,11 +125,12 @@ def entries_of(source: Source, keys: Collection[str]) -> dict[str, Entry]:
         If the source can't be read.
     """
     if not source.in_order:
-        return {key: Entry(key) for key in keys}
+        return {key: entry_of(key) for key in keys}
     wanted, found = set(keys), {}
     for entry in source.entries():
-        if entry.key in wanted:
-            found[entry.key] = entry
+        key = as_written(entry.key)
+        if key in wanted:
+            found[key] = entry
             if len(found) == len(wanted):
                 break
     return found
@@ -151,9 +153,19 @@ def entries_along(source: Source, keys: Iterable[str]) -> Iterator[Entry]:
     """
     entries = source.entries() if source.in_order else iter(())
     for key in keys:
-        yield next((entry for entry in entries if as_written(entry.key) == key), Entry(key))
+        yield next((entry for entry in entries if as_written(entry.key) == key), entry_of(key))
 
 
 def as_written(key: str) -> str:
     """Return what an image is called in the rows of a run, which are UTF-8."""
     return key.encode("utf-8", "backslashreplace").decode()
+
+
+def entry_of(written: str) -> Entry:
+    """Return an image by what the rows of a run call it: the bytes of its path that are no UTF-8 are what they were.
+
+    Returns
+    -------
+    Entry
+    """
+    return Entry(re.sub(r"\\u(dc[89a-f][0-9a-f])", lambda found: chr(int(found[1], 16)), written))

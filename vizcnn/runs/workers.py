@@ -39,7 +39,7 @@ def shared(plan: Plan) -> Iterator[Plan]:
     Yields
     ------
     Plan
-        The same images; each process that it is sent to maps them from the file, so that all have one copy in memory.
+        The same images; the processes that it is sent to map them from the file, so that all of them have one copy in memory.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def shared(plan: Plan) -> Iterator[Plan]:
             number, name = tempfile.mkstemp(".arrow", "vizcnn-")
             stack.callback(_remove, Path(name))
             os.close(number)
-            plan = replace(plan, listing=plan.listing.mapped(Path(name)))
+            plan = replace(plan, listing=plan.listing.written(Path(name)))
         except OSError as error:
             raise unwritable(tempfile.gettempdir(), error, "TMPDIR") from error
         _ = plan.digest  # once, for all
