@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import shutil
 import sys
 import tarfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +124,32 @@ def test_what_a_model_was_adapted_by_goes_into_its_manifest_and_comes_back() -> 
     classes = list(asked.head(asked.output_name(None)).names)
     again = model_of({"model": {}, "settings": settings, "classes": classes}, network)
     assert settings_of(again) == settings_of(asked)
+    assert model_of({"model": {}, "settings": settings, "classes": classes}, network) is again
     np.testing.assert_array_equal(again.fixed_inputs[1], np.array([[0.1, 7]], np.float32))
     assert settings_of(vz.adapt(softmax)) == dict.fromkeys(settings_of(asked))  # nothing, of one that was given nothing
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_runs": 2, "preprocess": "/ 255"}, {"input_layer": "maps"}])
+def test_adapter_of_a_network_is_kept_no_longer_than_the_network(settings: dict[str, Any]) -> None:
+    import keras
+
+    layers = [
+        keras.Input((SIZE, SIZE, 3)),
+        keras.layers.Conv2D(3, 3, name="maps"),
+        keras.layers.GlobalAveragePooling2D(),
+    ]
+    network = keras.Sequential(layers)
+    classes = [*"abc"]
+    shape = (6, 6, 3) if settings.get("input_layer") else (SIZE, SIZE, 3)
+    about = {"model": {}, "settings": {**settings, "input_shape": shape}, "classes": classes}
+    adapter = model_of(about, network)
+    assert adapter is model_of(about, network)
+    images = np.zeros((1, SIZE, SIZE, 3))
+    vz.explain(adapter, images, methods="saliency")
+    gone = weakref.ref(network)
+    del adapter, network, layers
+    gc.collect()
+    assert gone() is None
 
 
 def beside(file: Path, number: int) -> None:

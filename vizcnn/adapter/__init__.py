@@ -205,6 +205,34 @@ def adapt_alone(path: str | os.PathLike[str], **given: Any) -> ModelAdapter:
     return _adapt_path(path, special, settings, trusted=False)
 
 
+def is_keras_model(model: Any) -> bool:
+    """Tell whether this is a model of the Keras that vizcnn uses.
+
+    Returns
+    -------
+    bool
+    """
+    return bool(_of_keras().is_keras_model(model))
+
+
+def adapt_weakly(model: Any, **given: Any) -> ModelAdapter:
+    """Adapt a Keras model, which doesn't live on for its adapter: for who keeps adapters by their models.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    **given : object
+        Arguments of `adapt` that have a meaning for it.
+
+    Returns
+    -------
+    ModelAdapter
+    """
+    settings, special = ({name: given.get(name) for name in names} for names in (_SETTINGS, _MEANT_FOR))
+    return _adapt_keras(model, special, {**settings, "keep_alive": False})
+
+
 def _adapt_path(
     path: str | os.PathLike[str], special: Mapping[str, Any], settings: dict[str, Any], *, trusted: bool
 ) -> ModelAdapter:
@@ -330,7 +358,7 @@ def _of_keras() -> Any:
 
 
 def _check_keras(model: Any) -> None:
-    if not _of_keras().is_keras_model(model):
+    if not is_keras_model(model):
         raise UnsupportedModelError(
             f"`model` must be a Keras 3 model, the path of one, or an adapter; got {type(model).__module__}."
             f"{type(model).__qualname__}. A tf_keras (Keras 2) model has to be saved and opened by its path."

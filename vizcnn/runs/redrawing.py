@@ -10,10 +10,11 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from vizcnn.adapter import ModelAdapter, adapt, adapt_alone, as_adapter
+from vizcnn.adapter import ModelAdapter, adapt, adapt_alone, adapt_weakly, as_adapter, is_keras_model
 from vizcnn.adapter.settings import FILE_NAME
 from vizcnn.errors import ModelFileError, ResultError, UnsupportedModelError, VizcnnError
 from vizcnn.plugins import registry
@@ -187,10 +188,23 @@ def model_of(about: Mapping[str, Any], model: Any) -> ModelAdapter:
 def _as_the_run_had_it(about: Mapping[str, Any], model: Any) -> ModelAdapter:
     said = json.dumps([about["settings"], about["classes"]], sort_keys=True)
     if not isinstance(model, str | os.PathLike):
-        return _adapted(as_adapter, adapt, model, said)
+        return _of_network(model, said) if is_keras_model(model) else _adapted(as_adapter, adapt, model, said)
     if not Path(model).exists():
         return as_adapter(model)  # which says so
     return _of_path(os.path.abspath(model), about["model"], said)
+
+
+def _of_network(model: Any, said: str) -> ModelAdapter:
+    """Return the adapter of a Keras model as a run had it; the last one is kept as long as the model is."""
+    known, adapter = _of_networks.get(model, (None, None))
+    if adapter is None or known != said:
+        adapter = _adapted(as_adapter, adapt_weakly, model, said)
+        _of_networks[model] = said, adapter
+    return adapter
+
+
+_of_networks: WeakKeyDictionary[Any, tuple[str, ModelAdapter]] = WeakKeyDictionary()
+"""Models to what a run says of how they were adapted, and their adapters so, with what is compiled for them."""
 
 
 def _of_path(path: str, known: Mapping[str, Any], said: str) -> ModelAdapter:
