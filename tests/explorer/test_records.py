@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import vizcnn as vz
 from tests.browser.visit import DESK, PHONE
 from tests.explorer.look import Answer, Look, ask
+from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.cli import app
 from vizcnn.cli.model import ModelFile
 from vizcnn.cli.serve import _opened
@@ -36,7 +37,7 @@ from vizcnn.explorer.training import Training
 from vizcnn.inputs.pixels import Fetched
 from vizcnn.runs import Run
 from vizcnn.runs.embedding import embedding
-from vizcnn.runs.redrawing import SourceAgain
+from vizcnn.runs.redrawing import SourceAgain, model_of
 
 
 def query(look: Look, words: str) -> None:
@@ -320,9 +321,40 @@ def test_a_mistake_is_another_class_and_not_another_name_of_it() -> None:
 
 def test_a_run_s_model_is_opened_as_the_run_had_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("vizcnn.explorer.records.model_of", lambda about, path: asked.append((about, path)))
-    _opened(ModelFile("model.keras", {}), Records(run))
-    assert asked == [(run.about, "model.keras")]
+    monkeypatch.setattr("vizcnn.explorer.records.model_of", lambda *given: asked.append(given))
+    _opened(ModelFile("model.keras", {"batch_size": 3, "trusted": False}), Records(run))
+    assert asked == [(run.about, "model.keras", {"batch_size": 3})]
+
+
+def test_an_option_takes_the_place_of_what_the_run_had_and_all_else_stays(run: Run) -> None:
+    lost = {**run.about, "settings": {**run.about["settings"], "preprocess": {"object": "mine"}, "num_runs": 2}}
+    model = model_of(lost, vz.assets.DIGITS_CNN, {"preprocess": "/ 255", "batch_size": 3})
+    assert (model.preprocess, model.num_runs) == (resolve_preprocess("/ 255"), 2)
+    assert model.labels == tuple(run.about["classes"])
+    names = [f"digit {number}" for number in range(10)]
+    assert model_of(run.about, model.model, {"labels": names}).labels == tuple(names)
+    other = {**run.about, "model": {"file": str(vz.assets.DIGITS_CNN), "sha256": "0" * 64}}
+    with pytest.raises(ResultError, match="has another hash"):
+        model_of(other, vz.assets.DIGITS_CNN, {"labels": names})
+
+
+def test_options_of_loading_are_those_of_the_model_that_lies_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Studio] = []
+    monkeypatch.setattr("vizcnn.explorer.server.Server", lambda studio, **_: studio)
+    monkeypatch.setattr("vizcnn.cli.serve.run_server", lambda studio, **_: opened.append(studio))
+    (tmp_path / "x.gradcam.0001.png").touch()
+    words = ["serve", "--run", str(tmp_path), "--preprocess", "/ 255"]
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, opened) == (2, [])
+    assert "`preprocess` is of a model, and none lies in" in done.stderr
+    file = shutil.copy(vz.assets.DIGITS_CNN, tmp_path)
+    assert CliRunner().invoke(app, words).exit_code == 0
+    opened[0].load()
+    assert opened[0].model.preprocess == resolve_preprocess("/ 255")
+    assert opened[0].origin is not None
+    assert opened[0].origin.words == (str(file), "--preprocess", "/ 255")
 
 
 @pytest.mark.parametrize(

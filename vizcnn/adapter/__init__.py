@@ -202,7 +202,7 @@ def adapt_alone(path: str | os.PathLike[str], **given: Any) -> ModelAdapter:
     ModelAdapter
     """
     settings, special = ({name: given.get(name) for name in names} for names in (_SETTINGS, _MEANT_FOR))
-    return _adapt_path(path, special, settings, trusted=False)
+    return _adapt_path(path, special, settings, trusted=bool(given.get("trusted")))
 
 
 def is_keras_model(model: Any) -> bool:

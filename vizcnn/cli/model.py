@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,18 @@ class ModelFile:
     Attributes
     ----------
     path : str
-        The file.
+        The file; "" where a command may do without one, and none was named.
     settings : mapping
         The options of `vizcnn.cli.options.takes_model`, as they were typed.
     """
 
     path: str
     settings: Mapping[str, Any]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that were given, as they were typed."""
+        return {name: value for name, value in self.settings.items() if value not in (None, []) and value is not False}
 
     def load(self) -> ModelAdapter:
         """Load the model, and print what vizcnn has to say of it."""
@@ -46,38 +51,43 @@ class ModelFile:
 
     def open(self) -> tuple[ModelAdapter, list[str]]:
         """Load the model without the noise of its framework; return what vizcnn has to say of it too."""
-        from vizcnn.adapter.labels import read_labels
-
-        settings = {**self.settings, "labels": read_labels(self.settings["labels"])}
         with quiet_stderr():
             from vizcnn.adapter import adapt
-            from vizcnn.adapter.loading.custom import read_custom_objects
-            from vizcnn.adapter.preprocessing import resolve_preprocess
-            from vizcnn.inputs.python_file import read_function
 
-            # Before the model, which may take long to load.
-            settings["preprocess"] = resolve_preprocess(settings["preprocess"])
-            settings["decoding"] = _decoding(settings.pop("decode"))
-            settings["fixed_inputs"] = dict(map(_fixed, settings["fixed_inputs"] or [])) or None
-            settings["token_grid"] = _token_grid(settings["token_grid"])
-            if settings["custom_objects"] is not None:
-                settings["custom_objects"] = read_custom_objects(settings["custom_objects"])
-            if settings["builder"] is not None:
-                settings["builder"] = read_function(settings["builder"], "builder")
+            arguments = self.arguments()  # before the model, which may take long to load
             with catch_warnings() as messages:
-                adapter = adapt(self.path, **settings)
+                adapter = adapt(self.path, **arguments)
         messages += [note for note in adapter.notes if note.kind == "settings"]
         repairs = [f"repaired in the file: {repair}." for repair in adapter.repairs]
         return adapter, [*messages, *repairs]
 
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of `vizcnn.adapt` that the given options mean; files that they name are read, and run."""
+        from vizcnn.adapter.labels import read_labels
+        from vizcnn.adapter.loading.custom import read_custom_objects
+        from vizcnn.adapter.preprocessing import resolve_preprocess
+        from vizcnn.inputs.python_file import read_function
+
+        readers: dict[str, Callable[[Any], Any]] = {
+            "labels": read_labels,
+            "preprocess": resolve_preprocess,
+            "decode": _decoding,
+            "fixed_inputs": lambda texts: dict(map(_fixed, texts)),
+            "token_grid": _token_grid,
+            "custom_objects": read_custom_objects,
+            "builder": lambda text: read_function(text, "builder"),
+        }
+        read = {name: readers[name](value) if name in readers else value for name, value in self.given.items()}
+        return {"decoding" if name == "decode" else name: value for name, value in read.items()}
+
     def as_words(self) -> list[str]:
         """Return what a command line has to say to open it: the file, and the options."""
         words = [self.path]
-        for name, value in self.settings.items():
+        for name, value in self.given.items():
             option = f"--{name.replace('_', '-')}"
             if value is True:
                 words += [option]
-            elif value is not None and value is not False:
+            else:
                 words += [
                     part for one in (value if isinstance(value, list) else [value]) for part in (option, str(one))
                 ]
@@ -85,7 +95,7 @@ class ModelFile:
 
     def as_python(self) -> list[str]:
         """Return the lines of Python that open it, as ``model``."""
-        given = {name: value for name, value in self.settings.items() if value}
+        given = self.given
         lines, words = [], {name: repr(value) for name, value in given.items()}
         for name in ("architecture", "labels"):
             if name in given:
@@ -113,7 +123,7 @@ class ModelFile:
 
     def plain_settings(self) -> dict[str, Any]:
         """Return the options that were given as `vizcnn.toml` holds them; what runs code is no part of it."""
-        given = {name: value for name, value in self.settings.items() if value}
+        given = self.given
         refused = [name for name in ("custom_objects", "trusted") if given.pop(name, None)]
         if refused:
             raise OptionError(

@@ -18,7 +18,7 @@ _KINDS = "A file: .keras, HDF5, .onnx, .tflite; or the folder of a SavedModel or
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_KINDS, show_default=False)]
 
-MaybeModel = Annotated[str | None, typer.Argument(metavar="MODEL", help=_KINDS, show_default=False)]
+MaybeModel = Annotated[str, typer.Argument(metavar="MODEL", help=_KINDS, show_default=False)]
 
 Custom = Annotated[
     Path | None,
@@ -235,6 +235,9 @@ Layers = Annotated[
     ),
 ]
 
+NO_MODEL = ModelFile("", {})
+"""The default of a command's model that may be left out."""
+
 _OF_THE_MODEL: dict[str, tuple[Any, Any]] = {
     "labels": (Labels, None),
     "preprocess": (Preprocess, None),
@@ -251,9 +254,6 @@ _OF_THE_MODEL: dict[str, tuple[Any, Any]] = {
 }
 """Parameters of `vizcnn.adapt` to their options and defaults."""
 
-LOADING = tuple(_OF_THE_MODEL)
-"""Names of the options of loading."""
-
 
 def takes_model(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the argument MODEL and all options of loading one; it gets a `ModelFile` as ``model``.
@@ -261,7 +261,8 @@ def takes_model(command: Callable[..., None]) -> Callable[..., None]:
     Parameters
     ----------
     command : callable
-        The command; its first parameter is ``model``, which may be left out where it has a default, None.
+        The command; its first parameter is ``model``. Where that has a default, MODEL may be left out: its path is then "",
+        and the options are there all the same.
 
     Returns
     -------
@@ -271,17 +272,20 @@ def takes_model(command: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
     model, *own = (parameter.replace(kind=keyword) for parameter in signature.parameters.values())
-    kind = Model if model.default is inspect.Parameter.empty else MaybeModel
+    model = (
+        model.replace(annotation=Model)
+        if model.default is model.empty
+        else model.replace(annotation=MaybeModel, default="")
+    )
     added = [
         inspect.Parameter(name, keyword, default=default, annotation=option)
         for name, (option, default) in _OF_THE_MODEL.items()
     ]
-    parameters = [model.replace(annotation=kind), *own, *added]
+    parameters = [model, *own, *added]
 
     def run(**arguments: Any) -> None:
         settings = {name: arguments.pop(name) for name in _OF_THE_MODEL}
-        path = arguments.pop("model")
-        command(None if path is None else ModelFile(path, settings), **arguments)
+        command(ModelFile(arguments.pop("model"), settings), **arguments)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

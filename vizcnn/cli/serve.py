@@ -7,6 +7,7 @@ import signal
 import threading
 import webbrowser
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 )
 @options.takes_model
 def serve(
-    model: ModelFile | None = None,
+    model: ModelFile = options.NO_MODEL,
     images: Annotated[
         list[Path] | None,
         typer.Argument(metavar="IMAGE", help="Image files, or folders of them.", show_default=False),
@@ -62,26 +63,32 @@ def serve(
     files: Sequence[Any] = image_files(images or ())
     for file in files:
         check_file(file, "`images` file")
-    kept, records = None, None
+    kept, records, is_named, shown = None, None, bool(model.path), model
     if run is not None:
         from vizcnn.explorer.records import Records, open_kept
         from vizcnn.explorer.run_rows import RunImages
 
         kept = open_kept(run)
-        file = kept.model_file() if model is None else model.path
-        is_plain = model is None or not any(model.settings.values())
+        shown = model = replace(model, path=model.path or kept.model_file() or "")
         if isinstance(kept, Records):
-            files, records = files or RunImages(kept), kept if is_plain else None
-        if is_plain and file is not None:
-            model = ModelFile(
-                file, dict.fromkeys(options.LOADING) | ({"preprocess": records.preprocess} if records else {})
-            )
-    if model is not None:
+            files, records = files or RunImages(kept), kept
+            shown = replace(model, settings={"preprocess": kept.preprocess} | model.given)
+    if model.path:
         if not Path(model.path).exists():
             raise ModelFileError(f"`model` file {model.path!r} doesn't exist.")
-        origin = Origin(tuple(model.as_python()), tuple(model.as_words()))
-        studio = Studio(Path(model.path).name, partial(_opened, model, records), files, origin=origin, kept=kept)
+        studio = Studio(
+            Path(model.path).name,
+            partial(_opened, model, records),
+            files,
+            origin=Origin(tuple(shown.as_python()), tuple(shown.as_words())),
+            kept=kept,
+            is_needed=is_named or records is not None,
+        )
     elif run is not None:
+        if model.given:
+            raise OptionError(
+                f"`{next(iter(model.given))}` is of a model, and none lies in {str(run)!r}: give `model` too."
+            )
         studio = Studio(run.name, None, kept=kept)
     else:
         raise OptionError("`model` must be given: vizcnn serve MODEL [IMAGE]..., or the folder of a run by --run.")
@@ -89,12 +96,12 @@ def serve(
 
 
 def _opened(model: ModelFile, records: Records | None) -> tuple[ModelAdapter, list[str]]:
-    """Load the model, of a run as that had it; what is wrong with it is said on the page, and here."""
+    """Load the model, of a run as that had it but for given options; what is wrong with it is said on the page, and here."""
     try:
         if records is None:
             return model.open()
         with quiet_stderr(), catch_warnings() as messages:
-            return records.model(model.path), messages
+            return records.model(model.path, model.arguments()), messages
     except VizcnnError as error:
         echo_error(str(error))
         raise

@@ -99,13 +99,15 @@ class Records(KeptFolder):
         """Return the mean maps of the cells of the confusion matrix."""
         return self.run.mean_maps(method, by="cell")
 
-    def model(self, path: str) -> ModelAdapter:
+    def model(self, path: str, given: Mapping[str, Any]) -> ModelAdapter:
         """Return the model as the run had it: with its preprocessing and its names of classes.
 
         Parameters
         ----------
         path : str
             Its file.
+        given : mapping
+            Arguments of `vizcnn.adapt` that hold in place of what the run says, and beside it.
 
         Returns
         -------
@@ -116,7 +118,7 @@ class Records(KeptFolder):
         ResultError
             If it is another one by now.
         """
-        adapter: ModelAdapter = model_of(self.run.about, path)
+        adapter: ModelAdapter = model_of(self.run.about, path, given)
         return adapter
 
     @property

@@ -146,7 +146,7 @@ def loaded(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], model: M
     return model.load_images(images_of(about, rows), tuple(about["settings"]["input_shape"]))
 
 
-def model_of(about: Mapping[str, Any], model: Any) -> ModelAdapter:
+def model_of(about: Mapping[str, Any], model: Any, given: Mapping[str, Any] | None = None) -> ModelAdapter:
     """Return the adapter of a run's model, adapted as the run had it.
 
     ``vizcnn.toml`` beside it is asked for what the manifest can't give back, or, of an older run, doesn't say. The weights of a
@@ -158,6 +158,8 @@ def model_of(about: Mapping[str, Any], model: Any) -> ModelAdapter:
         The manifest of the run.
     model : path, keras.Model or ModelAdapter
         The model; None: the file that the run had.
+    given : mapping, default None
+        Arguments of `vizcnn.adapt` that hold in place of what the run says, and beside it.
 
     Returns
     -------
@@ -169,36 +171,42 @@ def model_of(about: Mapping[str, Any], model: Any) -> ModelAdapter:
         If it isn't given, and was no file, or one that is gone; if it isn't what it was, or was adapted in another way; or if
         its manifest doesn't say all that it was adapted by.
     """
-    known, settings = about["model"], about["settings"]
+    known, settings, given = about["model"], about["settings"], given or {}
     file = known.get("file")
     if model is None:
         if file is None or not Path(file).exists():
             raise ResultError(f"The model of the run, {known['name']!r}, isn't there. Give it: `model`.")
         model = file
-    adapter = model if isinstance(model, ModelAdapter) else _as_the_run_had_it(about, model)
+    adapter = model if isinstance(model, ModelAdapter) else _as_the_run_had_it(about, model, given)
     adapter.prepare(tuple(settings["input_shape"]))
     now = known_of(adapter, is_file=file is not None)
     del now["versions"], now["model"]["name"]  # it may be another machine, and a function has more than one name
+    now["settings"] = {name: said for name, said in now["settings"].items() if name not in given}
+    if "labels" in given:
+        del now["classes"]
     other = Manifest(dict(about)).difference(now)
     if other is not None:
         raise ResultError(f"`model` must be that of the run; it has another {other}. Give the one it was.")
     return adapter
 
 
-def _as_the_run_had_it(about: Mapping[str, Any], model: Any) -> ModelAdapter:
-    said = json.dumps([about["settings"], about["classes"]], sort_keys=True)
+def _as_the_run_had_it(about: Mapping[str, Any], model: Any, given: Mapping[str, Any]) -> ModelAdapter:
+    classes = [] if "labels" in given else about["classes"]
+    said = json.dumps([{**about["settings"], **dict.fromkeys(given)}, classes], sort_keys=True)
     if not isinstance(model, str | os.PathLike):
-        return _of_network(model, said) if is_keras_model(model) else _adapted(as_adapter, adapt, model, said)
+        if is_keras_model(model) and not given:
+            return _of_network(model, said)
+        return _adapted(as_adapter, adapt, model, said, given)
     if not Path(model).exists():
         return as_adapter(model)  # which says so
-    return _of_path(os.path.abspath(model), about["model"], said)
+    return _of_path(os.path.abspath(model), about["model"], said, given)
 
 
 def _of_network(model: Any, said: str) -> ModelAdapter:
     """Return the adapter of a Keras model as a run had it; the last one is kept as long as the model is."""
     known, adapter = _of_networks.get(model, (None, None))
     if adapter is None or known != said:
-        adapter = _adapted(as_adapter, adapt_weakly, model, said)
+        adapter = _adapted(as_adapter, adapt_weakly, model, said, {})
         _of_networks[model] = said, adapter
     return adapter
 
@@ -207,7 +215,7 @@ _of_networks: WeakKeyDictionary[Any, tuple[str, ModelAdapter]] = WeakKeyDictiona
 """Models to what a run says of how they were adapted, and their adapters so, with what is compiled for them."""
 
 
-def _of_path(path: str, known: Mapping[str, Any], said: str) -> ModelAdapter:
+def _of_path(path: str, known: Mapping[str, Any], said: str, given: Mapping[str, Any]) -> ModelAdapter:
     digest = digest_of_files(Path(path))
     if known.get("file") is not None and known.get("sha256") not in (None, digest):
         file = "its file" if path == os.path.abspath(known["file"]) else repr(path)
@@ -215,16 +223,21 @@ def _of_path(path: str, known: Mapping[str, Any], said: str) -> ModelAdapter:
             f"The model of the run, {known['file']!r}, isn't what it was: {file} has another hash. Give the one it was: `model`."
         )
     settings = Path(path).parent / FILE_NAME
-    return _of_file(path, digest, digest_of_files(settings) if settings.exists() else None, said)
+    beside = digest_of_files(settings) if settings.exists() else None
+    return _of_file(path, beside, said, given) if given else _kept(path, digest, beside, said)
 
 
 @lru_cache(maxsize=2)
-def _of_file(path: str, digest: str, beside: str | None, said: str) -> ModelAdapter:
+def _kept(path: str, digest: str, beside: str | None, said: str) -> ModelAdapter:
     """Return the adapter of a file as a run had it; the last ones are kept, with what is compiled for them."""
     del digest  # another one for another file of this name
+    return _of_file(path, beside, said, {})
+
+
+def _of_file(path: str, beside: str | None, said: str, given: Mapping[str, Any]) -> ModelAdapter:
     by = adapt_alone if says_all(json.loads(said)[0]) else adapt
     try:
-        return _adapted(as_adapter if beside is None or by is adapt else by, by, path, said)
+        return _adapted(as_adapter if beside is None or by is adapt else by, by, path, said, given)
     except (ModelFileError, UnsupportedModelError) as error:
         raise ResultError(
             f"The model of the run can't be opened by what its manifest says: {error} If the run had more, give the model with "
@@ -233,11 +246,15 @@ def _of_file(path: str, digest: str, beside: str | None, said: str) -> ModelAdap
 
 
 def _adapted(
-    bare: Callable[[Any], ModelAdapter], by: Callable[..., ModelAdapter], model: Any, said: str
+    bare: Callable[[Any], ModelAdapter],
+    by: Callable[..., ModelAdapter],
+    model: Any,
+    said: str,
+    given: Mapping[str, Any],
 ) -> ModelAdapter:
-    """Adapt a model as the settings and classes of a run say it; by itself where they say nothing."""
+    """Adapt a model as the settings and classes of a run say it, and by what is given; by itself where both say nothing."""
     settings, classes = json.loads(said)
-    arguments = arguments_of(settings)
+    arguments = {**arguments_of(settings), **given}
     try:
         adapter = by(model, **arguments) if arguments else bare(model)
         adapter.prepare(tuple(settings["input_shape"]))
