@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vizcnn.cli import options
 from vizcnn.cli.app import DATASET, command
 from vizcnn.cli.console import echo, quiet_stderr
 
@@ -17,7 +18,7 @@ from vizcnn.cli.console import echo, quiet_stderr
     "vizcnn export run --to fiftyone --out fiftyone --method gradcam",
 )
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
+    run: options.Run,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder.", show_default=False)],
     to: Annotated[str, typer.Option(metavar="PROGRAM", help="'virelay' or 'fiftyone'.", show_default=False)],
     method: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vizcnn.cli import options
 from vizcnn.cli.app import DATASET, command
 from vizcnn.cli.console import catch_warnings, echo, notes, quiet_stderr
 
@@ -16,7 +17,7 @@ from vizcnn.cli.console import catch_warnings, echo, notes, quiet_stderr
     "vizcnn failures run --out mistakes.html",
 )
 def failures(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
+    run: options.Run,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="Where to: .html or a picture.", show_default=False)
     ],

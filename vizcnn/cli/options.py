@@ -89,6 +89,11 @@ Trusted = Annotated[
     bool, typer.Option("--trusted", help="Run Python code that is stored in MODEL.", rich_help_panel=_MODEL)
 ]
 
+Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="The folder of a run, or its URL in an object store.", show_default=False),
+]
+
 Images = Annotated[
     list[Path],
     typer.Argument(metavar="IMAGE", help="Image files, or folders of them.", show_default=False),

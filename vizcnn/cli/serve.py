@@ -44,8 +44,8 @@ def serve(
         typer.Option(
             "--run",
             metavar="DIR",
-            help="What 'vizcnn run' wrote, MODEL by default its own; or what ExplainCallback left of a training, MODEL by "
-            "default the latest one in that folder.",
+            help="What 'vizcnn run' wrote, or its URL in an object store, MODEL by default its own; or what ExplainCallback "
+            "left of a training, MODEL by default the latest one in that folder.",
             show_default=False,
         ),
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vizcnn.cli import options
 from vizcnn.cli.app import DATASET, command
 from vizcnn.cli.console import catch_warnings, echo, notes, quiet_stderr
 
@@ -18,7 +19,7 @@ from vizcnn.cli.console import catch_warnings, echo, notes, quiet_stderr
     "vizcnn spray run --method hirescam --target 3 --out found.npz",
 )
 def spray(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
+    run: options.Run,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -46,7 +46,7 @@ class RunRows:
         ).finished()  # before they are read: what comes meanwhile makes them look old, and not new
         self._looked = time.monotonic()
         self.table = run.table
-        self.tags = Tags(run.path, self.table["path"])
+        self.tags = Tags(run.path, self.table["path"].to_dict())
 
     @property
     def is_behind(self) -> bool:

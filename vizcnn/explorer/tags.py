@@ -1,6 +1,7 @@
 """Tags on images of a run: kept in a table beside what the run wrote, each time that somebody tags.
 
-The table alone holds them: it may be edited by hand, and by other explorers of the same run, one after another.
+The table alone holds them: it may be edited by hand, and by other explorers of the same run, one after another; in an object
+store, where nothing can be locked, only by those of one machine.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ class Tags:
     ----------
     folder : Path or str
         The folder of the run, or its URL.
-    paths : mapping of int to str
+    paths : dict of int to str
         What the run's images are called, by their indices.
     """
 
-    def __init__(self, folder: Path | str, paths: Mapping[int, str]) -> None:
+    def __init__(self, folder: Path | str, paths: dict[int, str]) -> None:
         self._storage = RunFolder(folder).storage
         self.file = self._storage.address(FILE)
-        self._paths: dict[int, str] = dict(paths)
+        self._paths = paths
 
     def about(self) -> dict[str, Any]:
         """Return all tags by image, and where they are kept.
