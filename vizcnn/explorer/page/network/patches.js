@@ -20,7 +20,7 @@ export async function showPatches({ layer, unit, signal }, what) {
   return [
     el("p", {}, `The highest values among ${times(seen, "image")}, ${what === "unit" ? "one of each image" : "one piece of each image: what the cell with the highest value sees"}.`),
     about.is_dead ? el("p", {}, `It never rose above zero on these images, so the pieces say nothing of it.`) : null,
-    about.notes.map((note) => el("p", { class: "hint" }, note)),
+    ...about.notes.map((note) => el("p", { class: "hint" }, note)),
     el("ul", { class: "tiles patches" }, all.slice(0, top)),
     saves("patches", { layer, unit }),
     spread.length ? el("h4", {}, "And over its whole range") : null,
