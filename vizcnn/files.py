@@ -25,7 +25,10 @@ ANIMATIONS = (".gif", ".mp4")
 
 
 def write_file(
-    path: str | os.PathLike[str], write: Callable[[BinaryIO], None], suffixes: Sequence[str] = (".npz", *PICTURES)
+    path: str | os.PathLike[str],
+    write: Callable[[BinaryIO], None],
+    suffixes: Sequence[str] = (".npz", *PICTURES),
+    argument: str = "path",
 ) -> Path:
     """Write a file whole or not at all: what was there before stays until the new one is complete.
 
@@ -39,6 +42,8 @@ def write_file(
         Takes the open binary file.
     suffixes : sequence of str
         Suffixes that the file may have.
+    argument : str, default "path"
+        What errors call the path.
 
     Returns
     -------
@@ -50,14 +55,14 @@ def write_file(
     ResultError
         If the suffix is another, or the file can't be written.
     """
-    check_path(path, suffixes)
+    check_path(path, suffixes, argument)
     file = Path(path)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with _partial(file) as stream:
             write(stream)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, argument) from error
     return file
 
 
@@ -114,7 +119,7 @@ def unwritable(path: str | os.PathLike[str], error: OSError | ValueError, argume
 @contextmanager
 def _partial(file: Path) -> Iterator[BinaryIO]:
     """Open a new file beside this one, which takes its place when all went well; it is gone when not."""
-    partial = file.with_name(f".vizcnn-{os.urandom(8).hex()}.part")
+    partial = file.with_name(f".vizcnn-{os.urandom(8).hex()}{file.suffix}.part")
     try:
         with partial.open("xb") as stream:
             yield stream

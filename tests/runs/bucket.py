@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,13 +35,13 @@ class Bucket(fsspec.AbstractFileSystem):
         file = self._file("info", path)
         if file.is_file():
             return {"name": self._strip_protocol(path), "size": file.stat().st_size, "type": "file"}
-        if any(one.is_file() for one in file.rglob("*")):
+        if any(_objects(file)):
             return {"name": self._strip_protocol(path), "size": 0, "type": "directory"}
         raise FileNotFoundError(path)
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         folder = self._file("list", path)
-        files = [file.relative_to(folder).parts[0] for file in folder.rglob("*") if file.is_file()]
+        files = [file.relative_to(folder).parts[0] for file in _objects(folder)]
         if not files:
             raise FileNotFoundError(path)
         found = [f"{self._strip_protocol(path)}/{name}" for name in dict.fromkeys(files)]
@@ -53,7 +53,7 @@ class Bucket(fsspec.AbstractFileSystem):
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         file = self._file("put", path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path("/tmp" if os.name == "posix" else file.anchor, f"bucket-{uuid.uuid4().hex}")
+        partial = file.with_name(f"{_PARTIAL}{uuid.uuid4().hex}")
         partial.write_bytes(value)
         try:
             if mode == "create":
@@ -73,6 +73,14 @@ class Bucket(fsspec.AbstractFileSystem):
 
     def mv(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError("objects aren't renamed")
+
+
+_PARTIAL = ".bucket-"
+"""How the name begins of what is no object yet."""
+
+
+def _objects(folder: Path) -> Iterator[Path]:
+    return (file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(_PARTIAL))
 
 
 fsspec.register_implementation("bucket", Bucket, clobber=True)

@@ -245,7 +245,12 @@ def test_what_is_wrong_with_a_store_is_said_before_the_model_is_loaded(
     refused("memory://run", "`out` 'memory://run' holds a run with another sample")
     for operation, path, error, message in (
         ("put", ".part", PermissionError("Access Denied"), r"vizcnn-.*part' can't be written: Access Denied\."),
-        ("put", ".part", FileNotFoundError("The specified bucket does not exist"), "the|The specified bucket does not"),
+        (
+            "put",
+            ".part",
+            FileNotFoundError("The specified bucket does not exist"),
+            r"written: The specified bucket does not exist\.",
+        ),
         ("get", "manifest.json", ValueError(), r"manifest.json' can't be read: ValueError\."),
         ("list", "", OSError(5, "Slow down"), r"' can't be read: Slow down\."),
     ):

@@ -170,7 +170,7 @@ def test_what_a_node_does_not_see_is_named(argument: str, images: Path, tmp_path
         "out": {"out": none},
     }
     message = (
-        rf"`{argument}` '.*none' isn't there on the node '.+'\. With `executor` 'ray' it must lie in a file system"
+        rf"`{argument}` '.*none' isn't there on the node '.+'\. With `executor` 'ray' all nodes of the cluster must"
     )
     with pytest.raises(OptionError, match=message):
         Sent.of(replace(asked, **changed[argument]), plan).arrive()

@@ -18,8 +18,10 @@ import pytest
 import vizcnn as vz
 from tests.runs.made import OCCLUSION, contents, explained, model, softmax, write_images
 from vizcnn.errors import InputError, ResultError
-from vizcnn.runs import finishing, journal, storage, worker
+from vizcnn.files import write_file
+from vizcnn.runs import finishing, journal, local_storage, storage, worker
 from vizcnn.runs.layout import RunFolder
+from vizcnn.runs.local_storage import LocalStorage
 from vizcnn.runs.manifest import Manifest, digest_of_files, versions
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked, and killed as Unix does it")
@@ -332,6 +334,34 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("no tmpfs may be mounted here")
     yield disk
     subprocess.run(["umount", disk], check=True)
+
+
+def test_tidying_leaves_what_others_are_writing(tmp_path: Path) -> None:
+    place = LocalStorage(tmp_path)
+    write_file(tmp_path / "tags.csv", lambda file: place.tidy("journal"), (".csv",))
+    assert (tmp_path / "tags.csv").exists()
+    with pytest.raises(ResultError, match="No such file"):  # its own ones of then are put away
+        write_file(tmp_path / "manifest.json", lambda file: place.tidy("journal"), (".json",))
+
+
+def test_what_can_not_be_written_or_read_is_called_out_and_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = LocalStorage(tmp_path)
+    (tmp_path / "rows").write_bytes(b"")
+    with pytest.raises(ResultError, match=r"^`out` '.*00000\.parquet' can't be written: "):
+        place.write("rows/00000.parquet", b"")
+
+    def broken(*_: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_storage, "whole_records", broken)
+        with pytest.raises(ResultError, match=r"^`out` '.*' can't be written: Input/output error") as kept:
+            place.records("journal/00000")
+    records = place.records("journal/00000")
+    assert records is not None, kept
+    records.close()
 
 
 def fill(disk: Path) -> None:

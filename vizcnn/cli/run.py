@@ -96,7 +96,7 @@ def run(
         typer.Option(
             metavar="NAME",
             help="Where these run: 'local', on this machine, or 'ray', on the Ray cluster at RAY_ADDRESS, whose nodes share a "
-            "file system.",
+            "file system or write to an object store.",
         ),
     ] = "local",
     num_cpus: Annotated[

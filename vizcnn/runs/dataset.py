@@ -92,7 +92,7 @@ def explain_dataset(
         Processes that share the work; None: one. On Ray actors, at most; None: as many as the cluster has room for.
     executor : {"local", "ray"}, default None
         Where they run: on this machine, or on the Ray cluster that the environment's ``RAY_ADDRESS`` names, whose nodes share a
-        file system. None: on Ray for a Ray Dataset, else here.
+        file system, or write to an object store and have the rest at the same paths. None: on Ray for a Ray Dataset, else here.
     num_cpus, num_gpus : float, default None
         What each actor is given on Ray. None: one CPU, and one GPU where the cluster has any.
     retry : bool, default False

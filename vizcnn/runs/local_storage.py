@@ -14,6 +14,9 @@ from vizcnn.errors import ResultError
 from vizcnn.files import locked, unwritable, write_file
 from vizcnn.runs.storage import Records, Storage, claimed, framed, let_go, whole_records
 
+_OWN = ("", ".json", ".jsonl", ".parquet")
+"""Suffixes of the files of a run."""
+
 
 @dataclass(frozen=True)
 class LocalStorage(Storage):
@@ -57,7 +60,7 @@ class LocalStorage(Storage):
             os.fsync(file.fileno())
 
         path = self.root / name
-        write_file(path, write, (path.suffix.lower(),))
+        write_file(path, write, (path.suffix.lower(),), self.argument)
 
     def write_first(self, name: str, data: bytes) -> None:
         """See `Storage.write_first`."""
@@ -87,13 +90,20 @@ class LocalStorage(Storage):
         path = self.root / name
         with self._writing(name):
             file = claimed(path)
-            return None if file is None else RecordFile(path, file)
+            if file is None:
+                return None
+            try:
+                return RecordFile(path, file)
+            except BaseException:
+                file.close()
+                raise
 
     def tidy(self, folder: str) -> None:
         """See `Storage.tidy`."""
         shutil.rmtree(self.root / folder, ignore_errors=True)
         for partial in self.root.rglob(".vizcnn-*.part"):
-            partial.unlink(missing_ok=True)
+            if Path(partial.stem).suffix in _OWN:  # others may be writing tags or pages there
+                partial.unlink(missing_ok=True)
 
     @property
     def free(self) -> int:

@@ -193,7 +193,7 @@ class ObjectStorage(Storage):
             for name in self.names(f"{folder}/{records}"):
                 self.remove(f"{folder}/{records}/{name}")
         for name in self.names():
-            if name.endswith(".part"):
+            if name.startswith(".vizcnn-") and name.endswith(".part"):
                 self.remove(name)
 
     @property

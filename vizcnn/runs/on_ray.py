@@ -256,7 +256,9 @@ class Sent:
                 raise OptionError(f"`{argument}` {where!r} isn't there on the node {socket.gethostname()!r}. {_SHARED}")
 
 
-_SHARED = "With `executor` 'ray' it must lie in a file system that all nodes of the cluster share."
+_SHARED = (
+    "With `executor` 'ray' all nodes of the cluster must see it at the same path; `out` may lie in an object store."
+)
 
 
 class ShardActor:

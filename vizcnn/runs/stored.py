@@ -91,7 +91,7 @@ class StoredRun:
         return pandas.concat(frames) if frames else _frame(rows_schema(self._manifest.layouts.values()).empty_table())
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[pandas.DataFrame]:
-        """Yield the rows of a shard at a time, so that no more of them are in memory.
+        """Yield the rows of a shard at a time, so that no more of them are in memory; from an object store 16 are read ahead.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class StoredRun:
         return maps if isinstance(index, slice) else np.asarray(maps[0])
 
     def images(self) -> Iterator[RunImage]:
-        """Yield the images with their maps, in the order of the run; no more than a shard is in memory.
+        """Yield the images with their maps, in the order of the run: a shard at a time, of a store the rows of 16.
 
         Yields
         ------
