@@ -8,6 +8,7 @@ BIN := .venv/bin
 PEERS := .venv-peers/bin
 OTHERS := .venv-backends/bin
 RAY := .venv-ray/bin
+S3 := .venv-s3/bin
 KERAS2 := .venv-keras2/bin
 GOLDEN := .venv-golden/bin
 # `make test-backends BACKEND_TESTS=` runs all of them.
@@ -29,7 +30,7 @@ QUICK_JAX := JAX_DISABLE_MOST_OPTIMIZATIONS=1 JAX_COMPILATION_CACHE_DIR=$(CURDIR
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup test pytest test-slow test-backends test-core test-core-jax test-core-torch test-ray test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
+.PHONY: help setup test pytest test-slow test-backends test-core test-core-jax test-core-torch test-ray test-s3 test-keras2 lint format demo docs bench bench-peers bench-backends golden lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -57,6 +58,9 @@ test-core-jax test-core-torch: test-core-%: .venv-backends/.ready
 
 test-ray: .venv-ray/.ready  ## Runs on a Ray cluster of two nodes on this machine, of which one is killed
 	@RAY_USAGE_STATS_ENABLED=0 $(RAY)/python -m pytest -q tests/runs/test_ray.py
+
+test-s3: .venv-s3/.ready  ## Runs in the object store of an S3 server on this machine, by processes of which one is killed
+	@$(S3)/python -m pytest -q tests/runs/test_s3.py
 
 test-keras2: .venv/.ready .venv-keras2/.ready  ## Models that Keras 2 writes now, in an environment of its own, are loaded and predict the same
 	@mkdir -p build && $(KERAS2)/python tests/legacy/write_keras2.py build/keras2.tar.xz
@@ -120,7 +124,7 @@ lock: check-python  ## Write requirements.lock anew from the newest versions tha
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
 
 clean:  ## Remove environments, caches and builds
-	@rm -rf .venv .venv-peers .venv-backends .venv-ray .venv-keras2 .venv-golden build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-peers .venv-backends .venv-ray .venv-s3 .venv-keras2 .venv-golden build dist docs/_build docs/gallery docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: check-python
@@ -161,6 +165,19 @@ ifdef UV
 else
 	@test -x $(RAY)/pip || $(PYTHON) -m venv .venv-ray
 	@$(RAY)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r tests/runs/requirements-ray.txt -e '.[ray]'
+endif
+	@touch $@
+
+.venv-s3/.ready: pyproject.toml requirements.lock tests/runs/requirements-s3.txt | check-python
+	@echo "== setting up .venv-s3 (a few minutes the first time)"
+ifdef UV
+	@test -x $(S3)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv-s3
+	@grep -v '^python-dateutil==' requirements.lock > .venv-s3/constraints.txt
+	@uv pip install --quiet --python $(S3)/python -c .venv-s3/constraints.txt -r tests/runs/requirements-s3.txt -e '.[remote]'
+else
+	@test -x $(S3)/pip || $(PYTHON) -m venv .venv-s3
+	@grep -v '^python-dateutil==' requirements.lock > .venv-s3/constraints.txt
+	@$(S3)/python -m pip install --quiet --disable-pip-version-check -c .venv-s3/constraints.txt -r tests/runs/requirements-s3.txt -e '.[remote]'
 endif
 	@touch $@
 

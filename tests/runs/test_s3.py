@@ -1,4 +1,4 @@
-"""A run in S3, as a server on this machine speaks it: where s3fs and moto are installed (``pip install s3fs 'moto[server]'``)."""
+"""A run in S3, as a server on this machine speaks it: where s3fs and moto are installed: ``make test-s3``."""
 
 from __future__ import annotations
 
