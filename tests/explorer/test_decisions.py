@@ -437,18 +437,22 @@ def test_a_region_of_the_map_is_drawn_on_the_image(browser: Browser) -> None:
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, padding="same", activation="softmax")])
     with (
-        explorer("map", lambda: vz.adapt(model), [np.ones((8, 8, 1))]) as server,
+        explorer("map", lambda: vz.adapt(model, preprocess="crop"), [np.ones((8, 16, 1))]) as server,
         Look(browser, server, "#/image?method=saliency") as look,
     ):
         look.page.get_by_text("Another class, a channel").click()
         canvas = look.page.locator(".side canvas").first
         box = canvas.bounding_box()
         assert box is not None
-        cell = box["width"] / 8
-        look.page.mouse.move(box["x"] + 1.5 * cell, box["y"] + 2.5 * cell)
+        cell, left = box["width"] / 16, box["x"] + box["width"] / 4  # the model sees the middle of it
+        look.page.mouse.move(left + 1.5 * cell, box["y"] + 2.5 * cell)
         look.page.mouse.down()
-        look.page.mouse.move(box["x"] + 4.5 * cell, box["y"] + 6.5 * cell)
+        look.page.mouse.move(left + 4.5 * cell, box["y"] + 6.5 * cell)
         look.page.mouse.up()
+        frame = look.page.locator(".region").bounding_box()
+        assert frame == pytest.approx(
+            {"x": left + cell, "y": box["y"] + 2 * cell, "width": 4 * cell, "height": 5 * cell}, abs=3
+        )
         form = look.page.locator("form", has=look.page.get_by_text("a region of the model's map"))
         assert form.locator("input[type=number]").evaluate_all("all => all.map(one => one.value)") == [
             "2",

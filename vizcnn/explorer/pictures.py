@@ -91,7 +91,18 @@ def _picture(images: ImageSet) -> bytes:
     if not _is_picture(images):
         return answers.arrays({**about, "signal": True}, {})
     pixels, frame = picture_of(images, 0)
-    return answers.arrays({**about, "signal": False, "frame": frame}, {"pixels": pixels})
+    return answers.arrays({**about, "signal": False, "frame": frame, "window": _window(images)}, {"pixels": pixels})
+
+
+def _window(images: ImageSet) -> list[float]:
+    """Return top, left, bottom and right of the model's input, as shares of the picture's height and width.
+
+    Of a picture that is padded they lie outside it, of one that is cropped within.
+    """
+    if not images.geometry:
+        return [0.0, 0.0, 1.0, 1.0]
+    geometry = images.geometry[0]
+    return [float(edge) for edge in (geometry.to_picture([(0, 0), geometry.size]) / geometry.picture).ravel()]
 
 
 def _is_picture(images: ImageSet) -> bool:

@@ -27,7 +27,7 @@ export function open(root, { facts, classes, speed, signal }) {
   choices.open = !NARROW.matches;  // on a phone the maps come first
   fill(root, choices, said, grid, head, keep, el("p", { class: "unseen", id: "keys" }, KEYS, " Plus and minus enlarge all maps, 0 shows them whole."));
   follow(() => cells.forEach((cell) => cell.view?.redraw()), signal);
-  let drawn = null;
+  let drawn = null, latest = null;  // what the cells are of; what update was called with
 
   function wanted(parameters) {
     const works = facts.methods.map((one) => one.name);
@@ -58,7 +58,8 @@ export function open(root, { facts, classes, speed, signal }) {
     return (one) => nameOfTarget(one, tops);
   }
 
-  async function update({ parameters, signal: until }) {
+  async function update(given) {
+    const { parameters, signal: until } = latest = given;
     const asked = wanted(parameters), { image } = parameters;
     const picture = await pictureOf(image, facts);
     if (until.aborted) return;
@@ -72,12 +73,15 @@ export function open(root, { facts, classes, speed, signal }) {
       const left = cells.filter((one) => !one.map && !one.failed && !one.waits).length, question = { image, method: cell.method, target: cell.target, layer: cell.layer };
       said.textContent = `${cell.method}: being made; ${left} to go.`;
       try {
-        const first = await askFirst(question, { facts, speed, signal: until }, () => { cell.waits = false; update({ parameters, signal: until }); });
+        const first = await askFirst(question, { facts, speed, signal: until }, () => { cell.waits = false; update(latest); });
+        if (until.aborted) return;
         cell.waits = Boolean(first);
         if (first) { fill(cell.place, el("p", {}, first)); continue; }
         if (cell.view && !cell.view.figure.isConnected) fill(cell.place, cell.view.figure);
         const map = await askMap(question, { signal: until });
-        if (map.signal) fill(cell.place, el("div", { class: "drawn" }, await drawnMap(question, map, picture)));
+        const curve = map.signal ? await drawnMap(question, map, picture) : null;
+        if (until.aborted) return;
+        if (curve) fill(cell.place, el("div", { class: "drawn" }, curve));
         cell.map = map;
       } catch (error) {
         if (until.aborted) { drawn = cells.some((one) => one.map) ? key : null; return; }
@@ -89,8 +93,8 @@ export function open(root, { facts, classes, speed, signal }) {
       rescale(asked.scale, picture);
     }
     rescale(asked.scale, picture);
-    const failed = cells.filter((cell) => cell.failed).length;
-    said.textContent = scaleSaid(asked.scale) + (failed ? ` ${failed} could not be made.` : "");
+    const failed = cells.filter((cell) => cell.failed).length, waiting = cells.filter((cell) => cell.waits).length;
+    said.textContent = scaleSaid(asked.scale) + (failed ? ` ${failed} could not be made.` : "") + (waiting ? ` ${waiting} would take long: not begun yet.` : "");
   }
 
   function build({ methods, targets, layers }, nameOf, picture) {

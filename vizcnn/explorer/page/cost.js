@@ -7,7 +7,7 @@ const wanted = new Set(), typed = new Map();
 
 export const bare = (method) => method.split(":", 1)[0];
 
-const keyOf = ({ image, method, layer }) => JSON.stringify([image, method, layer || ""]);
+const keyOf = ({ image, method, layer, target }) => JSON.stringify([image, method, layer || "", target || ""]);
 
 export function duration(seconds) {
   if (seconds < 1) return "under a second";
@@ -35,5 +35,13 @@ export async function askFirst(question, { facts, speed, signal }, begin) {
   const seconds = secondsOf(cost, speed.known ?? await speed.ask(image));
   if (seconds < LONG) return null;
   return [`${bare(method)} takes ${cost.text} of the model here, ${duration(seconds)}. `,
-    el("button", { type: "button", onclick: () => { wanted.add(keyOf(question)); begin(); } }, "Make it")];
+    makeIt(question, begin)];
 }
+
+// The button goes once it is pressed: the focus stays at what holds it.
+export function makeIt(question, begin) {
+  return el("button", { type: "button", onclick: ({ currentTarget }) => { currentTarget.closest("[tabindex]").focus(); wanted.add(keyOf(question)); begin(); } }, "Make it");
+}
+
+// What is stopped doesn't begin again by itself.
+export const stopped = (question) => wanted.delete(keyOf(question));

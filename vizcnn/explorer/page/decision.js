@@ -67,7 +67,7 @@ class Desk {
     this.body = el("div", { class: "part" });
     this.side = el("aside", { class: "side", "aria-label": "The image, and what the model says of it" },
       el("figure", { class: "image" }, el("div", { class: "stage" }, this.canvas, this.curve), this.caption), this.classes.element);
-    const more = el("section", { class: "more", "aria-label": "What else can be explained" }, this.notes, targetPicker(facts, () => this.classes.explained(), this.canvas));
+    const more = el("section", { class: "more", "aria-label": "What else can be explained" }, this.notes, targetPicker(facts, () => this.classes.explained(), this.canvas, () => this.kept.picture.window));
     this.work = el("div", { class: "desk" }, this.side, el("div", { class: "asked" }, this.tabs, this.heading, this.body), more);
     this.nothing = el("p", { class: "nothing" }, facts.model.kind === "image" ? "There is no image yet: choose one, take a photo, or drop or paste one here." : `There is no ${facts.model.kind} yet: choose a file (${facts.model.files.replaceAll(",", ", ")}), or drop one here.`);
     this.element = el("div", { class: "decision" }, el("h2", { class: "unseen" }, "An image, and why the model decides as it does"), strip.element, this.wrong, this.nothing, this.work);
@@ -111,7 +111,7 @@ class Desk {
       // Of a model whose layers are only made when it sees an image, more is known now.
       if (!this.facts.model.outputs.length) Object.assign(this.facts, await ask("facts", {}, { signal }));
       if (signal.aborted) return;
-      this.kept = { image, said };
+      this.kept = { image, picture, said };
       this.curve.hidden = !picture.signal;
       this.canvas.hidden = picture.signal;
       if (picture.signal) Object.assign(this.curve, { src: `api/small?image=${encodeURIComponent(image)}`, alt: `The signal ${picture.name}` });

@@ -1,5 +1,5 @@
 // Keep the most important x %: a walk along the insertion curve of a map, with the picture that the model is shown.
-import { askArrays } from "./api.js";
+import { askArrays, Refused } from "./api.js";
 import { inNumbers } from "./classes.js";
 import { askFirst, costOf } from "./cost.js";
 import { el, fill, svg } from "./dom.js";
@@ -15,7 +15,7 @@ export function open(root, { facts, speed }) {
   const range = el("input", { type: "range", id: "kept", min: 0, max: 100, step: 1, value: 15 }), said = el("output", { for: "kept" });
   const on = el("select", { name: "on", onchange: () => change({ on: on.value }, { instead: true }) }, ON.map(([value, text]) => el("option", { value }, text)));
   const method = el("select", { name: "method", onchange: () => change({ method: method.value, layer: null }) });
-  const canvas = el("canvas", { role: "img" }), caption = el("figcaption", {}), curve = el("div", { class: "curve" }), line = el("p", { role: "status", class: "score-line" }), wait = el("p", { class: "hint" });
+  const canvas = el("canvas", { role: "img" }), caption = el("figcaption", {}), curve = el("div", { class: "curve" }), line = el("p", { role: "status", class: "score-line" }), wait = el("p", { class: "hint", role: "status", tabindex: -1 });
   const painting = el("div", { class: "painting" }, el("figure", {}, el("div", { class: "stage" }, canvas), caption), el("div", { class: "scores" }, line, curve));
   fill(root, el("p", {}, "What does the model say when it sees only the parts that a map marks most? The rest is painted over."),
     el("form", { class: "controls", "aria-label": "What is kept", autocomplete: "off", onsubmit: (event) => event.preventDefault() },
@@ -58,33 +58,30 @@ export function open(root, { facts, speed }) {
     const names = facts.methods.map((one) => one.name);
     on.value = asked.on;
     fill(method, (names.includes(present) ? names : [present, ...names]).map((one) => el("option", { value: one, selected: one === present }, [one, costOf(one, facts, speed.known)].filter(Boolean).join(": "))));
-    const shows = () => key === JSON.stringify(asked);
-    if (shows()) {
-      wait.textContent = "";
-      painting.hidden = false;
-      return;
-    }
-    const first = await askFirst(asked, { facts, speed, signal }, () => update({ parameters, signal }));
-    if (signal.aborted) return;
-    if (first) {
-      fill(wait, first);
-      painting.hidden = true;  // it is another's
-      return;
-    }
-    wait.textContent = "The map, and 21 pictures of it, are being asked about …";
+    if (key === JSON.stringify(asked)) return instead(null);
     try {
+      const first = await askFirst(asked, { facts, speed, signal }, () => update({ parameters, signal }));
+      if (signal.aborted) return;
+      if (first) return instead(first);
+      wait.textContent = "The map, and 21 pictures of it, are being asked about …";
       const { about, arrays } = await askArrays("kept", asked, { signal });
       const [height, width] = arrays.ranks.shape;
       kept = { about, width, height, pixels: rgba(arrays.pixels.values), fill: rgba(arrays.fill.values), ranks: arrays.ranks.values };
       key = JSON.stringify(asked);
       draw();
       fill(caption, asSeen(canvas));
-    } finally {
-      if (!signal.aborted) {
-        wait.textContent = "";
-        painting.hidden = !shows();
-      }
+      instead(null);
+    } catch (error) {
+      if (signal.aborted) return;
+      instead(el("span", { class: "wrong", role: "alert" }, error.message));
+      if (!(error instanceof Refused)) throw error;
     }
+  }
+
+  // What is said in place of the picture, which would be another's; null: the picture itself is shown.
+  function instead(said) {
+    fill(wait, said);
+    painting.hidden = said !== null;
   }
 
   return { update };

@@ -1,4 +1,5 @@
-// Images as they are shown: { name, shape, notes, signal, width, height, color, gray }, the last two as RGBA pixels; the latest are kept.
+// Images as they are shown: { name, shape, notes, signal, window, width, height, color, gray }, the last two as RGBA pixels;
+// `window`: top, left, bottom and right of the model's input, as shares of the picture. The latest are kept.
 import { address, askArrays } from "./api.js";
 import { el } from "./dom.js";
 import { grayOf } from "./drawing.js";

@@ -1,8 +1,9 @@
 // A region of the model's map, drawn on the image with the pointer: it becomes the numbers of the form, and these a frame on the image.
 import { el } from "./dom.js";
 
-// `fields`: top, left, bottom and right, in rows and columns of the map, which lies over the whole image.
-export function drawRegion(canvas, picker, fields, rows, columns) {
+// `fields`: top, left, bottom and right, in rows and columns of the map, which lies over the model's input; `windowOf()`: where that lies on
+// the image, whose edges it may lie beyond: its top, left, bottom and right, as shares of height and width.
+export function drawRegion(canvas, windowOf, picker, fields, rows, columns) {
   const frame = el("span", { class: "region", hidden: true });
   let from = null;
 
@@ -12,15 +13,17 @@ export function drawRegion(canvas, picker, fields, rows, columns) {
     if (frame.hidden) return;
     if (!frame.isConnected) canvas.after(frame);
     const { offsetLeft, offsetTop, offsetWidth: width, offsetHeight: height } = canvas, pixels = (length) => `${length}px`;
+    const [above, before, below, after] = windowOf(), [row, column] = [((below - above) / rows) * height, ((after - before) / columns) * width];
     Object.assign(frame.style, {
-      left: pixels(offsetLeft + (left / columns) * width), top: pixels(offsetTop + (top / rows) * height),
-      width: pixels(((right - left) / columns) * width), height: pixels(((bottom - top) / rows) * height),
+      left: pixels(offsetLeft + before * width + left * column), top: pixels(offsetTop + above * height + top * row),
+      width: pixels((right - left) * column), height: pixels((bottom - top) * row),
     });
   }
 
   const cellOf = (event) => {
-    const box = canvas.getBoundingClientRect(), at = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
-    return [at((event.clientY - box.top) / box.height, rows), at((event.clientX - box.left) / box.width, columns)];
+    const box = canvas.getBoundingClientRect(), [above, before, below, after] = windowOf();
+    const at = (share, start, end, count) => Math.min(count - 1, Math.max(0, Math.floor(((share - start) / (end - start)) * count)));
+    return [at((event.clientY - box.top) / box.height, above, below, rows), at((event.clientX - box.left) / box.width, before, after, columns)];
   };
 
   function take(to) {
@@ -39,4 +42,5 @@ export function drawRegion(canvas, picker, fields, rows, columns) {
   picker.addEventListener("input", place);
   picker.addEventListener("toggle", () => { canvas.classList.toggle("drawable", picker.open); place(); });
   new ResizeObserver(place).observe(canvas);
+  new MutationObserver(place).observe(canvas, { attributes: true, attributeFilter: ["width"] });  // another image is drawn
 }

@@ -4,8 +4,8 @@ import { change } from "./router.js";
 import { drawRegion } from "./region.js";
 import { ELSE, classOf, partsOf, typed } from "./classes.js";
 
-// `canvas`: the image, on which a region can be drawn while the picker is open.
-export function targetPicker(facts, explained, canvas) {
+// `canvas`: the image, on which a region can be drawn while the picker is open; `windowOf()`: where on it the model's input lies.
+export function targetPicker(facts, explained, canvas, windowOf) {
   const { outputs } = facts.model, map = outputs.find((output) => output.is_map);
   const against = el("input", { type: "checkbox" });
   const said = el("p", { class: "wrong", role: "alert" });
@@ -22,7 +22,7 @@ export function targetPicker(facts, explained, canvas) {
     },
   }, el("fieldset", {}, el("legend", {}, title), fields, el("button", {}, "Explain")));
   const field = (text, name, properties = {}) => el("label", {}, `${text} `, el("input", { name, size: 6, ...properties }));
-  const number = (text, name) => field(text, name, { type: "number", min: 0, step: 1 });
+  const number = (text, name, max = null) => field(text, name, { type: "number", min: 0, max, step: 1 });
   const layers = (name, first = null) => el("label", {}, "layer ", el("select", { name }, first, facts.layers.map(({ path }) => el("option", {}, path))));
 
   const ofClass = form("a class", [
@@ -43,7 +43,7 @@ export function targetPicker(facts, explained, canvas) {
   const [rows, columns] = map?.shape?.slice(-3, -1) ?? [], isSized = Number.isInteger(rows) && Number.isInteger(columns);
   const ofRegion = form("a region of the model's map", [
     el("p", { class: "hint" }, isSized ? `Draw it on the image, or give its edges: rows 0 to ${rows}, columns 0 to ${columns}. ` : "Give its edges, in rows and columns of the map. ", "Without edges it is where the class is predicted."),
-    number("top", "top"), number("left", "left"), number("bottom", "bottom"), number("right", "right"),
+    number("top", "top", rows), number("left", "left", columns), number("bottom", "bottom", rows), number("right", "right", columns),
     field("class", "class", { size: 12, list: "class-names" })], ({ top, left, bottom, right, class: name }) => {
     const edges = [top, left, bottom, right].map((edge) => edge.value), given = edges.filter((edge) => edge !== "").length;
     if (given % 4) throw new Error("A region has four edges: give all of them, or none.");
@@ -57,7 +57,7 @@ export function targetPicker(facts, explained, canvas) {
     el("label", {}, against, " against what is explained now (A minus B)"),
     ofClass, facts.layers.length ? ofUnit : null, map ? ofRegion : null, likeness, anything, said,
     el("button", { type: "button", onclick: () => change({ target: null }) }, "Back to what the model says"));
-  if (map && isSized) drawRegion(canvas, picker, ofRegion.elements, rows, columns);
+  if (map && isSized) drawRegion(canvas, windowOf, picker, ofRegion.elements, rows, columns);
   return picker;
 }
 

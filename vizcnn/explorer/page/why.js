@@ -1,6 +1,6 @@
 // Why: the map of one method for what is explained, what it may not be read as, and how far it can be trusted.
 import { ask, Refused } from "./api.js";
-import { askFirst } from "./cost.js";
+import { askFirst, makeIt, stopped } from "./cost.js";
 import { el, fill } from "./dom.js";
 import { exports } from "./export.js";
 import { Gallery } from "./gallery.js";
@@ -19,7 +19,7 @@ export function open(root, { facts, classes, speed, signal }) {
   const together = new Together(), view = new MapView(facts, { together });
   const gallery = new Gallery(facts, (method) => change({ method, layer: null }));
   const looks = controls(facts, together.buttons());
-  const line = el("p", { class: "explained-line", role: "status" }), notes = el("ul", { class: "notes" }), doubt = el("div", {}), trust = el("div", {}), kept = el("div", {});
+  const line = el("p", { class: "explained-line", role: "status", tabindex: -1 }), notes = el("ul", { class: "notes" }), doubt = el("div", {}), trust = el("div", {}), kept = el("div", {});
   const drawn = el("div", { class: "drawn" });
   fill(root, el("div", { class: "why" },
     el("div", { class: "main-map" }, line, doubt, view.figure, drawn, notes, looks, el("p", { class: "unseen", id: "keys" }, KEYS)), gallery.element), kept, trust);
@@ -34,8 +34,10 @@ export function open(root, { facts, classes, speed, signal }) {
     if (shown?.key !== key) {
       fill(trust);
       fill(kept);
+      shown = null;
       const again = () => update({ parameters, signal: until }), making = new AbortController();
       let offer = null;
+      const stop = () => { line.focus(); stopped(asked); making.abort(); };
       until.addEventListener("abort", () => making.abort());
       view.figure.setAttribute("aria-busy", "true");
       try {
@@ -43,18 +45,15 @@ export function open(root, { facts, classes, speed, signal }) {
         const first = await askFirst(asked, { facts, speed, signal: until }, again);
         if (until.aborted) return;
         if (first) { waiting(...first); return; }
-        offer = setTimeout(() => line.append(" ", el("button", { type: "button", onclick: () => making.abort() }, "Stop")), 1000);
+        offer = setTimeout(() => line.append(" ", el("button", { type: "button", onclick: stop }, "Stop")), 1000);
         const [map, picture] = await Promise.all([askMap(asked, { signal: making.signal }), pictureOf(image, facts)]);
+        const curve = map.signal ? await drawnMap(asked, map, picture) : null;
         if (until.aborted) return;
         shown = { key, layer: map.layer, map };
-        view.figure.hidden = Boolean(map.signal);
-        drawn.hidden = !map.signal;
-        looks.hidden = Boolean(map.signal);
-        if (map.signal) {
-          fill(drawn, await drawnMap(asked, map, picture));
-        } else {
-          view.show(map, picture);
-        }
+        view.figure.hidden = looks.hidden = Boolean(curve);
+        drawn.hidden = !curve;
+        if (curve) fill(drawn, curve);
+        else view.show(map, picture);
         targetLine(line, facts, target, { ...map, explained: map.explained ?? map.target });
         const isOfInputs = ({ kind }) => OF_INPUTS.includes(kind);
         fill(doubt, doubtOf(map.notes.filter(isOfInputs)));
@@ -64,8 +63,7 @@ export function open(root, { facts, classes, speed, signal }) {
         speed.ask(image).then((known) => { if (!until.aborted) gallery.show(method, { layer, speed: known, used: map.layer }); }, () => {});
       } catch (error) {
         if (until.aborted) return;
-        if (making.signal.aborted) { waiting("Stopped. ", el("button", { type: "button", onclick: again }, "Make it")); return; }
-        shown = null;
+        if (making.signal.aborted) { waiting("Stopped. ", makeIt(asked, again)); return; }
         view.figure.hidden = drawn.hidden = looks.hidden = true;
         fill(line, el("span", { class: "wrong", role: "alert" }, error.message), target ? [" ", el("button", { type: "button", onclick: () => change({ target: null }) }, "Explain what the model says")] : null);
         fill(doubt);
@@ -74,7 +72,7 @@ export function open(root, { facts, classes, speed, signal }) {
         return;
       } finally {
         clearTimeout(offer);
-        view.figure.removeAttribute("aria-busy");
+        if (!until.aborted) view.figure.removeAttribute("aria-busy");
       }
     }
     await showTrust(asked, parameters.trust, until);
@@ -82,7 +80,6 @@ export function open(root, { facts, classes, speed, signal }) {
 
   // Says why there is no map (yet).
   function waiting(...said) {
-    shown = null;
     view.figure.hidden = drawn.hidden = looks.hidden = true;
     fill(line, said);
     fill(doubt);
