@@ -263,11 +263,11 @@ def test_one_bad_image_of_a_run_leaves_the_others_there_and_those_that_come_are_
 
     assert studio.folder()[1] == [0, 1, 3, 8, 9]
     assert set(patches()["images"]) == {0, 1, 3, 8, 9}
-    assert patches()["notes"] == ["5 images can't be read, and are left out."]
+    assert patches()["notes"] == ["5 images aren't there yet, or can't be read, and are left out."]
     second.write_bytes(rows)
     assert studio.folder()[1] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
     assert set(patches()["images"]) == {0, 1, 3, 4, 5, 6, 7, 8, 9}
-    assert patches()["notes"] == ["1 image can't be read, and is left out."]
+    assert patches()["notes"] == ["1 image isn't there yet, or can't be read, and is left out."]
 
 
 def test_what_is_made_of_a_run_that_goes_on_is_made_again_and_of_the_rows_that_are_known(
@@ -429,6 +429,7 @@ def test_a_training_is_walked_through_and_two_checkpoints_stand_side_by_side(bro
         look.settle()
         expect(look.page.get_by_role("img", name="a b.gradcam after epoch 2")).to_be_visible()
         assert "left=2" in look.page.evaluate("location.hash")
+        expect(look.page.get_by_role("slider", name="First checkpoint")).to_be_focused()
         for size in (PHONE, DESK):
             look.page.set_viewport_size(size)  # type: ignore[arg-type]
             look.assert_sound()

@@ -107,7 +107,9 @@ class _Channels:
             self._forget()
         self._images = images
         unread = len(self.studio.sources) - len(places)
-        said = f"{unread} {'image' if unread == 1 else 'images'} can't be read, and {'is' if unread == 1 else 'are'} left out."
+        image, isnt, are = ("image", "isn't", "is") if unread == 1 else ("images", "aren't", "are")
+        why = "can't be read" if self.studio.is_whole else f"{isnt} there yet, or can't be read"
+        said = f"{unread} {image} {why}, and {are} left out."
         return images, places, [said] if unread else []
 
     def kernel(self, asked: Mapping[str, str]) -> bytes:

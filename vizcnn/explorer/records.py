@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from starlette.requests import Request
@@ -70,8 +69,6 @@ class Records(KeptFolder):
         with self._lock:
             if self._rows is None or self._rows.is_behind:
                 self._rows = RunRows(self.run)
-                Records.means.cache_clear()
-                Records.sprayed.cache_clear()
             return self._rows
 
     @property
@@ -94,10 +91,16 @@ class Records(KeptFolder):
         """Tags on its images."""
         return self.rows_now.tags
 
-    @functools.cache  # noqa: B019 - there is one for as long as the explorer runs
     def means(self, method: str) -> MeanMaps:
         """Return the mean maps of the cells of the confusion matrix."""
-        return self.run.mean_maps(method, by="cell")
+        return cast("MeanMaps", self._made(("means", method), lambda: self.run.mean_maps(method, by="cell")))
+
+    def _made(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what is made of the rows as far as they have come, made once; the worker asks for one at a time."""
+        made = self.rows_now.made  # of the rows before it is made: if more come meanwhile, it isn't theirs
+        if key not in made:
+            made[key] = make()
+        return made[key]
 
     def model(self, path: str, given: Mapping[str, Any]) -> ModelAdapter:
         """Return the model as the run had it: with its preprocessing and its names of classes.
@@ -210,7 +213,6 @@ class Records(KeptFolder):
         """Return the mean map of a cell of the confusion matrix."""
         method = given.get("method") or self.run.methods[0]
         check_choice("method", method, self.run.methods)
-        self.rows_now  # noqa: B018 - whose reading forgets what was found of fewer rows
         means, key = self.means(method), (given.get("label", ""), given.get("prediction", ""))
         if key not in means.keys:
             raise OptionError(f"No image of the class {key[0]!r} was taken for {key[1]!r}.")
@@ -222,17 +224,15 @@ class Records(KeptFolder):
         about = {"count": int(means.counts[at]), "signed": signed, "vmin": -end if signed else 0.0, "vmax": end}
         return answers.arrays({**about, "method": method}, {"values": values})
 
-    @functools.cache  # noqa: B019 - as above: it takes minutes
     def sprayed(self, method: str, model: ModelAdapter) -> Spray:
         """Return the clusters of the maps of each class."""
-        return spray(self.run, method, model=model)
+        return cast("Spray", self._made(("sprayed", method, model), lambda: spray(self.run, method, model=model)))
 
     def clusters(self, given: Mapping[str, str], model: ModelAdapter) -> bytes:
         """Return what is decided by something else than the others of its class, the strangest first."""
         method = given.get("method") or self.run.methods[0]
         check_choice("method", method, self.run.methods)
-        table = self.table  # whose reading forgets what was found of fewer rows
-        found = self.sprayed(method, model)
+        table, found = self.table, self.sprayed(method, model)
         shown = [(one, [at for at in one.images if at in table.index][:EXAMPLES]) for one in found.clusters[:CLUSTERS]]
         about = {
             "method": method,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +37,8 @@ class RunRows:
         A row for each image that is explained.
     tags : Tags
         Tags on these images.
+    made : dict
+        What was made of these rows and took long, by what it is.
     """
 
     def __init__(self, run: Run) -> None:
@@ -47,6 +49,7 @@ class RunRows:
         self._looked = time.monotonic()
         self.table = run.table
         self.tags = Tags(run.path, self.table["path"].to_dict())
+        self.made: dict[Hashable, Any] = {}
 
     @property
     def is_behind(self) -> bool:

@@ -187,9 +187,10 @@ class Studio:
         self.ready.set()
 
     def _do_without(self, error: str) -> None:
-        self.error, self.stage = error, "failed" if self._is_needed else "ready"
+        self.error = error
         if not self._is_needed:
             self._open_model = None
+        self.stage = "failed" if self._is_needed else "ready"  # last: who sees it finds the rest as it is
 
     @property
     def has_model(self) -> bool:

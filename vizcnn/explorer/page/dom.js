@@ -15,6 +15,13 @@ function furnished(element, properties = {}, children) {
   return element;
 }
 
+// Fills a view that may have been drawn before: the focus stays at what has the same id.
+export function refill(root, ...children) {
+  const focused = document.activeElement?.id;
+  fill(root, ...children);
+  if (focused) document.getElementById(focused)?.focus();
+}
+
 export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
 }

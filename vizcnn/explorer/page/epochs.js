@@ -1,6 +1,6 @@
 // A training: the same image after each epoch, and two epochs side by side.
 import { address, ask } from "./api.js";
-import { el, fill } from "./dom.js";
+import { el, refill } from "./dom.js";
 import { change } from "./router.js";
 
 export const title = "Training", path = ["training"];
@@ -11,15 +11,15 @@ export async function show(root, { parameters, facts, signal }) {
   const { series } = await ask("training", {}, { signal });
   if (signal.aborted) return;
   const one = series.find(({ name }) => name === parameters.series) ?? series[0], { epochs } = one;
-  const choose = el("select", { onchange: () => change({ series: choose.value, left: null, right: null }) }, series.map(({ name }) => el("option", { value: name, selected: name === one.name }, name)));
-  fill(root, el("h2", {}, "The same image, epoch by epoch"),
-    facts.error && el("p", { class: "hint" }, `The latest checkpoint, ${facts.name}, can't be looked into: ${facts.error}`),
+  const choose = el("select", { id: "series", onchange: () => change({ series: choose.value, left: null, right: null }) }, series.map(({ name }) => el("option", { value: name, selected: name === one.name }, name)));
+  refill(root, el("h2", {}, "The same image, epoch by epoch"),
+    facts.error && el("p", { class: "hint" }, `The latest checkpoint, ${facts.name}, can't be looked into: ${facts.error.split("\n").at(-1)}`),
     el("form", { class: "controls below", "aria-label": "What is shown", onsubmit: (event) => event.preventDefault() }, el("label", {}, "Image and method ", choose)),
     el("div", { class: "checkpoints" }, side("left", "First", epochs[0]), side("right", "Second", epochs.at(-1))));
 
   function side(name, words, usual) {
     const at = Math.max(0, epochs.indexOf(Number(parameters[name] ?? usual)));
-    const image = el("img", {}), said = el("output", {}), range = el("input", { type: "range", min: 0, max: epochs.length - 1, step: 1, value: at });
+    const image = el("img", {}), said = el("output", {}), range = el("input", { type: "range", id: `checkpoint-${name}`, min: 0, max: epochs.length - 1, step: 1, value: at });
     const draw = () => {
       const epoch = epochs[range.value];
       image.src = address("training/picture", { series: one.name, epoch });

@@ -177,7 +177,10 @@ export function open(root, { facts, strip, signal }) {
     until = now;
     tellSize();
     const { image: next, target: asked } = parameters, isOther = next !== image;
-    if (!isOther && asked === target) return;
+    if (!isOther && asked === target) {  // on the way to another, what was asked of this one was given up
+      if (mask?.some(Boolean)) await question();
+      return;
+    }
     const brushes = isOther ? await layersOf(next, now) : layers, { width, height } = brushes;
     const was = await post("painted", { image: next, target: asked }, new Uint8Array(width * height), { signal: now });
     [image, target, before, layers] = [next, asked, was, brushes];

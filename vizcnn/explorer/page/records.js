@@ -1,6 +1,6 @@
 // A run: its rows with filters and sorting, the confusion matrix, its images on a plane by the likeness of their maps, and clusters of these.
 import { ask } from "./api.js";
-import { el, fill } from "./dom.js";
+import { el, refill } from "./dom.js";
 import { link } from "./router.js";
 import * as clusters from "./records/clusters.js";
 import * as confusion from "./records/confusion.js";
@@ -22,11 +22,9 @@ export async function show(root, { path, parameters, facts, signal }) {
   const given = { ...parameters, method };
   await part.show(body, { parameters: given, about, facts, signal });
   if (signal.aborted) return;
-  const focused = document.activeElement?.id;
-  fill(root, el("h2", {}, `Run “${about.name}”: ${about.count.toLocaleString("en")} of ${about.all.toLocaleString("en")} images`),
-    about.count < about.all && el("p", {}, "The run isn't finished: this is as far as it has come. Start ", el("code", {}, "vizcnn run"), " again to go on with it; what comes is shown when the page is loaded again."),
+  refill(root, el("h2", {}, `Run “${about.name}”: ${about.count.toLocaleString("en")} of ${about.all.toLocaleString("en")} images`),
+    about.count < about.all && el("p", {}, "The run isn't finished: this is as far as it has come. If nothing comes, start ", el("code", {}, "vizcnn run"), " again to go on with it; what comes is shown when a view is opened."),
     el("div", { class: "parts", role: "group", "aria-label": "Parts of this view" },
       PARTS.map((one) => el("a", { href: link(["run", ...(one === rows ? [] : [one.name])], { method: parameters.method }), "aria-current": one === part && "page" }, one.title))),
     body);
-  if (focused) document.getElementById(focused)?.focus();
 }

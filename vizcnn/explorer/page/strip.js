@@ -10,7 +10,7 @@ const TAKES_IMAGE = ["image", "layer", "layers"];  // what a path begins with wh
 
 export class Strip {
   constructor(facts, tellError) {
-    Object.assign(this, { facts, tellError, count: facts.images, uploads: [], names: new Map(), cells: new Map(), image: null });
+    Object.assign(this, { facts, tellError, count: facts.images, uploads: [], names: new Map(), asked: new Set(), cells: new Map(), image: null });
     const { kind, files } = facts.model;
     const file = el("input", { type: "file", accept: files, multiple: true, class: "unseen", id: "file", tabindex: -1, "aria-hidden": "true" });
     const photo = el("input", { type: "file", accept: "image/*", capture: "environment", class: "unseen", id: "photo", tabindex: -1, "aria-hidden": "true" });
@@ -62,6 +62,16 @@ export class Strip {
       if (left < scroller.scrollLeft || left + CELL > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = left - (scroller.clientWidth - CELL) / 2;
     }
     this.draw();
+    if (index < 0 && /^\d+$/.test(image)) this.grow();
+  }
+
+  // A run may have come further since the page was loaded.
+  async grow() {
+    const { count } = await ask("images", { start: Math.max(0, this.count - 1) }).catch(() => this);
+    if (count <= this.count) return;
+    this.asked.delete(Math.floor(this.count / PAGE) * PAGE);  // of which there are more names now
+    this.count = count;
+    this.show(this.image);
   }
 
   draw() {
@@ -96,9 +106,9 @@ export class Strip {
 
   async askNames(first, last) {
     for (let start = Math.floor(first / PAGE) * PAGE; start < last; start += PAGE) {
-      if (this.names.has(String(start))) continue;
-      this.names.set(String(start), `image ${start}`);
-      const { names } = await ask("images", { start }).catch(() => ({ names: [] }));
+      if (this.asked.has(start)) continue;
+      this.asked.add(start);
+      const { names } = await ask("images", { start }).catch(() => { this.asked.delete(start); return { names: [] }; });
       names.forEach((name, at) => {
         this.names.set(String(start + at), name);
         const cell = this.cells.get(String(start + at));

@@ -34,7 +34,7 @@ export async function show(root, { parameters, about, facts, signal }) {
   const marks = rows.map((row) => el("input", { type: "checkbox", "aria-label": `choose ${row.path}`, onchange: (event) => (event.target.checked ? chosen.add(row) : chosen.delete(row)) }));
   const cells = rows.map(() => el("td", { class: "tags" }));
   const showTags = () => rows.forEach((row, at) => { cells[at].textContent = tagsOf(row.index); });
-  const step = (words, to, on) => el("button", { type: "button", disabled: !on, onclick: () => change({ start: to || null }) }, words);
+  const step = (id, words, to, on) => el("button", { type: "button", id, disabled: !on, onclick: () => change({ start: to || null }) }, words);
   showTags();
   fill(root,
     el("form", { class: "controls", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
@@ -51,7 +51,7 @@ export async function show(root, { parameters, about, facts, signal }) {
         el("td", {}, row.error ? null : el("a", { href: link(["image"], { image: row.index, method: parameters.method }) }, thumbnail(row.index, `look at ${row.path}`, 40))),
         row.error ? [...columns.slice(0, 2).map((column) => el("td", {}, told(row[column]))), el("td", { class: "error", colspan: columns.length - 2 }, row.error)]
           : columns.map((column) => el("td", { class: column === "prediction" && row.mistaken ? "mistaken" : typeof row[column] === "number" ? "number" : null }, told(row[column]))), cells[at]))))),
-    count > PAGE && el("p", {}, step("Those before", Math.max(0, start - PAGE), start > 0), " ", step("Those after", start + PAGE, start + rows.length < count)));
+    count > PAGE && el("p", {}, step("before", "Those before", Math.max(0, start - PAGE), start > 0), " ", step("after", "Those after", start + PAGE, start + rows.length < count)));
 }
 
 // Tags that can't be read don't take the images away.

@@ -3,6 +3,7 @@ import { ask, post } from "../api.js";
 import { el } from "../dom.js";
 
 let known = null;  // { tags: { index: [tag] }, file }
+let typed = "";  // a tag, which outlives the form
 
 export const load = async (options) => (known = await ask("run/tags", {}, options));
 
@@ -10,7 +11,7 @@ export const tagsOf = (index) => (known?.tags[index] ?? []).join(", ");
 
 // A form that tags images: `chosen()` gives their indices, `done` is called after; `told` is what is to be said of the tags before.
 export function tagForm(chosen, done = () => {}, told = "") {
-  const name = el("input", { id: "tag", name: "tag", required: true, maxlength: 60, autocomplete: "off" }), said = el("span", { role: "status" }, told);
+  const name = el("input", { id: "tag", name: "tag", value: typed, required: true, maxlength: 60, autocomplete: "off", oninput: () => { typed = name.value; } }), said = el("span", { role: "status" }, told);
   return el("form", { class: "controls", "aria-label": "Tags", onsubmit: async (event) => {
     event.preventDefault();
     const images = chosen();
