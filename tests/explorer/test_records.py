@@ -302,6 +302,24 @@ def test_what_is_made_of_a_run_that_goes_on_is_made_again_and_of_the_rows_that_a
         assert ask(server, "api/run/clusters").arrays[0]["num_images"] == 10
 
 
+def test_what_was_begun_of_fewer_rows_is_made_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_rows, "LOOK_SECONDS", 0)
+    shutil.copytree(run.path / "rows", tmp_path / "rows")
+    last = sorted((tmp_path / "rows").iterdir())[-1]
+    rows = last.read_bytes()
+    last.unlink()
+    records, counts = Records(Run(tmp_path, {**run.about, "complete": False})), []
+
+    def mean_maps(*_: object, **__: object) -> list[int]:
+        counts.append(records.count)
+        last.write_bytes(rows)  # the run comes further meanwhile, and another question sees it
+        assert records.count == 10
+        return [*counts]
+
+    monkeypatch.setattr(Run, "mean_maps", mean_maps)
+    assert [records.means("gradcam") for _ in range(3)] == [[8], [8, 10], [8, 10]]
+
+
 def test_a_mistake_is_another_class_and_not_another_name_of_it() -> None:
     table = pandas.DataFrame(
         {
