@@ -273,6 +273,7 @@ def test_what_is_wrong_with_a_store_is_said_before_the_model_is_loaded(
 def test_address_with_a_password_or_a_query_is_refused_and_told_without_it(images: Path, tmp_path: Path) -> None:
     for url, told in (
         ("sftp://me:secret@host:22/run", "sftp://...@host:22/run"),
+        ("sftp://me:secret@secret@host/a@b", "sftp://...@host/a@b"),
         ("s3://AKIA:secret/secret@bucket/run.tar", "s3://...@bucket/run.tar"),
         ("https://host/run.tar?sig=secret/?secret", "https://host/run.tar?..."),
     ):
@@ -285,7 +286,12 @@ def test_address_with_a_password_or_a_query_is_refused_and_told_without_it(image
             vz.open_run(url)
         with pytest.raises(InputError, match=f"^`source` {message}"):
             explained(url, tmp_path / "run", model="no model.keras")
-    for url in ("az://photos@account.dfs.core.windows.net/run", "hdfs://host:8020/me@home/a:b@c", "s3://bucket/a:b@c"):
+    for url in (
+        "az://photos@account.dfs.core.windows.net/run",
+        "hdfs://host:8020/me@home/a:b@c",
+        "s3://bucket/a:b@c",
+        "github://organization:repository@commit/images",
+    ):
         check_url(url, "out")
 
 

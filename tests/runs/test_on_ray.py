@@ -186,7 +186,7 @@ def test_run_in_an_object_store_needs_no_file_system_that_nodes_share(images: Pa
 def test_folder_that_is_another_one_on_the_nodes_is_refused(
     images: Path, tmp_path: Path, ray: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "begin_run", lambda *_: None)
+    monkeypatch.setattr(on_ray, "begin_run", lambda *_, **__: None)
     with pytest.raises(
         ResultError, match=r"`out` '.*' is another folder on the nodes of the cluster\. With `executor`"
     ):

@@ -187,6 +187,16 @@ def test_settings_beside_the_model_tell_what_its_manifest_does_not(two_inputs: t
             model_of(run.about, None)
 
 
+def test_finished_run_is_another_one_with_other_settings_beside_the_model(two_inputs: tuple[vz.Run, Path]) -> None:
+    _, file = two_inputs
+    asked = (file.with_name("images"), file.with_name("out"))
+    beside(file, 2)
+    with pytest.raises(ResultError, match=r"another fixed_inputs .settings.: there \{'1': \{'object': 'array"):
+        explained(*asked, model=str(file), methods=OCCLUSION)
+    beside(file, 1)
+    explained(*asked, model=str(file), methods=OCCLUSION)
+
+
 def test_weights_tell_a_model_that_is_given_from_that_of_the_file(two_inputs: tuple[vz.Run, Path]) -> None:
     import keras
 

@@ -112,6 +112,21 @@ def test_workers_forget_no_failure_before_the_run_is_known_to_be_the_same(
     assert len(asked.folder.finished()) < len(finished)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_run_with_nothing_left_to_do_knows_another_way_of_adapting_its_file(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(workers, "begin", begin_run)
+    monkeypatch.setattr(workers, "work", lambda *_: pytest.fail("there is nothing to do"))
+    for parts, part in ((1, (0, 1)), (2, (0, 2))):  # all of it is done, or this part alone
+        asked = replace(job(images, tmp_path / str(parts)), model_file=images / "a" / "000.png")
+        run_job(asked, part, retry=False, say=lambda _: None)
+        run_job(asked, part, workers=count, retry=False, say=lambda _: None)
+        otherwise = partial(vz.adapt, softmax, input_shape=(8, 8, 3), labels=[*"abc"], batch_size=4, preprocess="/ 255")
+        with pytest.raises(ResultError, match=r"another preprocess .settings.: there 'none', now '/ 255'"):
+            run_job(replace(asked, open_model=otherwise), part, workers=count, retry=False, say=lambda _: None)
+
+
 def test_error_of_a_worker_is_raised_where_it_was_started(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for name in ("1.png", "2.png"):

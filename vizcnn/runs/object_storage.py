@@ -54,6 +54,8 @@ def check_url(url: str, argument: str, kind: type[VizcnnError] = ResultError) ->
     ...
     vizcnn.errors.ResultError: `out` must be an address without a password or a query; got 's3://...@bucket/run'. Who asks ...
     """
+    if url.startswith("github://"):  # github://organization:repository@commit/path
+        return
     told = re.sub(r"\?.*", "?...", re.sub(_PASSWORD, "://...@", url))
     if told != url:
         raise kind(
@@ -63,8 +65,8 @@ def check_url(url: str, argument: str, kind: type[VizcnnError] = ResultError) ->
         )
 
 
-_PASSWORD = r"://[^/@:]*:(?!\d+/)[^@]*@"
-"""A user and a password, which may hold a slash; but not a host's port, and an @ later on."""
+_PASSWORD = r"://[^/@:]*:(?!\d+/)[^@]*@(?:[^/@]*@)*"
+"""A user and a password, which may hold a slash, or an @ without one after it; but not a host's port, and an @ later on."""
 
 
 class ObjectStorage(Storage):

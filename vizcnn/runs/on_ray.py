@@ -116,13 +116,13 @@ class RayCluster:
         """See `Executor.shared`: Ray's store of objects has one copy of what is sent, on each node."""
         return nullcontext(plan)
 
-    def begin(self, job: Job, plan: Plan) -> None:
+    def begin(self, job: Job, plan: Plan, *, is_done: bool = False) -> None:
         """Begin a run on a node of the cluster, or check it; see `begin_run`."""
         import ray
 
         begun = ray.remote(max_calls=1, **self._resources)(_begun)  # the process ends, and gives its GPU back
         with quiet(), told():
-            _raise(ray.get(begun.remote(Sent.of(job, plan))))
+            _raise(ray.get(begun.remote(Sent.of(job, plan), is_done=is_done)))
         if Manifest.read(job.folder) is None:
             raise ResultError(f"`out` {str(job.out)!r} is another folder on the nodes of the cluster. {_SHARED}")
 
@@ -154,8 +154,6 @@ class RayCluster:
         from ray.data import ActorPoolStrategy
 
         del part
-        if not todo:
-            return
         count = max(1, min(self.actors or self._room, len(todo)))
         with quiet(), _in_order(job), told():
             if isinstance(job.source, RayRows):
@@ -351,11 +349,11 @@ def _in_order(job: Job) -> Iterator[None]:
         yield
 
 
-def _begun(sent: Sent) -> bytes:
+def _begun(sent: Sent, *, is_done: bool) -> bytes:
     """Begin a run, or check it; return what went wrong."""
     try:
         sent.arrive()
-        begin_run(sent.job, sent.plan)
+        begin_run(sent.job, sent.plan, is_done=is_done)
         return b""
     except Exception as error:  # noqa: BLE001 - told where somebody sees it
         return pickle.dumps(as_told(error))

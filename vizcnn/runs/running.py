@@ -37,7 +37,7 @@ class Executor(Protocol):
     def shared(self, plan: Plan) -> AbstractContextManager[Plan]:
         """Bring what is listed to where all that work on it read one copy, until it is left."""
 
-    def begin(self, job: Job, plan: Plan) -> None:
+    def begin(self, job: Job, plan: Plan, *, is_done: bool = False) -> None:
         """Begin it, or check it; see `begin_run`."""
 
     def work(self, job: Job, plan: Plan, part: tuple[int, int], todo: list[int]) -> Iterator[int]:
@@ -74,13 +74,13 @@ class Processes:
         """See `Executor.shared`."""
         return processes.shared(plan)
 
-    def begin(self, job: Job, plan: Plan) -> None:
+    def begin(self, job: Job, plan: Plan, *, is_done: bool = False) -> None:
         """See `Executor.begin`."""
-        processes.begin(job, plan)
+        processes.begin(job, plan, is_done=is_done)
 
     def work(self, job: Job, plan: Plan, part: tuple[int, int], todo: list[int]) -> Iterator[int]:
         """See `Executor.work`."""
-        yield from processes.work(job, plan, part, min(self.count, max(1, len(todo))))
+        yield from processes.work(job, plan, part, min(self.count, len(todo)))
 
 
 def run_job(
@@ -162,19 +162,16 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
     worker: Worker | None = None
     if manifest is not None:
         manifest.check_same(job.known(plan), folder)
-        if manifest.about["complete"] and not retry and not unfinished(folder, manifest):
-            if executor is None and (is_survey or job.model_file is None):  # to do nothing no file is opened
-                known = Worker.of(job, plan, _shape_of(manifest)).known()
-                del known["versions"]  # which move nothing any more
-                manifest.check_same(known, folder)
+        left = unfinished(folder, manifest)
+        is_done = manifest.about["complete"] and not retry and not left
+        if executor is None:
+            worker = _worker_of(job, plan, manifest, is_done=is_done)
+        elif retry or not _mine(job, left, part):  # else those that work on it check it
+            executor.begin(job, plan, is_done=is_done)
+        if is_done:
             if not is_survey:
                 say(f"All {len(plan):,} images are explained already, in {str(folder.path)!r}: nothing to do.")
             return
-        if executor is None:
-            worker = Worker.of(job, plan, _shape_of(manifest))
-            manifest.check_same(worker.known(), folder)
-        elif retry:
-            executor.begin(job, plan)  # which checks that, where the model is
         if retry:
             forget_failures(folder, manifest, range(part[0], manifest.num_shards, part[1]))
             manifest = Manifest.read(folder) or manifest
@@ -187,7 +184,7 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
             if manifest is None:
                 raise _killed(folder)
         todo = _todo(job, plan, manifest, part, say)
-        done = executor.work(job, plan, part, todo)
+        done = executor.work(job, plan, part, todo) if todo else iter(())
     else:
         worker = worker or Worker.of(job, plan)
         if manifest is None:
@@ -207,14 +204,33 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
         say(f"{others:,} images are in the hands of other processes.")
 
 
-def begin_run(job: Job, plan: Plan) -> None:
-    """Begin a run, or make sure that it is the one that is there: what one of several processes does first."""
+def begin_run(job: Job, plan: Plan, *, is_done: bool = False) -> None:
+    """Begin a run, or make sure that it is the one that is there: what one of several processes does first.
+
+    Parameters
+    ----------
+    job : Job
+        The run.
+    plan : Plan
+        Its images.
+    is_done : bool, default False
+        Whether nothing is left to do: then versions move nothing any more.
+    """
     manifest = Manifest.read(job.folder)
-    worker = Worker.of(job, plan, None if manifest is None else _shape_of(manifest))
     if manifest is None:
-        _begin(worker, lambda _: None)
+        _begin(Worker.of(job, plan), lambda _: None)
     else:
-        manifest.check_same(worker.known(), job.folder)
+        _worker_of(job, plan, manifest, is_done=is_done)
+
+
+def _worker_of(job: Job, plan: Plan, manifest: Manifest, *, is_done: bool) -> Worker:
+    """Return this process's part in the run that is there, or raise an error if that is another one; see `begin_run`."""
+    worker = Worker.of(job, plan, _shape_of(manifest))
+    known = worker.known()
+    if is_done:
+        del known["versions"]
+    manifest.check_same(known, job.folder)
+    return worker
 
 
 def work_on(job: Job, plan: Plan, part: tuple[int, int], turn: int) -> Iterator[int]:

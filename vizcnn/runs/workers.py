@@ -58,9 +58,9 @@ def shared(plan: Plan) -> Iterator[Plan]:
         yield plan
 
 
-def begin(job: Job, plan: Plan) -> None:
+def begin(job: Job, plan: Plan, *, is_done: bool = False) -> None:
     """Begin a run, or check it, in a process of its own, which gives back the memory that its model took."""
-    for _ in _messages([_started("begin_run", job, plan)]):
+    for _ in _messages([_started("begin_run", job, plan, is_done=is_done)]):
         pass
 
 
@@ -90,10 +90,10 @@ _Process = tuple[Any, Any]
 """A process, and the connection by which it tells."""
 
 
-def _started(name: str, job: Job, plan: Plan, *more: Any, turn: int = 0, count: int = 1) -> _Process:
+def _started(name: str, job: Job, plan: Plan, *more: Any, turn: int = 0, count: int = 1, **options: Any) -> _Process:
     ours, theirs = _CONTEXT.Pipe(duplex=False)
     given = (theirs, gpus.of_worker(turn, count), name, job, plan, *more)
-    process = _CONTEXT.Process(target=_main, args=given, name=f"vizcnn-{turn}")
+    process = _CONTEXT.Process(target=_main, args=given, kwargs=options, name=f"vizcnn-{turn}")
     process.start()
     theirs.close()
     return process, ours
@@ -125,14 +125,16 @@ def _ready(connections: Iterable[Any]) -> list[Any]:
     return list(wait(list(connections)))
 
 
-def _main(told: Connection, variables: dict[str, str], name: str, job: Job, plan: Plan, *more: Any) -> None:
+def _main(
+    told: Connection, variables: dict[str, str], name: str, job: Job, plan: Plan, *more: Any, **options: Any
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is asked, and stops this one
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent, plan.listing.file), daemon=True).start()
     os.environ.update(variables)
     try:
-        for message in getattr(importlib.import_module("vizcnn.runs.running"), name)(job, plan, *more) or ():
+        for message in getattr(importlib.import_module("vizcnn.runs.running"), name)(job, plan, *more, **options) or ():
             told.send(message)
     except Exception as error:  # noqa: BLE001 - told where somebody sees it
         with suppress(OSError):
