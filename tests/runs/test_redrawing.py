@@ -22,7 +22,7 @@ from vizcnn.adapter.blackbox import adapt_function
 from vizcnn.adapter.preprocessing import resolve_preprocess
 from vizcnn.errors import ResultError
 from vizcnn.runs import redrawing
-from vizcnn.runs.adapting import _plain_preprocess, arguments_of, files_of, settings_of
+from vizcnn.runs.adapting import _plain_preprocess, arguments_of, files_of, known_of, settings_of
 from vizcnn.runs.archives import Tar
 from vizcnn.runs.covering import Coverer
 from vizcnn.runs.manifest import Manifest, digest_of_files, plain
@@ -206,10 +206,22 @@ def test_weights_tell_a_model_that_is_given_from_that_of_the_file(two_inputs: tu
     given = vz.adapt(network, fixed_inputs={"more": np.ones(1001)}, num_runs=2)
     assert model_of(run.about, given) is given
     network.set_weights([weight + 1 for weight in network.get_weights()])
-    with pytest.raises(ResultError, match="it has another weights of its model"):
+    with pytest.raises(ResultError, match="it has another sha256 of its model's weights: there '"):
         model_of(run.about, given)
+    assert set(known_of(given, is_file=False)["model"]) == {"name", "sha256"}
     older = {name: said for name, said in run.about["model"].items() if name != "weights"}
     assert model_of({**run.about, "model": older}, given) is given
+
+
+def test_weights_of_a_file_whose_hash_was_compared_are_not_read(
+    two_inputs: tuple[vz.Run, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, file = two_inputs
+    beside(file, 1)
+    monkeypatch.setattr("vizcnn.runs.adapting.digest_of_weights", lambda _: pytest.fail("they are known"))
+    for asked in (None, file):
+        model_of(run.about, asked)
+    explained(file.with_name("images"), file.with_name("out"), model=str(file), methods=OCCLUSION)
 
 
 def test_file_that_a_target_reads_is_a_part_of_it(tmp_path: Path) -> None:

@@ -244,6 +244,24 @@ def test_file_that_is_removed_by_whoever_had_it_is_claimed_by_one_other(
     held.pop().close()
 
 
+def test_folder_that_is_removed_meanwhile_is_made_again_and_a_file_with_two_numbers_is_called_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = tmp_path / "journal" / "lock", os.open
+
+    def open_late(*arguments: Any) -> int:
+        monkeypatch.setattr(os, "open", real)
+        path.parent.rmdir()
+        return real(*arguments)
+
+    monkeypatch.setattr(os, "open", open_late)
+    storage.claimed(path).close()
+    monkeypatch.setattr(os.path, "samestat", lambda *_: False)
+    monkeypatch.setattr(storage.time, "sleep", lambda _: None)
+    with pytest.raises(OSError, match="what is opened there isn't what lies there"):
+        storage.claimed(path)
+
+
 def test_source_that_vanishes_stops_the_run_and_none_of_its_images_is_blamed(
     images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +293,8 @@ def test_run_of_another_model_source_or_setting_is_refused(images: Path, whole: 
         with pytest.raises(ResultError, match=message):
             explained(images, whole, **options)
     others = write_images(images.with_name("others"), 3)
+    with pytest.raises(ResultError, match=r"another sha256 of its model's weights: there None, now 'ab'"):
+        Manifest({"model": {"sha256": None}}).check_same({"model": {"sha256": "ab"}}, RunFolder(whole))
     with pytest.raises(ResultError, match=r"another path of its source: there '.*images', now '.*others'"):
         explained(others, whole)
 

@@ -24,7 +24,7 @@ _MOST_NUMBERS = 1000
 """Numbers of a fixed input that a manifest gives back; of a larger one it has a hash."""
 
 
-def known_of(model: ModelAdapter, *, is_file: bool) -> dict[str, Any]:
+def known_of(model: ModelAdapter, *, is_file: bool, with_weights: bool = True) -> dict[str, Any]:
     """Return what a manifest says of a model, made ready for its images.
 
     Parameters
@@ -32,20 +32,24 @@ def known_of(model: ModelAdapter, *, is_file: bool) -> dict[str, Any]:
     model : ModelAdapter
         The model.
     is_file : bool
-        Whether it is known by the hash of its file; else it is by that of its weights, which is said of a file too.
+        Whether it is known by the hash of its file; else it is by that of its weights.
+    with_weights : bool, default True
+        Whether the hash of the weights of a file is taken too, which tells whether an object is the same.
 
     Returns
     -------
     dict
         "model", "settings", "versions" and "classes".
     """
-    weights = digest_of_weights(getattr(model.image_model, "model", None))
+    known: dict[str, Any] = {"name": model.name}
+    if with_weights or not is_file:
+        weights = digest_of_weights(getattr(model.image_model, "model", None))
+        if not is_file:
+            known["sha256"] = weights
+        elif weights is not None:
+            known["weights"] = weights
     return {
-        "model": {
-            "name": model.name,
-            **({} if is_file else {"sha256": weights}),
-            **({} if weights is None else {"weights": weights}),
-        },
+        "model": known,
         "settings": settings_of(model),
         "versions": versions(model),
         "classes": list(model.head(model.output_name(None)).names),

@@ -80,7 +80,7 @@ def digest_of_weights(model: Any) -> str | None:
     digest = hashlib.sha256()
     for array in map(np.ascontiguousarray, weights()):
         digest.update(f"{array.dtype} {array.shape}\n".encode())
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -243,7 +243,7 @@ class Manifest:
             for name in names:
                 is_told_by_hash = (part, name) == ("model", "name") and have.get("sha256") is not None
                 if name in have and not is_told_by_hash and not _may_be_same(have[name], now.get(name)):
-                    return _difference(_called(part, name), have[name], now.get(name))
+                    return _difference(_called(part, name, is_file="file" in have), have[name], now.get(name))
         if self.about.get("classes", []) != asked.get("classes", self.about.get("classes", [])):
             return _difference("list of classes", self.about["classes"], asked["classes"])
         return None
@@ -263,11 +263,13 @@ def _difference(what: str, there: Any, now: Any) -> str:
     return f"{what}: there {_short(there)}, now {_short(now)}"
 
 
-def _called(part: str, name: str) -> str:
+def _called(part: str, name: str, *, is_file: bool) -> str:
     if name == "labelled":
         return "source of its labels (whether folders are classes)"
-    if name in ("sha256", "digest"):
-        return f"{part} ({name} of its {'files or weights' if part == 'model' else 'images'})"
+    if name == "digest":
+        return "source (digest of its images)"
+    if name in ("sha256", "weights"):
+        return f"sha256 of its model's {'file' if is_file and name == 'sha256' else 'weights'}"
     return f"{name} of its {part}" if part in ("model", "source") else f"{name} ({part})"
 
 

@@ -179,7 +179,8 @@ def model_of(about: Mapping[str, Any], model: Any, given: Mapping[str, Any] | No
         model = file
     adapter = model if isinstance(model, ModelAdapter) else _as_the_run_had_it(about, model, given)
     adapter.prepare(tuple(settings["input_shape"]))
-    now = known_of(adapter, is_file=file is not None)
+    is_object = not isinstance(model, str | os.PathLike)  # of a file the hash was compared
+    now = known_of(adapter, is_file=file is not None, with_weights=is_object)
     del now["versions"], now["model"]["name"]  # it may be another machine, and a function has more than one name
     now["settings"] = {name: said for name, said in now["settings"].items() if name not in given}
     if "labels" in given:

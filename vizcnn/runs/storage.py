@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
+import time
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -154,17 +156,31 @@ def claimed(path: Path) -> BinaryIO | None:
     -------
     binary file or None
         None where another process of this machine, or of others on its file system, has it open.
+
+    Raises
+    ------
+    OSError
+        If it can't be opened, or the file system doesn't tell what is open from what was removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+    for _ in range(_TURNS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+        except FileNotFoundError:  # the folder was removed, since it was made here
+            continue
         if not take_lock(file.fileno()):
             file.close()
             return None
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            if sys.platform == "win32" or os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
         file.close()  # who had it has removed it, since it was opened here
+        time.sleep(0.01)
+    raise OSError(errno.ESTALE, "what is opened there isn't what lies there, time and again")
+
+
+_TURNS = 100
+"""How often a file is opened that somebody else removes meanwhile: a file system that gives one file two numbers has no end."""
 
 
 def let_go(file: BinaryIO, path: Path, *, remove: bool) -> None:

@@ -121,7 +121,7 @@ class Worker:
 
     @cached_property
     def _of_model(self) -> dict[str, Any]:
-        return known_of(self.explainer.model, is_file=self.job.model_file is not None)
+        return known_of(self.explainer.model, is_file=self.job.model_file is not None, with_weights=False)
 
     def manifest(self) -> tuple[Manifest, float]:
         """Explain a few images, and return the manifest of the run, and how long a batch takes, in seconds.
@@ -152,7 +152,8 @@ class Worker:
             "counts": {"images": len(self.plan)},
         }
         if self.job.model_file is not None:
-            about["model"]["file"] = str(self.job.model_file.absolute())
+            of_file = known_of(self.explainer.model, is_file=True)["model"]
+            about["model"] = {**of_file, **about["model"], "file": str(self.job.model_file.absolute())}
         return Manifest(about), seconds
 
     def work(self, manifest: Manifest, shards: Sequence[int]) -> Iterator[int]:
