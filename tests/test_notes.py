@@ -149,7 +149,9 @@ def test_pixels_for_a_model_that_does_not_scale_them_are_noted():
     assert note.startswith(
         f"The inputs lie in {(IMAGES * 200).min():.4g} to {(IMAGES * 200).max():.4g}, and the model has no"
     )
-    assert "the `preprocess` of training, or 'none'" in note
+    assert (
+        "Give the `preprocess` of training (vizcnn.adapt, or --preprocess), or 'none' if raw pixels are right." in note
+    )
 
 
 def test_preprocess_none_says_that_raw_pixels_are_right():
