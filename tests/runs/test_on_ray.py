@@ -71,7 +71,9 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def remote(**options: Any) -> Any:
         asked.append(options)
-        return lambda function: SimpleNamespace(remote=lambda *given: function(*pickle.loads(pickle.dumps(given))))
+        return lambda function: SimpleNamespace(
+            remote=lambda *given, **named: function(*pickle.loads(pickle.dumps(given)), **named)
+        )
 
     fake.asked, fake.remote, fake.data = asked, remote, data
     fake.exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)

@@ -162,11 +162,11 @@ def _work(job: Job, plan: Plan, part: tuple[int, int], *, executor: Executor | N
     worker: Worker | None = None
     if manifest is not None:
         manifest.check_same(job.known(plan), folder)
-        left = unfinished(folder, manifest)
-        is_done = manifest.about["complete"] and not retry and not left
+        is_done = manifest.about["complete"] and not retry and not unfinished(folder, manifest)
         if executor is None:
             worker = _worker_of(job, plan, manifest, is_done=is_done)
-        elif retry or not _mine(job, left, part):  # else those that work on it check it
+        elif is_done or retry or not _mine(job, unfinished(folder, manifest), part):
+            # Where there is work, those that do it check that.
             executor.begin(job, plan, is_done=is_done)
         if is_done:
             if not is_survey:
