@@ -18,7 +18,7 @@ def url_of(folder: Path) -> str:
 
 
 class Bucket(fsspec.AbstractFileSystem):
-    """The store: ``bucket://tmp/run`` lies in ``/tmp/run``; there are no folders but those that objects lie in."""
+    """The store: the object ``bucket://a/b`` lies in the file ``/a/b``; there are no folders but those that objects lie in."""
 
     protocol = "bucket"
     disturb: ClassVar[Callable[[str, str], None]] = staticmethod(lambda operation, path: None)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import vizcnn as vz
 from vizcnn.adapter.blackbox import adapt_function
 from vizcnn.adapter.preprocessing import resolve_preprocess
+from vizcnn.runs.journal import Journal
 from vizcnn.runs.source import Entry, Source
 
 SIZE = 8
@@ -71,3 +74,24 @@ def contents(folder: Path) -> dict[str, str]:
     """Return the hash of each file of a folder."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def starts_until_whole(
+    run: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, stopped: Callable[[], None] = lambda: None
+) -> int:
+    """Stop a run after each batch that it wrote down, and start it again; return how often, until it is whole."""
+    real = Journal.append
+
+    def append(self: Any, batch: Any) -> None:
+        real(self, batch)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "append", append)
+    for start in range(1, 101):
+        try:
+            run()
+        except KeyboardInterrupt:
+            stopped()
+        else:
+            return start
+    raise AssertionError("the run came to no end")

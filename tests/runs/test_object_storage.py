@@ -20,10 +20,10 @@ import zarr
 from typer.testing import CliRunner
 
 import vizcnn as vz
-from tests.runs.made import OCCLUSION, RISE, contents, explained, model, write_images
+from tests.runs.made import OCCLUSION, RISE, contents, explained, model, starts_until_whole, write_images
 from vizcnn.cli import app
 from vizcnn.errors import InputError, OptionError, ResultError
-from vizcnn.runs import journal, object_storage
+from vizcnn.runs import object_storage
 from vizcnn.runs.finishing import begin, check_folder, finish
 from vizcnn.runs.job import Job
 from vizcnn.runs.layout import RunFolder, place_of
@@ -90,20 +90,14 @@ def test_run_stopped_after_every_batch_ends_in_the_same_objects(
     images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_storage, "SECONDS", 0.0)
-    real, starts = journal.Journal.append, 0
+    run, journals = tmp_path / "run", tmp_path / "run" / "journal"
 
-    def append(self: Any, batch: Any) -> None:
-        real(self, batch)
-        raise KeyboardInterrupt
+    def stopped() -> None:
+        assert list(journals.iterdir())
 
-    monkeypatch.setattr(journal.Journal, "append", append)
-    while starts < 100:
-        starts += 1
-        try:
-            explained(images, bucket.url_of(tmp_path / "run"), labels_by="folders")
-            break
-        except KeyboardInterrupt:
-            assert list((tmp_path / "run" / "journal").iterdir())
+    starts = starts_until_whole(
+        lambda: explained(images, bucket.url_of(run), labels_by="folders"), monkeypatch, stopped
+    )
     assert starts == 7  # of 24 images in batches of four each once, and one that writes the last shard
     assert contents(tmp_path / "run") == contents(whole)
 

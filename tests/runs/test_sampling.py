@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vizcnn as vz
-from tests.runs.made import OCCLUSION, contents, explained, model, softmax, write_images
+from tests.runs.made import OCCLUSION, contents, explained, model, softmax, starts_until_whole, write_images
 from vizcnn.cli.run import _tell
 from vizcnn.errors import OptionError, ResultError
-from vizcnn.runs import journal, running, workers
+from vizcnn.runs import running, workers
 from vizcnn.runs.files import Folder
 from vizcnn.runs.manifest import Manifest
 from vizcnn.runs.running import work_on
@@ -76,23 +76,8 @@ def test_sample_by_confidence_has_of_each_tenth_as_many(images: Path, tmp_path: 
 def test_run_stopped_after_every_batch_takes_the_same_sample(
     images: Path, by_mistakes: vz.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, starts = journal.Journal.append, 0
-
-    def append(self: Any, batch: Any) -> None:
-        real(self, batch)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(journal.Journal, "append", append)
-    while starts < 100:
-        starts += 1
-        try:
-            taken(images, tmp_path, "mistakes")
-            break
-        except KeyboardInterrupt:
-            pass
-    assert (
-        starts == 10 + 3 + 1
-    )  # batches of four: of 40 predictions, of 12 explanations; and one that writes the last shard
+    starts = starts_until_whole(lambda: taken(images, tmp_path, "mistakes"), monkeypatch)
+    assert starts == 14  # batches of four: of 40 predictions, of 12 explanations; and one that writes the last shard
     assert contents(tmp_path) == contents(by_mistakes.path)
 
 

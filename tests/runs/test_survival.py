@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import vizcnn as vz
-from tests.runs.made import OCCLUSION, contents, explained, model, softmax, write_images
+from tests.runs.made import OCCLUSION, contents, explained, model, softmax, starts_until_whole, write_images
 from vizcnn.errors import InputError, ResultError
 from vizcnn.files import write_file
 from vizcnn.runs import finishing, journal, local_storage, storage, worker
@@ -65,20 +65,7 @@ def test_run_that_is_killed_twenty_times_ends_in_the_same_files(images: Path, tm
 def test_run_stopped_after_every_batch_ends_in_the_same_files(
     images: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, starts = journal.Journal.append, 0
-
-    def append(self: Any, batch: Any) -> None:
-        real(self, batch)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(journal.Journal, "append", append)
-    while starts < 100:
-        starts += 1
-        try:
-            explained(images, tmp_path)
-            break
-        except KeyboardInterrupt:
-            pass
+    starts = starts_until_whole(lambda: explained(images, tmp_path), monkeypatch)
     assert starts == 11  # of 40 images in batches of four each once, and one that writes the last shard
     assert contents(tmp_path) == contents(whole)
 
